@@ -1,0 +1,1 @@
+//! A member's side: upload, download, index, submit, follow.

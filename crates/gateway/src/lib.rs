@@ -1,0 +1,1 @@
+//! Foreign protocols over `client`: S3, WebDAV, mount. Arrives with its own issue; nothing is served yet.

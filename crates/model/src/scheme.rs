@@ -1,0 +1,87 @@
+//! A scheme: how a segment is cut into pieces and how many of them are needed, wanted and possible.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Numbers of pieces. `k ≤ accept ≤ slots ≤ n_max`, `k ≤ m ≤ o ≤ slots`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Scheme {
+    /// Pieces that rebuild the segment.
+    pub k: u16,
+    /// Repair begins at or below this many.
+    pub m: u16,
+    /// Repair refills to this many.
+    pub o: u16,
+    /// Slots opened in the placement group.
+    pub slots: u16,
+    /// Piece roots committed when the segment is written: room to grow.
+    pub n_max: u16,
+    /// Durable pieces, with receipts, that an acknowledgement needs.
+    pub accept: u16,
+}
+
+impl Scheme {
+    /// Most pieces any scheme has: parity stays within one power of two for the code.
+    pub const MAX_PIECES: u16 = 160;
+
+    /// True when the numbers are in the order the field docs give and within [`Self::MAX_PIECES`].
+    pub const fn is_sound(&self) -> bool {
+        self.k >= 1
+            && self.k <= self.accept
+            && self.accept <= self.slots
+            && self.k <= self.m
+            && self.m <= self.o
+            && self.o <= self.slots
+            && self.slots <= self.n_max
+            && self.n_max <= Self::MAX_PIECES
+    }
+
+    /// The circle's scheme for `members` nodes of which `always_on` are on at least 95 % of the time
+    /// (`docs/design/storage.md` §3): `k = max(1, min(⌈N/2⌉ − 1, A))`, `n = min(N, k + ⌊N/2⌋ + 1)`.
+    pub fn circle(members: u16, always_on: u16) -> Option<Self> {
+        if members == 0 || members > 11 {
+            return None;
+        }
+        let half_up = members.div_ceil(2);
+        let k = if members <= 2 { 1 } else { 1.max((half_up - 1).min(always_on)) };
+        let n = if members <= 2 { members } else { members.min(k + members / 2 + 1) };
+        Some(Self { k, m: k.max(n - 1), o: n, slots: n, n_max: 16, accept: n.min(k + 1) })
+    }
+}
+
+impl fmt::Display for Scheme {
+    /// `3/8`: pieces needed of pieces wanted.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.k, self.o)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn circles_follow_the_table_of_the_design() {
+        let expected =
+            [(3, 1, 3), (4, 1, 4), (5, 2, 5), (6, 2, 6), (7, 3, 7), (8, 3, 8), (9, 4, 9), (10, 4, 10), (11, 5, 11)];
+        for (members, k, n) in expected {
+            let s = Scheme::circle(members, members).unwrap();
+            assert_eq!((s.k, s.o), (k, n), "N = {members}");
+            assert!(s.is_sound(), "N = {members}");
+        }
+    }
+
+    #[test]
+    fn few_always_on_members_lower_k() {
+        let s = Scheme::circle(10, 2).unwrap();
+        assert_eq!((s.k, s.o), (2, 8));
+    }
+
+    #[test]
+    fn one_and_two_nodes_have_copies_only() {
+        assert_eq!(Scheme::circle(1, 1).map(|s| (s.k, s.o)), Some((1, 1)));
+        assert_eq!(Scheme::circle(2, 2).map(|s| (s.k, s.o)), Some((1, 2)));
+        assert_eq!(Scheme::circle(0, 0), None);
+        assert_eq!(Scheme::circle(12, 12), None);
+    }
+}

@@ -1,0 +1,1 @@
+//! The agent on a PC: session, owner's limits, sensors, piece store, meter.

@@ -1,0 +1,1 @@
+//! The program: command line, config, wiring of roles, demo, benches.

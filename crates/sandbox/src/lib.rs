@@ -1,0 +1,1 @@
+//! Runs foreign WebAssembly under limits; arrives with its own issue, nothing runs yet.

@@ -1,0 +1,163 @@
+//! The envelope of every call to the center, and the two lists of what can be asked and answered.
+//!
+//! Both enums are append-only: a variant is never moved, removed or given another meaning. `alias` lets many simulated
+//! nodes share one connection; a center takes it in `dev` mode only.
+
+use crate::frame::{WireError, decode, encode};
+use crate::limits::{REPLY_MAX, REQUEST_MAX};
+use crate::{access, fleet, storage};
+use model::Alias;
+use model::errors::ErrorId;
+use model::program::WIRE_VERSION;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What is sent to the center.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Wire version of the sender.
+    pub version: u16,
+    /// The node meant, where it is not the one whose key the connection proves (`dev` centers only).
+    pub alias: Option<Alias>,
+    /// What is asked.
+    pub request: Request,
+}
+
+/// What can be asked of the center. Append-only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// What cloud is this, and what time has it?
+    Cloud,
+    /// Take this machine in.
+    Join(Box<access::JoinAsk>),
+    /// Periodic call of a node.
+    CheckIn(Box<fleet::CheckIn>),
+    /// The node goes off now.
+    Goodbye(fleet::Goodbye),
+    /// What the node measured at join or since.
+    Measured(Box<fleet::Measured>),
+    /// Who can help me measure?
+    ProbePeers,
+    /// Make a ticket.
+    TicketCreate(access::TicketAsk),
+    /// List tickets.
+    TicketList,
+    /// End a ticket.
+    TicketRevoke(model::TicketId),
+    /// List members.
+    MemberList,
+    /// List nodes.
+    NodeList(fleet::NodeFilter),
+    /// One node, by name, alias or unique prefix of its id.
+    NodeShow(String),
+    /// Change what the operator may change of a node.
+    NodeSet(fleet::NodeSet),
+    /// A placement group to write to, with permits.
+    WriteOpen(storage::WriteOpen),
+    /// Make an object visible.
+    Commit(Box<storage::Commit>),
+    /// An object's manifest, with the holders that are on and permits to read.
+    ReadOpen(storage::ReadOpen),
+    /// Names in a bucket.
+    ObjectList(storage::ObjectList),
+    /// Declare an absence, or leave the cloud.
+    Absence(fleet::Absence),
+}
+
+/// What the center answers. Append-only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// Done; nothing more to say.
+    Done,
+    /// A lawful no, or a fault of the center.
+    Refused(RefusalMsg),
+    /// About the cloud.
+    Cloud(access::CloudInfo),
+    /// Taken in.
+    Joined(Box<access::JoinReply>),
+    /// Checked in.
+    CheckedIn(Box<fleet::CheckInReply>),
+    /// Nodes that can help to measure.
+    ProbePeers(Vec<fleet::ProbePeer>),
+    /// The measurement's consequences.
+    Capabilities(Vec<fleet::CapabilityLine>),
+    /// A new ticket.
+    TicketMade(access::TicketMade),
+    /// Tickets.
+    Tickets(Vec<access::TicketLine>),
+    /// Members.
+    Members(Vec<access::MemberLine>),
+    /// Nodes.
+    Nodes(fleet::NodePage),
+    /// One node.
+    Node(Box<fleet::NodeDetail>),
+    /// Where to write.
+    WriteGrant(Box<storage::WriteGrant>),
+    /// Committed.
+    Committed(storage::Committed),
+    /// Where to read.
+    ReadGrant(Box<storage::ReadGrant>),
+    /// Names.
+    Objects(storage::ObjectPage),
+}
+
+/// A lawful no: its registered id and the variables of its text, in the reader's language.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusalMsg {
+    /// Which.
+    pub id: ErrorId,
+    /// Variables of the text.
+    pub args: BTreeMap<String, String>,
+}
+
+/// A reply, or the refusal in its place.
+pub type Answer = Result<Reply, RefusalMsg>;
+
+impl RefusalMsg {
+    /// A refusal with the given variables.
+    pub fn new<const N: usize>(id: ErrorId, args: [(&str, String); N]) -> Self {
+        Self { id, args: args.into_iter().map(|(k, v)| (k.to_owned(), v)).collect() }
+    }
+}
+
+impl Envelope {
+    /// A request from the node whose key the connection proves.
+    pub const fn new(request: Request) -> Self {
+        Self { version: WIRE_VERSION, alias: None, request }
+    }
+
+    /// Bytes to send.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// Reads an envelope; a version newer than ours is told apart from garbage by its first field.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, WireError> {
+        if let Ok((have, _)) = postcard::take_from_bytes::<u16>(bytes)
+            && have != WIRE_VERSION
+        {
+            return Err(WireError::Version { have, need: WIRE_VERSION });
+        }
+        decode(bytes, REQUEST_MAX)
+    }
+}
+
+impl Reply {
+    /// Bytes to send.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// Reads a reply.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, WireError> {
+        decode(bytes, REPLY_MAX)
+    }
+
+    /// The reply, or the refusal as an error.
+    pub fn into_answer(self) -> Answer {
+        match self {
+            Self::Refused(refusal) => Err(refusal),
+            reply => Ok(reply),
+        }
+    }
+}

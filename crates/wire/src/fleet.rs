@@ -1,0 +1,318 @@
+//! The fleet's messages: check-in and its answer, measurements, lists for people (`docs/design/fleet.md` §3).
+
+use crate::addr::PeerAddr;
+use model::{
+    Alias, Arch, Bytes, Capability, Kbps, MemberId, NatKind, NodeId, NodeState, Os, PauseReason, Presence, Region,
+    RegionEvidence, Span, Stamp, Tier,
+};
+use serde::{Deserialize, Serialize};
+
+/// What a machine is and has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineFacts {
+    /// System family.
+    pub os: Os,
+    /// Processor family.
+    pub arch: Arch,
+    /// Logical processors.
+    pub cores: u16,
+    /// Memory in MiB.
+    pub memory_mib: u32,
+    /// Free space where pieces would go.
+    pub disk_free: Bytes,
+    /// Version of this program, as major × 10⁶ + minor × 10³ + patch.
+    pub program: u32,
+    /// Space the owner lends.
+    pub lent: Bytes,
+    /// What the owner accepts, as bits by [`Capability`] number.
+    pub accepts: u32,
+}
+
+/// A node's periodic call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckIn {
+    /// Random per start of the agent.
+    pub boot: u64,
+    /// Counts up within a boot.
+    pub sequence: u32,
+    /// The node's clock; orders nothing, its offset is measured.
+    pub now: Stamp,
+    /// What it does.
+    pub state: NodeState,
+    /// Why it does not do more.
+    pub reason: PauseReason,
+    /// Free now.
+    pub free: Free,
+    /// Allowed now.
+    pub allowed: Allowed,
+    /// MiB left this month under the owner's transfer limit; none without one.
+    pub transfer_left_mib: Option<u32>,
+    /// Leases that run, with fuel done.
+    pub leases: Vec<(u64, u64)>,
+    /// Cursors of placement groups that moved.
+    pub cursors: Vec<(u32, u64)>,
+    /// Generation of the plan it obeys.
+    pub generation: u64,
+    /// Waits for work or holds a lease: wants the short period.
+    pub busy: bool,
+    /// Where it can be reached; sent when it changed, and on the first check-in of a boot.
+    pub addr: Option<PeerAddr>,
+    /// Space the owner lends now; sent with `addr`, and when it changed.
+    pub lent: Option<Bytes>,
+}
+
+/// Free at this moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Free {
+    /// Thousandths of a core.
+    pub cores_milli: u32,
+    /// Memory in MiB.
+    pub memory_mib: u32,
+    /// Disk in MiB.
+    pub disk_mib: u64,
+}
+
+/// Allowed by the owner at this moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Allowed {
+    /// Upload.
+    pub up: Kbps,
+    /// Download.
+    pub down: Kbps,
+}
+
+/// The center's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckInReply {
+    /// The center's clock.
+    pub now: Stamp,
+    /// When to call again.
+    pub next: Span,
+    /// What the center asks this node to do.
+    pub plan: Plan,
+    /// Leases that are gone.
+    pub leases_canceled: Vec<u64>,
+    /// Nodes to measure against.
+    pub probes: Vec<ProbePeer>,
+    /// Permits older than this epoch are refused.
+    pub revocation_epoch: u32,
+    /// Oldest program version that gets work.
+    pub program_floor: u32,
+    /// For the owner's eyes, as error or warning numbers.
+    pub notices: Vec<u16>,
+    /// This boot is not the newest with this key.
+    pub duplicate: bool,
+}
+
+/// What a node shall do: complete, with a generation; an older one is refused by the node.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Plan {
+    /// Never backwards.
+    pub generation: u64,
+    /// No new work.
+    pub quarantined: bool,
+    /// Asked of the owner's machine; the node takes the smaller of this and its owner's limit, field by field.
+    pub ask: Ask,
+}
+
+/// What the center would like to have; every field is only ever lowered by the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Ask {
+    /// Thousandths of a core.
+    pub cores_milli: u32,
+    /// Memory in MiB.
+    pub memory_mib: u32,
+    /// Disk.
+    pub disk: Bytes,
+    /// Upload.
+    pub up: Kbps,
+    /// Download.
+    pub down: Kbps,
+}
+
+/// The node goes off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Goodbye {
+    /// The system shuts down.
+    Shutdown,
+    /// The system sleeps.
+    Sleep,
+    /// Power or network was unplugged.
+    Unplug,
+    /// The owner said so.
+    Owner,
+}
+
+/// A node that can help to measure, with leave to ask it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbePeer {
+    /// Where.
+    pub addr: PeerAddr,
+    /// Its confirmed place, where it is a beacon.
+    pub region: Option<Region>,
+    /// Permit for a probe of at most [`PROBE_BYTES_MAX`], 224 bytes.
+    pub permit: Vec<u8>,
+}
+
+/// Bytes one bandwidth probe may move.
+pub const PROBE_BYTES_MAX: u64 = 25 << 20;
+
+/// What was measured (`docs/design/fleet.md` §4).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Measured {
+    /// Thousands of loops of the native reference suite a second, all cores; not fuel.
+    pub cpu_score: Option<u64>,
+    /// 50th and 99th percentile of a 16 KiB write with fsync, in ms.
+    pub fsync_ms: Option<(u16, u16)>,
+    /// Sequential write in MB/s.
+    pub disk_mb_s: Option<u16>,
+    /// Upload, measured against another node.
+    pub up: Option<Kbps>,
+    /// Download, likewise.
+    pub down: Option<Kbps>,
+    /// Kind of address translation.
+    pub nat: Option<NatKind>,
+    /// Round trips: to whom, median and 95th percentile minus median in ms.
+    pub rtt_ms: Vec<(NodeId, u16, u16)>,
+    /// Lost packets.
+    pub loss_ppm: Option<u32>,
+}
+
+/// Yes or no to one duty, with the measure that says no.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapabilityLine {
+    /// Which duty.
+    pub capability: Capability,
+    /// May carry it.
+    pub yes: bool,
+    /// Key of the sentence that says why not.
+    pub why: Option<String>,
+    /// Variables of the sentence.
+    pub args: Vec<(String, String)>,
+}
+
+/// Which nodes to list.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct NodeFilter {
+    /// Only the caller's own.
+    pub mine: bool,
+    /// Only those in this region.
+    pub region: Option<Region>,
+    /// After this alias.
+    pub after: Option<Alias>,
+    /// At most so many, at most [`crate::limits::PAGE_MAX`].
+    pub limit: u16,
+}
+
+/// A node in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeLine {
+    /// Key.
+    pub id: NodeId,
+    /// Number.
+    pub alias: Alias,
+    /// As its owner calls it.
+    pub name: String,
+    /// Whose.
+    pub owner: MemberId,
+    /// Where; none when unknown.
+    pub region: Option<Region>,
+    /// How that is known.
+    pub evidence: RegionEvidence,
+    /// System family.
+    pub os: Os,
+    /// Whereabouts.
+    pub presence: Presence,
+    /// What it does.
+    pub state: NodeState,
+    /// Why not more.
+    pub reason: PauseReason,
+    /// Rank.
+    pub tier: Tier,
+    /// Since when quarantined.
+    pub quarantined: bool,
+    /// Lent.
+    pub lent: Bytes,
+    /// NAT kind.
+    pub nat: NatKind,
+    /// Upload.
+    pub up: Option<Kbps>,
+    /// Last check-in.
+    pub seen: Option<Stamp>,
+    /// Bits of capabilities.
+    pub capabilities: u32,
+    /// Program version.
+    pub program: u32,
+}
+
+/// Nodes, and what there is of them in all.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct NodePage {
+    /// Rows.
+    pub nodes: Vec<NodeLine>,
+    /// More follow after the last.
+    pub more: bool,
+    /// Nodes by presence, in the order of [`Presence::ALL`].
+    pub counts: Vec<u32>,
+}
+
+/// One node, whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeDetail {
+    /// As in the list.
+    pub line: NodeLine,
+    /// What was measured.
+    pub measured: Measured,
+    /// What its owner declared, also when refuted.
+    pub declared: Option<Region>,
+    /// Duties with reasons.
+    pub capabilities: Vec<CapabilityLine>,
+    /// Integrity in ppm.
+    pub integrity_ppm: u32,
+    /// Uptime profile: share of each hour of the week, × 255.
+    pub profile: Vec<u8>,
+    /// Joined.
+    pub joined: Stamp,
+    /// Clock offset to the center in ms.
+    pub clock_offset_ms: i64,
+    /// Why quarantined.
+    pub quarantine_why: Option<String>,
+    /// What happened to it: when, kind, text.
+    pub events: Vec<(Stamp, String, String)>,
+    /// Plan generation.
+    pub generation: u64,
+    /// Away longer than this counts as missing.
+    pub missing_after: Span,
+}
+
+/// The operator changes a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeSet {
+    /// By name, alias or unique prefix of its id.
+    pub node: String,
+    /// What.
+    pub act: NodeAct,
+}
+
+/// What can be changed of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NodeAct {
+    /// No new work until released.
+    Quarantine {
+        /// Shown to its owner.
+        why: String,
+    },
+    /// Back to work.
+    Release,
+    /// Another name (owner or operator).
+    Rename(String),
+}
+
+/// The owner goes for a while, or for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Absence {
+    /// Away until then.
+    Holiday(Stamp),
+    /// Leaves for good.
+    Leave,
+}

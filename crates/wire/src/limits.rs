@@ -1,0 +1,38 @@
+//! Named limits of everything that is sent.
+
+/// Longest frame on any stream, in bytes.
+pub const FRAME_MAX: usize = 1 << 20;
+/// Longest request to the center.
+pub const REQUEST_MAX: usize = 64 << 10;
+/// Longest answer of the center.
+pub const REPLY_MAX: usize = 1 << 20;
+/// Longest check-in going up.
+pub const CHECK_IN_MAX: usize = 8 << 10;
+/// Longest answer to a check-in.
+pub const CHECK_IN_REPLY_MAX: usize = 64 << 10;
+/// Direct addresses a peer may announce.
+pub const ADDRS_MAX: usize = 16;
+/// Relays a peer may announce.
+pub const RELAYS_MAX: usize = 2;
+/// Leases named in a check-in or its answer.
+pub const LEASES_MAX: usize = 64;
+/// Probes asked for in one answer.
+pub const PROBES_MAX: usize = 8;
+/// Notices to the owner in one answer.
+pub const NOTICES_MAX: usize = 4;
+/// Name of a node, device or member, in bytes.
+pub const NAME_MAX: usize = 64;
+/// Rows in one page of a list.
+pub const PAGE_MAX: usize = 1_000;
+/// Direct addresses in a ticket.
+pub const TICKET_ADDRS_MAX: usize = 3;
+/// Longest ticket as text.
+pub const TICKET_TEXT_MAX: usize = 512;
+/// Segments in one commit.
+pub const COMMIT_SEGMENTS_MAX: usize = 64;
+/// Longest sealed manifest kept at the center.
+pub const MANIFEST_MAX: usize = 8 << 10;
+/// Longest sealed name in bytes.
+pub const SEALED_NAME_MAX: usize = 2 << 10;
+/// Longest line on the control socket.
+pub const LOCAL_LINE_MAX: usize = 1 << 20;
