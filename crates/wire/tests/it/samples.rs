@@ -1,0 +1,325 @@
+//! One sample of every message, with every field away from its default.
+
+use model::*;
+use std::collections::BTreeMap;
+use wire::access::*;
+use wire::fleet::*;
+use wire::storage::*;
+use wire::{Envelope, PeerAddr, RefusalMsg, RelayHint, Reply, Request};
+
+const NOW: Stamp = Stamp(1_800_000_000_000);
+
+fn addr() -> PeerAddr {
+    let relay = RelayHint { host: "relay.example".into(), port: 7702, quic_port: 7703, key: NodeId([2; 32]) };
+    PeerAddr {
+        id: NodeId([1; 32]),
+        direct: vec!["127.3.0.1:7701".parse().unwrap(), "[::1]:9".parse().unwrap()],
+        relays: vec![relay],
+    }
+}
+
+fn facts() -> MachineFacts {
+    MachineFacts {
+        os: Os::Linux,
+        arch: Arch::X86_64,
+        cores: 8,
+        memory_mib: 16_000,
+        disk_free: Bytes::gib(400),
+        program: 1_000,
+        lent: Bytes::gib(10),
+        accepts: 9,
+    }
+}
+
+fn measured() -> Measured {
+    Measured {
+        cpu_score: Some(123_456),
+        fsync_ms: Some((4, 20)),
+        disk_mb_s: Some(300),
+        up: Some(Kbps(20_000)),
+        down: Some(Kbps(90_000)),
+        nat: Some(NatKind::Easy),
+        rtt_ms: vec![(NodeId([4; 32]), 12, 3)],
+        loss_ppm: Some(100),
+    }
+}
+
+fn capability() -> CapabilityLine {
+    CapabilityLine {
+        capability: Capability::Store,
+        yes: false,
+        why: Some("capability-up".into()),
+        args: vec![("have".into(), "1".into())],
+    }
+}
+
+fn line() -> NodeLine {
+    NodeLine {
+        id: NodeId([1; 32]),
+        alias: Alias(7),
+        name: "li-desktop".into(),
+        owner: MemberId([5; 16]),
+        region: Some("asia/kr".parse().unwrap()),
+        evidence: RegionEvidence::Declared,
+        os: Os::Linux,
+        presence: Presence::On,
+        state: NodeState::Pause,
+        reason: PauseReason::Input,
+        tier: Tier::T2,
+        quarantined: true,
+        lent: Bytes::gib(10),
+        nat: NatKind::Open,
+        up: Some(Kbps(5_000)),
+        seen: Some(NOW),
+        capabilities: 9,
+        program: 1_000,
+    }
+}
+
+fn scheme() -> Scheme {
+    Scheme::circle(8, 8).unwrap()
+}
+
+fn slot() -> Slot {
+    Slot { index: 3, addr: addr(), on: true, permit: vec![7; 224] }
+}
+
+/// Every request, wrapped.
+pub fn requests() -> Vec<(&'static str, Envelope)> {
+    let check_in = CheckIn {
+        boot: 77,
+        sequence: 5,
+        now: NOW,
+        state: NodeState::Limit,
+        reason: PauseReason::Pressure,
+        free: Free { cores_milli: 4_000, memory_mib: 8_000, disk_mib: 1_000 },
+        allowed: Allowed { up: Kbps(1), down: Kbps(2) },
+        transfer_left_mib: Some(9),
+        leases: vec![(1, 2)],
+        cursors: vec![(3, 4)],
+        generation: 6,
+        busy: true,
+        addr: Some(addr()),
+        lent: Some(Bytes::gib(3)),
+    };
+    let join = JoinAsk {
+        cloud: CloudKey([2; 32]),
+        secret: [3; 16],
+        name: "li".into(),
+        facts: facts(),
+        now: NOW,
+        region: Some("asia/kr".parse().unwrap()),
+        binding: vec![1, 2, 3],
+        lends: true,
+    };
+    let ticket = TicketAsk {
+        name: "Li".into(),
+        roles: Roles::BOTH,
+        credits: Credits(5),
+        uses: 2,
+        life_ms: 86_400_000,
+        secret_hash: [8; 32],
+    };
+    let commit = Commit {
+        commit_id: [1; 16],
+        bucket: BucketId([2; 16]),
+        name_sealed: vec![3; 40],
+        segments: vec![WrittenSegment {
+            id: SegmentId([4; 32]),
+            pg: PgId(1),
+            sealed_bytes: 65_536,
+            receipts: vec![vec![5; 176]],
+        }],
+        manifest: vec![6; 300],
+    };
+    [
+        ("cloud", Request::Cloud),
+        ("join", Request::Join(Box::new(join))),
+        ("check_in", Request::CheckIn(Box::new(check_in))),
+        ("goodbye", Request::Goodbye(Goodbye::Sleep)),
+        ("measured", Request::Measured(Box::new(measured()))),
+        ("probe_peers", Request::ProbePeers),
+        ("ticket_create", Request::TicketCreate(ticket)),
+        ("ticket_list", Request::TicketList),
+        ("ticket_revoke", Request::TicketRevoke(TicketId([9; 8]))),
+        ("member_list", Request::MemberList),
+        (
+            "node_list",
+            Request::NodeList(NodeFilter {
+                mine: true,
+                region: Some("asia".parse().unwrap()),
+                after: Some(Alias(3)),
+                limit: 100,
+            }),
+        ),
+        ("node_show", Request::NodeShow("li-desktop".into())),
+        ("node_set", Request::NodeSet(NodeSet { node: "li".into(), act: NodeAct::Quarantine { why: "test".into() } })),
+        ("write_open", Request::WriteOpen(WriteOpen { bytes_max: 1 << 20 })),
+        ("commit", Request::Commit(Box::new(commit))),
+        ("read_open", Request::ReadOpen(ReadOpen { bucket: BucketId([2; 16]), name_sealed: vec![3; 40] })),
+        ("object_list", Request::ObjectList(ObjectList { bucket: BucketId([2; 16]), after: 5, limit: 100 })),
+        ("absence", Request::Absence(Absence::Holiday(NOW))),
+    ]
+    .into_iter()
+    .map(|(name, request)| (name, Envelope { version: 1, alias: Some(Alias(11)), request }))
+    .collect()
+}
+
+/// Every reply.
+pub fn replies() -> Vec<(&'static str, Reply)> {
+    let plan = Plan {
+        generation: 3,
+        quarantined: true,
+        ask: Ask { cores_milli: 1, memory_mib: 2, disk: Bytes(3), up: Kbps(4), down: Kbps(5) },
+    };
+    let probe = ProbePeer { addr: addr(), region: Some("europe/de".parse().unwrap()), permit: vec![7; 224] };
+    let joined = JoinReply {
+        member: MemberId([5; 16]),
+        roles: Roles::BOTH,
+        alias: Some(Alias(7)),
+        cloud_name: "Chen family".into(),
+        now: NOW,
+        permit_key: [6; 32],
+        relays: addr().relays,
+        center: addr(),
+        again: true,
+        capabilities: vec![capability()],
+    };
+    let checked_in = CheckInReply {
+        now: NOW,
+        next: Span::secs(30),
+        plan,
+        leases_canceled: vec![1],
+        probes: vec![probe.clone()],
+        revocation_epoch: 2,
+        program_floor: 3,
+        notices: vec![201],
+        duplicate: true,
+    };
+    let detail = NodeDetail {
+        line: line(),
+        measured: measured(),
+        declared: Some("asia/kr".parse().unwrap()),
+        capabilities: vec![capability()],
+        integrity_ppm: 999_000,
+        profile: vec![200; 168],
+        joined: NOW,
+        clock_offset_ms: -5,
+        quarantine_why: Some("test".into()),
+        events: vec![(NOW, "joined".into(), String::new())],
+        generation: 3,
+        missing_after: Span::hours(72),
+    };
+    let segment = ReadSegment {
+        id: SegmentId([4; 32]),
+        pg: PgId(1),
+        sealed_bytes: 65_536,
+        scheme: scheme(),
+        slots: vec![slot()],
+    };
+    vec![
+        ("done", Reply::Done),
+        (
+            "refused",
+            Reply::Refused(RefusalMsg { id: errors::TICKET_USED, args: BTreeMap::from([("n".into(), "1".into())]) }),
+        ),
+        (
+            "cloud",
+            Reply::Cloud(CloudInfo {
+                key: CloudKey([2; 32]),
+                name: "Chen".into(),
+                now: NOW,
+                oldest_version: 1,
+                you_are: Some("127.0.0.1:5".parse().unwrap()),
+            }),
+        ),
+        ("joined", Reply::Joined(Box::new(joined))),
+        ("checked_in", Reply::CheckedIn(Box::new(checked_in))),
+        ("probe_peers", Reply::ProbePeers(vec![probe])),
+        ("capabilities", Reply::Capabilities(vec![capability()])),
+        ("ticket_made", Reply::TicketMade(TicketMade { id: TicketId([9; 8]), expires: NOW, center: addr() })),
+        (
+            "tickets",
+            Reply::Tickets(vec![TicketLine {
+                id: TicketId([9; 8]),
+                name: "Li".into(),
+                roles: Roles::LEND,
+                uses_left: 1,
+                uses_total: 2,
+                expires: NOW,
+                revoked: Some(NOW),
+                maker: MemberId([5; 16]),
+            }]),
+        ),
+        (
+            "members",
+            Reply::Members(vec![MemberLine {
+                id: MemberId([5; 16]),
+                name: "Li".into(),
+                roles: Roles::USE,
+                frozen: Some("why".into()),
+                joined: NOW,
+                devices: vec![DeviceId([1; 32])],
+                nodes_count: 1,
+            }]),
+        ),
+        ("nodes", Reply::Nodes(NodePage { nodes: vec![line()], more: true, counts: vec![1, 2, 3] })),
+        ("node", Reply::Node(Box::new(detail))),
+        (
+            "write_grant",
+            Reply::WriteGrant(Box::new(WriteGrant {
+                pg: PgId(1),
+                generation: 2,
+                scheme: scheme(),
+                slots: vec![slot()],
+            })),
+        ),
+        ("committed", Reply::Committed(Committed { bucket_seq: 9, at: NOW })),
+        ("read_grant", Reply::ReadGrant(Box::new(ReadGrant { manifest: vec![6; 30], segments: vec![segment] }))),
+        (
+            "objects",
+            Reply::Objects(ObjectPage {
+                objects: vec![ObjectLine { bucket_seq: 1, name_sealed: vec![2], manifest: vec![3], at: NOW }],
+                more: true,
+            }),
+        ),
+    ]
+}
+
+/// First frames of data streams and their answers.
+pub fn streams() -> Vec<(&'static str, Vec<u8>)> {
+    let put = PutPiece {
+        permit: vec![7; 224],
+        pg: PgId(1),
+        segment: SegmentId([4; 32]),
+        scheme: scheme(),
+        sealed_bytes: 65_536,
+        segment_root: [1; 32],
+        index: 2,
+        piece_root: [3; 32],
+        path: vec![[4; 32]; 4],
+        label: vec![5; 512],
+        len: 65_536,
+    };
+    let get = GetPiece { permit: vec![7; 224], pg: PgId(1), segment: SegmentId([4; 32]), index: 2, offset: 3, len: 4 };
+    let piece = PieceAnswer::Piece {
+        segment_root: [1; 32],
+        piece_root: [2; 32],
+        path: vec![[3; 32]],
+        groups: vec![[4; 32]],
+        piece_len: 5,
+        len: 6,
+    };
+    vec![
+        ("put_piece", wire::encode(&StreamOpen::PutPiece(Box::new(put)))),
+        ("get_piece", wire::encode(&StreamOpen::GetPiece(get))),
+        ("probe", wire::encode(&StreamOpen::Probe { permit: vec![7; 224], up: 1, down: 2 })),
+        ("answer_kept", wire::encode(&PieceAnswer::Kept(vec![8; 176]))),
+        ("answer_piece", wire::encode(&piece)),
+        ("answer_probe", wire::encode(&PieceAnswer::Probe)),
+        (
+            "answer_refused",
+            wire::encode(&PieceAnswer::Refused(RefusalMsg::new(errors::BAD_PERMIT, [("op", "put".into())]))),
+        ),
+    ]
+}
