@@ -1,0 +1,714 @@
+//! Nodes, what happened to them, and minutes-on per hour: rows and the statements that move them.
+//!
+//! Nothing here is written per check-in: presence lives in memory, and [`put_presence_hours`] keeps one row an hour for a
+//! thousand aliases (`docs/design/fleet.md` §3).
+
+use crate::access::store::{NAME_MAX, PAGE_MAX, WHY_MAX, fits};
+use crate::db::{DbError, Reader, Row, StoreError, Tx, Value, stored_words};
+use model::{
+    Alias, Arch, Bytes, HourOfWeek, Kbps, MemberId, NatKind, NodeId, Os, Region, RegionEvidence, Stamp, Tier, errors,
+};
+
+/// Events kept of one node; older ones go.
+pub const EVENTS_MAX: u32 = 64;
+/// Longest text of an event in bytes.
+pub const EVENT_TEXT_MAX: usize = 256;
+/// Longest network prefix as text in bytes.
+pub const NET_PREFIX_MAX: usize = 43;
+/// Longest binding in bytes (`wire::signed::binding`).
+pub const BINDING_MAX: usize = 256;
+/// Round trips kept of one node.
+pub const RTT_MAX: usize = 16;
+/// Aliases in one row of presence.
+pub const PRESENCE_BLOCK: u32 = 1_000;
+/// Aliases there are in a cell: fits every id that is counted in 32 bits.
+pub const ALIAS_MAX: u32 = u32::MAX - 1;
+
+/// How the cloud stands to a node. A number in the row; what the node itself does is [`model::NodeState`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// Takes part.
+    Active = 0,
+    /// No new work until released.
+    Quarantined = 1,
+    /// Out, by proof.
+    Banned = 2,
+    /// Gone, by its owner.
+    Left = 3,
+    /// Absent as declared, until `holiday_until`.
+    Holiday = 4,
+}
+
+impl Standing {
+    /// The stored number.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+    /// Reads the stored number.
+    pub const fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => Self::Active,
+            1 => Self::Quarantined,
+            2 => Self::Banned,
+            3 => Self::Left,
+            4 => Self::Holiday,
+            _ => return None,
+        })
+    }
+}
+
+stored_words!(Standing);
+
+/// One round trip: to which node, median and 95th percentile minus median in ms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rtt {
+    /// To whom.
+    pub to: Alias,
+    /// Median in ms.
+    pub median_ms: u16,
+    /// 95th percentile minus median in ms.
+    pub spread_ms: u16,
+}
+
+/// What is known of a machine from its own words and from probes; all of it is replaced at once.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MeasuredRow {
+    /// Logical processors, as it said.
+    pub cores: Option<u16>,
+    /// Memory in MiB, as it said.
+    pub memory_mib: Option<u32>,
+    /// Free space where pieces would go, as it said.
+    pub disk_free: Option<Bytes>,
+    /// Score of the native suite.
+    pub cpu_score: Option<u64>,
+    /// 50th and 99th percentile of a small write with fsync in ms.
+    pub fsync_ms: Option<(u16, u16)>,
+    /// Sequential write in MB/s.
+    pub disk_mb_s: Option<u16>,
+    /// Upload.
+    pub up: Option<Kbps>,
+    /// Download.
+    pub down: Option<Kbps>,
+    /// Address translation.
+    pub nat: Option<NatKind>,
+    /// Lost packets.
+    pub loss_ppm: Option<u32>,
+    /// Round trips, at most [`RTT_MAX`].
+    pub rtt: Vec<Rtt>,
+    /// When measured.
+    pub at: Option<Stamp>,
+}
+
+/// A node without its number: what a join brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewNode {
+    /// Key.
+    pub id: NodeId,
+    /// Whose.
+    pub owner: MemberId,
+    /// As its owner calls it, at most [`NAME_MAX`] bytes.
+    pub name: String,
+    /// Where rules take it to be; none when unknown or refuted.
+    pub region: Option<Region>,
+    /// How that is known.
+    pub evidence: RegionEvidence,
+    /// What its owner declared, also when refuted.
+    pub declared: Option<Region>,
+    /// System family.
+    pub os: Os,
+    /// Processor family.
+    pub arch: Arch,
+    /// Autonomous system, as the center sees it.
+    pub as_number: Option<u32>,
+    /// Network, `/24` or `/48`, as the center sees it, at most [`NET_PREFIX_MAX`] bytes.
+    pub net_prefix: Option<String>,
+    /// Program version: major × 10⁶ + minor × 10³ + patch.
+    pub version: u32,
+    /// Lent.
+    pub lent: Bytes,
+    /// What the owner accepts, as bits by [`model::Capability`] number.
+    pub accepts: u32,
+    /// What it may carry, likewise.
+    pub capabilities: u32,
+    /// Score: good, × 2¹⁶.
+    pub alpha: u32,
+    /// Score: bad, × 2¹⁶.
+    pub beta: u32,
+    /// When it joined.
+    pub joined_at: Stamp,
+    /// The owner's signed statement, at most [`BINDING_MAX`] bytes.
+    pub binding: Vec<u8>,
+    /// What is known of the machine.
+    pub measured: MeasuredRow,
+}
+
+/// A node as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeRow {
+    /// Number in the cell, given once and never again.
+    pub alias: Alias,
+    /// What it came with, kept up to date.
+    pub node: NewNode,
+    /// Rank.
+    pub tier: Tier,
+    /// How the cloud stands to it.
+    pub standing: Standing,
+    /// Why, in the operator's or the rule's words, at most [`WHY_MAX`] bytes.
+    pub standing_why: Option<String>,
+    /// Share of each hour of the week it was on, × 255.
+    pub profile: [u8; HourOfWeek::COUNT],
+    /// Scale of its sessions, as `rules` defines it.
+    pub session_scale: u16,
+    /// When it had proved itself.
+    pub vetted_at: Option<Stamp>,
+    /// End of its declared absence.
+    pub holiday_until: Option<Stamp>,
+    /// Generation of its last plan.
+    pub generation: u64,
+    /// Hour since 1970 in which it was last seen, as of the last hourly summary.
+    pub last_seen_hour: u64,
+}
+
+const INSERTED: &str = "alias, node_id, owner, name, region, region_evidence, region_declared, os, arch, as_number, \
+    net_prefix, version, lent_bytes, accepts, capabilities, alpha, beta, joined_at, binding, cores, memory_mib, \
+    disk_free_bytes, cpu_score, fsync_p50_ms, fsync_p99_ms, disk_mb_s, up_kbps, down_kbps, nat, loss_ppm, rtt, \
+    measured_at, tier, standing, profile, session_scale, generation, last_seen_hour";
+const READ_AFTER: &str = "standing_why, vetted_at, holiday_until";
+
+fn node_row(row: &Row<'_>) -> Result<NodeRow, DbError> {
+    let node = NewNode {
+        id: row.get(1)?,
+        owner: row.get(2)?,
+        name: row.get(3)?,
+        region: row.get(4)?,
+        evidence: row.get(5)?,
+        declared: row.get(6)?,
+        os: row.get(7)?,
+        arch: row.get(8)?,
+        as_number: row.get(9)?,
+        net_prefix: row.get(10)?,
+        version: row.get(11)?,
+        lent: row.get(12)?,
+        accepts: row.get(13)?,
+        capabilities: row.get(14)?,
+        alpha: row.get(15)?,
+        beta: row.get(16)?,
+        joined_at: row.get(17)?,
+        binding: row.get(18)?,
+        measured: measured_row(row)?,
+    };
+    Ok(NodeRow {
+        alias: row.get(0)?,
+        node,
+        tier: row.get(32)?,
+        standing: row.get(33)?,
+        profile: row.get(34)?,
+        session_scale: row.get(35)?,
+        generation: row.get(36)?,
+        last_seen_hour: row.get(37)?,
+        standing_why: row.get(38)?,
+        vetted_at: row.get(39)?,
+        holiday_until: row.get(40)?,
+    })
+}
+
+fn measured_row(row: &Row<'_>) -> Result<MeasuredRow, DbError> {
+    let fsync: (Option<u16>, Option<u16>) = (row.get(23)?, row.get(24)?);
+    let nat: NatKind = row.get(28)?;
+    Ok(MeasuredRow {
+        cores: row.get(19)?,
+        memory_mib: row.get(20)?,
+        disk_free: row.get(21)?,
+        cpu_score: row.get(22)?,
+        fsync_ms: fsync.0.zip(fsync.1),
+        disk_mb_s: row.get(25)?,
+        up: row.get(26)?,
+        down: row.get(27)?,
+        nat: (nat != NatKind::Unknown).then_some(nat),
+        loss_ppm: row.get(29)?,
+        rtt: rtt_from(&row.get::<Option<Vec<u8>>>(30)?.unwrap_or_default()),
+        at: row.get(31)?,
+    })
+}
+
+/// Eight bytes each: alias, median, spread, little-endian.
+fn rtt_bytes(rtt: &[Rtt]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(rtt.len().min(RTT_MAX) * 8);
+    for one in rtt.iter().take(RTT_MAX) {
+        out.extend_from_slice(&one.to.0.to_le_bytes());
+        out.extend_from_slice(&one.median_ms.to_le_bytes());
+        out.extend_from_slice(&one.spread_ms.to_le_bytes());
+    }
+    out
+}
+
+fn rtt_from(bytes: &[u8]) -> Vec<Rtt> {
+    let one = |c: &[u8]| Rtt {
+        to: Alias(u32::from_le_bytes([c[0], c[1], c[2], c[3]])),
+        median_ms: u16::from_le_bytes([c[4], c[5]]),
+        spread_ms: u16::from_le_bytes([c[6], c[7]]),
+    };
+    bytes.chunks_exact(8).map(one).collect()
+}
+
+fn measured_params<'a>(m: &'a MeasuredRow, rtt: &'a Vec<u8>) -> [Value<'a>; 13] {
+    [
+        m.cores.into(),
+        m.memory_mib.into(),
+        m.disk_free.into(),
+        m.cpu_score.into(),
+        m.fsync_ms.map(|(p50, _)| p50).into(),
+        m.fsync_ms.map(|(_, p99)| p99).into(),
+        m.disk_mb_s.into(),
+        m.up.into(),
+        m.down.into(),
+        m.nat.unwrap_or(NatKind::Unknown).into(),
+        m.loss_ppm.into(),
+        rtt.into(),
+        m.at.into(),
+    ]
+}
+
+/// Adds a node and gives it the next alias. A key that exists is [`DbError::Duplicate`]; a cell without numbers left
+/// refuses with E0209.
+pub fn insert_node(tx: &mut Tx<'_>, n: &NewNode) -> Result<Alias, StoreError> {
+    fits("node name", &n.name, NAME_MAX)?;
+    fits("network prefix", n.net_prefix.as_deref().unwrap_or_default(), NET_PREFIX_MAX)?;
+    if n.binding.len() > BINDING_MAX {
+        return Err(StoreError::refused(errors::TOO_LARGE, format!("binding has {} bytes", n.binding.len())));
+    }
+    let alias = next_alias(tx)?;
+    let rtt = rtt_bytes(&n.measured.rtt);
+    let profile = [0; HourOfWeek::COUNT];
+    let head: [Value<'_>; 19] = [
+        alias.into(),
+        (&n.id).into(),
+        (&n.owner).into(),
+        (&n.name).into(),
+        n.region.as_ref().into(),
+        n.evidence.into(),
+        n.declared.as_ref().into(),
+        n.os.into(),
+        n.arch.into(),
+        n.as_number.into(),
+        n.net_prefix.as_ref().into(),
+        n.version.into(),
+        n.lent.into(),
+        n.accepts.into(),
+        n.capabilities.into(),
+        n.alpha.into(),
+        n.beta.into(),
+        n.joined_at.into(),
+        (&n.binding).into(),
+    ];
+    let tail: [Value<'_>; 6] = [
+        Tier::T0.into(),
+        Standing::Active.into(),
+        (&profile).into(),
+        Value::Int(0),
+        Value::Int(0),
+        n.joined_at.hour().into(),
+    ];
+    let params: Vec<Value<'_>> = head.into_iter().chain(measured_params(&n.measured, &rtt)).chain(tail).collect();
+    let places: Vec<String> = (1..=params.len()).map(|i| format!("${i}")).collect();
+    tx.execute(&format!("INSERT INTO node ({INSERTED}) VALUES ({})", places.join(", ")), &params)?;
+    Ok(alias)
+}
+
+fn next_alias(tx: &mut Tx<'_>) -> Result<Alias, StoreError> {
+    let sql = "UPDATE counter SET value = value + 1 WHERE name = 'alias' AND value < $1 RETURNING value";
+    let next = tx.change_returning(sql, &[ALIAS_MAX.into()], |row| row.get(0))?;
+    next.ok_or_else(|| StoreError::refused(errors::CELL_FULL, "every alias of this cell is given out"))
+}
+
+fn select(rest: &str) -> String {
+    format!("SELECT {INSERTED}, {READ_AFTER} FROM node {rest}")
+}
+
+/// A node by key.
+pub fn node_by_id(q: &mut Reader<'_>, id: &NodeId) -> Result<Option<NodeRow>, DbError> {
+    q.query_opt(&select("WHERE node_id = $1"), &[id.into()], node_row)
+}
+
+/// A node by number.
+pub fn node_by_alias(q: &mut Reader<'_>, alias: Alias) -> Result<Option<NodeRow>, DbError> {
+    q.query_opt(&select("WHERE alias = $1"), &[alias.into()], node_row)
+}
+
+/// The one node a person means by `text`: `#12`, its whole key or at least four characters of it, or its name; a name
+/// that is also a beginning of a key counts as the name. Refuses: none (E0203), several (E0002).
+pub fn node_by_text(q: &mut Reader<'_>, text: &str) -> Result<NodeRow, StoreError> {
+    let found = match text.strip_prefix('#').map(str::parse) {
+        Some(Ok(alias)) => node_by_alias(q, Alias(alias))?.into_iter().collect(),
+        _ => {
+            let named = q.query(&select("WHERE name = $1 ORDER BY alias LIMIT 2"), &[text.into()], node_row)?;
+            if named.is_empty() { nodes_by_prefix(q, text)? } else { named }
+        }
+    };
+    let mut found: std::vec::IntoIter<NodeRow> = Vec::into_iter(found);
+    match (found.next(), found.next()) {
+        (Some(node), None) => Ok(node),
+        (None, _) => Err(StoreError::refused(errors::NODE_UNKNOWN, "no such node")),
+        (Some(_), Some(_)) => Err(StoreError::refused(errors::BAD_VALUE, "several nodes are called that")),
+    }
+}
+
+/// At most two nodes whose printed key begins with `prefix`.
+fn nodes_by_prefix(q: &mut Reader<'_>, prefix: &str) -> Result<Vec<NodeRow>, DbError> {
+    let Some((low, high)) = key_range(prefix) else { return Ok(Vec::new()) };
+    let sql = select("WHERE node_id >= $1 AND node_id <= $2 ORDER BY node_id LIMIT 2");
+    q.query(&sql, &[(&low).into(), (&high).into()], node_row)
+}
+
+/// First and last key whose printed form begins with `prefix`; nothing for a prefix that is no beginning of one.
+fn key_range(prefix: &str) -> Option<([u8; 32], [u8; 32])> {
+    const PRINTED: usize = 52; // 256 bits in base32; the last character carries one bit
+    let body = prefix.strip_prefix(NodeId::LETTER).filter(|_| prefix.len() >= 4)?;
+    if body.len() > PRINTED || !body.bytes().all(|b| b.is_ascii_lowercase() || (b'2'..=b'7').contains(&b)) {
+        return None;
+    }
+    let filled = |with: char| -> Option<[u8; 32]> {
+        let mut text: String = body.to_owned();
+        while text.len() < PRINTED - 1 {
+            text.push(with);
+        }
+        if text.len() < PRINTED {
+            text.push(if with == 'a' { 'a' } else { 'q' });
+        }
+        format!("{}{text}", NodeId::LETTER).parse::<NodeId>().ok().map(|id| id.0)
+    };
+    Some((filled('a')?, filled('7')?))
+}
+
+/// Which nodes to list; nothing given means all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NodeFilter {
+    /// Only of this owner.
+    pub owner: Option<MemberId>,
+    /// Only those that lie in this region.
+    pub region: Option<Region>,
+    /// Only those the cloud stands so to.
+    pub standing: Option<Standing>,
+}
+
+/// Nodes in the order of aliases, after `after`, at most `limit` and [`PAGE_MAX`].
+pub fn list_nodes(
+    q: &mut Reader<'_>,
+    filter: &NodeFilter,
+    after: Option<Alias>,
+    limit: u32,
+) -> Result<Vec<NodeRow>, DbError> {
+    let beginning = filter.region.as_ref().map(|region| format!("{region}/"));
+    let (rest, mut params) = filtered(filter, beginning.as_deref());
+    let (after_at, limit_at) = (params.len() + 1, params.len() + 2);
+    params.push(after.map_or(-1, |alias| i64::from(alias.0)).into());
+    params.push(limit.min(PAGE_MAX).into());
+    let sql = select(&format!("WHERE {rest} AND alias > ${after_at} ORDER BY alias LIMIT ${limit_at}"));
+    q.query(&sql, &params, node_row)
+}
+
+/// How many nodes the filter lets through.
+pub fn count_nodes(q: &mut Reader<'_>, filter: &NodeFilter) -> Result<u64, DbError> {
+    let beginning = filter.region.as_ref().map(|region| format!("{region}/"));
+    let (rest, params) = filtered(filter, beginning.as_deref());
+    let count = q.query_opt(&format!("SELECT count(*) FROM node WHERE {rest}"), &params, |row| row.get(0))?;
+    Ok(count.unwrap_or(0))
+}
+
+fn filtered<'a>(filter: &'a NodeFilter, beginning: Option<&'a str>) -> (String, Vec<Value<'a>>) {
+    let mut rest = vec!["alias >= 0".to_owned()];
+    let mut params: Vec<Value<'a>> = Vec::new();
+    if let Some(owner) = &filter.owner {
+        params.push(owner.into());
+        rest.push(format!("owner = ${}", params.len()));
+    }
+    if let (Some(region), Some(beginning)) = (&filter.region, beginning) {
+        params.push(region.into());
+        params.push(beginning.into());
+        let (whole, part, len) = (params.len() - 1, params.len(), beginning.len());
+        rest.push(format!("(region = ${whole} OR substr(region, 1, {len}) = ${part})"));
+    }
+    if let Some(standing) = filter.standing {
+        params.push(standing.into());
+        rest.push(format!("standing = ${}", params.len()));
+    }
+    (rest.join(" AND "), params)
+}
+
+/// Every node's number, key, owner and what presence must know, in the order of aliases, after `after`, at most
+/// `limit` and [`crate::db::ROWS_MAX`]: for filling the memory of a center that starts.
+pub fn list_brief(q: &mut Reader<'_>, after: Option<Alias>, limit: u32) -> Result<Vec<NodeBrief>, DbError> {
+    let sql = "SELECT alias, node_id, owner, standing, holiday_until, last_seen_hour FROM node \
+               WHERE alias > $1 ORDER BY alias LIMIT $2";
+    let params = [after.map_or(-1, |alias| i64::from(alias.0)).into(), limit.into()];
+    q.query(sql, &params, |row| {
+        Ok(NodeBrief {
+            alias: row.get(0)?,
+            id: row.get(1)?,
+            owner: row.get(2)?,
+            standing: row.get(3)?,
+            holiday_until: row.get(4)?,
+            last_seen_hour: row.get(5)?,
+        })
+    })
+}
+
+/// What presence must know of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeBrief {
+    /// Number.
+    pub alias: Alias,
+    /// Key.
+    pub id: NodeId,
+    /// Whose.
+    pub owner: MemberId,
+    /// How the cloud stands to it.
+    pub standing: Standing,
+    /// End of its declared absence.
+    pub holiday_until: Option<Stamp>,
+    /// Hour since 1970 in which it was last seen.
+    pub last_seen_hour: u64,
+}
+
+/// Replaces what is known of the machine, and the duties that follow from it; false when there is no such node.
+pub fn update_measured(
+    tx: &mut Tx<'_>,
+    alias: Alias,
+    measured: &MeasuredRow,
+    capabilities: u32,
+) -> Result<bool, DbError> {
+    let sql = "UPDATE node SET cores = $1, memory_mib = $2, disk_free_bytes = $3, cpu_score = $4, fsync_p50_ms = $5, \
+        fsync_p99_ms = $6, disk_mb_s = $7, up_kbps = $8, down_kbps = $9, nat = $10, loss_ppm = $11, rtt = $12, \
+        measured_at = $13, capabilities = $14 WHERE alias = $15";
+    let rtt = rtt_bytes(&measured.rtt);
+    let mut params = measured_params(measured, &rtt).to_vec();
+    params.extend([Value::from(capabilities), alias.into()]);
+    Ok(tx.execute(sql, &params)? == 1)
+}
+
+/// What a node says of itself when it joins again or starts a newer program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeSaid {
+    /// As its owner calls it.
+    pub name: String,
+    /// Declared region, and what rules take from it.
+    pub declared: Option<Region>,
+    /// Where rules take it to be.
+    pub region: Option<Region>,
+    /// How that is known.
+    pub evidence: RegionEvidence,
+    /// Autonomous system, as the center sees it.
+    pub as_number: Option<u32>,
+    /// Network, as the center sees it.
+    pub net_prefix: Option<String>,
+    /// Program version.
+    pub version: u32,
+    /// Lent.
+    pub lent: Bytes,
+    /// What the owner accepts.
+    pub accepts: u32,
+}
+
+/// Replaces what a node says of itself; false when there is no such node.
+pub fn update_said(tx: &mut Tx<'_>, alias: Alias, said: &NodeSaid) -> Result<bool, StoreError> {
+    fits("node name", &said.name, NAME_MAX)?;
+    fits("network prefix", said.net_prefix.as_deref().unwrap_or_default(), NET_PREFIX_MAX)?;
+    let sql = "UPDATE node SET name = $1, region_declared = $2, region = $3, region_evidence = $4, as_number = $5, \
+        net_prefix = $6, version = $7, lent_bytes = $8, accepts = $9 WHERE alias = $10";
+    let params = [
+        (&said.name).into(),
+        said.declared.as_ref().into(),
+        said.region.as_ref().into(),
+        said.evidence.into(),
+        said.as_number.into(),
+        said.net_prefix.as_ref().into(),
+        said.version.into(),
+        said.lent.into(),
+        said.accepts.into(),
+        alias.into(),
+    ];
+    Ok(tx.execute(sql, &params)? == 1)
+}
+
+/// Another name; false when there is no such node.
+pub fn rename_node(tx: &mut Tx<'_>, alias: Alias, name: &str) -> Result<bool, StoreError> {
+    fits("node name", name, NAME_MAX)?;
+    Ok(tx.execute("UPDATE node SET name = $2 WHERE alias = $1", &[alias.into(), name.into()])? == 1)
+}
+
+/// Where rules take it to be from now on; false when there is no such node.
+pub fn set_region(
+    tx: &mut Tx<'_>,
+    alias: Alias,
+    region: Option<&Region>,
+    evidence: RegionEvidence,
+) -> Result<bool, DbError> {
+    let sql = "UPDATE node SET region = $2, region_evidence = $3 WHERE alias = $1";
+    Ok(tx.execute(sql, &[alias.into(), region.into(), evidence.into()])? == 1)
+}
+
+/// How the cloud stands to a node from now on; false when there is no such node. The holiday's end is cleared unless
+/// given.
+pub fn set_standing(
+    tx: &mut Tx<'_>,
+    alias: Alias,
+    standing: Standing,
+    why: Option<&str>,
+    holiday_until: Option<Stamp>,
+) -> Result<bool, StoreError> {
+    fits("reason", why.unwrap_or_default(), WHY_MAX)?;
+    let sql = "UPDATE node SET standing = $2, standing_why = $3, holiday_until = $4 WHERE alias = $1";
+    let params = [alias.into(), standing.into(), why.into(), holiday_until.into()];
+    Ok(tx.execute(sql, &params)? == 1)
+}
+
+/// Scores, rank and profile, as `rules` computed them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scores {
+    /// Good.
+    pub alpha: u32,
+    /// Bad.
+    pub beta: u32,
+    /// Rank.
+    pub tier: Tier,
+    /// When it had proved itself.
+    pub vetted_at: Option<Stamp>,
+    /// Scale of its sessions.
+    pub session_scale: u16,
+    /// Share of each hour of the week, × 255.
+    pub profile: [u8; HourOfWeek::COUNT],
+}
+
+/// Replaces scores, rank and profile; false when there is no such node.
+pub fn set_scores(tx: &mut Tx<'_>, alias: Alias, scores: &Scores) -> Result<bool, DbError> {
+    let sql = "UPDATE node SET alpha = $2, beta = $3, tier = $4, vetted_at = $5, session_scale = $6, profile = $7 \
+        WHERE alias = $1";
+    let params = [
+        alias.into(),
+        scores.alpha.into(),
+        scores.beta.into(),
+        scores.tier.into(),
+        scores.vetted_at.into(),
+        scores.session_scale.into(),
+        (&scores.profile).into(),
+    ];
+    Ok(tx.execute(sql, &params)? == 1)
+}
+
+/// Generation of a node's plan; only forward, false when it was not newer or there is no such node.
+pub fn set_generation(tx: &mut Tx<'_>, alias: Alias, generation: u64) -> Result<bool, DbError> {
+    let sql = "UPDATE node SET generation = $2 WHERE alias = $1 AND generation < $2";
+    Ok(tx.execute(sql, &[alias.into(), generation.into()])? == 1)
+}
+
+/// A newer statement of ownership; false when there is no such node.
+pub fn set_binding(tx: &mut Tx<'_>, alias: Alias, owner: &MemberId, binding: &[u8]) -> Result<bool, StoreError> {
+    if binding.len() > BINDING_MAX {
+        return Err(StoreError::refused(errors::TOO_LARGE, format!("binding has {} bytes", binding.len())));
+    }
+    let sql = "UPDATE node SET owner = $2, binding = $3 WHERE alias = $1";
+    Ok(tx.execute(sql, &[alias.into(), owner.into(), binding.into()])? == 1)
+}
+
+/// Notes the hour in which nodes were last seen; never backwards.
+pub fn set_last_seen(tx: &mut Tx<'_>, seen: &[(Alias, u64)]) -> Result<(), DbError> {
+    let sql = "UPDATE node SET last_seen_hour = $2 WHERE alias = $1 AND last_seen_hour < $2";
+    seen.iter().try_for_each(|(alias, hour)| tx.execute(sql, &[(*alias).into(), (*hour).into()]).map(drop))
+}
+
+/// Something that happened to a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeEvent {
+    /// When.
+    pub at: Stamp,
+    /// Which kind, a constant word such as `quarantined`.
+    pub kind: String,
+    /// In words, at most [`EVENT_TEXT_MAX`] bytes.
+    pub text: String,
+}
+
+/// Notes an event; of one node the newest [`EVENTS_MAX`] are kept.
+pub fn add_event(tx: &mut Tx<'_>, alias: Alias, at: Stamp, kind: &str, text: &str) -> Result<(), StoreError> {
+    fits("kind of event", kind, NAME_MAX)?;
+    fits("text of event", text, EVENT_TEXT_MAX)?;
+    let last = "SELECT coalesce(max(number), 0) FROM node_event WHERE alias = $1";
+    let number: i64 = tx.query_opt(last, &[alias.into()], |row| row.get(0))?.unwrap_or(0) + 1;
+    let note = "INSERT INTO node_event (alias, number, at, kind, text) VALUES ($1, $2, $3, $4, $5)";
+    tx.execute(note, &[alias.into(), number.into(), at.into(), kind.into(), text.into()])?;
+    let forget = "DELETE FROM node_event WHERE alias = $1 AND number <= $2";
+    Ok(tx.execute(forget, &[alias.into(), (number - i64::from(EVENTS_MAX)).into()]).map(drop)?)
+}
+
+/// What happened to a node, newest first, at most `limit` and [`EVENTS_MAX`].
+pub fn events(q: &mut Reader<'_>, alias: Alias, limit: u32) -> Result<Vec<NodeEvent>, DbError> {
+    let sql = "SELECT at, kind, text FROM node_event WHERE alias = $1 ORDER BY number DESC LIMIT $2";
+    q.query(sql, &[alias.into(), limit.min(EVENTS_MAX).into()], |row| {
+        Ok(NodeEvent { at: row.get(0)?, kind: row.get(1)?, text: row.get(2)? })
+    })
+}
+
+/// Minutes-on of a block of aliases in one hour: byte `i` belongs to alias `block × 1000 + i`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresenceHour {
+    /// Hour since 1970.
+    pub hour: u64,
+    /// Which thousand aliases.
+    pub block: u32,
+    /// 0 to 60 each, at most [`PRESENCE_BLOCK`] of them.
+    pub minutes: Vec<u8>,
+}
+
+/// Keeps minutes-on, in place of what was known of the same hour and block.
+pub fn put_presence_hours(tx: &mut Tx<'_>, rows: &[PresenceHour]) -> Result<(), StoreError> {
+    let sql = "INSERT INTO presence_hour (hour, block, minutes) VALUES ($1, $2, $3) \
+        ON CONFLICT (hour, block) DO UPDATE SET minutes = excluded.minutes";
+    for row in rows {
+        if row.minutes.len() > PRESENCE_BLOCK as usize {
+            return Err(StoreError::refused(errors::TOO_LARGE, "a block of presence is longer than its aliases"));
+        }
+        tx.execute(sql, &[row.hour.into(), row.block.into(), (&row.minutes).into()])?;
+    }
+    Ok(())
+}
+
+/// Minutes-on of one block in the hours from `from` up to but not including `to`, in order of time.
+pub fn presence_hours(q: &mut Reader<'_>, block: u32, from: u64, to: u64) -> Result<Vec<PresenceHour>, DbError> {
+    let sql =
+        "SELECT hour, block, minutes FROM presence_hour WHERE hour >= $1 AND hour < $2 AND block = $3 ORDER BY hour";
+    q.query(sql, &[from.into(), to.into(), block.into()], |row| {
+        Ok(PresenceHour { hour: row.get(0)?, block: row.get(1)?, minutes: row.get(2)? })
+    })
+}
+
+/// Forgets the hours before `hour`; how many rows went.
+pub fn forget_presence_before(tx: &mut Tx<'_>, hour: u64) -> Result<u64, DbError> {
+    tx.execute("DELETE FROM presence_hour WHERE hour < $1", &[hour.into()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_of_keys_holds_exactly_those_that_begin_so() {
+        for seed in 0..=255_u8 {
+            let id = NodeId(std::array::from_fn(|i| seed.wrapping_mul(31).wrapping_add(i as u8)));
+            let text = id.to_string();
+            for len in 4..=text.len() {
+                let (low, high) = key_range(&text[..len]).unwrap();
+                assert!(low <= id.0 && id.0 <= high, "{len}");
+                assert!(NodeId(low).has_prefix(&text[..len]) && NodeId(high).has_prefix(&text[..len]), "{len}");
+            }
+        }
+        assert_eq!(key_range("nab"), None);
+        assert_eq!(key_range("name with space"), None);
+        assert_eq!(key_range("mabcd"), None);
+    }
+
+    #[test]
+    fn round_trips_read_back_and_damage_is_no_panic() {
+        let rtt = vec![Rtt { to: Alias(7), median_ms: 12, spread_ms: 3 }; 20];
+        assert_eq!(rtt_from(&rtt_bytes(&rtt)), rtt[..RTT_MAX]);
+        assert_eq!(rtt_from(&[1, 2, 3]), []);
+    }
+}
