@@ -134,9 +134,14 @@ impl Db {
         self.inner.counters.rows_written()
     }
 
-    /// Counters since it was opened.
+    /// Counters since it was opened, and what waits now.
     pub fn stats(&self) -> DbStats {
-        self.inner.counters.snapshot()
+        let (writes, reads) = (&self.inner.writes, &self.inner.reads);
+        DbStats {
+            writes_waiting: writes.max_capacity() - writes.capacity(),
+            reads_waiting: reads.max_capacity() - reads.capacity(),
+            ..self.inner.counters.snapshot()
+        }
     }
 
     /// Where it is, without a password when printed.
@@ -189,8 +194,8 @@ struct Crew {
 impl Crew {
     fn start_sqlite(self, path: &Path) -> Result<Vec<Thread>, DbError> {
         sqlite::check_version()?;
-        let mut conn = sqlite::open_writer(path)?;
-        migrate::migrate(&mut tx::Engine::Sqlite(&mut conn), now())?;
+        let conn = sqlite::open_writer(path)?;
+        migrate::migrate(&mut tx::Engine::Sqlite(&conn), now())?;
         let readers: Vec<_> = (0..SQLITE_READERS).map(|_| sqlite::open_reader(path)).collect::<Result<_, _>>()?;
         let (inbox, counters) = (self.writes, self.counters);
         let mut threads = vec![spawn(Side::Write, "db write", move || sqlite::write_loop(&conn, &inbox, &counters))?];

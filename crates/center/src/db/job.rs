@@ -29,8 +29,10 @@ pub(super) trait WriteJob: Send {
     fn run(&mut self, tx: &mut Tx<'_>) -> Ran;
     /// Replaces a kept answer: the transaction does not stand.
     fn fail(&mut self, error: DbError);
-    /// Gives the answer to who waits; the time since the call, where it stands.
-    fn answer(self: Box<Self>) -> Option<Duration>;
+    /// The time since the call, where the kept answer is a yes.
+    fn took(&self) -> Option<Duration>;
+    /// Gives the answer to who waits.
+    fn answer(self: Box<Self>);
 }
 
 /// A transaction that only reads.
@@ -60,12 +62,9 @@ impl<T, F> Job<T, F> {
         (Self { closure, kept: None, reply, called: Instant::now() }, answer)
     }
 
-    fn publish(self) -> Option<Duration> {
-        let stands = matches!(self.kept, Some(Ok(_)));
-        let took = self.called.elapsed();
+    fn publish(self) {
         // A caller that went away does not unmake what stands.
         let _ = self.reply.send(self.kept.unwrap_or(Err(StoreError::Db(DbError::Closed))));
-        stands.then_some(took)
     }
 }
 
@@ -92,8 +91,11 @@ where
     fn fail(&mut self, error: DbError) {
         self.kept = Some(Err(StoreError::Db(error)));
     }
-    fn answer(self: Box<Self>) -> Option<Duration> {
-        self.publish()
+    fn took(&self) -> Option<Duration> {
+        matches!(self.kept, Some(Ok(_))).then(|| self.called.elapsed())
+    }
+    fn answer(self: Box<Self>) {
+        self.publish();
     }
 }
 

@@ -127,11 +127,11 @@ impl Line {
 pub(super) fn write_loop(line: &mut Line, inbox: &Inbox<dyn WriteJob>, counters: &Counters) {
     while let Some(Message::Run(mut job)) = next(inbox) {
         let stands = serve_write(line, job.as_mut(), counters);
-        let took = job.answer();
-        if let (Some(rows), Some(took)) = (stands, took) {
+        if let (Some(rows), Some(took)) = (stands, job.took()) {
             counters.committed(rows, 1);
             counters.write_took(took);
         }
+        job.answer();
     }
 }
 

@@ -149,9 +149,8 @@ fn commit(conn: &rusqlite::Connection, group: Group, counters: &Counters) {
         Ok(()) => {
             counters.committed(group.rows, group.kept);
             for job in group.jobs {
-                if let Some(took) = job.answer() {
-                    counters.write_took(took);
-                }
+                job.took().into_iter().for_each(|took| counters.write_took(took));
+                job.answer();
             }
         }
         Err(failure) => {

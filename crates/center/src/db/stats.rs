@@ -32,6 +32,10 @@ pub struct DbStats {
     pub write_us_total: u64,
     /// Those times as a histogram, see [`BUCKETS`] and [`bucket_le_us`].
     pub write_us: [u64; BUCKETS],
+    /// Writes that wait for their turn now, of [`super::WRITE_QUEUE_MAX`].
+    pub writes_waiting: usize,
+    /// Reads that wait for their turn now, of [`super::READ_QUEUE_MAX`].
+    pub reads_waiting: usize,
 }
 
 /// Upper bound of bucket `index` in µs; none for the last, which has no bound.
@@ -43,7 +47,7 @@ impl Counters {
     pub(super) fn committed(&self, rows: u64, writes: u64) {
         self.rows.fetch_add(rows, Relaxed);
         self.writes.fetch_add(writes, Relaxed);
-        self.commits.fetch_add(1, Relaxed);
+        self.commits.fetch_add(u64::from(writes > 0), Relaxed);
     }
 
     pub(super) fn retried(&self) {
@@ -69,6 +73,7 @@ impl Counters {
             retries: self.retries.load(Relaxed),
             write_us_total: self.write_us_total.load(Relaxed),
             write_us: std::array::from_fn(|i| self.write_us[i].load(Relaxed)),
+            ..DbStats::default()
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What goes into a statement and what comes out of a row, the same on both engines.
 //!
-//! Integers are 64-bit; `u64` keeps its bits (`2⁶³` and more are stored negative, read back whole, and must not be
-//! compared in SQL: no time or size of this world is that large). Ids and hashes are blobs, words are their numbers.
+//! Integers are 64-bit. A `u64` keeps its bits: `2⁶³` and more are stored negative, read back whole, and must not be
+//! compared in SQL. A [`Stamp`] beyond that is stored as the last moment there is, so that times compare. Ids and hashes
+//! are blobs, words are their numbers.
 
 use super::error::DbError;
 use model::{
@@ -193,7 +194,18 @@ macro_rules! wrapped {
         }
     )+ };
 }
-wrapped!(Stamp(u64), Alias(u32), Bytes(u64), Kbps(u32), Credits(i64), Roles(u8));
+wrapped!(Alias(u32), Bytes(u64), Kbps(u32), Credits(i64), Roles(u8));
+
+impl Field for Stamp {
+    fn read_opt(row: &Row<'_>, column: usize) -> Result<Option<Self>, DbError> {
+        Ok(row.int(column)?.map(|ms| Self(ms.max(0).cast_unsigned())))
+    }
+}
+impl From<Stamp> for Value<'_> {
+    fn from(v: Stamp) -> Self {
+        Self::Int(i64::try_from(v.0).unwrap_or(i64::MAX))
+    }
+}
 
 /// Ids.
 macro_rules! ids {

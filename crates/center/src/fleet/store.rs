@@ -8,6 +8,7 @@ use crate::db::{DbError, Reader, Row, StoreError, Tx, Value, stored_words};
 use model::{
     Alias, Arch, Bytes, HourOfWeek, Kbps, MemberId, NatKind, NodeId, Os, Region, RegionEvidence, Stamp, Tier, errors,
 };
+use std::collections::BTreeMap;
 
 /// Events kept of one node; older ones go.
 pub const EVENTS_MAX: u32 = 64;
@@ -21,6 +22,8 @@ pub const BINDING_MAX: usize = 256;
 pub const RTT_MAX: usize = 16;
 /// Aliases in one row of presence.
 pub const PRESENCE_BLOCK: u32 = 1_000;
+/// Rows of presence in one statement.
+const PRESENCE_ROWS: usize = 16;
 /// Aliases there are in a cell: fits every id that is counted in 32 bits.
 pub const ALIAS_MAX: u32 = u32::MAX - 1;
 
@@ -658,15 +661,25 @@ pub struct PresenceHour {
     pub minutes: Vec<u8>,
 }
 
-/// Keeps minutes-on, in place of what was known of the same hour and block.
+/// Keeps minutes-on, in place of what was known of the same hour and block; of doubles in `rows` the last counts.
 pub fn put_presence_hours(tx: &mut Tx<'_>, rows: &[PresenceHour]) -> Result<(), StoreError> {
-    let sql = "INSERT INTO presence_hour (hour, block, minutes) VALUES ($1, $2, $3) \
-        ON CONFLICT (hour, block) DO UPDATE SET minutes = excluded.minutes";
-    for row in rows {
-        if row.minutes.len() > PRESENCE_BLOCK as usize {
-            return Err(StoreError::refused(errors::TOO_LARGE, "a block of presence is longer than its aliases"));
-        }
-        tx.execute(sql, &[row.hour.into(), row.block.into(), (&row.minutes).into()])?;
+    if rows.iter().any(|row| row.minutes.len() > PRESENCE_BLOCK as usize) {
+        return Err(StoreError::refused(errors::TOO_LARGE, "a block of presence is longer than its aliases"));
+    }
+    // One statement must not touch a row twice.
+    let single: BTreeMap<(u64, u32), &PresenceHour> = rows.iter().map(|row| ((row.hour, row.block), row)).collect();
+    let single: Vec<&PresenceHour> = single.into_values().collect();
+    for few in single.chunks(PRESENCE_ROWS) {
+        let places: Vec<String> =
+            (0..few.len()).map(|i| format!("(${}, ${}, ${})", 3 * i + 1, 3 * i + 2, 3 * i + 3)).collect();
+        let sql = format!(
+            "INSERT INTO presence_hour (hour, block, minutes) VALUES {} \
+             ON CONFLICT (hour, block) DO UPDATE SET minutes = excluded.minutes",
+            places.join(", ")
+        );
+        let params: Vec<Value<'_>> =
+            few.iter().flat_map(|row| [row.hour.into(), row.block.into(), (&row.minutes).into()]).collect();
+        tx.execute(&sql, &params)?;
     }
     Ok(())
 }

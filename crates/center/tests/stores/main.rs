@@ -1,16 +1,41 @@
-//! One suite of histories for both engines.
+//! One suite for the store on both engines: what SQLite answers, PostgreSQL answers.
+//!
+//! The cases of `access`, `fleet`, `promises` and `history` run on both; `crash` kills whole processes; `schema` opens
+//! older and newer databases; `full` and `server` hold what only one engine can suffer. The letters are those of
+//! `center::db`.
 
-use center::access::store::{self as access, MemberRow, MemberState};
-use center::db::{Db, DbUrl};
-use model::{MemberId, Roles, Stamp};
+#![allow(clippy::unwrap_used, reason = "in a test a failed step is a failed test")]
 
-#[tokio::test]
-async fn smoke() {
-    let dir = tempfile::tempdir().unwrap();
-    let db = Db::open(&DbUrl::Sqlite(dir.path().join("c.db"))).unwrap();
-    let m = MemberRow { id: MemberId([1; 16]), name: "ann".into(), roles: Roles::BOTH, state: MemberState::Active, frozen_why: None, created_at: Stamp(5), invited_by: None };
-    let n = m.clone();
-    db.write(move |tx| access::insert_member(tx, &n)).await.unwrap();
-    assert_eq!(db.read(|q| Ok(access::member(q, &MemberId([1; 16]))?)).await.unwrap(), Some(m));
-    db.close().await;
+mod access;
+mod cluster;
+mod crash;
+mod fleet;
+mod full;
+mod history;
+mod place;
+mod promises;
+mod rows;
+mod schema;
+mod server;
+
+/// Makes of each `async fn name(place: &mut Place)` two tests, one for each engine.
+macro_rules! on_both {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $($(#[$doc])* #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(&mut crate::place::Place::sqlite()).await;
+            })+
+        }
+        mod on_postgres {
+            $($(#[$doc])* #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                if let Some(mut place) = crate::place::Place::postgres() {
+                    super::$name(&mut place).await;
+                    place.db.close().await;
+                }
+            })+
+        }
+    };
 }
+pub(crate) use on_both;
