@@ -66,7 +66,7 @@ async fn members_read_back_and_change(place: &mut Place) {
     place.reopen().await;
     let got = place.db.read(|q| Ok(access::member(q, &member_id(2))?)).await.unwrap();
     assert_eq!(got, Some(frozen.clone()));
-    let mut both = vec![rows::member(1), frozen];
+    let mut both = [rows::member(1), frozen];
     both.sort_by_key(|m| m.id);
     let pages = place.db.read(|q| {
         let first = access::list_members(q, None, 1)?;
