@@ -1,0 +1,3 @@
+//! Access: who is taken in.
+
+pub mod admit;

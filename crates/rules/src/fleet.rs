@@ -1,0 +1,3 @@
+//! The fleet: who is on, what each machine can carry, what its owner allows.
+
+pub mod presence;

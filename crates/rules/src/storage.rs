@@ -1,0 +1,3 @@
+//! Storage: which nodes hold the pieces.
+
+pub mod place;
