@@ -36,8 +36,8 @@ pub enum Request {
     Goodbye(fleet::Goodbye),
     /// What the node measured at join or since.
     Measured(Box<fleet::Measured>),
-    /// Who can help me measure?
-    ProbePeers,
+    /// Who can help me measure? With a ticket's secret, also before joining.
+    ProbePeers(Option<[u8; 16]>),
     /// Make a ticket.
     TicketCreate(access::TicketAsk),
     /// List tickets.

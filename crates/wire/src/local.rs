@@ -27,6 +27,11 @@ pub enum LocalAsk {
     Reload,
     /// End the agent.
     Stop,
+    /// Carry a request to the center over the agent's own connection.
+    Center {
+        /// Bytes of the envelope in base32.
+        envelope: String,
+    },
     /// Scripted sensor input, accepted only by an agent started with one.
     Script {
         /// What the script says, e.g. `input`.
@@ -61,6 +66,11 @@ pub enum LocalAnswer {
     },
     /// How it is.
     Status(Box<LocalStatus>),
+    /// What the center answered.
+    Center {
+        /// Bytes of the reply in base32.
+        reply: String,
+    },
     /// No.
     Refused {
         /// Registered id.

@@ -138,7 +138,7 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
         ("check_in", Request::CheckIn(Box::new(check_in))),
         ("goodbye", Request::Goodbye(Goodbye::Sleep)),
         ("measured", Request::Measured(Box::new(measured()))),
-        ("probe_peers", Request::ProbePeers),
+        ("probe_peers", Request::ProbePeers(Some([3; 16]))),
         ("ticket_create", Request::TicketCreate(ticket)),
         ("ticket_list", Request::TicketList),
         ("ticket_revoke", Request::TicketRevoke(TicketId([9; 8]))),
