@@ -1,7 +1,7 @@
 //! One suite for the store on both engines: what SQLite answers, PostgreSQL answers.
 //!
 //! The cases of `access`, `fleet`, `promises` and `history` run on both; `crash` kills whole processes; `schema` opens
-//! older and newer databases; `full` and `server` hold what only one engine can suffer. The letters are those of
+//! older and newer databases; `full`, `disk` and `server` hold what only one engine can suffer. The letters are those of
 //! `center::db`.
 
 #![allow(clippy::unwrap_used, reason = "in a test a failed step is a failed test")]
@@ -9,6 +9,7 @@
 mod access;
 mod cluster;
 mod crash;
+mod disk;
 mod fleet;
 mod full;
 mod history;
