@@ -23,6 +23,8 @@ const GROUP_SPAN_MAX: Duration = Duration::from_millis(10);
 const GROUP_MAX: usize = 512;
 /// How long a statement waits for another process that holds the file.
 const LOCK_WAIT_MS: u32 = 5_000;
+/// Pause between two looks at a lock that SQLite itself does not wait for.
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 /// Compiled statements kept per connection.
 const STATEMENTS_MAX: usize = 128;
 /// Parameters of one statement.
@@ -41,8 +43,17 @@ fn version_fits(found: i32) -> Result<(), DbError> {
 pub(super) fn open_writer(path: &Path) -> Result<rusqlite::Connection, DbError> {
     make_private(path)?;
     let conn = open(path)?;
-    set(&conn, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;")?;
-    Ok(conn)
+    let settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;";
+    let began = Instant::now();
+    // Turning the log on does not wait for another process that does the same at this moment; waiting is done here.
+    loop {
+        match set(&conn, settings) {
+            Err(DbError::Busy { .. }) if began.elapsed() < Duration::from_millis(LOCK_WAIT_MS.into()) => {
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            other => return other.map(|()| conn),
+        }
+    }
 }
 
 /// Opens the file for a reader.
