@@ -11,6 +11,7 @@ use model::Stamp;
 const STEPS: &[&str] = &[
     include_str!("../../migrations/0001_members_and_nodes.sql"),
     include_str!("../../migrations/0002_measured_and_presence.sql"),
+    include_str!("../../migrations/0003_storage.sql"),
 ];
 
 const VERSION_TABLE: &str =

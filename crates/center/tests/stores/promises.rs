@@ -253,11 +253,14 @@ async fn every_value_reads_back(place: &mut Place) {
     for number in [0, 1, -1, i64::MAX, i64::MIN] {
         let read = place.db.write(move |tx| {
             tx.execute("UPDATE counter SET value = $1 WHERE name = 'alias'", &[number.into()])?;
-            Ok(tx.query_opt("SELECT value FROM counter", &[], |row| row.get::<i64>(0))?)
+            Ok(tx.query_opt("SELECT value FROM counter WHERE name = 'alias'", &[], |row| row.get::<i64>(0))?)
         });
         assert_eq!(read.await.unwrap(), Some(number));
     }
-    let wrong = place.db.read(|q| Ok(q.query("SELECT value FROM counter", &[], |row| row.get::<u8>(0))?)).await;
+    let wrong = place
+        .db
+        .read(|q| Ok(q.query("SELECT value FROM counter WHERE name = 'alias'", &[], |row| row.get::<u8>(0))?))
+        .await;
     assert!(matches!(wrong, Err(StoreError::Db(DbError::Column { column: 0, .. }))), "{wrong:?}");
     let blob = [0_u8, 255, 0, 1];
     place.db.write(move |tx| Ok(meta::put(tx, "blob", &blob)?)).await.unwrap();
