@@ -3,12 +3,18 @@
 //! Nothing here is written per check-in: presence lives in memory, and [`put_presence_hours`] keeps one row an hour for a
 //! thousand aliases (`docs/design/fleet.md` §3).
 
-use crate::access::store::{NAME_MAX, PAGE_MAX, WHY_MAX, fits};
-use crate::db::{DbError, Reader, Row, StoreError, Tx, Value, stored_words};
-use model::{
-    Alias, Arch, Bytes, HourOfWeek, Kbps, MemberId, NatKind, NodeId, Os, Region, RegionEvidence, Stamp, Tier, errors,
+mod past;
+mod row;
+
+pub use past::{
+    NodeEvent, PresenceHour, add_event, events, forget_presence_before, presence_hours, put_presence_hours,
 };
-use std::collections::BTreeMap;
+pub use row::{MeasuredRow, NewNode, NodeRow, Rtt, Standing};
+
+use crate::access::store::{NAME_MAX, PAGE_MAX, WHY_MAX, fits};
+use crate::db::{DbError, Reader, StoreError, Tx, Value};
+use model::{Alias, Bytes, HourOfWeek, MemberId, NodeId, Region, RegionEvidence, Stamp, Tier, errors};
+use row::{INSERTED, READ_AFTER, measured_params, node_row, rtt_bytes};
 
 /// Events kept of one node; older ones go.
 pub const EVENTS_MAX: u32 = 64;
@@ -26,251 +32,6 @@ pub const PRESENCE_BLOCK: u32 = 1_000;
 const PRESENCE_ROWS: usize = 16;
 /// Aliases there are in a cell: fits every id that is counted in 32 bits.
 pub const ALIAS_MAX: u32 = u32::MAX - 1;
-
-/// How the cloud stands to a node. A number in the row; what the node itself does is [`model::NodeState`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
-    /// Takes part.
-    Active = 0,
-    /// No new work until released.
-    Quarantined = 1,
-    /// Out, by proof.
-    Banned = 2,
-    /// Gone, by its owner.
-    Left = 3,
-    /// Absent as declared, until `holiday_until`.
-    Holiday = 4,
-}
-
-impl Standing {
-    /// The stored number.
-    pub const fn code(self) -> u8 {
-        self as u8
-    }
-    /// Reads the stored number.
-    pub const fn from_code(code: u8) -> Option<Self> {
-        Some(match code {
-            0 => Self::Active,
-            1 => Self::Quarantined,
-            2 => Self::Banned,
-            3 => Self::Left,
-            4 => Self::Holiday,
-            _ => return None,
-        })
-    }
-}
-
-stored_words!(Standing);
-
-/// One round trip: to which node, median and 95th percentile minus median in ms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rtt {
-    /// To whom.
-    pub to: Alias,
-    /// Median in ms.
-    pub median_ms: u16,
-    /// 95th percentile minus median in ms.
-    pub spread_ms: u16,
-}
-
-/// What is known of a machine from its own words and from probes; all of it is replaced at once.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct MeasuredRow {
-    /// Logical processors, as it said.
-    pub cores: Option<u16>,
-    /// Memory in MiB, as it said.
-    pub memory_mib: Option<u32>,
-    /// Free space where pieces would go, as it said.
-    pub disk_free: Option<Bytes>,
-    /// Score of the native suite.
-    pub cpu_score: Option<u64>,
-    /// 50th and 99th percentile of a small write with fsync in ms.
-    pub fsync_ms: Option<(u16, u16)>,
-    /// Sequential write in MB/s.
-    pub disk_mb_s: Option<u16>,
-    /// Upload.
-    pub up: Option<Kbps>,
-    /// Download.
-    pub down: Option<Kbps>,
-    /// Address translation.
-    pub nat: Option<NatKind>,
-    /// Lost packets.
-    pub loss_ppm: Option<u32>,
-    /// Round trips, at most [`RTT_MAX`].
-    pub rtt: Vec<Rtt>,
-    /// When measured.
-    pub at: Option<Stamp>,
-}
-
-/// A node without its number: what a join brings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewNode {
-    /// Key.
-    pub id: NodeId,
-    /// Whose.
-    pub owner: MemberId,
-    /// As its owner calls it, at most [`NAME_MAX`] bytes.
-    pub name: String,
-    /// Where rules take it to be; none when unknown or refuted.
-    pub region: Option<Region>,
-    /// How that is known.
-    pub evidence: RegionEvidence,
-    /// What its owner declared, also when refuted.
-    pub declared: Option<Region>,
-    /// System family.
-    pub os: Os,
-    /// Processor family.
-    pub arch: Arch,
-    /// Autonomous system, as the center sees it.
-    pub as_number: Option<u32>,
-    /// Network, `/24` or `/48`, as the center sees it, at most [`NET_PREFIX_MAX`] bytes.
-    pub net_prefix: Option<String>,
-    /// Program version: major × 10⁶ + minor × 10³ + patch.
-    pub version: u32,
-    /// Lent.
-    pub lent: Bytes,
-    /// What the owner accepts, as bits by [`model::Capability`] number.
-    pub accepts: u32,
-    /// What it may carry, likewise.
-    pub capabilities: u32,
-    /// Score: good, × 2¹⁶.
-    pub alpha: u32,
-    /// Score: bad, × 2¹⁶.
-    pub beta: u32,
-    /// When it joined.
-    pub joined_at: Stamp,
-    /// The owner's signed statement, at most [`BINDING_MAX`] bytes.
-    pub binding: Vec<u8>,
-    /// What is known of the machine.
-    pub measured: MeasuredRow,
-}
-
-/// A node as stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeRow {
-    /// Number in the cell, given once and never again.
-    pub alias: Alias,
-    /// What it came with, kept up to date.
-    pub node: NewNode,
-    /// Rank.
-    pub tier: Tier,
-    /// How the cloud stands to it.
-    pub standing: Standing,
-    /// Why, in the operator's or the rule's words, at most [`WHY_MAX`] bytes.
-    pub standing_why: Option<String>,
-    /// Share of each hour of the week it was on, × 255.
-    pub profile: [u8; HourOfWeek::COUNT],
-    /// Scale of its sessions, as `rules` defines it.
-    pub session_scale: u16,
-    /// When it had proved itself.
-    pub vetted_at: Option<Stamp>,
-    /// End of its declared absence.
-    pub holiday_until: Option<Stamp>,
-    /// Generation of its last plan.
-    pub generation: u64,
-    /// Hour since 1970 in which it was last seen, as of the last hourly summary.
-    pub last_seen_hour: u64,
-}
-
-const INSERTED: &str = "alias, node_id, owner, name, region, region_evidence, region_declared, os, arch, as_number, \
-    net_prefix, version, lent_bytes, accepts, capabilities, alpha, beta, joined_at, binding, cores, memory_mib, \
-    disk_free_bytes, cpu_score, fsync_p50_ms, fsync_p99_ms, disk_mb_s, up_kbps, down_kbps, nat, loss_ppm, rtt, \
-    measured_at, tier, standing, profile, session_scale, generation, last_seen_hour";
-const READ_AFTER: &str = "standing_why, vetted_at, holiday_until";
-
-fn node_row(row: &Row<'_>) -> Result<NodeRow, DbError> {
-    let node = NewNode {
-        id: row.get(1)?,
-        owner: row.get(2)?,
-        name: row.get(3)?,
-        region: row.get(4)?,
-        evidence: row.get(5)?,
-        declared: row.get(6)?,
-        os: row.get(7)?,
-        arch: row.get(8)?,
-        as_number: row.get(9)?,
-        net_prefix: row.get(10)?,
-        version: row.get(11)?,
-        lent: row.get(12)?,
-        accepts: row.get(13)?,
-        capabilities: row.get(14)?,
-        alpha: row.get(15)?,
-        beta: row.get(16)?,
-        joined_at: row.get(17)?,
-        binding: row.get(18)?,
-        measured: measured_row(row)?,
-    };
-    Ok(NodeRow {
-        alias: row.get(0)?,
-        node,
-        tier: row.get(32)?,
-        standing: row.get(33)?,
-        profile: row.get(34)?,
-        session_scale: row.get(35)?,
-        generation: row.get(36)?,
-        last_seen_hour: row.get(37)?,
-        standing_why: row.get(38)?,
-        vetted_at: row.get(39)?,
-        holiday_until: row.get(40)?,
-    })
-}
-
-fn measured_row(row: &Row<'_>) -> Result<MeasuredRow, DbError> {
-    let fsync: (Option<u16>, Option<u16>) = (row.get(23)?, row.get(24)?);
-    let nat: NatKind = row.get(28)?;
-    Ok(MeasuredRow {
-        cores: row.get(19)?,
-        memory_mib: row.get(20)?,
-        disk_free: row.get(21)?,
-        cpu_score: row.get(22)?,
-        fsync_ms: fsync.0.zip(fsync.1),
-        disk_mb_s: row.get(25)?,
-        up: row.get(26)?,
-        down: row.get(27)?,
-        nat: (nat != NatKind::Unknown).then_some(nat),
-        loss_ppm: row.get(29)?,
-        rtt: rtt_from(&row.get::<Option<Vec<u8>>>(30)?.unwrap_or_default()),
-        at: row.get(31)?,
-    })
-}
-
-/// Eight bytes each: alias, median, spread, little-endian.
-fn rtt_bytes(rtt: &[Rtt]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(rtt.len().min(RTT_MAX) * 8);
-    for one in rtt.iter().take(RTT_MAX) {
-        out.extend_from_slice(&one.to.0.to_le_bytes());
-        out.extend_from_slice(&one.median_ms.to_le_bytes());
-        out.extend_from_slice(&one.spread_ms.to_le_bytes());
-    }
-    out
-}
-
-fn rtt_from(bytes: &[u8]) -> Vec<Rtt> {
-    let one = |c: &[u8]| Rtt {
-        to: Alias(u32::from_le_bytes([c[0], c[1], c[2], c[3]])),
-        median_ms: u16::from_le_bytes([c[4], c[5]]),
-        spread_ms: u16::from_le_bytes([c[6], c[7]]),
-    };
-    bytes.chunks_exact(8).map(one).collect()
-}
-
-fn measured_params<'a>(m: &'a MeasuredRow, rtt: &'a Vec<u8>) -> [Value<'a>; 13] {
-    [
-        m.cores.into(),
-        m.memory_mib.into(),
-        m.disk_free.into(),
-        m.cpu_score.into(),
-        m.fsync_ms.map(|(p50, _)| p50).into(),
-        m.fsync_ms.map(|(_, p99)| p99).into(),
-        m.disk_mb_s.into(),
-        m.up.into(),
-        m.down.into(),
-        m.nat.unwrap_or(NatKind::Unknown).into(),
-        m.loss_ppm.into(),
-        rtt.into(),
-        m.at.into(),
-    ]
-}
 
 /// Adds a node and gives it the next alias. A key that exists is [`DbError::Duplicate`]; a cell without numbers left
 /// refuses with E0209.
@@ -619,85 +380,6 @@ pub fn set_last_seen(tx: &mut Tx<'_>, seen: &[(Alias, u64)]) -> Result<(), DbErr
     seen.iter().try_for_each(|(alias, hour)| tx.execute(sql, &[(*alias).into(), (*hour).into()]).map(drop))
 }
 
-/// Something that happened to a node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeEvent {
-    /// When.
-    pub at: Stamp,
-    /// Which kind, a constant word such as `quarantined`.
-    pub kind: String,
-    /// In words, at most [`EVENT_TEXT_MAX`] bytes.
-    pub text: String,
-}
-
-/// Notes an event; of one node the newest [`EVENTS_MAX`] are kept.
-pub fn add_event(tx: &mut Tx<'_>, alias: Alias, at: Stamp, kind: &str, text: &str) -> Result<(), StoreError> {
-    fits("kind of event", kind, NAME_MAX)?;
-    fits("text of event", text, EVENT_TEXT_MAX)?;
-    let last = "SELECT coalesce(max(number), 0) FROM node_event WHERE alias = $1";
-    let number: i64 = tx.query_opt(last, &[alias.into()], |row| row.get(0))?.unwrap_or(0) + 1;
-    let note = "INSERT INTO node_event (alias, number, at, kind, text) VALUES ($1, $2, $3, $4, $5)";
-    tx.execute(note, &[alias.into(), number.into(), at.into(), kind.into(), text.into()])?;
-    let forget = "DELETE FROM node_event WHERE alias = $1 AND number <= $2";
-    Ok(tx.execute(forget, &[alias.into(), (number - i64::from(EVENTS_MAX)).into()]).map(drop)?)
-}
-
-/// What happened to a node, newest first, at most `limit` and [`EVENTS_MAX`].
-pub fn events(q: &mut Reader<'_>, alias: Alias, limit: u32) -> Result<Vec<NodeEvent>, DbError> {
-    let sql = "SELECT at, kind, text FROM node_event WHERE alias = $1 ORDER BY number DESC LIMIT $2";
-    q.query(sql, &[alias.into(), limit.min(EVENTS_MAX).into()], |row| {
-        Ok(NodeEvent { at: row.get(0)?, kind: row.get(1)?, text: row.get(2)? })
-    })
-}
-
-/// Minutes-on of a block of aliases in one hour: byte `i` belongs to alias `block × 1000 + i`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PresenceHour {
-    /// Hour since 1970.
-    pub hour: u64,
-    /// Which thousand aliases.
-    pub block: u32,
-    /// 0 to 60 each, at most [`PRESENCE_BLOCK`] of them.
-    pub minutes: Vec<u8>,
-}
-
-/// Keeps minutes-on, in place of what was known of the same hour and block; of doubles in `rows` the last counts.
-pub fn put_presence_hours(tx: &mut Tx<'_>, rows: &[PresenceHour]) -> Result<(), StoreError> {
-    if rows.iter().any(|row| row.minutes.len() > PRESENCE_BLOCK as usize) {
-        return Err(StoreError::refused(errors::TOO_LARGE, "a block of presence is longer than its aliases"));
-    }
-    // One statement must not touch a row twice.
-    let single: BTreeMap<(u64, u32), &PresenceHour> = rows.iter().map(|row| ((row.hour, row.block), row)).collect();
-    let single: Vec<&PresenceHour> = single.into_values().collect();
-    for few in single.chunks(PRESENCE_ROWS) {
-        let places: Vec<String> =
-            (0..few.len()).map(|i| format!("(${}, ${}, ${})", 3 * i + 1, 3 * i + 2, 3 * i + 3)).collect();
-        let sql = format!(
-            "INSERT INTO presence_hour (hour, block, minutes) VALUES {} \
-             ON CONFLICT (hour, block) DO UPDATE SET minutes = excluded.minutes",
-            places.join(", ")
-        );
-        let params: Vec<Value<'_>> =
-            few.iter().flat_map(|row| [row.hour.into(), row.block.into(), (&row.minutes).into()]).collect();
-        tx.execute(&sql, &params)?;
-    }
-    Ok(())
-}
-
-/// Minutes-on of one block in the hours from `from` up to but not including `to`, in order of time.
-pub fn presence_hours(q: &mut Reader<'_>, block: u32, from: u64, to: u64) -> Result<Vec<PresenceHour>, DbError> {
-    let sql =
-        "SELECT hour, block, minutes FROM presence_hour WHERE hour >= $1 AND hour < $2 AND block = $3 ORDER BY hour";
-    q.query(sql, &[from.into(), to.into(), block.into()], |row| {
-        Ok(PresenceHour { hour: row.get(0)?, block: row.get(1)?, minutes: row.get(2)? })
-    })
-}
-
-/// Forgets the hours before `hour`; how many rows went.
-pub fn forget_presence_before(tx: &mut Tx<'_>, hour: u64) -> Result<u64, DbError> {
-    tx.execute("DELETE FROM presence_hour WHERE hour < $1", &[hour.into()])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -716,12 +398,5 @@ mod tests {
         assert_eq!(key_range("nab"), None);
         assert_eq!(key_range("name with space"), None);
         assert_eq!(key_range("mabcd"), None);
-    }
-
-    #[test]
-    fn round_trips_read_back_and_damage_is_no_panic() {
-        let rtt = vec![Rtt { to: Alias(7), median_ms: 12, spread_ms: 3 }; 20];
-        assert_eq!(rtt_from(&rtt_bytes(&rtt)), rtt[..RTT_MAX]);
-        assert_eq!(rtt_from(&[1, 2, 3]), []);
     }
 }
