@@ -247,7 +247,8 @@ mod tests {
                     prop_assert!(t.roles.has(given), "(C)");
                     prop_assert_eq!(uses_left + 1, left, "(B)");
                     prop_assert!(t.expires_at > now && t.revoked_at.is_none_or(|at| at > now), "(B)");
-                    prop_assert!(!blocked && !known && !(full && lends), "(D)");
+                    prop_assert!(!blocked && !known, "(A) (D)");
+                    prop_assert!(!lends || !full);
                 }
                 Ok(Admission::Again(seat)) => prop_assert!(Some(seat) == facts.seat && !blocked, "(A) (D)"),
                 Err(refusal) => prop_assert!(refusal.id.row().id != "E0901", "(E)"),

@@ -488,6 +488,6 @@ fn until(seconds: u32) -> Stamp {
 
 /// `period` ± 20 %.
 fn jittered(period: Span, rng: &mut impl Rng) -> Span {
-    let draw = u64::from(rng.next_u32()) * (2 * JITTER_PPM + 1) >> 32;
+    let draw = (u64::from(rng.next_u32()) * (2 * JITTER_PPM + 1)) >> 32;
     period.scaled(1_000_000 - JITTER_PPM + draw, 1_000_000)
 }

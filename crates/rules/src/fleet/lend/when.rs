@@ -172,7 +172,7 @@ impl fmt::Display for When {
 /// The largest unit that gives a whole number.
 fn span_text(span: Span) -> String {
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms")];
-    let (size, name) = units.into_iter().find(|(size, _)| span.as_ms() % size == 0).unwrap_or((1, "ms"));
+    let (size, name) = units.into_iter().find(|(size, _)| span.as_ms().is_multiple_of(*size)).unwrap_or((1, "ms"));
     format!("{}{name}", span.as_ms() / size)
 }
 
