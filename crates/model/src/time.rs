@@ -201,7 +201,7 @@ impl FromStr for Span {
 }
 
 /// Year, month and day of a day number since the epoch (Howard Hinnant, `civil_from_days`).
-fn civil_from_days(days: i64) -> (i64, u32, u32) {
+pub fn civil_from_days(days: i64) -> (i64, u32, u32) {
     let z = days + 719_468;
     let era = z.div_euclid(146_097);
     let doe = z.rem_euclid(146_097);
