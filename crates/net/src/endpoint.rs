@@ -5,7 +5,9 @@ use crate::limit::PeerLimits;
 use crate::link::Link;
 use crate::pin::{PinnedVerifier, Pins};
 use iroh::endpoint::{Incoming, PortmapperConfig, QuicTransportConfig, VarInt, presets};
-use iroh::{EndpointAddr, EndpointId, NetReportConfig, RelayConfig, RelayMap, RelayMode, RelayUrl, TransportAddr, Watcher};
+use iroh::{
+    EndpointAddr, EndpointId, NetReportConfig, RelayConfig, RelayMap, RelayMode, RelayUrl, TransportAddr, Watcher,
+};
 use iroh_relay::RelayQuicConfig;
 use iroh_relay::tls::CaTlsConfig;
 use model::program::ALPN;
@@ -77,7 +79,16 @@ pub struct EndpointConfig {
 impl EndpointConfig {
     /// Everything at its default: all addresses, no relay, no port mapping, takes calls.
     pub fn new(secret: SecretKey) -> Self {
-        Self { secret, bind: Vec::new(), relays: Vec::new(), port_mapping: false, accept: true, udp: true, limits: PeerLimits::default(), tap: None }
+        Self {
+            secret,
+            bind: Vec::new(),
+            relays: Vec::new(),
+            port_mapping: false,
+            accept: true,
+            udp: true,
+            limits: PeerLimits::default(),
+            tap: None,
+        }
     }
 }
 
@@ -123,7 +134,11 @@ impl Endpoint {
             .ca_tls_config(ca)
             .transport_config(transport(config.limits))
             .net_report_config(report_config())
-            .portmapper_config(if config.port_mapping { PortmapperConfig::default() } else { PortmapperConfig::Disabled });
+            .portmapper_config(if config.port_mapping {
+                PortmapperConfig::default()
+            } else {
+                PortmapperConfig::Disabled
+            });
         if config.accept {
             builder = builder.alpns(vec![ALPN.to_vec()]);
         }
@@ -185,7 +200,12 @@ impl Endpoint {
         }
         let own = self.0.iroh.bound_sockets();
         let is_own = report.global_v4.is_some_and(|seen| {
-            own.contains(&SocketAddr::V4(seen)) || self.addr().direct.iter().any(|a| a.ip() == *seen.ip() && own.iter().any(|o| o.port() == seen.port()))
+            own.contains(&SocketAddr::V4(seen))
+                || self
+                    .addr()
+                    .direct
+                    .iter()
+                    .any(|a| a.ip() == *seen.ip() && own.iter().any(|o| o.port() == seen.port()))
         });
         match report.mapping_varies_by_dest() {
             _ if is_own => NatKind::Open,
@@ -212,7 +232,10 @@ impl Endpoint {
         let slot = {
             let mut dialed = self.0.dialed.lock().unwrap_or_else(PoisonError::into_inner);
             if dialed.len() >= LEARNED_MAX {
-                dialed.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|link| link.as_ref().is_some_and(|l| !l.is_closed())));
+                dialed.retain(|_, slot| {
+                    Arc::strong_count(slot) > 1
+                        || slot.try_lock().is_ok_and(|link| link.as_ref().is_some_and(|l| !l.is_closed()))
+                });
             }
             Arc::clone(dialed.entry(peer).or_default())
         };
@@ -232,7 +255,8 @@ impl Endpoint {
     }
 
     fn iroh_addr(&self, peer: NodeId) -> Result<EndpointAddr, NetError> {
-        let id = EndpointId::from_bytes(&peer.0).map_err(|_| NetError::Unreachable { cause: "its id is no key".to_owned() })?;
+        let id = EndpointId::from_bytes(&peer.0)
+            .map_err(|_| NetError::Unreachable { cause: "its id is no key".to_owned() })?;
         let learned = self.0.learned.lock().unwrap_or_else(PoisonError::into_inner).get(&peer).cloned();
         let addr = learned.unwrap_or(PeerAddr::key_only(peer));
         let direct = addr.direct.iter().copied().map(TransportAddr::Ip);
@@ -284,7 +308,9 @@ async fn handshake(incoming: Incoming, limits: PeerLimits, tap: Option<Tap>) -> 
 
 fn relay_url(hint: &RelayHint) -> Result<RelayUrl, String> {
     let host = if hint.host.contains(':') { format!("[{}]", hint.host) } else { hint.host.clone() };
-    format!("https://{host}:{}", hint.port).parse().map_err(|_| format!("relay {}:{} is no address", hint.host, hint.port))
+    format!("https://{host}:{}", hint.port)
+        .parse()
+        .map_err(|_| format!("relay {}:{} is no address", hint.host, hint.port))
 }
 
 fn relay_mode(relays: &[RelayHint]) -> Result<RelayMode, String> {

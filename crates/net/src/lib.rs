@@ -21,4 +21,4 @@ pub use error::NetError;
 pub use limit::PeerLimits;
 pub use link::{CallLimits, Link, Stream, StreamReader, StreamWriter};
 pub use redial::{Redial, RedialEvent};
-pub use relay::{Relay, RelayServerConfig};
+pub use relay::{Admit, Relay, RelayServerConfig};

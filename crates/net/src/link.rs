@@ -174,7 +174,8 @@ impl Stream {
 impl StreamWriter {
     /// Sends a frame: its length as u32, then its bytes.
     pub async fn write_frame(&mut self, frame: &[u8]) -> Result<(), NetError> {
-        let len = u32::try_from(frame.len()).map_err(|_| NetError::TooLong { len: frame.len(), max: wire::limits::FRAME_MAX })?;
+        let len = u32::try_from(frame.len())
+            .map_err(|_| NetError::TooLong { len: frame.len(), max: wire::limits::FRAME_MAX })?;
         let mut bytes = Vec::with_capacity(4 + frame.len());
         bytes.extend_from_slice(&len.to_le_bytes());
         bytes.extend_from_slice(frame);

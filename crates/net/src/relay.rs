@@ -4,7 +4,8 @@
 use crate::error::NetError;
 use crate::pin::server_tls;
 use iroh_relay::server::{
-    Access, AccessControl, CertConfig, ClientRateLimit, ClientRequest, QuicConfig, RelayConfig, Server, ServerConfig, TlsConfig,
+    Access, AccessControl, CertConfig, ClientRateLimit, ClientRequest, QuicConfig, RelayConfig, Server, ServerConfig,
+    TlsConfig,
 };
 use model::NodeId;
 use std::net::SocketAddr;

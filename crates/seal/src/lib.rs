@@ -1,0 +1,41 @@
+//! Keys: hierarchy, sealing of content and names. The center never imports this room.
+//!
+//! Layouts are format 1 of `docs/design/security.md` §4. Randomness is an argument. Secret types have no printed form and are
+//! zeroed when dropped.
+//!
+//! (A) Nothing opens that was not sealed under this key with this header, in this order, whole. (B) A header is bound to one
+//! key by a commitment that is compared before anything is opened. (C) A wrong key says so, never "empty".
+
+pub mod content;
+pub mod keys;
+pub mod name;
+
+pub use content::{CHUNK_LEN, Header, Role, open_range, open_run, padded_len, seal_run, sealed_len};
+pub use keys::{AccountRoot, BucketKeys, ContentKey, Wrapped};
+pub use name::NameKey;
+
+/// Why something does not open.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// Another key sealed it (E0112).
+    #[error("this key cannot open it")]
+    WrongKey,
+    /// The header is not bound to this key (E0119).
+    #[error("the header is not bound to this key")]
+    Commitment,
+    /// Bytes were changed, moved, cut or are no sealed bytes at all (E0308).
+    #[error("sealed bytes fail their check at chunk {chunk}")]
+    Damaged {
+        /// Which chunk.
+        chunk: u64,
+    },
+    /// Not a header of this format.
+    #[error("not a header of format 1")]
+    Header,
+    /// Longer than the format allows.
+    #[error("too long")]
+    TooLong,
+    /// Not a name (E0310).
+    #[error("not a name: {0}")]
+    Name(&'static str),
+}

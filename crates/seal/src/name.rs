@@ -1,0 +1,168 @@
+//! Sealed names: each component of a path under its directory's key, deterministic inside one directory, so that the center
+//! can look a name up and compare nothing across directories (`docs/design/security.md` §4.3).
+
+use crate::SealError;
+use aes_siv::KeyInit;
+use aes_siv::siv::Aes256Siv;
+use model::BucketId;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// Longest plain name in bytes.
+pub const NAME_MAX: usize = 1_024;
+/// Deepest path.
+pub const DEPTH_MAX: usize = 128;
+
+/// The key of one directory's names.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct NameKey {
+    chain: [u8; 32],
+    #[zeroize(skip)]
+    bucket: BucketId,
+}
+
+impl NameKey {
+    pub(crate) const fn from_chain(chain: [u8; 32], bucket: BucketId) -> Self {
+        Self { chain, bucket }
+    }
+
+    /// The key of a directory below this one.
+    pub fn below(&self, component: &str) -> Self {
+        let mut hasher = blake3::Hasher::new_keyed(&self.chain);
+        hasher.update(b"component").update(component.as_bytes());
+        Self { chain: *hasher.finalize().as_bytes(), bucket: self.bucket }
+    }
+
+    fn siv(&self) -> Aes256Siv {
+        let mut key = [0; 64];
+        let mut hasher = blake3::Hasher::new_keyed(&self.chain);
+        hasher.update(b"name").finalize_xof().fill(&mut key);
+        let siv = Aes256Siv::new((&key).into());
+        key.zeroize();
+        siv
+    }
+
+    fn seal_component(&self, component: &str, depth: u16) -> Result<Vec<u8>, SealError> {
+        let mut padded = component.as_bytes().to_vec();
+        padded.push(0x80);
+        padded.resize(padded.len().div_ceil(16) * 16, 0);
+        self.siv()
+            .encrypt([self.bucket.as_bytes().as_slice(), &depth.to_le_bytes()], &padded)
+            .map_err(|_| SealError::TooLong)
+    }
+
+    fn open_component(&self, sealed: &[u8], depth: u16) -> Result<String, SealError> {
+        let opened = self.siv().decrypt([self.bucket.as_bytes().as_slice(), &depth.to_le_bytes()], sealed);
+        let mut plain = opened.map_err(|_| SealError::WrongKey)?;
+        while plain.last() == Some(&0) {
+            plain.pop();
+        }
+        if plain.pop() != Some(0x80) {
+            return Err(SealError::Name("bad padding"));
+        }
+        String::from_utf8(plain).map_err(|_| SealError::Name("not UTF-8"))
+    }
+
+    /// Seals a whole path: per component a length as u16 and its sealed bytes.
+    pub fn seal_path(&self, path: &str) -> Result<Vec<u8>, SealError> {
+        check(path)?;
+        let mut key = self.clone();
+        let mut out = Vec::new();
+        for (component, depth) in path.split('/').zip(0u16..) {
+            let sealed = key.seal_component(component, depth)?;
+            out.extend_from_slice(&u16::try_from(sealed.len()).map_err(|_| SealError::TooLong)?.to_le_bytes());
+            out.extend_from_slice(&sealed);
+            key = key.below(component);
+        }
+        Ok(out)
+    }
+
+    /// Opens a whole path.
+    pub fn open_path(&self, sealed: &[u8]) -> Result<String, SealError> {
+        let mut key = self.clone();
+        let mut parts = Vec::new();
+        let mut rest = sealed;
+        for depth in 0u16.. {
+            if rest.is_empty() {
+                break;
+            }
+            let (len, tail) = rest.split_first_chunk::<2>().ok_or(SealError::Name("cut"))?;
+            let (part, tail) =
+                tail.split_at_checked(usize::from(u16::from_le_bytes(*len))).ok_or(SealError::Name("cut"))?;
+            if parts.len() == DEPTH_MAX {
+                return Err(SealError::TooLong);
+            }
+            let component = key.open_component(part, depth)?;
+            key = key.below(&component);
+            parts.push(component);
+            rest = tail;
+        }
+        if parts.is_empty() { Err(SealError::Name("empty")) } else { Ok(parts.join("/")) }
+    }
+}
+
+/// What every face takes as a name: 1 to 1,024 bytes, no NUL, at most 128 components.
+pub fn check(path: &str) -> Result<(), SealError> {
+    if path.is_empty() {
+        return Err(SealError::Name("it is empty"));
+    }
+    if path.len() > NAME_MAX {
+        return Err(SealError::Name("it is longer than 1,024 bytes"));
+    }
+    if path.contains('\0') {
+        return Err(SealError::Name("it holds a NUL"));
+    }
+    if path.split('/').count() > DEPTH_MAX {
+        return Err(SealError::Name("it has more than 128 components"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::AccountRoot;
+    use proptest::prelude::*;
+
+    fn names(root: u8) -> NameKey {
+        let root = AccountRoot::from_bytes([root; 32]);
+        root.bucket(&BucketId([3; 16])).names()
+    }
+
+    #[test]
+    fn names_open_again_and_only_under_their_key() {
+        for path in ["a", "a/b/c", "照片/春.jpg", "a//b", "../x", "with\nnewline", &"x".repeat(1_024)] {
+            let sealed = names(1).seal_path(path).unwrap();
+            assert_eq!(names(1).open_path(&sealed).unwrap(), path);
+            assert_eq!(names(2).open_path(&sealed), Err(SealError::WrongKey));
+        }
+    }
+
+    #[test]
+    fn one_name_is_sealed_alike_in_one_directory_and_otherwise_elsewhere() {
+        let k = names(1);
+        assert_eq!(k.seal_path("a/b").unwrap(), k.seal_path("a/b").unwrap());
+        let (x, y) = (k.seal_path("a/same").unwrap(), k.seal_path("b/same").unwrap());
+        assert_ne!(x[x.len() - 32..], y[y.len() - 32..]);
+    }
+
+    #[test]
+    fn nul_empty_and_too_long_are_no_names() {
+        for path in ["", "a\0b", &"x".repeat(1_025), &"a/".repeat(128)] {
+            assert!(matches!(names(1).seal_path(path), Err(SealError::Name(_))));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn random_bytes_never_open_and_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(names(1).open_path(&bytes).is_err());
+        }
+
+        #[test]
+        fn any_text_is_a_name_or_refused(path in "\\PC{1,80}") {
+            if let Ok(sealed) = names(1).seal_path(&path) {
+                prop_assert_eq!(names(1).open_path(&sealed).unwrap(), path);
+            }
+        }
+    }
+}
