@@ -112,8 +112,7 @@ mod tests {
 
     #[test]
     fn down_time_is_counted_from_where_it_matters() {
-        let mut rows = Rows::default();
-        rows.downs = vec![(Stamp(10), Stamp(20)), (Stamp(50), Stamp(80))];
+        let rows = Rows { downs: vec![(Stamp(10), Stamp(20)), (Stamp(50), Stamp(80))], ..Rows::default() };
         assert_eq!(rows.down_after(Stamp(0)), Span(40));
         assert_eq!(rows.down_after(Stamp(15)), Span(35));
         assert_eq!(rows.down_after(Stamp(90)), Span::ZERO);

@@ -37,6 +37,8 @@ pub struct Outcome {
     pub nodes: u32,
     /// Its length.
     pub days: u32,
+    /// Its mix of hosts.
+    pub mix: &'static str,
     /// Trace hash in hex: the same for the same seed, scenario, size and commit.
     pub hash: String,
     /// Events handled.
@@ -57,7 +59,7 @@ impl Outcome {
 
     /// The one line with which this run is done again.
     pub fn replay_line(&self) -> String {
-        let Self { scenario, seed, nodes, days, .. } = self;
-        format!("sim replay --scenario {scenario} --seed {} --nodes {nodes} --days {days}", seed.0)
+        let Self { scenario, seed, nodes, days, mix, .. } = self;
+        format!("sim replay --scenario {scenario} --seed {} --nodes {nodes} --days {days} --mix {mix}", seed.0)
     }
 }

@@ -103,7 +103,7 @@ fn make(scenario: &Scenario, run: &Run, mix: Mix) -> ExitCode {
     match &outcome.violation {
         None => ExitCode::SUCCESS,
         Some(violation) => {
-            eprintln!("{violation}\nagain with: {} --mix {}", outcome.replay_line(), mix.name);
+            eprintln!("{violation}\nagain with: {}", outcome.replay_line());
             ExitCode::from(1)
         }
     }

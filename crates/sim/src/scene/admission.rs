@@ -102,6 +102,7 @@ pub fn run(size: Size, seed: Seed) -> Outcome {
         seed,
         nodes: size.nodes,
         days: size.days,
+        mix: size.mix.name,
         hash: world.trace.hash(),
         events: world.trace.events(),
         faults: swarm.words(),

@@ -376,7 +376,6 @@ impl Fleet {
         for Transition { alias, from, to } in presence.sweep(now, self.hosts.len()) {
             world.trace.effect(now, &Changed(alias, from, to));
             self.counts.transitions += 1;
-            self.watch.missing_calls += u64::from(to == Whereabouts::Missing);
             let grace = PresenceSettings::default().grace();
             if let Err(violation) = self.watch.judge(now, alias, to, grace) {
                 self.broken.get_or_insert(violation);
@@ -419,7 +418,7 @@ impl Fleet {
             figure("transitions", c.transitions),
             figure("called_missing", self.watch.missing_calls),
             figure("early_by_lost_hour", self.watch.early_by_lost_hour),
-            figure("called_missing_wrongly", u64::from(violation.is_some())),
+            figure("invariants_broken", u64::from(violation.is_some())),
         ];
         if let Some(presence) = &self.presence {
             let counts = presence.counts(end);
@@ -434,6 +433,7 @@ impl Fleet {
             seed: self.setup.seed,
             nodes: self.setup.size.nodes,
             days: self.setup.size.days,
+            mix: self.setup.size.mix.name,
             hash: world.trace.hash(),
             events: world.trace.events(),
             faults: self.setup.swarm.words(),

@@ -27,6 +27,8 @@ pub struct Truth {
     pub restarts: u64,
     /// Its last check-ins fell into an hour that a crash kept from being written.
     pub hour_lost: bool,
+    /// It was called missing since it was heard.
+    pub called: bool,
     /// End of the absence it declared and the center committed.
     pub holiday_until: Option<Stamp>,
 }
@@ -36,7 +38,7 @@ pub struct Watch {
     nodes: Vec<Truth>,
     uptime_before: Span,
     up_since: Option<Stamp>,
-    /// Calls of missing, right or excused.
+    /// Silences called missing; a call repeated after a restart counts once.
     pub missing_calls: u64,
     /// Calls that came early because a crash kept an hour from being written.
     pub early_by_lost_hour: u64,
@@ -104,7 +106,9 @@ impl Watch {
             if silence <= TAU && !truth.hour_lost {
                 return broken("never_missing_before_tau", "τ has not passed");
             }
-            self.early_by_lost_hour += u64::from(silence <= TAU);
+            self.nodes[alias.0 as usize].called = true;
+            self.missing_calls += u64::from(!truth.called);
+            self.early_by_lost_hour += u64::from(!truth.called && silence <= TAU);
         }
         match truth.heard_at {
             None if now.since(up_since) < grace && !matches!(called, Whereabouts::Unknown | Whereabouts::Holiday) => {

@@ -44,6 +44,9 @@ fn hosts(world: &mut FleetWorld, fleet: &mut Fleet, storm: Option<(Session, f64)
         }
         for (n, s) in all.iter().enumerate() {
             world.at(s.start, Event::Up { host });
+            if s.end >= end {
+                continue; // it is still on when the run ends
+            }
             world.at(s.end, Event::Down { host, next: all.get(n + 1).map(|next| next.start) });
         }
         if later < 0.02 && fleet.setup.swarm.has(Fault::TwoBoots) {
