@@ -1,1 +1,3 @@
 //! The agent on a PC: session, owner's limits, sensors, piece store, meter.
+
+pub mod storage;

@@ -1,0 +1,39 @@
+//! The piece store of a node: pieces of others' segments in append-only logs, one folder per placement group, with one
+//! SQLite file as their index (`docs/design/storage.md` §13).
+//!
+//! What it promises:
+//! (A) a [`Durable`] is given only after `fdatasync` of the log that holds the piece and, for a new log, `fsync` of its
+//!     folder; it stays true through a kill, a power cut and the loss of the index;
+//! (B) nothing half written is ever visible: bytes reach a log only after the piece's root was computed and matches;
+//! (C) after a failed sync that log takes nothing more, what the failed group wrote is cut off and refused, and what the
+//!     log held before is read and verified again;
+//! (D) the logs are the truth: the index is dropped and rebuilt when it is missing, damaged or behind;
+//! (E) a new piece is refused when it would take the logs beyond what the owner lends or the disk below its floor;
+//!     removals (1 KiB each) and one step of compaction may pass the limit for a moment, since they give room back.
+//!
+//! It leaves out: permits and receipts (the agent's), who holds what (the center's), encryption (the owner's).
+//! Read next: `store.rs` (the API), `writer.rs` (the one thread that writes), `recover.rs` (a start), `entry.rs` (bytes).
+
+mod compact;
+mod disk;
+mod entry;
+mod error;
+mod index;
+mod read;
+mod recover;
+mod state;
+mod store;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod writer;
+
+pub use disk::{Disk, StdDisk};
+pub use entry::{LABEL_LEN, PATH_MAX, PIECE_BYTES_MAX, PieceKey, PieceMeta};
+pub use error::StoreError;
+pub use read::{PieceHandle, VerifiedRange};
+pub use recover::OpenReport;
+pub use store::{CompactReport, Durable, Listed, PieceStore, PieceWriter, ScrubReport, StoreLimits, Usage};
+pub use tree::{GROUP_LEN, group_hashes, piece_root, root_of_groups};

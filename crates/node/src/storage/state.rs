@@ -1,0 +1,147 @@
+//! What is held, in memory: one row a piece (about 150 bytes) and one a log. The index file is its durable copy.
+
+use super::disk::Disk;
+use super::entry::{self, PieceKey, PieceMeta};
+use super::error::{StoreError, io};
+use model::PgId;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+/// How far the stored bytes are known to be good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Health {
+    /// Written by this store or read and verified since.
+    Verified,
+    /// Found by its header in a rebuild; its bytes were not read yet.
+    Unchecked,
+    /// Read and found wrong.
+    Damaged,
+}
+
+/// Where a piece lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub pg: PgId,
+    pub log: u32,
+    pub offset: u64,
+    pub len: u64,
+    pub seq: u64,
+    pub trashed_at: Option<u64>,
+    pub health: Health,
+}
+
+/// A log file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Log {
+    pub salt: [u8; 32],
+    /// Bytes that are durable and known to the index.
+    pub len: u64,
+    /// Bytes of held pieces in it.
+    pub alive: u64,
+    /// Takes nothing more.
+    pub closed: bool,
+}
+
+/// Names a log: group and number. Numbers grow with time, also across groups.
+pub(super) type LogKey = (PgId, u32);
+
+/// Everything held.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    pub pieces: BTreeMap<PieceKey, Place>,
+    pub logs: BTreeMap<LogKey, Log>,
+    pub reserved: u64,
+    pub lent: u64,
+    pub next_seq: u64,
+    pub next_log: u32,
+}
+
+impl Held {
+    pub fn disk_bytes(&self) -> u64 {
+        self.logs.values().map(|log| log.len).sum()
+    }
+    pub fn put(&mut self, key: PieceKey, place: Place) {
+        self.take(key);
+        if let Some(log) = self.logs.get_mut(&(place.pg, place.log)) {
+            log.alive += entry::piece_disk_len(place.len);
+        }
+        self.pieces.insert(key, place);
+    }
+    pub fn take(&mut self, key: PieceKey) -> Option<Place> {
+        let old = self.pieces.remove(&key)?;
+        if let Some(log) = self.logs.get_mut(&(old.pg, old.log)) {
+            log.alive = log.alive.saturating_sub(entry::piece_disk_len(old.len));
+        }
+        Some(old)
+    }
+}
+
+/// What all threads of one store share.
+pub(super) struct Shared {
+    pub disk: Arc<dyn Disk>,
+    pub dir: PathBuf,
+    pub held: Mutex<Held>,
+    /// Read: while bytes of a log are read. Write: while a log is cut or removed.
+    pub moving: RwLock<()>,
+    /// Commits on their way to the writer.
+    pub committing: AtomicUsize,
+}
+
+impl Shared {
+    pub fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    pub fn place(&self, key: PieceKey) -> Option<Place> {
+        self.held().pieces.get(&key).copied()
+    }
+    pub fn salt(&self, place: &Place) -> Option<[u8; 32]> {
+        self.held().logs.get(&(place.pg, place.log)).map(|log| log.salt)
+    }
+    pub fn pg_dir(&self, pg: PgId) -> PathBuf {
+        pg_dir(&self.dir, pg)
+    }
+    pub fn log_path(&self, key: LogKey) -> PathBuf {
+        self.pg_dir(key.0).join(format!("{:08x}.log", key.1))
+    }
+    /// The header of a held piece; [`StoreError::Damaged`] when it is not there any more.
+    pub fn meta(&self, key: PieceKey, place: &Place) -> Result<PieceMeta, StoreError> {
+        let salt = self.salt(place).ok_or(StoreError::Missing(key))?;
+        let mut block = vec![0; entry::BLOCK as usize];
+        let path = self.log_path((place.pg, place.log));
+        read_or_damaged(&*self.disk, key, &path, place.offset, &mut block)?;
+        match entry::decode_header(&block, place.pg, &salt, place.offset) {
+            Some((_, entry::Entry::Piece { meta, .. })) if meta.key() == key && meta.len == place.len => Ok(*meta),
+            _ => Err(StoreError::Damaged(key)),
+        }
+    }
+    /// Header and body of a held piece, verified whole.
+    pub fn verified(&self, key: PieceKey, place: &Place) -> Result<(PieceMeta, Vec<u8>), StoreError> {
+        let meta = self.meta(key, place)?;
+        let body_len = entry::piece_disk_len(place.len) - entry::BLOCK;
+        let mut body = vec![0; usize::try_from(body_len).expect("a piece fits memory")];
+        let path = self.log_path((place.pg, place.log));
+        read_or_damaged(&*self.disk, key, &path, place.offset + entry::BLOCK, &mut body)?;
+        if entry::body_verifies(&meta, &body) { Ok((meta, body)) } else { Err(StoreError::Damaged(key)) }
+    }
+}
+
+/// A file that ends early or a sector that cannot be read is damage of this piece; other errors are the disk's.
+pub(super) fn read_or_damaged(
+    disk: &dyn Disk,
+    key: PieceKey,
+    path: &Path,
+    offset: u64,
+    buf: &mut [u8],
+) -> Result<(), StoreError> {
+    disk.read_at(path, offset, buf).map_err(|error| match error.kind() {
+        std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::NotFound => StoreError::Damaged(key),
+        _ if error.raw_os_error() == Some(nix::libc::EIO) => StoreError::Damaged(key),
+        _ => io("read a piece")(error),
+    })
+}
+
+pub(super) fn pg_dir(dir: &Path, pg: PgId) -> PathBuf {
+    dir.join(format!("pg-{:08x}", pg.0))
+}
