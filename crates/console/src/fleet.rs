@@ -1,7 +1,7 @@
 //! The page of the fleet: one plain read-only table.
 
 use crate::args;
-use crate::text::{Args, Lang, text};
+use crate::text::{Args, Lang, has, shown, text};
 use maud::{DOCTYPE, Markup, html};
 use model::{Bytes, NodeState, PauseReason, Presence, Stamp};
 
@@ -64,6 +64,20 @@ const fn mark(presence: Presence) -> &'static str {
     }
 }
 
+/// Shape of what a node does: color is never alone.
+const fn state_mark(state: NodeState) -> &'static str {
+    match state {
+        NodeState::Run => "▲",
+        NodeState::Limit => "△",
+        NodeState::Pause => "‖",
+        NodeState::Evict => "▽",
+        NodeState::Off => "□",
+    }
+}
+
+/// Shape of a node that gets no new work.
+const QUARANTINED: &str = "⊘";
+
 /// The page.
 pub fn page(view: &FleetView, lang: Lang) -> Markup {
     let t = |key: &str, args: Args| text(lang, key, &args);
@@ -122,11 +136,15 @@ fn table(view: &FleetView, lang: Lang) -> Markup {
 
 fn row(node: &NodeView, lang: Lang) -> Markup {
     let t = |key: &str| text(lang, key, &args![]);
-    let does = match (node.quarantined, node.reason) {
-        (true, _) => t("node-does-quarantined"),
-        (false, PauseReason::None) => t(&format!("state-{}", node.state)),
-        (false, reason) => format!("{} ({})", t(&format!("state-{}", node.state)), t(&format!("reason-{reason}"))),
+    let (shape, class, does, why) = match (node.quarantined, node.reason) {
+        (true, _) => (QUARANTINED, "quarantined", t("node-does-quarantined"), None),
+        (false, reason) => {
+            let why = (reason != PauseReason::None).then(|| t(&format!("reason-{reason}")));
+            (state_mark(node.state), node.state.word(), t(&format!("state-{}", node.state)), why)
+        }
     };
+    let nat = format!("nat-{}", node.nat);
+    let nat = if has(lang, &nat) { t(&nat) } else { shown(&node.nat) };
     let duties: Vec<String> = node.capabilities.iter().map(|c| t(&format!("capability-{c}"))).collect();
     html! {
         tr {
@@ -134,22 +152,17 @@ fn row(node: &NodeView, lang: Lang) -> Markup {
             td { code { (node.id) } }
             td { (node.region.as_deref().map_or_else(|| t("word-unknown"), shown)) }
             td { span.mark.(node.presence.word()) aria-hidden="true" { (mark(node.presence)) } " " (t(&format!("presence-{}", node.presence))) }
-            td { (does) }
+            td {
+                span.mark.(class) aria-hidden="true" { (shape) } " " (does)
+                @if let Some(why) = why { span.soft { " · " (why) } }
+            }
             td { (node.tier) }
             td.num { (node.lent) }
-            td { (node.nat) }
+            td { (nat) }
             td { (duties.join(", ")) }
             td { (node.seen.map_or_else(|| "–".to_owned(), |at| at.to_string())) }
         }
     }
-}
-
-/// Foreign text with its control and direction characters shown; the template engine escapes the rest.
-pub fn shown(foreign: &str) -> String {
-    let hidden = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    foreign.chars().map(|c| if hidden(c) { format!("\\u{{{:x}}}", c as u32) } else { c.to_string() }).collect()
 }
 
 #[cfg(test)]

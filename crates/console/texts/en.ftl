@@ -251,6 +251,21 @@ e0901 = internal error; report at { $path }
 e0901-fix = attach the report
 e0902 = this build has no { $feature }
 e0902-fix = another build
+# Warnings: same form as errors, the command goes on
+w0201 = UDP is blocked here; everything goes over the relay
+w0201-fix = let UDP out at the router or firewall, then `pumasi doctor`
+w0202 = this machine gives no idle signal and is treated as in use
+w0202-fix = a machine nobody sits at: `pumasi lend set profile=always`
+w0203 = this machine runs on battery and lends nothing until it is plugged in
+w0203-fix = plug it in
+w0204 = the key of this device lies in a file, as no key store of the system was found: { $path }
+w0204-fix = keep this folder to yourself; set up the system's key store, then `pumasi doctor`
+w0301 = class `{ $class }` wants { $want } spare nodes, there are { $have }
+w0301-fix = invite more nodes: `pumasi invite`; or `--class eco`
+w0601 = at this pace the credits last { $span }
+w0601-fix = lend more, or `pumasi wallet show`
+w0801 = the center was last seen { $span } ago; what is shown may be old
+w0801-fix = `pumasi doctor`
 
 # Words
 word-error = error
@@ -345,6 +360,40 @@ capability-long = long tasks
 capability-shuffle = shuffle
 capability-service = service
 capability-load = load
+# Why a node may not carry a duty: keys of `Lack::key` with what was measured and what is needed
+lack-accept = its owner has not said yes to it
+lack-lent = lends { $have }, needed { $need }
+lack-scratch = scratch space { $have }, needed { $need }
+lack-up = upload { $have }, needed { $need }
+lack-down = download { $have }, needed { $need }
+lack-nat = NAT is { $have ->
+    [open] open
+    [easy] easy
+    [hard] hard
+    [relay_only] relay only
+   *[unknown] not known yet
+}, needed { $need }
+lack-mean_on = on { $have } of the week, needed { $need }
+lack-fsync = a durable write takes { $have } (p99), needed { $need }
+lack-tier = tier { $have }, needed { $need }
+lack-memory = memory { $have }, needed { $need }
+lack-reference = { $have ->
+    [failed] the reference guest gave a wrong answer here
+   *[unknown] the reference guest has not run here
+}
+lack-session_age = on without a gap for { $have }, needed { $need }
+lack-jitter = jitter { $have }, needed { $need }
+lack-loss = lost packets { $have }, needed { $need }
+lack-clock = clock off by { $have }, needed { $need }
+lack-region = its region is { $have ->
+    [geoip] known by its address only
+   *[unknown] not known
+}; declare it when joining (--region), or let round trips show it
+nat-open = open
+nat-easy = easy
+nat-hard = hard
+nat-relay_only = relay only
+nat-unknown = unknown
 link-direct = direct
 link-relay = relay
 
@@ -410,6 +459,13 @@ offer-in-use = while you use it: { $cores } of your cores, at most { $up } up
 offer-never = never on battery, never on a metered network, never keeps the machine awake; change any time: pumasi lend set …
 offer-battery = also on battery or a metered network, as you set
 offer-headless = this machine gives no idle signal, so it counts as in use: with this profile it lends storage only; a machine nobody sits at may lend cores with profile=always
+offer-profile = profile { $profile }; cores are lent when: { $when }
+offer-memory = memory when idle: at most { $memory }
+offer-net = network when idle: at most { $up } up, { $down } down; while you use it: { $up_in_use } up, { $down_in_use } down
+offer-yields = your keyboard and mouse pause what it computes
+offer-keeps = your keyboard and mouse do not pause it: this profile is for a machine nobody sits at
+offer-transfer = at most { $transfer } over the network in a month, both ways; as one stored GB costs up to 0.19 GB of that, pieces may fill { $disk }
+offer-accept = accepts: { $accept }; load and relay are separate yeses, given only by you: pumasi lend set accept=…
 
 # Lend
 lend-profile = profile { $profile } (pumasi lend set profile=whisper|generous|night|always)
@@ -688,3 +744,13 @@ help-dev-agents--seed = Seed
 help-dev-agents--ticket = Ticket of a dev center
 help-dev-agents--time = How long
 help-dev-agents--period = Period
+
+# Figures of measurements
+bench-checkins_per_s = check-ins per second
+bench-checkin_p50_ms = check-in, median response (ms)
+bench-checkin_p99_ms = check-in, 99th percentile of the response (ms)
+bench-checkin_cpu_us = processor time of the center per check-in (µs)
+bench-bytes_per_node = memory of the center per node (bytes)
+bench-bytes_per_link = memory of the center per connection (bytes)
+bench-rows_written = database rows written
+bench-back_after_restart_s = every node is back after a restart of the center (s)

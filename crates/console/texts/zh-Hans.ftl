@@ -16,7 +16,7 @@ e0007-fix = `pumasi config set dirs.staging PATH`
 e0008 = 本程序协议版本为 { $have }，云需要 { $need }
 e0008-fix = `pumasi update`
 e0009 = { $who } 在 { $wait } 内没有应答
-e0009-fix = `--timeout`, `pumasi doctor`
+e0009-fix = `--timeout`、`pumasi doctor`
 e0010 = 共 { $all } 项，完成 { $ok }，失败 { $failed }
 e0010-fix = 再次运行即可继续
 e0011 = 本机时钟与管理中心相差 { $skew }
@@ -30,7 +30,7 @@ e0014-fix = 请等待；重试会遵循 Retry-After
 e0015 = 请求编号 { $id } 已用于不同内容
 e0015-fix = 换一个新编号
 e0101 = 本机尚未加入任何云
-e0101-fix = `pumasi join TICKET` or `pumasi init`
+e0101-fix = `pumasi join TICKET` 或 `pumasi init`
 e0102 = 邀请码已损坏（校验不符）
 e0102-fix = 重新复制
 e0103 = 邀请码已于 { $when } 过期
@@ -50,7 +50,7 @@ e0109-fix = 请询问授权人
 e0110 = 本设备已于 { $when } 被移除
 e0110-fix = 在另一台设备上执行 `pumasi device approve`
 e0111 = 本设备没有 `{ $bucket }` 的密钥
-e0111-fix = `pumasi device approve`, `pumasi recovery restore`
+e0111-fix = `pumasi device approve`、`pumasi recovery restore`
 e0112 = 此密钥无法打开 `{ $bucket }`
 e0112-fix = `pumasi cloud use NAME`
 e0113 = 存储超过 { $limit } 前请先确认恢复短语
@@ -78,7 +78,7 @@ e0203-fix = `pumasi node list`
 e0204 = 节点 { $id } 自 { $when } 起离线
 e0204-fix = `pumasi node show { $id }`
 e0205 = 已用 { $used }，新上限为 { $limit }
-e0205-fix = `pumasi lend set disk={ $used }` or `--drain`
+e0205-fix = `pumasi lend set disk={ $used }` 或 `--drain`
 e0206 = 无法安装服务：{ $why }
 e0206-fix = `pumasi agent run`
 e0207 = 节点 { $id } 自 { $when } 起被隔离：{ $why }
@@ -222,7 +222,7 @@ e0710-fix = 请等待评审团
 e0711 = { $who } 尚未签署份额
 e0711-fix = `pumasi bounty share --sign`
 e0712 = 两次返修机会已用完，请验收或说明理由拒绝
-e0712-fix = `pumasi bounty accept` / `reject`
+e0712-fix = `pumasi bounty accept` 或 `reject`
 e0713 = 悬赏的 { $resource } 预算已用完
 e0713-fix = `pumasi bounty edit --budget`
 e0801 = 无法连接管理中心：直连 { $n } 次，中继 { $m } 次；上次 { $when }
@@ -251,6 +251,21 @@ e0901 = 内部错误；报告位于 { $path }
 e0901-fix = 请附上报告
 e0902 = 此版本不含 { $feature }
 e0902-fix = 请换用其他版本
+# 警告：形式同错误，命令继续执行
+w0201 = UDP 被阻断，全部经由中继
+w0201-fix = 在路由器或防火墙放行 UDP，再执行 `pumasi doctor`
+w0202 = 本机没有空闲信号，按使用中处理
+w0202-fix = 无人使用的机器可执行 `pumasi lend set profile=always`
+w0203 = 本机使用电池，接通电源前不出借
+w0203-fix = 接通电源
+w0204 = 未找到系统密钥库，本设备的密钥保存在文件中：{ $path }
+w0204-fix = 请勿让他人访问该目录；配置系统密钥库后执行 `pumasi doctor`
+w0301 = 等级 `{ $class }` 需 { $want } 个备用节点，现有 { $have }
+w0301-fix = 邀请更多节点：`pumasi invite`；或 `--class eco`
+w0601 = 按当前用量，积分还可用 { $span }
+w0601-fix = 多出借一些，或 `pumasi wallet show`
+w0801 = 上次联系管理中心是 { $span }前，所示内容可能已过时
+w0801-fix = `pumasi doctor`
 
 # Words
 word-error = 错误
@@ -312,7 +327,7 @@ presence-suspect = 疑似离线
 presence-away = 离开
 presence-missing = 失联
 presence-holiday = 假期
-presence-left = 已离开
+presence-left = 已退出
 presence-unknown = 尚未签到
 state-run = 出借中
 state-limit = 限量出借
@@ -345,6 +360,40 @@ capability-long = 长任务
 capability-shuffle = 混洗
 capability-service = 服务
 capability-load = 压测
+# 节点为何不能承担某项能力：键即 `Lack::key`，附实测值与要求
+lack-accept = 机主尚未同意
+lack-lent = 出借 { $have }，需要 { $need }
+lack-scratch = 临时空间 { $have }，需要 { $need }
+lack-up = 上行 { $have }，需要 { $need }
+lack-down = 下行 { $have }，需要 { $need }
+lack-nat = NAT 类型为{ $have ->
+    [open] 开放
+    [easy] 易穿透
+    [hard] 难穿透
+    [relay_only] 仅中继
+   *[unknown] 未知
+}，需要 { $need }
+lack-mean_on = 一周中在线 { $have }，需要 { $need }
+lack-fsync = 可靠写入耗时 { $have }（p99），需要 { $need }
+lack-tier = 等级 { $have }，需要 { $need }
+lack-memory = 内存 { $have }，需要 { $need }
+lack-reference = { $have ->
+    [failed] 基准程序在本节点给出了错误结果
+   *[unknown] 基准程序尚未在本节点运行
+}
+lack-session_age = 已连续在线 { $have }，需要 { $need }
+lack-jitter = 抖动 { $have }，需要 { $need }
+lack-loss = 丢包 { $have }，需要 { $need }
+lack-clock = 时钟偏差 { $have }，需要 { $need }
+lack-region = 地域{ $have ->
+    [geoip] 仅由地址推断
+   *[unknown] 未知
+}；加入时请声明（--region），或由往返时延证实
+nat-open = 开放
+nat-easy = 易穿透
+nat-hard = 难穿透
+nat-relay_only = 仅中继
+nat-unknown = 未知
 link-direct = 直连
 link-relay = 中继
 
@@ -354,7 +403,7 @@ status-lending-limited = 限量出借（{ $cores } 核、{ $disk } 磁盘，上�
 status-storage-only = 仅出借 { $disk } 存储：{ $reason }，自 { $since } 起。无屏幕的机器要出借计算：pumasi lend set profile=always
 status-paused = 未出借：{ $reason }，自 { $since } 起。仍要出借：pumasi resume
 status-off = 未出借：{ $reason }，自 { $since } 起。开始出借：pumasi up
-status-duplicate = 未出借：另有程序使用本机密钥。请停止副本，或离开后重新加入。
+status-duplicate = 未出借：另有程序使用本机密钥。请停止副本，或退出后重新加入。
 status-quarantined = 不分配新工作：运营者已隔离本节点。查看：pumasi node show
 status-agent-down = 未出借：本机代理程序未运行（{ $cloud }）。启动：pumasi up
 status-cloud = { $name }，属于 { $cloud }，方案 { $profile }
@@ -379,11 +428,11 @@ told-pause = { $state }（{ $reason }）。结束暂停：pumasi resume
 told-resume = { $state }（{ $reason }）
 told-finish = { $state }（{ $reason }）。重新出借：pumasi resume
 told-holiday = 假期至 { $until }；不影响评分
-leave-no-drain = 本机存有 { $pieces } 个他人分片，此版本尚不能移交；`pumasi leave --now` 立即离开，这些分片将计为缺失
-leave-cost = 离开 { $cloud }：本机的 { $pieces } 个他人分片将计为缺失
-leave-confirm = 离开并清除本机的密钥和数据？[Y/n]
+leave-no-drain = 本机存有 { $pieces } 个他人分片，此版本尚不能移交；`pumasi leave --now` 立即退出，这些分片将计为缺失
+leave-cost = 退出 { $cloud }：本机的 { $pieces } 个他人分片将计为缺失
+leave-confirm = 退出并清除本机的密钥和数据？[Y/n]
 leave-untold = 未能通知管理中心（{ $why }）；它会发现缺席
-left = 已离开 { $cloud }
+left = 已退出 { $cloud }
 
 # Center
 init-made = 云“{ $name }”已建立：密钥、数据库、首位运营者（你）
@@ -410,6 +459,13 @@ offer-in-use = 使用时：{ $cores } 的处理器，上行不超过 { $up }
 offer-never = 不使用电池和按量计费网络，不阻止休眠；随时更改：pumasi lend set …
 offer-battery = 按你的设置，使用电池或按量计费网络时也出借
 offer-headless = 本机没有空闲信号，按使用中处理：此方案只出借存储；无人使用的机器可用 profile=always 出借计算
+offer-profile = 方案 { $profile }；在此条件下出借处理器：{ $when }
+offer-memory = 空闲时内存不超过 { $memory }
+offer-net = 空闲时上行不超过 { $up }，下行不超过 { $down }；使用时上行 { $up_in_use }，下行 { $down_in_use }
+offer-yields = 你一动键盘或鼠标，计算就暂停
+offer-keeps = 键盘和鼠标不会使其暂停：此方案用于无人使用的机器
+offer-transfer = 每月双向流量不超过 { $transfer }；每存 1 GB 每月最多消耗其中 0.19 GB，因此分片最多占用 { $disk }
+offer-accept = 接受：{ $accept }；压测和中继须由你另行同意：pumasi lend set accept=…
 
 # Lend
 lend-profile = 方案 { $profile }（pumasi lend set profile=whisper|generous|night|always）
@@ -552,11 +608,11 @@ help-join--no_probe = 跳过 15 秒测量
 help-join--no_service = 不安装服务
 help-join--foreground = 在此终端中出借，直到结束
 help-join--sensors = system，或测试用 scripted
-help-leave = 移交后离开；--now 立即离开
+help-leave = 移交后退出；--now 立即退出
 help-leave-examples = 
     pumasi leave
     pumasi leave --now
-help-leave--now = 立即离开
+help-leave--now = 立即退出
 help-leave--keep = 保留密钥和数据目录
 help-holiday = 声明假期：不算过失
 help-holiday-examples = pumasi holiday 14d
@@ -688,3 +744,13 @@ help-dev-agents--seed = 随机种子
 help-dev-agents--ticket = 测试管理中心的邀请码
 help-dev-agents--time = 时长
 help-dev-agents--period = 间隔
+
+# 测量数据
+bench-checkins_per_s = 每秒签到次数
+bench-checkin_p50_ms = 签到响应时间中位数（毫秒）
+bench-checkin_p99_ms = 签到响应时间第 99 百分位（毫秒）
+bench-checkin_cpu_us = 每次签到占用管理中心的处理器时间（微秒）
+bench-bytes_per_node = 每个节点占用管理中心的内存（字节）
+bench-bytes_per_link = 每个连接占用管理中心的内存（字节）
+bench-rows_written = 写入数据库的行数
+bench-back_after_restart_s = 管理中心重启后全部节点恢复所需时间（秒）
