@@ -328,6 +328,20 @@ mod tests {
     }
 
     #[test]
+    fn the_errors_of_the_fleet_have_a_long_text_and_it_needs_no_variable() {
+        let fleet =
+            [2, 6, 8, 9, 11, 101, 102, 103, 104, 105, 106, 201, 202, 203, 206, 207, 208, 211, 306, 307, 801, 804];
+        for (id, lang) in fleet.into_iter().flat_map(|id| Lang::ALL.map(|lang| (ErrorId(id), lang))) {
+            let key = format!("{}-explain", id.id().to_lowercase());
+            assert!(has(lang, &key) && variables(lang, &key).is_empty(), "{key} in {lang:?}");
+            let long = text(lang, &key, &Args::default());
+            assert!(explain(lang, id).ends_with(&long), "{key}");
+            let sentences = long.matches([if lang == Lang::En { '.' } else { '。' }, '?']).count();
+            assert!((2..=6).contains(&sentences), "{key} has {sentences} sentences");
+        }
+    }
+
+    #[test]
     fn a_lack_reads_as_a_sentence_in_both_languages() {
         let say = |lang, key, have: &str, need: &str| text(lang, key, &args!["have" => have, "need" => need]);
         assert_eq!(say(Lang::En, "lack-up", "100 kbit/s", "≥ 256 kbit/s"), "upload 100 kbit/s, needed ≥ 256 kbit/s");
