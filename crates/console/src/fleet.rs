@@ -94,10 +94,10 @@ pub fn page(view: &FleetView, lang: Lang) -> Markup {
             body {
                 a.skip href="#nodes" { (t("page-skip", args![])) }
                 header {
-                    h1 { (t("page-title", args!["cloud" => &cloud])) }
+                    h1 dir="auto" { (t("page-title", args!["cloud" => &cloud])) }
                     p.soft {
                         (t("page-lent", args!["lent" => view.lent, "nodes" => view.nodes.len()])) " · "
-                        (t("page-asof", args!["when" => view.at]))
+                        span.whole { (t("page-asof", args!["when" => view.at])) }
                     }
                 }
                 main {
@@ -117,50 +117,73 @@ pub fn page(view: &FleetView, lang: Lang) -> Markup {
     }
 }
 
+/// Columns of the table, in order; the keys of their labels are `column-…`.
+const COLUMNS: [&str; 10] = ["name", "id", "region", "presence", "does", "tier", "lent", "nat", "capabilities", "seen"];
+
+/// The table. On a narrow screen the style sheet makes cards of its rows, so the roles of its parts are told.
 fn table(view: &FleetView, lang: Lang) -> Markup {
     let t = |key: &str| text(lang, key, &args![]);
     html! {
-        div.scroll {
-            table #nodes data-testid="nodes" {
-                caption { (t("page-caption")) }
-                thead { tr {
-                    @for key in ["name", "id", "region", "presence", "does", "tier"] { th scope="col" { (t(&format!("column-{key}"))) } }
-                    th.num scope="col" { (t("column-lent")) }
-                    @for key in ["nat", "capabilities", "seen"] { th scope="col" { (t(&format!("column-{key}"))) } }
+        div.scroll role="region" aria-labelledby="caption" tabindex="0" {
+            table #nodes role="table" data-testid="nodes" {
+                caption #caption { (t("page-caption")) }
+                thead role="rowgroup" { tr role="row" {
+                    @for key in COLUMNS { th.num[key == "lent"] scope="col" role="columnheader" { (t(&format!("column-{key}"))) } }
                 } }
-                tbody { @for node in &view.nodes { (row(node, lang)) } }
+                tbody role="rowgroup" { @for node in &view.nodes { (row(node, view.at, lang)) } }
             }
         }
     }
 }
 
-fn row(node: &NodeView, lang: Lang) -> Markup {
+fn row(node: &NodeView, at: Stamp, lang: Lang) -> Markup {
+    let label = |column: &str| text(lang, &format!("column-{column}"), &args![]);
     let t = |key: &str| text(lang, key, &args![]);
-    let (shape, class, does, why) = match (node.quarantined, node.reason) {
-        (true, _) => (QUARANTINED, "quarantined", t("node-does-quarantined"), None),
-        (false, reason) => {
-            let why = (reason != PauseReason::None).then(|| t(&format!("reason-{reason}")));
-            (state_mark(node.state), node.state.word(), t(&format!("state-{}", node.state)), why)
-        }
-    };
     let nat = format!("nat-{}", node.nat);
     let nat = if has(lang, &nat) { t(&nat) } else { shown(&node.nat) };
     let duties: Vec<String> = node.capabilities.iter().map(|c| t(&format!("capability-{c}"))).collect();
+    let comma = if lang == Lang::Zh { "、" } else { ", " };
+    let duties = if duties.is_empty() { "–".to_owned() } else { duties.join(comma) };
     html! {
-        tr {
-            th scope="row" { (shown(&node.name)) }
-            td { code { (node.id) } }
-            td { (node.region.as_deref().map_or_else(|| t("word-unknown"), shown)) }
-            td { span.mark.(node.presence.word()) aria-hidden="true" { (mark(node.presence)) } " " (t(&format!("presence-{}", node.presence))) }
-            td {
-                span.mark.(class) aria-hidden="true" { (shape) } " " (does)
-                @if let Some(why) = why { span.soft { " · " (why) } }
+        tr role="row" {
+            th.name scope="row" role="rowheader" { bdi { (shown(&node.name)) } }
+            td role="cell" data-label=(label("id")) { code { (node.id) } }
+            td role="cell" data-label=(label("region")) { (node.region.as_deref().map_or_else(|| t("word-unknown"), shown)) }
+            td role="cell" data-label=(label("presence")) {
+                span.mark.(node.presence.word()) aria-hidden="true" { (mark(node.presence)) } " " (t(&format!("presence-{}", node.presence)))
             }
-            td { (node.tier) }
-            td.num { (node.lent) }
-            td { (nat) }
-            td { (duties.join(", ")) }
-            td { (node.seen.map_or_else(|| "–".to_owned(), |at| at.to_string())) }
+            td.prose role="cell" data-label=(label("does")) { (does(node, lang)) }
+            td role="cell" data-label=(label("tier")) { (node.tier) }
+            td.num role="cell" data-label=(label("lent")) { (node.lent) }
+            td role="cell" data-label=(label("nat")) { (nat) }
+            td.prose role="cell" data-label=(label("capabilities")) { (duties) }
+            td role="cell" data-label=(label("seen")) { (seen(node.seen, at, lang)) }
+        }
+    }
+}
+
+/// What a node does, and why not more.
+fn does(node: &NodeView, lang: Lang) -> Markup {
+    let t = |key: &str| text(lang, key, &args![]);
+    let (shape, class, does) = if node.quarantined {
+        (QUARANTINED, "quarantined", t("node-does-quarantined"))
+    } else {
+        (state_mark(node.state), node.state.word(), t(&format!("state-{}", node.state)))
+    };
+    let why = (!node.quarantined && node.reason != PauseReason::None).then(|| t(&format!("reason-{}", node.reason)));
+    html! {
+        span.mark.(class) aria-hidden="true" { (shape) } " " (does)
+        @if let Some(why) = why { span.soft { " · " (why) } }
+    }
+}
+
+/// How long ago, with the exact time behind it.
+fn seen(seen: Option<Stamp>, at: Stamp, lang: Lang) -> Markup {
+    let ago = |seen: Stamp| text(lang, "word-ago", &args!["span" => at.since(seen)]);
+    html! {
+        @match seen {
+            Some(seen) => time datetime=(seen) title=(seen) { (ago(seen)) },
+            None => "–",
         }
     }
 }
@@ -198,10 +221,10 @@ mod tests {
     fn it_is_a_real_table_with_caption_and_headers() {
         let html = page(&view(&["desk"]), Lang::En).into_string();
         for part in [
-            "<caption>",
+            "<caption id=\"caption\">",
             "scope=\"col\"",
             "scope=\"row\"",
-            "<h1>",
+            "<h1 dir=\"auto\">",
             "lang=\"en\"",
             "data-testid=\"nodes\"",
             "its owner uses it",
@@ -226,13 +249,80 @@ mod tests {
         assert!(html.contains("\\u{202e}") && html.contains("\\u{7}"));
     }
 
-    #[test]
-    fn the_chinese_page_has_no_untranslated_label() {
-        let html = page(&view(&["desk"]), Lang::Zh).into_string();
-        assert!(html.contains("lang=\"zh-Hans\"") && !html.contains('⟦'));
-        for label in ["lends", "presence<", "its owner", "seen"] {
-            assert!(!html.contains(label), "{label}");
+    /// Every presence, state, reason, kind of NAT and duty on one page; names and places in no language.
+    fn everything() -> FleetView {
+        let mut view = view(&["1"]);
+        let one = NodeView { id: "1".into(), region: None, ..view.nodes.remove(0) };
+        view.cloud = "1".into();
+        view.counts = vec![1; Presence::ALL.len()];
+        view.more = 1;
+        for (i, reason) in PauseReason::ALL.iter().enumerate() {
+            view.nodes.push(NodeView {
+                presence: Presence::ALL[i % Presence::ALL.len()],
+                state: NodeState::ALL[i % NodeState::ALL.len()],
+                nat: model::NatKind::ALL[i % model::NatKind::ALL.len()].to_string(),
+                reason: *reason,
+                capabilities: model::Capability::ALL.to_vec(),
+                ..one.clone()
+            });
         }
+        view.nodes.push(NodeView { quarantined: true, seen: None, ..one });
+        view
+    }
+
+    /// What a reader of the page meets: text, and the labels that a narrow screen shows.
+    fn labels(html: &str) -> Vec<String> {
+        let body = html.split_once("<title>").expect("a page has a title").1;
+        let texts = body.split('<').filter_map(|part| part.split_once('>')).map(|(_, text)| text.to_owned());
+        let marks = body.split("data-label=\"").skip(1).filter_map(|part| part.split_once('"'));
+        let all = texts.chain(marks.map(|(label, _)| label.to_owned()));
+        all.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()).collect()
+    }
+
+    #[test]
+    fn no_label_of_the_chinese_page_is_english() {
+        for view in [everything(), view(&[])] {
+            let html = page(&view, Lang::Zh).into_string();
+            assert!(html.contains("lang=\"zh-Hans\"") && !html.contains('⟦'));
+            let english = labels(&page(&view, Lang::En).into_string());
+            for label in labels(&html) {
+                let own = ["T2", "GiB", "s", "min", "Chen"];
+                let time = |word: &String| word.ends_with('Z') && word.starts_with("1970");
+                let mut found = crate::text::latin::strangers(&label, false);
+                found.retain(|word| !own.contains(&word.as_str()) && !time(word));
+                assert!(found.is_empty(), "{label}: {found:?}");
+                let same = english.contains(&label) && label.chars().any(|c| c.is_ascii_lowercase());
+                assert!(!same || label.contains("GiB"), "{label} reads the same in English");
+            }
+        }
+    }
+
+    #[test]
+    fn every_state_and_presence_has_a_shape_of_its_own() {
+        let shapes = Presence::ALL.iter().map(|p| mark(*p)).chain(NodeState::ALL.iter().map(|s| state_mark(*s)));
+        let shapes: Vec<&str> = shapes.chain([QUARANTINED]).collect();
+        let distinct: std::collections::BTreeSet<_> = shapes.iter().collect();
+        assert_eq!(distinct.len(), shapes.len());
+        let html = page(&everything(), Lang::En).into_string();
+        assert!(shapes.iter().all(|shape| html.contains(&format!("aria-hidden=\"true\">{shape}</span>"))));
+    }
+
+    #[test]
+    fn every_class_has_its_rule_in_the_style_sheet() {
+        let css = crate::assets::find("pumasi.css").expect("the style sheet").bytes;
+        let css = String::from_utf8_lossy(css);
+        let words = Presence::ALL.iter().map(|p| p.word()).chain(NodeState::ALL.iter().map(|s| s.word()));
+        for word in words.chain(["quarantined", "soft", "mark", "num", "prose", "name", "scroll", "skip", "whole"]) {
+            assert!(css.contains(&format!(".{word}")), "{word}");
+        }
+    }
+
+    #[test]
+    fn last_heard_is_told_as_an_age_with_the_time_behind_it() {
+        let mut heard = view(&["desk"]);
+        heard.at = Stamp(125_000);
+        let html = page(&heard, Lang::En).into_string();
+        assert!(html.contains(">2 min 5 s ago</time>") && html.contains("datetime=\"1970-01-01T00:00:00Z\""), "{html}");
     }
 
     #[test]

@@ -337,7 +337,7 @@ mod tests {
             let long = text(lang, &key, &Args::default());
             assert!(explain(lang, id).ends_with(&long), "{key}");
             let sentences = long.matches([if lang == Lang::En { '.' } else { '。' }, '?']).count();
-            assert!((2..=6).contains(&sentences), "{key} has {sentences} sentences");
+            assert!((2..=4).contains(&sentences), "{key} has {sentences} sentences");
         }
     }
 
