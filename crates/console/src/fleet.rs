@@ -12,8 +12,10 @@ pub struct FleetView {
     pub cloud: String,
     /// Nodes by presence, in the order of [`Presence::ALL`].
     pub counts: Vec<u32>,
-    /// Lent in all by the nodes shown.
+    /// Lent in all by the nodes of the fleet, also by those that have no row here.
     pub lent: Bytes,
+    /// Nodes of the fleet that lend it.
+    pub lent_nodes: u32,
     /// Rows.
     pub nodes: Vec<NodeView>,
     /// Nodes that are not shown.
@@ -96,7 +98,7 @@ pub fn page(view: &FleetView, lang: Lang) -> Markup {
                 header {
                     h1 dir="auto" { (t("page-title", args!["cloud" => &cloud])) }
                     p.soft {
-                        (t("page-lent", args!["lent" => view.lent, "nodes" => view.nodes.len()])) " · "
+                        (t("page-lent", args!["lent" => view.lent, "nodes" => view.lent_nodes])) " · "
                         span.whole { (t("page-asof", args!["when" => view.at])) }
                     }
                 }
@@ -211,6 +213,7 @@ mod tests {
             cloud: "Chen".into(),
             counts: vec![1, 0, 0, 0, 0, 0, 0],
             lent: Bytes::gib(10),
+            lent_nodes: 1,
             nodes: names.iter().map(node).collect(),
             more: 0,
             at: Stamp(0),
@@ -315,6 +318,12 @@ mod tests {
         for word in words.chain(["quarantined", "soft", "mark", "num", "prose", "name", "scroll", "skip", "whole"]) {
             assert!(css.contains(&format!(".{word}")), "{word}");
         }
+    }
+
+    #[test]
+    fn what_is_lent_counts_nodes_without_a_row_too() {
+        let html = page(&FleetView { lent_nodes: 512, more: 511, ..view(&["desk"]) }, Lang::En).into_string();
+        assert!(html.contains("10.0 GiB lent by 512 nodes") && html.contains("511 more nodes"));
     }
 
     #[test]

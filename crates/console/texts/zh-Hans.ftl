@@ -264,7 +264,7 @@ w0301 = 等级 `{ $class }` 需 { $want } 个备用节点，现有 { $have }
 w0301-fix = 邀请更多节点：`pumasi invite`；或 `--class eco`
 w0601 = 按当前用量，积分还可用 { $span }
 w0601-fix = 多出借一些，或 `pumasi wallet show`
-w0801 = 上次联系管理中心是 { $span }前，所示内容可能已过时
+w0801 = 上次联系管理中心是 { $span } 前，所示内容可能已过时
 w0801-fix = `pumasi doctor`
 
 # Words
@@ -273,7 +273,7 @@ word-cause = 原因：
 word-fix = 处理：
 word-more = 详情：
 word-unknown = 未知
-word-ago = { $span }前
+word-ago = { $span } 前
 word-yes = 可以
 word-no = 不可以
 word-not-asked = 未要求
@@ -427,7 +427,7 @@ status-duplicate = 未出借：另有程序使用本机密钥。请停止副本�
 status-quarantined = 不分配新工作：运营者已隔离本节点。查看：pumasi node show
 status-agent-down = 未出借：本机代理程序未运行（{ $cloud }）。启动：pumasi up
 status-cloud = { $name }，属于 { $cloud }，方案 { $profile }
-status-center = 管理中心：{ $link }，{ $span }前签到
+status-center = 管理中心：{ $link }，{ $span } 前签到
 status-center-first = 管理中心：{ $link }，正在首次签到
 status-center-lost = 管理中心：无法连接，正在重试；你的限额照常生效
 status-storage = 存储：{ $pieces } 个分片，已用 { $used } / { $disk }
