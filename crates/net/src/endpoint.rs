@@ -1,10 +1,15 @@
 //! The endpoint of one process: binds, dials by key, accepts.
 
+use crate::accept::{ACCEPT_QUEUE, accept_loop};
+use crate::address::AddressBook;
+use crate::dial::Dials;
 use crate::error::NetError;
-use crate::limit::PeerLimits;
+use crate::limit::{FrameLimits, Gates, PeerLimits};
 use crate::link::Link;
-use crate::pin::{PinnedVerifier, Pins};
-use iroh::endpoint::{Incoming, PortmapperConfig, QuicTransportConfig, VarInt, presets};
+use crate::pin::PinnedVerifier;
+use crate::quic::{QuicSettings, transport};
+use iroh::dns::DnsResolver;
+use iroh::endpoint::{PortmapperConfig, presets};
 use iroh::{
     EndpointAddr, EndpointId, NetReportConfig, RelayConfig, RelayMap, RelayMode, RelayUrl, TransportAddr, Watcher,
 };
@@ -12,30 +17,19 @@ use iroh_relay::RelayQuicConfig;
 use iroh_relay::tls::CaTlsConfig;
 use model::program::ALPN;
 use model::{NatKind, NodeId};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio::sync::{Mutex as AsyncMutex, Semaphore, mpsc};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+use tokio::sync::{Mutex as AsyncMutex, mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use wire::{PeerAddr, RelayHint};
 
-/// A peer that says nothing for so long is gone.
-pub const IDLE_TIMEOUT: Duration = Duration::from_secs(9);
-/// A quiet link says this often that it lives.
-pub const KEEP_ALIVE: Duration = Duration::from_millis(2_500);
-/// Peers whose addresses are remembered.
-pub const LEARNED_MAX: usize = 4_096;
-/// Handshakes under way at a time.
-const HANDSHAKES_MAX: usize = 256;
-/// Longest handshake of a caller.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Accepted links that wait for the caller of [`Endpoint::accept`].
-const ACCEPT_QUEUE: usize = 256;
-/// Receive window of a stream: more lets one lossy stream end its whole connection (reassembly limit of the transport).
-const STREAM_WINDOW: u32 = 2 << 20;
-/// Receive window of a connection.
-const CONNECTION_WINDOW: u32 = 16 << 20;
+/// Longest time that links get to end in order.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Dialed links are looked through this often.
+const SWEEP_PERIOD: Duration = Duration::from_secs(15);
 
 /// Sees every byte that is sent, before the transport seals it. For tests that look for planted secrets.
 pub type Tap = Arc<dyn Fn(&[u8]) + Send + Sync>;
@@ -60,7 +54,7 @@ impl SecretKey {
 pub struct EndpointConfig {
     /// Who it is.
     pub secret: SecretKey,
-    /// Addresses to bind; empty means all, any port.
+    /// Addresses to bind, at most one of IPv4 and one of IPv6; empty means all, any port.
     pub bind: Vec<SocketAddr>,
     /// Relays it listens at and may dial through.
     pub relays: Vec<RelayHint>,
@@ -70,8 +64,12 @@ pub struct EndpointConfig {
     pub accept: bool,
     /// Use UDP of its own; without it everything goes over the relay.
     pub udp: bool,
-    /// What one peer may ask.
+    /// What one peer may ask in streams.
     pub limits: PeerLimits,
+    /// What one peer may send in frames.
+    pub frames: FrameLimits,
+    /// Timers and congestion control.
+    pub quic: QuicSettings,
     /// Sees what is sent.
     pub tap: Option<Tap>,
 }
@@ -87,6 +85,8 @@ impl EndpointConfig {
             accept: true,
             udp: true,
             limits: PeerLimits::default(),
+            frames: FrameLimits::default(),
+            quic: QuicSettings::default(),
             tap: None,
         }
     }
@@ -99,22 +99,31 @@ pub struct Reach {
     pub direct: Vec<SocketAddr>,
     /// A relay answers.
     pub relay: bool,
+    /// Why a relay refused us, in its words.
+    pub refused: Option<String>,
 }
 
-/// One per process; clones share it.
+/// One per process; clones share it. Call [`Endpoint::close`] before the last one is dropped, else peers wait for the
+/// idle timeout.
 #[derive(Clone)]
 pub struct Endpoint(Arc<Inner>);
 
 struct Inner {
     iroh: iroh::Endpoint,
-    bind: Vec<SocketAddr>,
-    relays: Vec<RelayHint>,
-    pins: Pins,
-    learned: Mutex<BTreeMap<NodeId, PeerAddr>>,
-    dialed: Mutex<BTreeMap<NodeId, Arc<AsyncMutex<Option<Link>>>>>,
+    book: Arc<AddressBook>,
+    dials: Dials,
+    gates: Arc<Gates>,
     accepted: AsyncMutex<mpsc::Receiver<Link>>,
-    limits: PeerLimits,
+    addr: watch::Receiver<PeerAddr>,
+    announced: Announced,
     tap: Option<Tap>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
 }
 
 impl Endpoint {
@@ -122,49 +131,21 @@ impl Endpoint {
     pub async fn bind(config: EndpointConfig) -> Result<Self, NetError> {
         let shown = || config.bind.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let failed = |cause: String| NetError::Bind { addr: shown(), cause };
-        let pins = Pins::default();
-        config.relays.iter().for_each(|relay| pins.add(relay.key.0));
-        let verifier_pins = pins.clone();
-        let ca = CaTlsConfig::custom_server_cert_verifier(Arc::new(move |provider| {
-            Ok(Arc::new(PinnedVerifier::new(verifier_pins.clone(), provider)))
-        }));
-        let mut builder = iroh::Endpoint::builder(presets::Minimal)
-            .secret_key(config.secret.0.clone())
-            .relay_mode(relay_mode(&config.relays).map_err(&failed)?)
-            .ca_tls_config(ca)
-            .transport_config(transport(config.limits))
-            .net_report_config(report_config())
-            .portmapper_config(if config.port_mapping {
-                PortmapperConfig::default()
-            } else {
-                PortmapperConfig::Disabled
-            });
-        if config.accept {
-            builder = builder.alpns(vec![ALPN.to_vec()]);
-        }
-        if !config.udp || !config.bind.is_empty() {
-            builder = builder.clear_ip_transports();
-        }
-        if config.udp {
-            for addr in &config.bind {
-                builder = builder.bind_addr(*addr).map_err(|e| failed(e.to_string()))?;
-            }
-        }
+        let book = Arc::new(AddressBook::new(&config.relays));
+        let builder = builder(&config, Arc::clone(&book)).map_err(failed)?;
         let iroh = builder.bind().await.map_err(|e| failed(format!("{e:#}")))?;
+        let gates = Arc::new(Gates::new(config.limits, config.frames));
         let (accept_send, accept_recv) = mpsc::channel(ACCEPT_QUEUE);
+        let announced = Announced { is_bound: !config.bind.is_empty(), relays: config.relays };
+        let (addr_send, addr) = watch::channel(announced.addr(&iroh));
+        let mut tasks = vec![tokio::spawn(follow_addr(iroh.clone(), announced.clone(), addr_send))];
         if config.accept {
-            tokio::spawn(accept_loop(iroh.clone(), accept_send, config.limits, config.tap.clone()));
+            tasks.push(tokio::spawn(accept_loop(iroh.clone(), accept_send, Arc::clone(&gates), config.tap.clone())));
         }
-        Ok(Self(Arc::new(Inner {
-            iroh,
-            bind: config.bind,
-            relays: config.relays,
-            pins,
-            learned: Mutex::default(),
-            dialed: Mutex::default(),
-            accepted: AsyncMutex::new(accept_recv),
-            limits: config.limits,
-            tap: config.tap,
+        Ok(Self(Arc::new_cyclic(|inner| {
+            tasks.push(tokio::spawn(sweep_loop(Weak::clone(inner))));
+            let accepted = AsyncMutex::new(accept_recv);
+            Inner { iroh, book, dials: Dials::default(), gates, accepted, addr, announced, tap: config.tap, tasks }
         })))
     }
 
@@ -173,23 +154,38 @@ impl Endpoint {
         NodeId(*self.0.iroh.id().as_bytes())
     }
 
-    /// Where it can be reached now: bound addresses first, then those found, then relays.
+    /// Where it can be reached now: bound addresses first, then those found, then relays. Wait for [`Self::online`] before
+    /// telling others.
     pub fn addr(&self) -> PeerAddr {
-        let bound = self.0.iroh.bound_sockets().into_iter().filter(|addr| !addr.ip().is_unspecified());
-        let found = self.0.iroh.addr();
-        let mut direct: Vec<SocketAddr> = bound.collect();
-        direct.extend(found.ip_addrs().copied().filter(|addr| self.0.bind.is_empty() || !addr.ip().is_loopback()));
-        let mut seen = std::collections::BTreeSet::new();
-        direct.retain(|addr| seen.insert(*addr));
-        let homes: Vec<&RelayUrl> = found.relay_urls().collect();
-        let relays = self.0.relays.iter().filter(|hint| relay_url(hint).is_ok_and(|url| homes.contains(&&url)));
-        PeerAddr { id: self.id(), direct, relays: relays.cloned().collect() }.bounded()
+        self.0.announced.addr(&self.0.iroh)
     }
 
-    /// Waits until a relay answers or `wait` is over; at once when it has no relay.
+    /// Follows [`Self::addr`]; one task writes it, so that an older word never replaces a newer one.
+    pub fn watch_addr(&self) -> watch::Receiver<PeerAddr> {
+        self.0.addr.clone()
+    }
+
+    /// Waits until a relay answers or refuses, or `wait` is over; at once when it has no relay.
     pub async fn online(&self, wait: Duration) -> Reach {
-        let relay = !self.0.relays.is_empty() && timeout(wait, self.0.iroh.online()).await.is_ok();
-        Reach { direct: self.addr().direct, relay }
+        let asked = async {
+            let mut status = self.0.iroh.home_relay_status();
+            let mut relays = status.get();
+            loop {
+                if relays.iter().any(|relay| relay.is_connected()) {
+                    return Ok(());
+                }
+                if let Some(reason) = relays.iter().find_map(|relay| relay.auth_denied_reason()) {
+                    return Err(reason.to_owned());
+                }
+                match status.updated().await {
+                    Ok(newer) => relays = newer,
+                    Err(_) => std::future::pending().await, // the endpoint is gone: `wait` ends this
+                }
+            }
+        };
+        let answer = if self.0.announced.relays.is_empty() { None } else { timeout(wait, asked).await.ok() };
+        let direct = self.addr().direct;
+        Reach { direct, relay: answer == Some(Ok(())), refused: answer.and_then(Result::err) }
     }
 
     /// What kind of address translation it stands behind, as far as its relay could tell.
@@ -216,49 +212,26 @@ impl Endpoint {
         }
     }
 
-    /// Remembers where a peer is; the newest word wins. At most [`LEARNED_MAX`] peers are remembered.
+    /// Remembers where a peer is; the newest word wins. At most [`crate::LEARNED_MAX`] peers are remembered.
     pub fn learn(&self, addr: PeerAddr) {
-        let addr = addr.bounded();
-        addr.relays.iter().for_each(|relay| self.0.pins.add(relay.key.0));
-        let mut learned = self.0.learned.lock().unwrap_or_else(PoisonError::into_inner);
-        if learned.len() >= LEARNED_MAX && !learned.contains_key(&addr.id) {
-            learned.pop_first();
-        }
-        learned.insert(addr.id, addr);
+        self.0.book.learn(addr);
     }
 
-    /// A link to `peer`: the live one, or a new one. Callers at the same time share one dial.
+    /// A link to `peer`: the live one we dialed, or a new one. Callers at the same time share one dial. A link that nobody
+    /// holds any more is kept for [`crate::REUSE_IDLE`].
     pub async fn connect(&self, peer: NodeId, wait: Duration) -> Result<Link, NetError> {
-        let slot = {
-            let mut dialed = self.0.dialed.lock().unwrap_or_else(PoisonError::into_inner);
-            if dialed.len() >= LEARNED_MAX {
-                dialed.retain(|_, slot| {
-                    Arc::strong_count(slot) > 1
-                        || slot.try_lock().is_ok_and(|link| link.as_ref().is_some_and(|l| !l.is_closed()))
-                });
-            }
-            Arc::clone(dialed.entry(peer).or_default())
-        };
         let dial = async {
-            let mut slot = slot.lock().await;
-            if let Some(link) = slot.as_ref().filter(|link| !link.is_closed()) {
-                return Ok(link.clone());
-            }
-            let addr = self.iroh_addr(peer)?;
-            let dialed = self.0.iroh.connect(addr, ALPN).await;
+            let dialed = self.0.iroh.connect(self.iroh_addr(peer)?, ALPN).await;
             let conn = dialed.map_err(|e| NetError::Unreachable { cause: format!("{e:#}") })?;
-            let link = Link::new(conn, self.0.limits, self.0.tap.clone());
-            *slot = Some(link.clone());
-            Ok(link)
+            Ok(Link::new(conn, self.0.gates.of(peer), None, self.0.tap.clone()))
         };
-        timeout(wait, dial).await.map_err(|_| NetError::TimedOut(wait))?
+        timeout(wait, self.0.dials.get(peer, dial)).await.map_err(|_| NetError::TimedOut(wait))?
     }
 
     fn iroh_addr(&self, peer: NodeId) -> Result<EndpointAddr, NetError> {
         let id = EndpointId::from_bytes(&peer.0)
             .map_err(|_| NetError::Unreachable { cause: "its id is no key".to_owned() })?;
-        let learned = self.0.learned.lock().unwrap_or_else(PoisonError::into_inner).get(&peer).cloned();
-        let addr = learned.unwrap_or(PeerAddr::key_only(peer));
+        let addr = self.0.book.find(peer).unwrap_or(PeerAddr::key_only(peer));
         let direct = addr.direct.iter().copied().map(TransportAddr::Ip);
         let relays = addr.relays.iter().filter_map(|hint| relay_url(hint).ok()).map(TransportAddr::Relay);
         let all: Vec<TransportAddr> = direct.chain(relays).collect();
@@ -273,37 +246,95 @@ impl Endpoint {
         self.0.accepted.lock().await.recv().await
     }
 
-    /// Ends all links in order.
+    /// Ends all links in order, in at most five seconds.
     pub async fn close(&self) {
-        self.0.iroh.close().await;
+        self.0.dials.clear();
+        let _ = timeout(CLOSE_TIMEOUT, self.0.iroh.close()).await; // what is left ends with the idle timeout of the peers
+    }
+
+    pub(crate) fn book(&self) -> &Arc<AddressBook> {
+        &self.0.book
     }
 }
 
-async fn accept_loop(iroh: iroh::Endpoint, links: mpsc::Sender<Link>, limits: PeerLimits, tap: Option<Tap>) {
-    let places = Arc::new(Semaphore::new(HANDSHAKES_MAX));
-    while let Some(incoming) = iroh.accept().await {
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            incoming.refuse();
-            continue;
-        };
-        let (links, tap) = (links.clone(), tap.clone());
-        tokio::spawn(async move {
-            if let Ok(Some(link)) = timeout(HANDSHAKE_TIMEOUT, handshake(incoming, limits, tap)).await {
-                let _ = links.send(link).await;
+/// What of the transport's addresses is told to others.
+#[derive(Clone)]
+struct Announced {
+    is_bound: bool,
+    relays: Vec<RelayHint>,
+}
+
+impl Announced {
+    fn addr(&self, iroh: &iroh::Endpoint) -> PeerAddr {
+        let bound = iroh.bound_sockets().into_iter().filter(|addr| !addr.ip().is_unspecified());
+        let found = iroh.addr();
+        let outside = found.ip_addrs().copied().filter(|addr| !self.is_bound || !addr.ip().is_loopback());
+        let mut seen = BTreeSet::new();
+        let direct = bound.chain(outside).filter(|addr| seen.insert(*addr)).collect();
+        let homes: Vec<&RelayUrl> = found.relay_urls().collect();
+        let relays = self.relays.iter().filter(|hint| relay_url(hint).is_ok_and(|url| homes.contains(&&url)));
+        PeerAddr { id: NodeId(*iroh.id().as_bytes()), direct, relays: relays.cloned().collect() }.bounded()
+    }
+}
+
+async fn follow_addr(iroh: iroh::Endpoint, announced: Announced, addr: watch::Sender<PeerAddr>) {
+    let mut watcher = iroh.watch_addr();
+    let follow = async {
+        loop {
+            let now = announced.addr(&iroh);
+            addr.send_if_modified(|last| {
+                let is_new = *last != now;
+                *last = now;
+                is_new
+            });
+            if watcher.updated().await.is_err() {
+                return;
             }
-            drop(place);
-        });
-    }
+        }
+    };
+    iroh.closed().run_until(follow).await;
 }
 
-async fn handshake(incoming: Incoming, limits: PeerLimits, tap: Option<Tap>) -> Option<Link> {
-    match incoming.accept().ok()?.await {
-        Ok(conn) => Some(Link::new(conn, limits, tap)),
-        Err(error) => {
-            tracing::debug!(%error, "handshake failed");
-            None
+async fn sweep_loop(endpoint: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(SWEEP_PERIOD).await;
+        match endpoint.upgrade() {
+            Some(inner) if !inner.iroh.is_closed() => inner.dials.sweep(Instant::now()),
+            _ => return,
         }
     }
+}
+
+fn builder(config: &EndpointConfig, book: Arc<AddressBook>) -> Result<iroh::endpoint::Builder, String> {
+    let ca = CaTlsConfig::custom_server_cert_verifier(Arc::new(move |provider| {
+        Ok(Arc::new(PinnedVerifier::new(Arc::clone(&book), provider)))
+    }));
+    let port_mapping = if config.port_mapping { PortmapperConfig::default() } else { PortmapperConfig::Disabled };
+    let mut builder = iroh::Endpoint::builder(presets::Minimal)
+        .secret_key(config.secret.0.clone())
+        .relay_mode(relay_mode(&config.relays)?)
+        .ca_tls_config(ca)
+        // The transport's own default asks public name servers when the system's do not answer.
+        .dns_resolver(DnsResolver::builder().with_system_defaults().disable_fallback().build())
+        .transport_config(transport(config.quic, config.limits)?)
+        .net_report_config(report_config())
+        .portmapper_config(port_mapping);
+    if config.accept {
+        builder = builder.alpns(vec![ALPN.to_vec()]);
+    }
+    if !config.udp || !config.bind.is_empty() {
+        builder = builder.clear_ip_transports();
+    }
+    if config.udp {
+        let (v4, v6): (Vec<SocketAddr>, Vec<SocketAddr>) = config.bind.iter().partition(|addr| addr.is_ipv4());
+        if v4.len() > 1 || v6.len() > 1 {
+            return Err("more than one address of a family".to_owned());
+        }
+        for addr in &config.bind {
+            builder = builder.bind_addr(*addr).map_err(|e| e.to_string())?;
+        }
+    }
+    Ok(builder)
 }
 
 fn relay_url(hint: &RelayHint) -> Result<RelayUrl, String> {
@@ -330,18 +361,4 @@ fn report_config() -> NetReportConfig {
     let mut config = NetReportConfig::minimal();
     config.https_probes = true;
     config
-}
-
-fn transport(limits: PeerLimits) -> QuicTransportConfig {
-    let idle = IDLE_TIMEOUT.try_into().expect("nine seconds fit");
-    QuicTransportConfig::builder()
-        .max_idle_timeout(Some(idle))
-        .keep_alive_interval(KEEP_ALIVE)
-        .default_path_max_idle_timeout(IDLE_TIMEOUT)
-        .default_path_keep_alive_interval(KEEP_ALIVE)
-        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
-        .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
-        .max_concurrent_bidi_streams(VarInt::from_u32(limits.streams))
-        .max_concurrent_uni_streams(VarInt::from_u32(0))
-        .build()
 }

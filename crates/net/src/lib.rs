@@ -4,21 +4,33 @@
 //! out. A [`Link`] is a live connection to one peer, direct where hole punching works, else through our own [`Relay`].
 //! On a link there are *calls* (a frame out, a frame back) and *streams* (frames and bulk bytes both ways).
 //!
-//! (A) No host is ever contacted that the caller did not name: no foreign relay, no DNS service, no probe elsewhere.
+//! (A) No host is ever contacted that the caller did not name: no foreign relay, no lookup service, no probe elsewhere, no
+//! public name server behind the system's own. Named are relays, addresses learned, and with port mapping the router.
 //! (B) A relay is trusted only under the key its certificate must carry. (C) Every frame, wait, queue and number of
-//! streams has a limit with a name. (D) A peer that vanished without a word is noticed within [`IDLE_TIMEOUT`].
+//! streams and links has a limit with a name. (D) A peer that vanished without a word is noticed within
+//! [`KEEP_ALIVE`] + [`IDLE_TIMEOUT`] (9.5 s).
 
+mod accept;
+mod address;
+pub mod code;
+mod dial;
 mod endpoint;
 mod error;
 mod limit;
 mod link;
 mod pin;
+mod quic;
 mod redial;
 mod relay;
+mod stream;
 
-pub use endpoint::{Endpoint, EndpointConfig, IDLE_TIMEOUT, KEEP_ALIVE, LEARNED_MAX, Reach, SecretKey, Tap};
-pub use error::NetError;
-pub use limit::PeerLimits;
-pub use link::{CallLimits, Link, Stream, StreamReader, StreamWriter};
-pub use redial::{Redial, RedialEvent};
+pub use address::LEARNED_MAX;
+pub use dial::{DIALED_MAX, REUSE_IDLE};
+pub use endpoint::{Endpoint, EndpointConfig, Reach, SecretKey, Tap};
+pub use error::{CloseReason, NetError};
+pub use limit::{FrameLimits, LINKS_MAX, LINKS_PER_PEER_MAX, PeerLimits};
+pub use link::{CallLimits, Link, LinkStats};
+pub use quic::{Congestion, IDLE_TIMEOUT, KEEP_ALIVE, QuicSettings};
+pub use redial::{BACKOFF_BASE, BACKOFF_CAP, Redial, RedialEvent};
 pub use relay::{Admit, Relay, RelayServerConfig};
+pub use stream::{SILENCE_MAX, Stream, StreamReader, StreamWriter};

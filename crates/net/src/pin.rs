@@ -1,13 +1,13 @@
 //! Relays are trusted by key: the self-made certificate of a relay carries an Ed25519 key, and that key must be one the
 //! cloud named. Names, dates and authorities in certificates say nothing here.
 
+use crate::address::AddressBook;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
-use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 /// SubjectPublicKeyInfo of an Ed25519 key, before the key's 32 bytes (RFC 8410).
 const ED25519_SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
@@ -15,31 +15,16 @@ const ED25519_SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 
 const ED25519_PKCS8: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
-/// The keys that relays may have.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Pins(Arc<RwLock<BTreeSet<[u8; 32]>>>);
-
-impl Pins {
-    /// Trusts one more relay.
-    pub(crate) fn add(&self, key: [u8; 32]) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(key);
-    }
-
-    fn has(&self, key: &[u8]) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).iter().any(|pinned| pinned[..] == *key)
-    }
-}
-
 /// Accepts a certificate when its key is pinned and the handshake proves it.
 #[derive(Debug)]
 pub(crate) struct PinnedVerifier {
-    pins: Pins,
+    book: Arc<AddressBook>,
     provider: Arc<CryptoProvider>,
 }
 
 impl PinnedVerifier {
-    pub(crate) fn new(pins: Pins, provider: Arc<CryptoProvider>) -> Self {
-        Self { pins, provider }
+    pub(crate) fn new(book: Arc<AddressBook>, provider: Arc<CryptoProvider>) -> Self {
+        Self { book, provider }
     }
 }
 
@@ -54,7 +39,7 @@ impl ServerCertVerifier for PinnedVerifier {
     ) -> Result<ServerCertVerified, Error> {
         let spki = ParsedCertificate::try_from(end_entity)?.subject_public_key_info();
         match spki.as_ref().strip_prefix(&ED25519_SPKI) {
-            Some(key) if self.pins.has(key) => Ok(ServerCertVerified::assertion()),
+            Some(key) if self.book.trusts(key) => Ok(ServerCertVerified::assertion()),
             _ => Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)),
         }
     }

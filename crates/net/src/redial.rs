@@ -1,9 +1,11 @@
 //! Keeps a link to one peer alive for as long as it lives itself: dials, waits when that fails, dials again.
 
+use crate::address::AddressBook;
 use crate::endpoint::Endpoint;
 use crate::link::Link;
 use model::NodeId;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -11,6 +13,8 @@ use tokio::task::JoinHandle;
 pub const BACKOFF_BASE: Duration = Duration::from_millis(500);
 /// Longest wait.
 pub const BACKOFF_CAP: Duration = Duration::from_secs(30);
+/// A link that lived shorter counts as a failure, so that a center that takes links and drops them is not stormed.
+const STEADY: Duration = Duration::from_secs(10);
 /// Longest dial.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -32,14 +36,18 @@ pub enum RedialEvent {
 pub struct Redial {
     state: watch::Receiver<RedialEvent>,
     task: JoinHandle<()>,
+    book: Arc<AddressBook>,
+    peer: NodeId,
 }
 
 impl Redial {
-    /// Begins to dial `peer`, of which the endpoint has learned an address.
+    /// Begins to dial `peer`, of which the endpoint has learned an address and from now on does not forget it.
     pub fn start(endpoint: Endpoint, peer: NodeId) -> Self {
+        let book = Arc::clone(endpoint.book());
+        book.keep(peer);
         let (send, state) = watch::channel(RedialEvent::Down { failures: 0, cause: String::new() });
         let task = tokio::spawn(run(endpoint, peer, send));
-        Self { state, task }
+        Self { state, task, book, peer }
     }
 
     /// The live link, if there is one now.
@@ -76,22 +84,24 @@ impl Redial {
 impl Drop for Redial {
     fn drop(&mut self) {
         self.task.abort();
+        self.book.release(self.peer);
     }
 }
 
 async fn run(endpoint: Endpoint, peer: NodeId, state: watch::Sender<RedialEvent>) {
-    let mut failures = 0;
+    let mut failures: u32 = 0;
     loop {
         match endpoint.connect(peer, DIAL_TIMEOUT).await {
             Ok(link) => {
-                failures = 0;
-                let _ = state.send(RedialEvent::Up(link.clone()));
-                let cause = link.closed().await;
-                let _ = state.send(RedialEvent::Down { failures, cause });
+                let since = Instant::now();
+                state.send_replace(RedialEvent::Up(link.clone()));
+                let cause = link.closed().await.to_string();
+                failures = if since.elapsed() < STEADY { failures.saturating_add(1) } else { 0 };
+                state.send_replace(RedialEvent::Down { failures, cause });
             }
             Err(error) => {
-                failures += 1;
-                let _ = state.send(RedialEvent::Down { failures, cause: error.to_string() });
+                failures = failures.saturating_add(1);
+                state.send_replace(RedialEvent::Down { failures, cause: error.to_string() });
             }
         }
         tokio::time::sleep(backoff(failures, rand::random())).await;
