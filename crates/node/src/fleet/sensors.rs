@@ -4,6 +4,8 @@
 //! bounded in time and in what it reads; what may wait (the bus) is asked on a thread of its own. (C) Nothing is written
 //! and nothing is asked that keeps the machine awake.
 
+#[cfg(target_os = "linux")]
+mod linux;
 mod scripted;
 mod system;
 
