@@ -84,6 +84,8 @@ pub(super) struct Run {
     utc_offset_min: fn(Stamp) -> i16,
     guests: Arc<dyn Guests>,
     eyes: Option<Eyes>,
+    /// The eyes were lost by a bug.
+    is_blind: bool,
     script: Option<ScriptHandle>,
     machine: Machine,
     meter: Meter,
@@ -132,6 +134,7 @@ impl Run {
             utc_offset_min: config.utc_offset_min,
             guests: config.guests,
             eyes: Some(Eyes { sensors, file, pieces: config.pieces }),
+            is_blind: false,
             script,
             machine,
             meter: Meter::default(),
@@ -230,7 +233,9 @@ impl Run {
             Err(error) => {
                 // Readings become stale, and stale is in use: nothing runs any more.
                 tracing::error!(%error, "a look at the sensors failed");
+                self.is_blind = true;
                 self.answering.clear();
+                self.asked.clear();
                 return;
             }
         };
@@ -324,7 +329,8 @@ impl Run {
                 let done = self.follow_script(&event, at);
                 let _ = answer.send(done.map(|()| self.view.borrow().clone()));
             }
-            // Without eyes the asker gets no answer, and takes the view that stands.
+            // An asker without an answer takes the view that stands.
+            Message::Reload(answer) if self.is_blind => drop(answer),
             Message::Reload(answer) => self.asked.push(answer),
         }
     }
