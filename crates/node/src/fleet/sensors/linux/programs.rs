@@ -33,7 +33,7 @@ impl Programs {
                 *found |= same(wanted.as_bytes(), &comm);
             }
         }
-        let found = self.wanted.iter().zip(found).filter_map(|(name, found)| found.then(|| name.clone()));
+        let found = self.wanted.iter().zip(found).filter(|(_, found)| *found).map(|(name, _)| name.clone());
         Some(found.collect())
     }
 }
