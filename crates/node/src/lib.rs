@@ -1,3 +1,14 @@
 //! The agent on a PC: session, owner's limits, sensors, piece store, meter.
+//!
+//! (A) The owner's file and the owner's word are obeyed first and told to the center after; the center can only ask for less.
+//! (B) A receipt is given after fsync. (C) Every stream shows a permit, and the node judges it by itself. (D) Nothing here
+//! keeps the machine awake.
 
+pub mod agent;
+pub mod control;
+pub mod fleet;
+pub mod machine;
+pub mod probe;
+mod serve;
+mod session;
 pub mod storage;

@@ -130,9 +130,18 @@ pub struct Ask {
     pub down: Kbps,
 }
 
-/// The node goes off.
+/// The node goes off: which start of the agent says so, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Goodbye {
+pub struct Goodbye {
+    /// As in check-ins; a newer start is not touched.
+    pub boot: u64,
+    /// Why.
+    pub why: Parting,
+}
+
+/// Why a node goes off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Parting {
     /// The system shuts down.
     Shutdown,
     /// The system sleeps.

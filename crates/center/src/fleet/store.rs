@@ -374,6 +374,17 @@ pub fn set_binding(tx: &mut Tx<'_>, alias: Alias, owner: &MemberId, binding: &[u
     Ok(tx.execute(sql, &[alias.into(), owner.into(), binding.into()])? == 1)
 }
 
+/// Space a node lends from now on; false when there is no such node.
+pub fn set_lent(tx: &mut Tx<'_>, alias: Alias, lent: Bytes) -> Result<bool, DbError> {
+    Ok(tx.execute("UPDATE node SET lent_bytes = $2 WHERE alias = $1", &[alias.into(), lent.into()])? == 1)
+}
+
+/// What the owner of every node accepts, as bits, in the order of aliases; at most [`crate::db::ROWS_MAX`].
+pub fn accepts_of_all(q: &mut Reader<'_>) -> Result<Vec<(Alias, u32)>, DbError> {
+    let sql = "SELECT alias, accepts FROM node ORDER BY alias LIMIT $1";
+    q.query(sql, &[i64::try_from(crate::db::ROWS_MAX).unwrap_or(i64::MAX).into()], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
 /// Notes the hour in which nodes were last seen; never backwards.
 pub fn set_last_seen(tx: &mut Tx<'_>, seen: &[(Alias, u64)]) -> Result<(), DbError> {
     let sql = "UPDATE node SET last_seen_hour = $2 WHERE alias = $1 AND last_seen_hour < $2";

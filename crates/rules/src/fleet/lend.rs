@@ -138,6 +138,18 @@ impl Accept {
         }
     }
 
+    /// From the bits of [`Self::bits`].
+    pub fn from_bits(bits: u32) -> Self {
+        let has = |capability: Capability| bits & (1 << capability.code()) != 0;
+        Self {
+            storage: has(Capability::Store),
+            batch: has(Capability::Batch),
+            service: has(Capability::Service),
+            load: has(Capability::Load),
+            relay: has(Capability::Relay),
+        }
+    }
+
     /// As bits by number of capability, for the wire.
     pub fn bits(self) -> u32 {
         Capability::ALL.iter().filter(|c| self.allows(**c)).fold(0, |bits, c| bits | 1 << c.code())

@@ -136,7 +136,7 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
         ("cloud", Request::Cloud),
         ("join", Request::Join(Box::new(join))),
         ("check_in", Request::CheckIn(Box::new(check_in))),
-        ("goodbye", Request::Goodbye(Goodbye::Sleep)),
+        ("goodbye", Request::Goodbye(Goodbye { boot: 77, why: Parting::Sleep })),
         ("measured", Request::Measured(Box::new(measured()))),
         ("probe_peers", Request::ProbePeers(Some([3; 16]))),
         ("ticket_create", Request::TicketCreate(ticket)),

@@ -1,0 +1,284 @@
+//! What nodes ask: check-in, goodbye, measurements, whom to measure against, absences.
+
+use super::store::{self, MeasuredRow, NodeRow, Rtt, Standing};
+use crate::access::api::who;
+use crate::access::store as tickets;
+use crate::db::StoreError;
+use crate::refuse::{Refused, bad_value};
+use crate::serve::no_node;
+use crate::{Caller, Center};
+use model::{Alias, NatKind, NodeId, Presence, Span, Stamp, errors};
+use rules::fleet::presence::CheckInFacts;
+use std::sync::atomic::Ordering::Relaxed;
+use wire::fleet::{Absence, CapabilityLine, CheckIn, CheckInReply, Goodbye, Measured, PROBE_BYTES_MAX, ProbePeer};
+use wire::limits::{CHECK_IN_MAX, PROBES_MAX};
+use wire::signed::{Permit, PermitOp};
+use wire::{RefusalMsg, Reply, Ticket};
+
+/// How long a permit to measure holds.
+const PROBE_LIFE: Span = Span::mins(10);
+/// Longest declared absence.
+pub const HOLIDAY_MAX: Span = Span::days(30);
+/// Peers a machine measures against.
+const PROBE_PEERS: usize = 3;
+
+/// The node that calls: by the envelope's alias in `dev`, else by the connection's key.
+fn alias_of(center: &Center, caller: &Caller) -> Result<Alias, Refused> {
+    match caller.alias {
+        Some(alias) => Ok(alias),
+        None => center.fleet().alias_of(&caller.id).ok_or_else(|| no_node(caller)),
+    }
+}
+
+/// A link with this key is there.
+pub fn link_up(center: &Center, caller: &Caller) {
+    let mut fleet = center.fleet();
+    if let Some(alias) = fleet.alias_of(&caller.id) {
+        fleet.presence.link_back(alias);
+        if let Some(node) = fleet.node_mut(alias) {
+            node.links = node.links.saturating_add(1);
+        }
+    }
+}
+
+/// A link with this key is gone; when it was the last one, the node is suspect soon.
+pub fn link_down(center: &Center, caller: &Caller) {
+    let now = center.now();
+    let mut fleet = center.fleet();
+    let Some(alias) = fleet.alias_of(&caller.id) else { return };
+    let Some(node) = fleet.node_mut(alias) else { return };
+    node.links = node.links.saturating_sub(1);
+    if node.links == 0 {
+        fleet.presence.link_lost(now, alias);
+    }
+}
+
+/// The periodic call. Touches memory only, unless what the owner lends has changed.
+pub async fn check_in(center: &Center, caller: &Caller, ask: CheckIn) -> Result<Reply, Refused> {
+    if ask.leases.len() > wire::limits::LEASES_MAX || ask.cursors.len() > 32 {
+        return Err(bad_value("check-in", "", &format!("it is longer than {CHECK_IN_MAX} bytes")).into());
+    }
+    let alias = alias_of(center, caller)?;
+    let now = center.now();
+    let (reply, lent) = record(center, alias, now, ask)?;
+    center.metrics().check_ins.fetch_add(1, Relaxed);
+    if let Some(lent) = lent {
+        center.db().write(move |tx| Ok(store::set_lent(tx, alias, lent)?)).await?;
+    }
+    Ok(Reply::CheckedIn(Box::new(reply)))
+}
+
+/// Notes a check-in in memory and decides the answer; what the node lends, where that is news.
+fn record(
+    center: &Center,
+    alias: Alias,
+    now: Stamp,
+    ask: CheckIn,
+) -> Result<(CheckInReply, Option<model::Bytes>), Refused> {
+    let offset = i64::try_from(ask.now.as_ms())
+        .unwrap_or(i64::MAX)
+        .saturating_sub(i64::try_from(now.as_ms()).unwrap_or(i64::MAX));
+    let facts = CheckInFacts {
+        boot: ask.boot,
+        sequence: ask.sequence,
+        state: ask.state,
+        reason: ask.reason,
+        parked_or_leased: ask.busy,
+        offset_ms: offset,
+    };
+    let mut fleet = center.fleet();
+    let known = fleet.node(alias).map(|n| (n.id, n.standing, n.lent));
+    let Some((id, standing, lent)) = known else {
+        return Err(Refused(RefusalMsg::new(errors::NODE_UNKNOWN, [("id", alias.to_string())])));
+    };
+    if standing == Standing::Banned {
+        return Err(Refused(RefusalMsg::new(errors::OWNER_BLOCKED, [("why", "banned".to_owned())])));
+    }
+    let (presence, rng) = fleet.presence_and_rng();
+    let verdict = presence.check_in(now, alias, facts, rng);
+    let mut news = None;
+    if let Some(node) = fleet.node_mut(alias).filter(|_| !verdict.duplicate) {
+        if let Some(addr) = ask.addr.map(wire::PeerAddr::bounded).filter(|addr| addr.id == id) {
+            node.addr = Some(wire::encode(&addr).into_boxed_slice());
+        }
+        if let Some(said) = ask.lent {
+            node.lent = said;
+            news = (said != lent && lent.0 != 0).then_some(said);
+        }
+    }
+    let mut notices = Vec::new();
+    if offset.unsigned_abs() > wire::signed::permit::CLOCK_TOLERANCE.as_ms() {
+        notices.push(errors::CLOCK_WRONG.0);
+    }
+    if standing == Standing::Quarantined || verdict.contested {
+        notices.push(errors::QUARANTINED.0);
+    }
+    let mut plan = fleet.plan(alias);
+    plan.quarantined |= verdict.contested;
+    let reply = CheckInReply {
+        now,
+        next: verdict.next_in,
+        plan,
+        leases_canceled: ask.leases.iter().map(|(attempt, _)| *attempt).collect(),
+        probes: Vec::new(),
+        revocation_epoch: 0,
+        program_floor: 0,
+        notices,
+        duplicate: verdict.duplicate,
+    };
+    Ok((reply, news))
+}
+
+/// The node goes off.
+pub fn goodbye(center: &Center, caller: &Caller, goodbye: Goodbye) -> Result<Reply, Refused> {
+    let alias = alias_of(center, caller)?;
+    let now = center.now();
+    tracing::debug!(node = %alias, why = ?goodbye.why, "goodbye");
+    center.fleet().presence.goodbye(now, alias, goodbye.boot);
+    Ok(Reply::Done)
+}
+
+/// What a node measured: kept, its place held against known places, its capabilities computed anew.
+pub async fn measured(center: &Center, caller: &Caller, said: Measured) -> Result<Reply, Refused> {
+    let alias = alias_of(center, caller)?;
+    let now = center.now();
+    let rtt = known_round_trips(center, &said);
+    let kept = center.db().write(move |tx| {
+        let Some(row) = store::node_by_alias(tx, alias)? else { return Ok(None) };
+        let measured = merged(row.node.measured, &said, rtt.clone(), now);
+        let capabilities = 0;
+        store::update_measured(tx, alias, &measured, capabilities)?;
+        Ok(store::node_by_alias(tx, alias)?)
+    });
+    let row = kept.await?.ok_or_else(|| no_node(caller))?;
+    judge_region(center, &row).await?;
+    Ok(Reply::Capabilities(capabilities(center, alias).await?))
+}
+
+fn known_round_trips(center: &Center, said: &Measured) -> Vec<Rtt> {
+    let fleet = center.fleet();
+    let known = said.rtt_ms.iter().take(store::RTT_MAX).filter_map(|(id, median, spread)| {
+        Some(Rtt { to: fleet.alias_of(id)?, median_ms: *median, spread_ms: *spread })
+    });
+    known.collect()
+}
+
+/// The newest word on each figure; what was not measured this time keeps its last value.
+fn merged(old: MeasuredRow, said: &Measured, rtt: Vec<Rtt>, now: Stamp) -> MeasuredRow {
+    MeasuredRow {
+        cpu_score: said.cpu_score.or(old.cpu_score),
+        fsync_ms: said.fsync_ms.or(old.fsync_ms),
+        disk_mb_s: said.disk_mb_s.or(old.disk_mb_s),
+        up: said.up.or(old.up),
+        down: said.down.or(old.down),
+        nat: said.nat.filter(|nat| *nat != NatKind::Unknown).or(old.nat),
+        loss_ppm: said.loss_ppm.or(old.loss_ppm),
+        rtt: if rtt.is_empty() { old.rtt.clone() } else { rtt },
+        at: Some(now),
+        ..old
+    }
+}
+
+/// Holds a declared place against round trips to beacons; a refuted one counts as unknown from now on.
+async fn judge_region(center: &Center, row: &NodeRow) -> Result<(), Refused> {
+    let located = super::list::located(center, row.node.declared.as_ref(), &row.node.measured.rtt);
+    let (region, evidence) = (located.region, located.evidence);
+    if (&region, evidence) == (&row.node.region, row.node.evidence) {
+        return Ok(());
+    }
+    let (alias, now) = (row.alias, center.now());
+    let kept = center.db().write(move |tx| {
+        store::set_region(tx, alias, region.as_ref(), evidence)?;
+        store::add_event(tx, alias, now, "region", evidence.word())
+    });
+    Ok(kept.await?)
+}
+
+/// What a node may carry, with the measure that says no.
+pub async fn capabilities(center: &Center, alias: Alias) -> Result<Vec<CapabilityLine>, Refused> {
+    let row = center.db().read(move |q| Ok(store::node_by_alias(q, alias)?)).await?;
+    Ok(row.map_or_else(Vec::new, |row| super::list::capability_lines(center, &row)))
+}
+
+/// Nodes that are on and can help to measure, with permits for it; also for a stranger with an open ticket.
+pub async fn probe_peers(center: &Center, caller: &Caller, secret: Option<[u8; 16]>) -> Result<Reply, Refused> {
+    match secret {
+        Some(secret) => {
+            let found =
+                center.db().read(move |q| Ok(tickets::find_ticket_by_secret_hash(q, &Ticket::secret_hash(&secret))?));
+            found.await?.ok_or_else(|| Refused(crate::refuse::plain(errors::TICKET_DAMAGED)))?;
+        }
+        None => drop(who(center, caller).await?),
+    }
+    let now = center.now();
+    let mut peers = Vec::new();
+    let on: Vec<(NodeId, wire::PeerAddr)> = {
+        let fleet = center.fleet();
+        let candidates = fleet.nodes().filter(|(alias, node)| {
+            node.id != caller.id
+                && node.standing == Standing::Active
+                && fleet.presence.state(now, *alias) == Presence::On
+        });
+        candidates
+            .filter_map(|(alias, node)| Some((node.id, fleet.addr(alias)?)))
+            .take(PROBE_PEERS.min(PROBES_MAX))
+            .collect()
+    };
+    for (id, addr) in on {
+        let region = super::list::beacon_region(center, &id);
+        let permit = probe_permit(center, caller.id, id, now).to_vec();
+        peers.push(ProbePeer { addr, region, permit });
+    }
+    Ok(Reply::ProbePeers(peers))
+}
+
+fn probe_permit(center: &Center, caller: NodeId, node: NodeId, now: Stamp) -> [u8; Permit::LEN] {
+    let cloud = center.keys().cloud_key();
+    let permit = Permit {
+        op: PermitOp::Probe,
+        flags: 0,
+        serial: Permit::serial_of(now, center.random()),
+        target: [0; 16],
+        node: node.0,
+        session: caller.0,
+        cloud: cloud.0[..8].try_into().expect("a key has 32 bytes"),
+        payer: 0,
+        max_units: 2 * PROBE_BYTES_MAX,
+        max_units_node: 2 * PROBE_BYTES_MAX,
+        not_after: now + PROBE_LIFE,
+        generation: 0,
+        revocation_epoch: 0,
+        key_epoch: 0,
+    };
+    permit.sign(&center.keys().permit)
+}
+
+/// The owner goes for a while, or for good.
+pub async fn absence(center: &Center, caller: &Caller, absence: Absence) -> Result<Reply, Refused> {
+    who(center, caller).await?;
+    let alias = alias_of(center, caller)?;
+    let now = center.now();
+    let (standing, until) = match absence {
+        Absence::Leave => (Standing::Left, None),
+        Absence::Holiday(until) if until <= now => (Standing::Active, None),
+        Absence::Holiday(until) if until.since(now) > HOLIDAY_MAX => {
+            return Err(bad_value("time", &until.to_string(), "one declaration names at most 30 d").into());
+        }
+        Absence::Holiday(until) => (Standing::Holiday, Some(until)),
+    };
+    let kept = center.db().write(move |tx| {
+        let word = if standing == Standing::Left { "left" } else { "holiday" };
+        store::set_standing(tx, alias, standing, None, until)?;
+        store::add_event(tx, alias, now, word, &until.map_or_else(String::new, |u| u.to_string()))
+    });
+    let done: Result<(), StoreError> = kept.await;
+    done?;
+    let mut fleet = center.fleet();
+    if let Some(node) = fleet.node_mut(alias) {
+        node.standing = standing;
+    }
+    let known =
+        rules::fleet::presence::Known { holiday_until: until, left: standing == Standing::Left, ..Default::default() };
+    fleet.presence.register(alias, known);
+    Ok(Reply::Done)
+}

@@ -1,0 +1,63 @@
+//! The fleet's chores: every second a sweep of presence, once an hour minutes-on as one blob per thousand nodes.
+
+use super::store::{self, PresenceHour};
+use crate::Center;
+use model::{Alias, Presence};
+use std::time::Duration;
+
+/// Nodes looked at in one sweep.
+const SWEEP_BUDGET: usize = 50_000;
+/// Pause between sweeps.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// Runs until the center stops.
+pub async fn run(center: Center) {
+    let mut hour = center.now().hour();
+    let mut tick = tokio::time::interval(SWEEP_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        sweep(&center).await;
+        let now = center.now().hour();
+        if now > hour {
+            write_presence(&center).await;
+            hour = now;
+        }
+    }
+}
+
+/// Notes what changed; only what lasts (missing) becomes an event of the node.
+async fn sweep(center: &Center) {
+    let now = center.now();
+    let changes = center.fleet().presence.sweep(now, SWEEP_BUDGET);
+    let missing: Vec<Alias> = changes.iter().filter(|c| c.to == Presence::Missing).map(|c| c.alias).collect();
+    for change in &changes {
+        tracing::debug!(node = %change.alias, from = %change.from, to = %change.to, "presence");
+    }
+    if missing.is_empty() {
+        return;
+    }
+    let noted = center
+        .db()
+        .write(move |tx| missing.iter().try_for_each(|alias| store::add_event(tx, *alias, now, "missing", "")));
+    if let Err(error) = noted.await {
+        tracing::warn!(%error, "missing nodes were not noted; the next sweep sees them again");
+    }
+}
+
+/// Writes the hour that is over, or the part of it that is.
+pub async fn write_presence(center: &Center) {
+    let hour = center.fleet().presence.open_hour();
+    let blocks = center.fleet().presence.close_hour(hour);
+    let rows: Vec<PresenceHour> = blocks
+        .into_iter()
+        .map(|b| PresenceHour { hour, block: b.first.0 / store::PRESENCE_BLOCK, minutes: b.minutes })
+        .collect();
+    if rows.is_empty() {
+        return;
+    }
+    let wrote = center.db().write(move |tx| store::put_presence_hours(tx, &rows));
+    if let Err(error) = wrote.await {
+        tracing::warn!(%error, "an hour of presence was not written");
+    }
+}

@@ -1,0 +1,195 @@
+//! What the center keeps of the fleet in memory: presence, where nodes can be reached, which link is theirs. Rebuilt from
+//! rows at a start and from check-ins within one period; nothing of it is written per check-in.
+
+use super::store::{self, Standing};
+use crate::db::{Db, StoreError};
+use crate::{Center, Settings};
+use model::{Alias, Bytes, MemberId, NodeId, Stamp};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rules::fleet::presence::{Known, Presence, PresenceSettings};
+use std::collections::HashMap;
+use wire::PeerAddr;
+use wire::fleet::Plan;
+
+/// Check-ins a second one center process wants at most; above it periods stretch.
+pub const RATE_MAX_PER_S: u32 = 20_000;
+/// Hours of presence read at a start: the longest τ.
+const SEEN_HOURS: u64 = 168;
+const HOUR_MS: u64 = 3_600_000;
+/// Nodes read per step at a start.
+const LOAD_STEP: u32 = 10_000;
+
+/// A node in memory, beside its presence.
+#[derive(Debug, Clone)]
+pub struct NodeMemory {
+    /// Key.
+    pub id: NodeId,
+    /// Whose.
+    pub owner: MemberId,
+    /// Where it can be reached, as bytes of its message; most nodes have none yet.
+    pub addr: Option<Box<[u8]>>,
+    /// Lent now.
+    pub lent: Bytes,
+    /// How the cloud stands to it.
+    pub standing: Standing,
+    /// Links open with its key.
+    pub links: u16,
+    /// Generation of its plan.
+    pub generation: u64,
+}
+
+/// The whole fleet.
+pub struct FleetMemory {
+    /// Who is on.
+    pub presence: Presence,
+    nodes: Vec<Option<NodeMemory>>,
+    by_id: HashMap<NodeId, Alias>,
+    rng: StdRng,
+}
+
+impl FleetMemory {
+    /// An empty fleet.
+    pub fn new(now: Stamp, settings: &Settings) -> Self {
+        let figures = PresenceSettings {
+            period_busy: settings.fleet.busy(),
+            period_quiet: settings.fleet.idle(),
+            rate_max_per_s: RATE_MAX_PER_S,
+            ..PresenceSettings::default()
+        };
+        Self {
+            presence: Presence::new(now, figures),
+            nodes: Vec::new(),
+            by_id: HashMap::new(),
+            rng: StdRng::from_rng(&mut rand::rng()),
+        }
+    }
+
+    /// The node of a key.
+    pub fn alias_of(&self, id: &NodeId) -> Option<Alias> {
+        self.by_id.get(id).copied()
+    }
+
+    /// A node.
+    pub fn node(&self, alias: Alias) -> Option<&NodeMemory> {
+        self.nodes.get(alias.0 as usize)?.as_ref()
+    }
+
+    /// A node, to be changed.
+    pub fn node_mut(&mut self, alias: Alias) -> Option<&mut NodeMemory> {
+        self.nodes.get_mut(alias.0 as usize)?.as_mut()
+    }
+
+    /// All nodes.
+    pub fn nodes(&self) -> impl Iterator<Item = (Alias, &NodeMemory)> {
+        let numbered = self.nodes.iter().enumerate();
+        numbered.filter_map(|(i, n)| Some((Alias(u32::try_from(i).ok()?), n.as_ref()?)))
+    }
+
+    /// Presence and the random source it draws from, together.
+    pub fn presence_and_rng(&mut self) -> (&mut Presence, &mut StdRng) {
+        (&mut self.presence, &mut self.rng)
+    }
+
+    /// Where a node can be reached, as it said itself.
+    pub fn addr(&self, alias: Alias) -> Option<PeerAddr> {
+        let node = self.node(alias)?;
+        let bytes = node.addr.as_ref()?;
+        wire::decode(bytes, wire::limits::REQUEST_MAX).ok()
+    }
+
+    /// The plan of a node.
+    pub fn plan(&self, alias: Alias) -> Plan {
+        let node = self.node(alias);
+        let everything = wire::fleet::Ask {
+            cores_milli: u32::MAX,
+            memory_mib: u32::MAX,
+            disk: Bytes(u64::MAX),
+            up: model::Kbps(u32::MAX),
+            down: model::Kbps(u32::MAX),
+        };
+        Plan {
+            generation: node.map_or(0, |n| n.generation),
+            quarantined: node.is_some_and(|n| n.standing == Standing::Quarantined),
+            ask: everything,
+        }
+    }
+
+    /// Bytes it takes, as far as it counts itself.
+    pub fn memory_bytes(&self) -> usize {
+        let addrs: usize = self.nodes.iter().flatten().filter_map(|n| n.addr.as_ref()).map(|a| a.len()).sum();
+        let slots = self.nodes.capacity() * size_of::<Option<NodeMemory>>();
+        // A hash map keeps a key, a value and a control byte per place, and at most 7 of 8 places full.
+        let index = self.by_id.capacity() * (size_of::<(NodeId, Alias)>() + 1) * 8 / 7;
+        self.presence.memory_bytes() + slots + index + addrs
+    }
+
+    fn put(&mut self, alias: Alias, node: NodeMemory) {
+        let at = alias.0 as usize;
+        if self.nodes.len() <= at {
+            self.nodes.resize_with(at + 1, || None);
+        }
+        self.by_id.insert(node.id, alias);
+        self.nodes[at] = Some(node);
+    }
+}
+
+/// Fills the memory from the rows.
+pub async fn load(db: &Db, settings: &Settings, now: Stamp) -> Result<FleetMemory, StoreError> {
+    let mut memory = FleetMemory::new(now, settings);
+    let (mut after, mut down_since) = (None, None);
+    loop {
+        let briefs = db.read(move |q| Ok(store::list_brief(q, after, LOAD_STEP)?)).await?;
+        let Some(last) = briefs.last() else { break };
+        after = Some(last.alias);
+        let seen = last_hours(db, briefs[0].alias, last.alias, now).await?;
+        down_since = down_since.max(seen.values().max().copied());
+        for b in briefs {
+            let known = Known {
+                last_seen: seen.get(&b.alias).map(|hour| Stamp((hour + 1) * HOUR_MS).min(now)),
+                missing_after: model::Span::ZERO,
+                holiday_until: b.holiday_until,
+                left: matches!(b.standing, Standing::Left | Standing::Banned),
+            };
+            memory.presence.register(b.alias, known);
+            memory.put(b.alias, node_memory(b.id, b.owner, b.standing));
+        }
+    }
+    if let Some(hour) = down_since {
+        memory.presence.set_down_since(Stamp((hour + 1) * HOUR_MS).min(now));
+    }
+    Ok(memory)
+}
+
+/// The last hour in which each node of a range of aliases was on, from the hourly rows of the last [`SEEN_HOURS`].
+async fn last_hours(db: &Db, first: Alias, last: Alias, now: Stamp) -> Result<HashMap<Alias, u64>, StoreError> {
+    let blocks = (first.0 / store::PRESENCE_BLOCK)..=(last.0 / store::PRESENCE_BLOCK);
+    let (from, to) = (now.hour().saturating_sub(SEEN_HOURS), now.hour() + 1);
+    let mut seen = HashMap::new();
+    for block in blocks {
+        let rows = db.read(move |q| Ok(store::presence_hours(q, block, from, to)?)).await?;
+        for row in rows {
+            let on = row.minutes.iter().zip(block * store::PRESENCE_BLOCK..).filter(|(minutes, _)| **minutes > 0);
+            on.for_each(|(_, alias)| {
+                let hour = seen.entry(Alias(alias)).or_insert(row.hour);
+                *hour = row.hour.max(*hour);
+            });
+        }
+    }
+    Ok(seen)
+}
+
+fn node_memory(id: NodeId, owner: MemberId, standing: Standing) -> NodeMemory {
+    NodeMemory { id, owner, addr: None, lent: Bytes(0), standing, links: 0, generation: 1 }
+}
+
+/// A node that joined just now, or joined again.
+pub fn register(center: &Center, alias: Alias, id: NodeId, owner: MemberId) {
+    let mut fleet = center.fleet();
+    fleet.presence.register(alias, Known::default());
+    match fleet.node_mut(alias) {
+        Some(node) if node.standing == Standing::Left => node.standing = Standing::Active,
+        Some(_) => {}
+        None => fleet.put(alias, node_memory(id, owner, Standing::Active)),
+    }
+}

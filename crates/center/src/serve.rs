@@ -1,0 +1,108 @@
+//! Calls from machines: a link is accepted, each stream is one call, the envelope says what is asked. Nothing is decided here.
+
+use crate::refuse::Refused;
+use crate::{Caller, Center, access, fleet, storage};
+use model::errors;
+use net::{Link, Stream};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use wire::limits::REQUEST_MAX;
+use wire::{Envelope, RefusalMsg, Reply, Request, WireError};
+
+/// Longest time a caller may take over its request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Takes links until the endpoint is closed.
+pub async fn accept_loop(center: Center) {
+    while let Some(link) = center.endpoint().accept().await {
+        tokio::spawn(serve_link(center.clone(), link));
+    }
+}
+
+async fn serve_link(center: Center, link: Link) {
+    center.metrics().links.fetch_add(1, Relaxed);
+    let caller = Caller { id: link.peer(), addr: link.remote_addr(), alias: None };
+    fleet::api::link_up(&center, &caller);
+    while let Some(stream) = link.accept_stream().await {
+        tokio::spawn(serve_call(center.clone(), caller, stream));
+    }
+    fleet::api::link_down(&center, &caller);
+    center.metrics().links.fetch_sub(1, Relaxed);
+}
+
+async fn serve_call(center: Center, caller: Caller, mut stream: Stream) {
+    let read = tokio::time::timeout(REQUEST_TIMEOUT, stream.read_frame(REQUEST_MAX)).await;
+    let reply = match read {
+        Ok(Ok(bytes)) => answer(&center, caller, &bytes).await,
+        Ok(Err(net::NetError::TooLong { len, max })) => Reply::Refused(too_large(len, max)),
+        Ok(Err(_)) | Err(_) => return,
+    };
+    center.metrics().calls.fetch_add(1, Relaxed);
+    if matches!(reply, Reply::Refused(_)) {
+        center.metrics().refused.fetch_add(1, Relaxed);
+    }
+    if stream.write_frame(&reply.to_bytes()).await.is_ok() {
+        let _ = stream.finish();
+    }
+}
+
+fn too_large(len: usize, max: usize) -> RefusalMsg {
+    RefusalMsg::new(
+        errors::TOO_LARGE,
+        [("what", "message".to_owned()), ("size", len.to_string()), ("limit", max.to_string())],
+    )
+}
+
+/// The reply to one request's bytes.
+pub async fn answer(center: &Center, mut caller: Caller, bytes: &[u8]) -> Reply {
+    let envelope = match Envelope::from_bytes(bytes) {
+        Ok(envelope) => envelope,
+        Err(error) => {
+            center.metrics().malformed.fetch_add(1, Relaxed);
+            return Reply::Refused(malformed(&error));
+        }
+    };
+    if envelope.alias.is_some() && !center.settings().dev {
+        return Reply::Refused(crate::refuse::not_allowed(caller.id.short(), "speak for", "another node"));
+    }
+    caller.alias = envelope.alias;
+    dispatch(center, &caller, envelope.request).await.unwrap_or_else(|refused| Reply::Refused(refused.0))
+}
+
+fn malformed(error: &WireError) -> RefusalMsg {
+    match error {
+        WireError::Version { have, need } => {
+            RefusalMsg::new(errors::VERSION_SKEW, [("have", have.to_string()), ("need", need.to_string())])
+        }
+        WireError::TooLong { len, max } => too_large(*len, *max),
+        WireError::Malformed => crate::refuse::bad_value("message", "", "its bytes are no message of this protocol"),
+    }
+}
+
+async fn dispatch(center: &Center, caller: &Caller, request: Request) -> Result<Reply, Refused> {
+    match request {
+        Request::CheckIn(ask) => fleet::api::check_in(center, caller, *ask).await,
+        Request::Cloud => Ok(access::api::cloud(center, caller)),
+        Request::Join(ask) => access::join::join(center, caller, *ask).await,
+        Request::Goodbye(why) => fleet::api::goodbye(center, caller, why),
+        Request::Measured(measured) => fleet::api::measured(center, caller, *measured).await,
+        Request::ProbePeers(secret) => fleet::api::probe_peers(center, caller, secret).await,
+        Request::TicketCreate(ask) => access::api::ticket_create(center, caller, ask).await,
+        Request::TicketList => access::api::ticket_list(center, caller).await,
+        Request::TicketRevoke(id) => access::api::ticket_revoke(center, caller, id).await,
+        Request::MemberList => access::api::member_list(center, caller).await,
+        Request::NodeList(filter) => fleet::list::node_list(center, caller, filter).await,
+        Request::NodeShow(text) => fleet::list::node_show(center, caller, text).await,
+        Request::NodeSet(set) => fleet::list::node_set(center, caller, set).await,
+        Request::WriteOpen(ask) => storage::api::write_open(center, caller, ask).await,
+        Request::Commit(commit) => storage::api::commit(center, caller, *commit).await,
+        Request::ReadOpen(ask) => storage::api::read_open(center, caller, ask).await,
+        Request::ObjectList(ask) => storage::api::object_list(center, caller, ask).await,
+        Request::Absence(absence) => fleet::api::absence(center, caller, absence).await,
+    }
+}
+
+/// A caller that is no node of this cloud.
+pub(crate) fn no_node(caller: &Caller) -> Refused {
+    Refused(RefusalMsg::new(errors::NODE_UNKNOWN, [("id", caller.id.short())]))
+}

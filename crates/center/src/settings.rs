@@ -1,0 +1,194 @@
+//! What an operator may set. Every value has a default; a center starts with no file at all.
+
+use crate::CenterError;
+use crate::db::DbUrl;
+use model::{Region, Span};
+use rules::fleet::region::RegionTable;
+use serde::Deserialize;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+/// `center.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Addresses.
+    pub net: NetSettings,
+    /// HTTP.
+    pub http: HttpSettings,
+    /// Database.
+    pub db: DbSettings,
+    /// Check-in.
+    pub fleet: FleetSettings,
+    /// Nodes whose place the operator knows: the fixed points against which round trips are held.
+    pub beacon: Vec<Beacon>,
+    /// A center for tests: many simulated nodes may share one connection.
+    pub dev: bool,
+}
+
+/// Where the center listens for machines.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NetSettings {
+    /// Address to bind; unspecified listens on all.
+    pub bind: IpAddr,
+    /// UDP port of the endpoint, 0 for any.
+    pub port: u16,
+    /// TCP port of the relay, 0 for any.
+    pub relay_port: u16,
+    /// Addresses told in tickets before those found; an operator with a fixed address names it here.
+    pub announce: Vec<SocketAddr>,
+    /// Host told for the relay, where it differs from the first address.
+    pub relay_host: Option<String>,
+    /// Ask the router for a port.
+    pub port_mapping: bool,
+}
+
+/// Where pages and metrics are served.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpSettings {
+    /// Address and port; port 0 for any.
+    pub listen: SocketAddr,
+}
+
+/// Which database.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DbSettings {
+    /// `sqlite:PATH` or `postgres://…`; empty means `center.db` in the center's folder.
+    pub url: String,
+}
+
+/// How often nodes call, and when they count as away.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FleetSettings {
+    /// Period of a node that holds a lease or waits for work, in seconds.
+    pub period_busy_s: u64,
+    /// Period of the rest, in seconds.
+    pub period_idle_s: u64,
+}
+
+/// A node whose place is known.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Beacon {
+    /// Its id, or a prefix of it.
+    pub node: String,
+    /// Its place.
+    pub region: Region,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            net: NetSettings::default(),
+            http: HttpSettings::default(),
+            db: DbSettings::default(),
+            fleet: FleetSettings::default(),
+            beacon: Vec::new(),
+            dev: false,
+        }
+    }
+}
+
+impl Default for NetSettings {
+    fn default() -> Self {
+        Self {
+            bind: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            port: 7701,
+            relay_port: 7702,
+            announce: Vec::new(),
+            relay_host: None,
+            port_mapping: true,
+        }
+    }
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 7700)) }
+    }
+}
+
+impl Default for DbSettings {
+    fn default() -> Self {
+        Self { url: String::new() }
+    }
+}
+
+impl Default for FleetSettings {
+    fn default() -> Self {
+        Self { period_busy_s: 30, period_idle_s: 30 }
+    }
+}
+
+impl FleetSettings {
+    /// Period of a node that holds a lease or waits for work.
+    pub fn busy(&self) -> Span {
+        Span::secs(self.period_busy_s.clamp(1, 600))
+    }
+    /// Period of the rest.
+    pub fn idle(&self) -> Span {
+        Span::secs(self.period_idle_s.clamp(1, 600))
+    }
+}
+
+impl Settings {
+    /// Name of the file in the center's folder.
+    pub const FILE: &'static str = "center.toml";
+
+    /// Reads the file in `dir`; without one every value has its default. The error says what does not fit and where.
+    pub fn load(dir: &Path) -> Result<Self, (PathBuf, String)> {
+        let path = dir.join(Self::FILE);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => toml::from_str(&text).map_err(|e| (path, e.to_string())),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(e) => Err((path, e.to_string())),
+        }
+    }
+
+    /// Where the database is.
+    pub fn db_url(&self, dir: &Path) -> Result<DbUrl, crate::db::DbError> {
+        if self.db.url.is_empty() { Ok(DbUrl::Sqlite(dir.join("center.db"))) } else { self.db.url.parse() }
+    }
+}
+
+/// The table of places: the operator's `regions.txt` in `dir`, else the one that ships.
+pub fn regions(dir: &Path) -> Result<RegionTable, CenterError> {
+    let path = dir.join("regions.txt");
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => include_str!("../data/regions.txt").to_owned(),
+        Err(source) => return Err(CenterError::Folder { path: path.display().to_string(), source }),
+    };
+    RegionTable::parse(&text).map_err(|e| CenterError::Folder {
+        path: path.display().to_string(),
+        source: std::io::Error::new(std::io::ErrorKind::InvalidData, e.to_string()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_is_the_default_and_a_typing_error_is_told() {
+        assert_eq!(toml::from_str::<Settings>(""), Ok(Settings::default()));
+        let error = toml::from_str::<Settings>("[http]\nlissen = '127.0.0.1:1'").unwrap_err();
+        assert!(error.to_string().contains("lissen"), "{error}");
+    }
+
+    #[test]
+    fn the_table_that_ships_reads() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(regions(dir.path()).unwrap().place(&"asia/kr/seoul".parse().unwrap()).is_some());
+    }
+
+    #[test]
+    fn a_beacon_names_a_node_and_a_place() {
+        let settings: Settings = toml::from_str("[[beacon]]\nnode = 'nabcd'\nregion = 'asia/kr'").unwrap();
+        assert_eq!(settings.beacon[0].region, "asia/kr".parse().unwrap());
+    }
+}

@@ -1,0 +1,316 @@
+//! The agent: endpoint, link to the center, owner's machine, piece store, serving, control socket, wired and ended in order.
+
+use crate::control;
+use crate::control::{ControlServer, Handler};
+use crate::fleet::lendfile;
+use crate::fleet::owner_loop::{OwnerCommand, OwnerConfig, OwnerHandle};
+use crate::fleet::sensors::{ScriptedSensors, Sensors, SystemSensors};
+use crate::serve::{Server, commits};
+use crate::session::{Session, SessionParts};
+use crate::storage::{PieceStore, StoreLimits};
+use model::ids::base32;
+use model::{Bytes, CloudKey, NatKind, Stamp, errors};
+use net::{Endpoint, EndpointConfig, NetError, Redial, SecretKey};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use wire::fleet::Parting;
+use wire::local::{LocalAnswer, LocalAsk, LocalStatus};
+use wire::{PeerAddr, RefusalMsg, RelayHint};
+
+/// Longest wait for the center on behalf of a command.
+const CARRY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Space that stays free on the disk in any case, beside the owner's limit.
+const DISK_FLOOR: Bytes = Bytes::gib(1);
+
+/// What an agent is started with.
+pub struct AgentConfig {
+    /// The machine's secret key.
+    pub key: [u8; 32],
+    /// Random of this start.
+    pub boot: u64,
+    /// Its cloud.
+    pub cloud: CloudKey,
+    /// Cloud's name.
+    pub cloud_name: String,
+    /// Where the center can be dialed.
+    pub center: PeerAddr,
+    /// Relays of the cloud.
+    pub relays: Vec<RelayHint>,
+    /// Key that signs permits.
+    pub permit_key: [u8; 32],
+    /// Name of the machine.
+    pub name: String,
+    /// Address to bind; none for all.
+    pub bind: Option<IpAddr>,
+    /// Folder of the pieces.
+    pub pieces: PathBuf,
+    /// The owner's file.
+    pub lend_file: PathBuf,
+    /// Control socket.
+    pub socket: PathBuf,
+    /// Signals come from a script.
+    pub scripted: bool,
+    /// Clock.
+    pub now: fn() -> Stamp,
+}
+
+/// Why an agent does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// Its endpoint.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// Its piece store.
+    #[error(transparent)]
+    Store(#[from] crate::storage::StoreError),
+    /// Its control socket.
+    #[error(transparent)]
+    Control(#[from] control::ControlError),
+    /// The owner's file.
+    #[error(transparent)]
+    Lend(#[from] lendfile::LendFileError),
+}
+
+impl AgentError {
+    /// Its row in the registry.
+    pub fn refusal(&self) -> RefusalMsg {
+        match self {
+            Self::Net(error) => {
+                RefusalMsg::new(errors::PORT_TAKEN, [("port", error.to_string()), ("key", "bind".to_owned())])
+            }
+            Self::Store(error) => {
+                RefusalMsg::new(error.id(), [("path", error.to_string()), ("why", error.to_string())])
+            }
+            Self::Control(error) => RefusalMsg::new(errors::ALREADY_RUNNING, [("path", error.to_string())]),
+            Self::Lend(error) => RefusalMsg::new(
+                errors::CONFIG_UNREADABLE,
+                [("path", "pumasi.toml".to_owned()), ("why", error.to_string())],
+            ),
+        }
+    }
+}
+
+/// A running agent; clones share it.
+#[derive(Clone)]
+pub struct Agent(Arc<Inner>);
+
+struct Inner {
+    config: AgentConfig,
+    started: Stamp,
+    endpoint: Endpoint,
+    owner: OwnerHandle,
+    session: Arc<Session>,
+    store: PieceStore,
+    server: Server,
+    stop: Notify,
+    tasks: tokio::sync::Mutex<JoinSet<()>>,
+    control: tokio::sync::Mutex<Option<ControlServer>>,
+}
+
+impl Agent {
+    /// Starts it. The owner's file is read first; nothing is lent before it is.
+    pub async fn start(config: AgentConfig) -> Result<Self, AgentError> {
+        let sensors: Box<dyn Sensors> =
+            if config.scripted { Box::new(ScriptedSensors::calm()) } else { Box::new(SystemSensors::new()) };
+        let owner =
+            OwnerHandle::start(OwnerConfig::new(config.lend_file.clone(), config.pieces.clone(), config.now), sensors)?;
+        let lent = owner.watch().borrow().allowance.disk;
+        let store = PieceStore::open(&config.pieces, StoreLimits::new(lent, DISK_FLOOR, commits)).await?;
+        let endpoint = Endpoint::bind(endpoint_config(&config)).await?;
+        endpoint.learn(config.center.clone());
+        let redial = Arc::new(Redial::start(endpoint.clone(), config.center.id));
+        let session = Session::new(SessionParts {
+            boot: config.boot,
+            endpoint: endpoint.clone(),
+            redial,
+            owner: owner.watch(),
+            store: store.clone(),
+            pieces: config.pieces.clone(),
+            now: config.now,
+            network_known: false,
+        });
+        let server = Server::new(
+            config.key,
+            config.cloud,
+            config.permit_key,
+            store.clone(),
+            owner.watch(),
+            session.quarantined(),
+            config.now,
+        );
+        let mut tasks = JoinSet::new();
+        tasks.spawn(Arc::clone(&session).run());
+        tasks.spawn(server.clone().run(endpoint.clone()));
+        tasks.spawn(follow_owner(owner.clone(), store.clone()));
+        let started = (config.now)();
+        let socket = config.socket.clone();
+        let inner = Inner {
+            config,
+            started,
+            endpoint,
+            owner,
+            session,
+            store,
+            server,
+            stop: Notify::new(),
+            tasks: tokio::sync::Mutex::new(tasks),
+            control: tokio::sync::Mutex::default(),
+        };
+        let agent = Self(Arc::new(inner));
+        let control = ControlServer::start(&socket, Arc::new(agent.clone())).await?;
+        *agent.0.control.lock().await = Some(control);
+        Ok(agent)
+    }
+
+    /// Resolves when the owner says `agent stop`.
+    pub async fn told_to_stop(&self) {
+        self.0.stop.notified().await;
+    }
+
+    /// Ends in order: goodbye to the center, tasks, socket, store.
+    pub async fn stop(&self) {
+        self.0.session.goodbye(Parting::Owner).await;
+        if let Some(control) = self.0.control.lock().await.take() {
+            control.stop().await;
+        }
+        self.0.tasks.lock().await.shutdown().await;
+        self.0.endpoint.close().await;
+    }
+
+    async fn answer(&self, ask: LocalAsk) -> Result<LocalAnswer, RefusalMsg> {
+        let command = match ask {
+            LocalAsk::Status => return Ok(LocalAnswer::Status(Box::new(self.status()))),
+            LocalAsk::Center { envelope } => return self.carry(&envelope).await,
+            LocalAsk::Stop => {
+                self.0.stop.notify_one();
+                return Ok(self.done());
+            }
+            LocalAsk::Reload => {
+                self.0.owner.reload().await.map_err(|e| {
+                    RefusalMsg::new(errors::CONFIG_UNREADABLE, [("path", "pumasi.toml".into()), ("why", e.to_string())])
+                })?;
+                return Ok(self.done());
+            }
+            LocalAsk::Script { event } => {
+                let bad = |why: String| {
+                    RefusalMsg::new(
+                        errors::BAD_VALUE,
+                        [
+                            ("field", "event".into()),
+                            ("value", event.clone()),
+                            ("why", why),
+                            ("verb", "agent script".into()),
+                        ],
+                    )
+                };
+                self.0.owner.script(&event).await.map_err(|e| bad(e.to_string()))?;
+                return Ok(self.done());
+            }
+            LocalAsk::Up => OwnerCommand::Up,
+            LocalAsk::Down => OwnerCommand::Down,
+            LocalAsk::Pause { until } => OwnerCommand::Pause(until),
+            LocalAsk::Resume => OwnerCommand::Resume,
+            LocalAsk::Finish => OwnerCommand::Finish,
+        };
+        self.0.owner.command(command).await;
+        Ok(self.done())
+    }
+
+    fn done(&self) -> LocalAnswer {
+        let watch = self.0.owner.watch();
+        let view = watch.borrow();
+        LocalAnswer::Done { state: view.state, reason: view.reason }
+    }
+
+    async fn carry(&self, envelope: &str) -> Result<LocalAnswer, RefusalMsg> {
+        let bad = || {
+            RefusalMsg::new(
+                errors::BAD_VALUE,
+                [
+                    ("field", "envelope".into()),
+                    ("value", String::new()),
+                    ("why", "it is not base32".into()),
+                    ("verb", String::new()),
+                ],
+            )
+        };
+        let bytes = base32().decode(envelope.as_bytes()).map_err(|_| bad())?;
+        let reply = self.0.session.carry(&bytes, CARRY_TIMEOUT).await.map_err(|e| {
+            let args = [("n", "1".to_owned()), ("m", "1".to_owned()), ("when", e.to_string())];
+            RefusalMsg::new(errors::CENTER_UNREACHABLE, args)
+        })?;
+        Ok(LocalAnswer::Center { reply: base32().encode(&reply) })
+    }
+
+    fn status(&self) -> LocalStatus {
+        let watch = self.0.owner.watch();
+        let owner = watch.borrow().clone();
+        let session = self.0.session.view();
+        let usage = self.0.store.usage();
+        let (sent, received) = self.0.server.moved();
+        let allowance = &owner.allowance;
+        LocalStatus {
+            pid: std::process::id(),
+            started: self.0.started,
+            state: owner.state,
+            reason: owner.reason,
+            since: owner.since,
+            detail: owner.detail.clone(),
+            name: self.0.config.name.clone(),
+            cloud: self.0.config.cloud_name.clone(),
+            profile: owner.profile.clone(),
+            cores_milli: allowance.cores_milli.min(session.plan.ask.cores_milli),
+            memory_mib: allowance.memory_mib,
+            disk: allowance.disk,
+            disk_used: Bytes(usage.bytes),
+            pieces: usage.pieces,
+            up: allowance.up,
+            down: allowance.down,
+            moved: (Bytes(sent), Bytes(received)),
+            center: session.link,
+            last_check_in: session.last,
+            quarantined: session.plan.quarantined,
+            duplicate: session.duplicate,
+            sensors: owner.sensors.clone(),
+            lend_error: owner.lend_error.clone(),
+            last_park_ms: owner.last_park_ms,
+        }
+    }
+
+    /// What kind of address translation this machine stands behind.
+    pub fn nat(&self) -> NatKind {
+        self.0.endpoint.nat()
+    }
+}
+
+impl Handler for Agent {
+    async fn handle(&self, ask: LocalAsk) -> LocalAnswer {
+        self.answer(ask).await.unwrap_or_else(|refusal| LocalAnswer::Refused {
+            id: refusal.id.0,
+            args: refusal.args.into_iter().collect::<BTreeMap<_, _>>(),
+        })
+    }
+}
+
+fn endpoint_config(config: &AgentConfig) -> EndpointConfig {
+    EndpointConfig {
+        bind: config.bind.map(|ip| SocketAddr::new(ip, 0)).into_iter().collect(),
+        relays: config.relays.clone(),
+        port_mapping: !config.bind.is_some_and(|ip| ip.is_loopback()),
+        ..EndpointConfig::new(SecretKey::from_bytes(config.key))
+    }
+}
+
+/// Keeps the store's limit at what the owner lends.
+async fn follow_owner(owner: OwnerHandle, store: PieceStore) {
+    let mut watch = owner.watch();
+    while watch.changed().await.is_ok() {
+        let lent = watch.borrow_and_update().allowance.disk;
+        store.set_lent(lent);
+    }
+}

@@ -1,0 +1,302 @@
+//! Data streams from gateways and other nodes: the first frame shows a permit and says what is wanted. The node judges the
+//! permit alone, offline; it holds the other side to what it said.
+
+use crate::fleet::owner_loop::OwnerView;
+use crate::storage::{PieceKey, PieceMeta, PieceStore, StoreError};
+use model::errors::{self, ErrorId};
+use model::{CloudKey, NodeId, NodeState, Stamp};
+use net::{Endpoint, Link, NetError, Stream};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use wire::RefusalMsg;
+use wire::fleet::PROBE_BYTES_MAX;
+use wire::limits::REQUEST_MAX;
+use wire::signed::permit::PermitFacts;
+use wire::signed::{Permit, PermitOp, PieceReceipt};
+use wire::storage::{GetPiece, PieceAnswer, PutPiece, StreamOpen};
+
+/// Longest wait for the first frame of a stream.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest silence inside a transfer.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// Serials whose use is remembered.
+const SPENT_MAX: usize = 65_536;
+const STEP: usize = 64 << 10;
+
+/// What serving needs to know; clones share it.
+#[derive(Clone)]
+pub struct Server(Arc<Inner>);
+
+struct Inner {
+    key: [u8; 32],
+    id: NodeId,
+    cloud: CloudKey,
+    permit_key: [u8; 32],
+    store: PieceStore,
+    owner: watch::Receiver<OwnerView>,
+    now: fn() -> Stamp,
+    quarantined: watch::Receiver<bool>,
+    spent: Mutex<BTreeMap<[u8; 16], u64>>,
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+/// A no on a data stream.
+struct No(RefusalMsg);
+
+impl From<NetError> for No {
+    fn from(error: NetError) -> Self {
+        Self(RefusalMsg::new(errors::PEER_UNREACHABLE, [("node", error.to_string())]))
+    }
+}
+
+impl From<StoreError> for No {
+    fn from(error: StoreError) -> Self {
+        tracing::warn!(%error, "the piece store said no");
+        Self(RefusalMsg::new(error.id(), [("why", error.to_string())]))
+    }
+}
+
+fn no<const N: usize>(id: ErrorId, args: [(&str, String); N]) -> No {
+    No(RefusalMsg::new(id, args))
+}
+
+impl Server {
+    /// Serves with these keys from this store.
+    pub fn new(
+        key: [u8; 32],
+        cloud: CloudKey,
+        permit_key: [u8; 32],
+        store: PieceStore,
+        owner: watch::Receiver<OwnerView>,
+        quarantined: watch::Receiver<bool>,
+        now: fn() -> Stamp,
+    ) -> Self {
+        let id = NodeId(wire::signed::public_of(&key));
+        let (sent, received) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self(Arc::new(Inner {
+            key,
+            id,
+            cloud,
+            permit_key,
+            store,
+            owner,
+            now,
+            quarantined,
+            spent: Mutex::default(),
+            sent,
+            received,
+        }))
+    }
+
+    /// Bytes sent and received since the start.
+    pub fn moved(&self) -> (u64, u64) {
+        (self.0.sent.load(Relaxed), self.0.received.load(Relaxed))
+    }
+
+    /// Takes links until the endpoint is closed.
+    pub async fn run(self, endpoint: Endpoint) {
+        while let Some(link) = endpoint.accept().await {
+            let server = self.clone();
+            tokio::spawn(async move { server.serve_link(link).await });
+        }
+    }
+
+    async fn serve_link(self, link: Link) {
+        while let Some(stream) = link.accept_stream().await {
+            let (server, caller) = (self.clone(), link.peer());
+            tokio::spawn(async move { server.serve_stream(caller, stream).await });
+        }
+    }
+
+    async fn serve_stream(self, caller: NodeId, mut stream: Stream) {
+        let Ok(Ok(frame)) = tokio::time::timeout(OPEN_TIMEOUT, stream.read_frame(REQUEST_MAX)).await else { return };
+        let served = match wire::decode(&frame, REQUEST_MAX) {
+            Ok(StreamOpen::PutPiece(put)) => self.put(caller, &mut stream, *put).await,
+            Ok(StreamOpen::GetPiece(get)) => self.get(caller, &mut stream, get).await,
+            Ok(StreamOpen::Probe { permit, up, down }) => self.probe(caller, &mut stream, &permit, up, down).await,
+            Err(_) => Err(no(
+                errors::BAD_VALUE,
+                [
+                    ("field", "message".into()),
+                    ("value", String::new()),
+                    ("why", "its bytes are no message of this protocol".into()),
+                ],
+            )),
+        };
+        if let Err(No(refusal)) = served {
+            tracing::debug!(caller = %caller.short(), id = %refusal.id, "refused a stream");
+            let _ = stream.write_frame(&wire::encode(&PieceAnswer::Refused(refusal))).await;
+        }
+        let _ = stream.finish();
+    }
+
+    fn check(&self, permit: &[u8], op: PermitOp, target: [u8; 16], caller: NodeId, wanted: u64) -> Result<Permit, No> {
+        let keys = [(0, self.0.permit_key)];
+        let serial = Permit::parse(permit).map(|p| p.serial).unwrap_or_default();
+        let spent = self.0.spent.lock().unwrap_or_else(PoisonError::into_inner).get(&serial).copied().unwrap_or(0);
+        let facts = PermitFacts {
+            keys: &keys,
+            node: self.0.id,
+            cloud: self.0.cloud.0[..8].try_into().expect("a key has 32 bytes"),
+            generation: None,
+            op,
+            target,
+            now: (self.0.now)(),
+            revocation_epoch: 0,
+            revoked: &[],
+            caller,
+            spent,
+            wanted,
+        };
+        let permit = Permit::check(permit, &facts);
+        let permit = permit.map_err(|name| {
+            no(errors::BAD_PERMIT, [("op", format!("{op:?}").to_lowercase()), ("name", name.to_string())])
+        })?;
+        let mut table = self.0.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        if table.len() >= SPENT_MAX {
+            table.pop_first(); // serials begin with the time of issue, so this is an old one, and it ends by its clock
+        }
+        *table.entry(permit.serial).or_default() += wanted;
+        Ok(permit)
+    }
+
+    /// The owner's word on storage at this moment: new pieces, and reads.
+    fn owner_allows(&self, writes: bool) -> Result<(), No> {
+        let view = self.0.owner.borrow();
+        let refused = |why: String| no(errors::NOT_LENDING, [("why", why)]);
+        if view.state == NodeState::Off || !view.allowance.storage_reads {
+            return Err(refused(view.reason.to_string()));
+        }
+        if writes && *self.0.quarantined.borrow() {
+            return Err(no(
+                errors::QUARANTINED,
+                [("id", self.0.id.short()), ("when", "–".into()), ("why", "–".into())],
+            ));
+        }
+        Ok(())
+    }
+
+    async fn put(&self, caller: NodeId, stream: &mut Stream, put: PutPiece) -> Result<(), No> {
+        self.owner_allows(true)?;
+        let permit = self.check(&put.permit, PermitOp::Put, Permit::pg_target(put.pg), caller, put.len)?;
+        let meta = meta_of(&put)?;
+        let mut writer = self.0.store.begin(meta).await?;
+        let mut left = usize::try_from(put.len).map_err(|_| {
+            no(errors::TOO_LARGE, [("what", "piece".into()), ("size", put.len.to_string()), ("limit", "–".into())])
+        })?;
+        let mut buffer = vec![0; STEP];
+        while left > 0 {
+            let step = left.min(STEP);
+            let read = tokio::time::timeout(SILENCE_MAX, stream.read_exact(&mut buffer[..step])).await;
+            read.map_err(|_| NetError::TimedOut(SILENCE_MAX))??;
+            writer.push(&buffer[..step])?;
+            left -= step;
+        }
+        writer.commit().await?;
+        self.0.received.fetch_add(put.len, Relaxed);
+        let receipt = PieceReceipt {
+            segment: put.segment,
+            pg: put.pg,
+            index: put.index,
+            len: put.len,
+            node: self.0.id,
+            serial: permit.serial,
+            at: (self.0.now)(),
+        };
+        let kept = PieceAnswer::Kept(receipt.sign(&self.0.key).to_vec());
+        Ok(stream.write_frame(&wire::encode(&kept)).await?)
+    }
+
+    async fn get(&self, caller: NodeId, stream: &mut Stream, get: GetPiece) -> Result<(), No> {
+        self.owner_allows(false)?;
+        let unknown = || no(errors::OBJECT_UNKNOWN, [("key", get.segment.short())]);
+        let handle =
+            self.0.store.get(PieceKey { segment: get.segment, index: get.index }).await?.ok_or_else(unknown)?;
+        let all = handle.len();
+        let len = if get.len == 0 { all.saturating_sub(get.offset) } else { get.len };
+        if get.offset.checked_add(len).is_none_or(|end| end > all) {
+            return Err(no(
+                errors::BAD_RANGE,
+                [("range", format!("{}+{}", get.offset, get.len)), ("size", all.to_string())],
+            ));
+        }
+        self.check(&get.permit, PermitOp::Get, Permit::pg_target(get.pg), caller, len)?;
+        let meta = handle.meta().clone();
+        let head = PieceAnswer::Piece {
+            segment_root: meta.segment_root,
+            piece_root: meta.piece_root,
+            path: meta.path,
+            groups: Vec::new(),
+            piece_len: all,
+            len,
+        };
+        stream.write_frame(&wire::encode(&head)).await?;
+        let mut at = get.offset;
+        while at < get.offset + len {
+            let step = (get.offset + len - at).min(1 << 20);
+            let range = handle.read_verified(at, step).await?;
+            stream.write_all(&range.data).await?;
+            at += step;
+        }
+        self.0.sent.fetch_add(len, Relaxed);
+        Ok(())
+    }
+
+    async fn probe(&self, caller: NodeId, stream: &mut Stream, permit: &[u8], up: u64, down: u64) -> Result<(), No> {
+        if up > PROBE_BYTES_MAX || down > PROBE_BYTES_MAX {
+            return Err(no(
+                errors::TOO_LARGE,
+                [("what", "probe".into()), ("size", up.max(down).to_string()), ("limit", PROBE_BYTES_MAX.to_string())],
+            ));
+        }
+        self.check(permit, PermitOp::Probe, [0; 16], caller, up + down)?;
+        let mut buffer = vec![0x5a; STEP];
+        let mut got = 0;
+        while got < up {
+            match tokio::time::timeout(SILENCE_MAX, stream.read_some(&mut buffer))
+                .await
+                .map_err(|_| NetError::TimedOut(SILENCE_MAX))??
+            {
+                0 => break,
+                n => got += n as u64,
+            }
+        }
+        stream.write_frame(&wire::encode(&PieceAnswer::Probe)).await?;
+        let mut sent = 0;
+        while sent < down {
+            let step = usize::try_from((down - sent).min(STEP as u64)).unwrap_or(STEP);
+            stream.write_all(&buffer[..step]).await?;
+            sent += step as u64;
+        }
+        Ok(())
+    }
+}
+
+/// The piece as the store keeps it, when its proof leads to the segment's id.
+fn meta_of(put: &PutPiece) -> Result<PieceMeta, No> {
+    let wrong = || no(errors::ROOT_MISMATCH, [("segment", put.segment.short())]);
+    let meta = PieceMeta {
+        pg: put.pg,
+        segment: put.segment,
+        index: put.index,
+        len: put.len,
+        scheme: put.scheme,
+        sealed_bytes: put.sealed_bytes,
+        segment_root: put.segment_root,
+        piece_root: put.piece_root,
+        path: put.path.clone(),
+        label: put.label.clone(),
+    };
+    if commits(&meta) { Ok(meta) } else { Err(wrong()) }
+}
+
+/// True when a piece's root, path and length are what its segment's id commits to.
+pub fn commits(meta: &PieceMeta) -> bool {
+    let Ok(layout) = codec::Layout::new(meta.scheme, meta.sealed_bytes) else { return false };
+    layout.piece_len() == meta.len
+        && codec::verify_path(&meta.segment, &layout, &meta.segment_root, meta.index, &meta.piece_root, &meta.path)
+}

@@ -1,0 +1,246 @@
+//! The session with the center: a link that comes back, and the periodic check-in over it. What the owner decides is told at
+//! once, but at most once a second; what the center asks is obeyed only downwards.
+
+use crate::fleet::owner_loop::OwnerView;
+use crate::storage::PieceStore;
+use crate::{machine, probe};
+use model::{LinkKind, Span, Stamp};
+use net::{CallLimits, Endpoint, Link, Redial};
+use rules::fleet::ask::check_generation;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+use wire::fleet::{Allowed, CheckIn, CheckInReply, Free, Goodbye, Measured, Parting, Plan};
+use wire::limits::{CHECK_IN_REPLY_MAX, REPLY_MAX};
+use wire::{Envelope, Reply, Request};
+
+/// Longest wait for the answer to a check-in.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// After a check-in that failed on a live link.
+const RETRY: Duration = Duration::from_secs(2);
+/// Changes of the owner's are told at most this often.
+const NEWS_EVERY: Duration = Duration::from_secs(1);
+/// Longest wait until the center has heard a goodbye.
+const GOODBYE_TIMEOUT: Duration = Duration::from_millis(500);
+/// The network is measured again when nothing has been known for so long.
+const PROBE_AGAIN: Duration = Duration::from_secs(60);
+
+/// What is known of the session now.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SessionView {
+    /// How the center is reached; none when it is not.
+    pub link: Option<LinkKind>,
+    /// Last answered check-in, by this machine's clock.
+    pub last: Option<Stamp>,
+    /// The plan in force.
+    pub plan: Plan,
+    /// Another process uses this key.
+    pub duplicate: bool,
+    /// This clock minus the center's, in ms, at the last check-in.
+    pub clock_offset_ms: i64,
+}
+
+/// Everything a session needs.
+pub struct SessionParts {
+    /// Random of this start.
+    pub boot: u64,
+    /// Endpoint.
+    pub endpoint: Endpoint,
+    /// Link to the center.
+    pub redial: Arc<Redial>,
+    /// Owner's word.
+    pub owner: watch::Receiver<OwnerView>,
+    /// Pieces.
+    pub store: PieceStore,
+    /// Folder of the pieces.
+    pub pieces: PathBuf,
+    /// Clock.
+    pub now: fn() -> Stamp,
+    /// Network was measured at join.
+    pub network_known: bool,
+}
+
+/// The session; dropped, it ends.
+pub struct Session {
+    parts: SessionParts,
+    view: watch::Sender<SessionView>,
+    quarantined: watch::Sender<bool>,
+    sequence: Mutex<u32>,
+}
+
+impl Session {
+    /// A session that has not begun.
+    pub fn new(parts: SessionParts) -> Arc<Self> {
+        let (view, _) = watch::channel(SessionView::default());
+        let (quarantined, _) = watch::channel(false);
+        Arc::new(Self { parts, view, quarantined, sequence: Mutex::new(0) })
+    }
+
+    /// What is known now.
+    pub fn view(&self) -> SessionView {
+        let mut view = self.view.borrow().clone();
+        view.link = self.parts.redial.now().map(|link| link.kind());
+        view
+    }
+
+    /// Whether the center gives this node no new work.
+    pub fn quarantined(&self) -> watch::Receiver<bool> {
+        self.quarantined.subscribe()
+    }
+
+    /// Checks in for ever.
+    pub async fn run(self: Arc<Self>) {
+        let mut owner = self.parts.owner.clone();
+        let mut known_to: Option<Link> = None;
+        let mut next = Instant::now();
+        let mut told = None;
+        let mut probe_at = Instant::now();
+        loop {
+            let link = self.parts.redial.link().await;
+            let is_new = known_to.as_ref().is_none_or(Link::is_closed);
+            if !is_new {
+                tokio::select! {
+                    () = sleep_until(next) => {}
+                        changed = owner.changed() => {
+                        if changed.is_err() { return; }
+                        let now = (owner.borrow().state, owner.borrow().reason);
+                        if Some(now) == told { continue; }
+                        sleep_until(Instant::now() + NEWS_EVERY.saturating_sub(Duration::from_millis(900))).await;
+                    }
+                    _ = link.closed() => continue,
+                }
+            }
+            told = Some({
+                let view = owner.borrow_and_update();
+                (view.state, view.reason)
+            });
+            match self.check_in(&link, is_new).await {
+                Some(reply) => {
+                    known_to = Some(link.clone());
+                    next = Instant::now() + reply.next.to_std();
+                    self.obey(reply);
+                    if !self.parts.network_known && probe_at <= Instant::now() && self.measure(&link).await {
+                        probe_at = Instant::now() + Duration::from_secs(7 * 24 * 3_600);
+                    } else if probe_at <= Instant::now() {
+                        probe_at = Instant::now() + PROBE_AGAIN;
+                    }
+                }
+                None => {
+                    known_to = None;
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    async fn check_in(&self, link: &Link, with_addr: bool) -> Option<CheckInReply> {
+        let ask = self.message(with_addr);
+        let sent_at = (self.parts.now)();
+        let request = Envelope::new(Request::CheckIn(Box::new(ask))).to_bytes();
+        let limits = CallLimits { max_reply: CHECK_IN_REPLY_MAX, timeout: CALL_TIMEOUT };
+        let reply = match link.call(&request, limits).await {
+            Ok(bytes) => Reply::from_bytes(&bytes),
+            Err(error) => {
+                tracing::info!(%error, "a check-in was not answered");
+                return None;
+            }
+        };
+        match reply {
+            Ok(Reply::CheckedIn(reply)) => {
+                let now = (self.parts.now)();
+                let middle = sent_at + Span(now.since(sent_at).as_ms() / 2);
+                let offset = i64::try_from(middle.as_ms()).unwrap_or(0) - i64::try_from(reply.now.as_ms()).unwrap_or(0);
+                self.view.send_modify(|view| {
+                    view.last = Some(now);
+                    view.duplicate = reply.duplicate;
+                    view.clock_offset_ms = offset;
+                });
+                Some(*reply)
+            }
+            Ok(Reply::Refused(refusal)) => {
+                tracing::warn!(id = %refusal.id, "the center refused a check-in");
+                None
+            }
+            _ => {
+                tracing::warn!("the center answered something else than a check-in");
+                None
+            }
+        }
+    }
+
+    fn message(&self, with_addr: bool) -> CheckIn {
+        let view = self.parts.owner.borrow().clone();
+        let mut sequence = self.sequence.lock().unwrap_or_else(PoisonError::into_inner);
+        *sequence += 1;
+        let disk_free = machine::disk(&self.parts.pieces).map_or(0, |(_, free)| free.0 >> 20);
+        CheckIn {
+            boot: self.parts.boot,
+            sequence: *sequence,
+            now: (self.parts.now)(),
+            state: view.state,
+            reason: view.reason,
+            free: Free {
+                cores_milli: view.allowance.cores_milli,
+                memory_mib: machine::memory_mib().1,
+                disk_mib: disk_free,
+            },
+            allowed: Allowed { up: view.allowance.up, down: view.allowance.down },
+            transfer_left_mib: None,
+            leases: Vec::new(),
+            cursors: Vec::new(),
+            generation: self.view.borrow().plan.generation,
+            busy: false,
+            addr: with_addr.then(|| self.parts.endpoint.addr()),
+            lent: with_addr.then_some(view.allowance.disk),
+        }
+    }
+
+    /// Takes a plan that is not older than the one in force.
+    fn obey(&self, reply: CheckInReply) {
+        let held = self.view.borrow().plan.generation;
+        if let Err(refusal) = check_generation(held, reply.plan.generation) {
+            tracing::warn!(id = %refusal.id, held, offered = reply.plan.generation, "an older plan was refused");
+            return;
+        }
+        let quarantined = reply.plan.quarantined;
+        self.view.send_modify(|view| view.plan = reply.plan);
+        if self.quarantined.send_replace(quarantined) != quarantined {
+            tracing::info!(quarantined, "the center changed its mind about this node");
+        }
+    }
+
+    /// Measures against nodes that are on and tells the center; true when something was learned.
+    async fn measure(&self, link: &Link) -> bool {
+        let Some(Reply::ProbePeers(peers)) = self.call(link, Request::ProbePeers(None)).await else { return false };
+        if peers.is_empty() {
+            return false;
+        }
+        let mut measured: Measured = probe::link::measure(&self.parts.endpoint, &peers).await;
+        measured.nat = Some(self.parts.endpoint.nat()).filter(|nat| *nat != model::NatKind::Unknown);
+        let learned = measured.up.is_some();
+        self.call(link, Request::Measured(Box::new(measured))).await;
+        learned
+    }
+
+    async fn call(&self, link: &Link, request: Request) -> Option<Reply> {
+        let limits = CallLimits { max_reply: REPLY_MAX, timeout: CALL_TIMEOUT };
+        let bytes = link.call(&Envelope::new(request).to_bytes(), limits).await.ok()?;
+        Reply::from_bytes(&bytes).ok()
+    }
+
+    /// Tells the center that this node goes; waits half a second at most.
+    pub async fn goodbye(&self, why: Parting) {
+        if let Some(link) = self.parts.redial.now() {
+            let goodbye = Request::Goodbye(Goodbye { boot: self.parts.boot, why });
+            let _ = timeout(GOODBYE_TIMEOUT, self.call(&link, goodbye)).await;
+        }
+    }
+
+    /// Carries a command's request to the center.
+    pub async fn carry(&self, envelope: &[u8], wait: Duration) -> Result<Vec<u8>, net::NetError> {
+        let link = timeout(wait, self.parts.redial.link()).await.map_err(|_| net::NetError::TimedOut(wait))?;
+        link.call(envelope, CallLimits { max_reply: REPLY_MAX, timeout: wait }).await
+    }
+}
