@@ -18,7 +18,7 @@ use iroh_relay::tls::CaTlsConfig;
 use model::program::ALPN;
 use model::{NatKind, NodeId};
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex as AsyncMutex, mpsc, watch};
@@ -188,27 +188,23 @@ impl Endpoint {
         Reach { direct, relay: answer == Some(Ok(())), refused: answer.and_then(Result::err) }
     }
 
-    /// What kind of address translation it stands behind, as far as its relay could tell.
+    /// What kind of address translation it stands behind, as far as its relays could tell. `Open` means that its address as
+    /// seen from outside is its own; whether a firewall lets others in, only their dial shows. With one relay two mappings
+    /// cannot be compared: then a kept port counts as `Easy`, and another port as `Unknown`.
     pub fn nat(&self) -> NatKind {
         let Some(report) = self.0.iroh.net_report().get() else { return NatKind::Unknown };
         if !report.has_udp() {
             return NatKind::RelayOnly;
         }
-        let own = self.0.iroh.bound_sockets();
-        let is_own = report.global_v4.is_some_and(|seen| {
-            own.contains(&SocketAddr::V4(seen))
-                || self
-                    .addr()
-                    .direct
-                    .iter()
-                    .any(|a| a.ip() == *seen.ip() && own.iter().any(|o| o.port() == seen.port()))
-        });
+        let seen = report.global_v4.map(SocketAddr::V4).or(report.global_v6.map(SocketAddr::V6));
+        let Some(seen) = seen else { return NatKind::Unknown };
+        let keeps_port = self.0.iroh.bound_sockets().iter().any(|own| own.port() == seen.port());
         match report.mapping_varies_by_dest() {
-            _ if is_own => NatKind::Open,
+            _ if keeps_port && is_own(seen.ip()) => NatKind::Open,
             Some(true) => NatKind::Hard,
             Some(false) => NatKind::Easy,
-            // One relay only: the mapping cannot be compared; hole punching will show.
-            None => NatKind::Easy,
+            None if keeps_port => NatKind::Easy,
+            None => NatKind::Unknown,
         }
     }
 
@@ -275,6 +271,11 @@ impl Announced {
         let relays = self.relays.iter().filter(|hint| relay_url(hint).is_ok_and(|url| homes.contains(&&url)));
         PeerAddr { id: NodeId(*iroh.id().as_bytes()), direct, relays: relays.cloned().collect() }.bounded()
     }
+}
+
+/// True when an interface of this machine has the address: only then it can be bound. Nothing is sent.
+fn is_own(ip: IpAddr) -> bool {
+    UdpSocket::bind((ip, 0)).is_ok()
 }
 
 async fn follow_addr(iroh: iroh::Endpoint, announced: Announced, addr: watch::Sender<PeerAddr>) {

@@ -1,6 +1,7 @@
 //! What can go wrong between two machines.
 
-use iroh::endpoint::{ConnectionError, ReadError, VarInt, WriteError};
+use crate::code;
+use iroh::endpoint::{ConnectionError, ReadError, TransportErrorCode, VarInt, WriteError};
 use std::fmt;
 use std::time::Duration;
 
@@ -90,7 +91,7 @@ pub enum CloseReason {
     Silent,
     /// This side closed it.
     Here,
-    /// The peer closed it.
+    /// The peer closed it. Before its handshake was over this comes with [`crate::code::DONE`] and no words.
     Peer {
         /// Its code, see [`crate::code`].
         code: u32,
@@ -112,6 +113,10 @@ impl From<ConnectionError> for CloseReason {
             ConnectionError::ApplicationClosed(close) => {
                 let words = &close.reason[..close.reason.len().min(REASON_MAX)];
                 Self::Peer { code: small(close.error_code), reason: String::from_utf8_lossy(words).into_owned() }
+            }
+            // RFC 9000 §10.2.3: an orderly close before the peer's handshake is over comes without its code and words.
+            ConnectionError::ConnectionClosed(close) if close.error_code == TransportErrorCode::APPLICATION_ERROR => {
+                Self::Peer { code: code::DONE, reason: String::new() }
             }
             other => Self::Broken(other.to_string()),
         }

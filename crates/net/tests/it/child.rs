@@ -79,9 +79,12 @@ fn say(line: &str) {
     out.flush().unwrap();
 }
 
-/// Blocks until the parent is gone.
-fn until_parent_goes() {
-    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+/// Ends this process when the parent is gone, at once and whatever it does.
+fn end_with_parent() {
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        std::process::exit(0);
+    });
 }
 
 /// `id address` of a peer with one direct address.
@@ -102,25 +105,25 @@ pub fn from_text(text: &str) -> PeerAddr {
 fn a_child_plays_its_role() {
     let Ok(role) = std::env::var(ROLE) else { return };
     let arg = std::env::var(ARG).unwrap_or_default();
+    end_with_parent();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let _inside = runtime.enter();
-    match role.as_str() {
-        "serve" => {
-            let endpoint = runtime.block_on(endpoint(arg.parse().unwrap()));
-            serve(endpoint.clone());
-            say(&to_text(&endpoint.addr()));
-            until_parent_goes();
+    runtime.block_on(async {
+        match role.as_str() {
+            "serve" => {
+                let endpoint = endpoint(arg.parse().unwrap()).await;
+                serve(endpoint.clone());
+                say(&to_text(&endpoint.addr()));
+                std::future::pending::<()>().await;
+            }
+            "crowd" => {
+                let (count, center) = arg.split_once(' ').unwrap();
+                let _crowd = crowd(count.parse().unwrap(), from_text(center)).await;
+                say("all linked");
+                std::future::pending::<()>().await;
+            }
+            other => panic!("no role {other}"),
         }
-        "crowd" => {
-            let (count, center) = arg.split_once(' ').unwrap();
-            let crowd = runtime.block_on(crowd(count.parse().unwrap(), from_text(center)));
-            say("all linked");
-            until_parent_goes();
-            drop(crowd);
-        }
-        other => panic!("no role {other}"),
-    }
-    runtime.shutdown_background();
+    });
 }
 
 /// So many endpoints with a link each, over which a call went.
