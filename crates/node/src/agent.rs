@@ -129,7 +129,6 @@ impl Agent {
             endpoint: endpoint.clone(),
             redial,
             owner: owner.watch(),
-            store: store.clone(),
             pieces: config.pieces.clone(),
             now: config.now,
             network_known: false,

@@ -2,7 +2,6 @@
 //! once, but at most once a second; what the center asks is obeyed only downwards.
 
 use crate::fleet::owner_loop::OwnerView;
-use crate::storage::PieceStore;
 use crate::{machine, probe};
 use model::{LinkKind, Span, Stamp};
 use net::{CallLimits, Endpoint, Link, Redial};
@@ -52,8 +51,6 @@ pub struct SessionParts {
     pub redial: Arc<Redial>,
     /// Owner's word.
     pub owner: watch::Receiver<OwnerView>,
-    /// Pieces.
-    pub store: PieceStore,
     /// Folder of the pieces.
     pub pieces: PathBuf,
     /// Clock.

@@ -1,2 +1,127 @@
-//! The program.
-fn main() {}
+//! The program: command line, config, wiring of roles, demo, benches. See `ARCHITECTURE.md`.
+
+mod app;
+mod cli;
+mod clock;
+mod demo;
+mod dial;
+mod fault;
+mod help;
+mod home;
+mod lendfile;
+mod local;
+mod membership;
+mod output;
+mod process;
+mod roles;
+mod secret;
+mod service;
+
+use app::App;
+use clap::{CommandFactory, FromArgMatches};
+use cli::{Cli, Verb};
+use console::text::Lang;
+use fault::Fault;
+use model::errors;
+use output::Output;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let lang = language();
+    let command = help::localized(Cli::command(), lang);
+    let parsed = command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, lang),
+    };
+    let lang = cli.global.lang.as_deref().and_then(|l| l.parse().ok()).unwrap_or(lang);
+    let app = match App::new(&cli.global, lang) {
+        Ok(app) => app,
+        Err(fault) => return ExitCode::from(Output::new(&cli.global, lang).fault(&fault)),
+    };
+    logging(cli.global.verbose);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let ended = match runtime {
+        Ok(runtime) => runtime.block_on(run(&app, cli.verb)),
+        Err(e) => Err(Fault::bug(e)),
+    };
+    match ended {
+        Ok(code) => ExitCode::from(code),
+        Err(fault) => ExitCode::from(app.out.fault(&fault)),
+    }
+}
+
+/// Runs one verb; the exit code of a command that ended as it should.
+async fn run(app: &App, verb: Verb) -> Result<u8, Fault> {
+    match verb {
+        Verb::Demo(args) => return demo::run(app, &args).await,
+        Verb::Init(args) => cli::center::init(app, &args).await?,
+        Verb::Invite(args) => cli::invite::run(app, &args).await?,
+        Verb::Join(args) => return cli::join::run(app, &args).await,
+        Verb::Leave(args) => cli::agent::leave(app, &args).await?,
+        Verb::Holiday(args) => cli::agent::holiday(app, &args).await?,
+        Verb::Up => cli::agent::up(app).await?,
+        Verb::Down => cli::agent::down(app).await?,
+        Verb::Pause(args) => cli::agent::pause(app, &args).await?,
+        Verb::Resume => cli::agent::resume(app).await?,
+        Verb::Finish => cli::agent::finish(app).await?,
+        Verb::Lend(args) => cli::lend::run(app, &args).await?,
+        Verb::Status(args) => cli::status::run(app, &args).await?,
+        Verb::Doctor(args) => return cli::doctor::run(app, &args).await,
+        Verb::Cp(args) => cli::object::cp(app, &args).await?,
+        Verb::Ls(args) => cli::object::ls(app, &args).await?,
+        Verb::Node(verb) => cli::node::run(app, &verb).await?,
+        Verb::Ticket(verb) => cli::ticket::run(app, &verb).await?,
+        Verb::Member(verb) => cli::member::run(app, &verb).await?,
+        Verb::Agent(verb) => return cli::agent::run(app, &verb).await,
+        Verb::Center(verb) => return cli::center::run(app, &verb).await,
+        Verb::Explain(args) => cli::explain::run(app, &args)?,
+    }
+    Ok(0)
+}
+
+/// `--lang` before clap has parsed, then `PUMASI_LANG`, then the system's.
+fn language() -> Lang {
+    let mut args = std::env::args();
+    let flag = std::iter::from_fn(|| args.next()).collect::<Vec<_>>();
+    let after = flag.iter().position(|a| a == "--lang").and_then(|at| flag.get(at + 1).cloned());
+    let joined = flag.iter().find_map(|a| a.strip_prefix("--lang=").map(str::to_owned));
+    let named = after.or(joined).or_else(|| std::env::var("PUMASI_LANG").ok()).and_then(|l| l.parse().ok());
+    named.unwrap_or_else(|| Lang::detect(["LC_ALL", "LC_MESSAGES", "LANG"].map(|name| std::env::var(name).unwrap_or_default())))
+}
+
+/// Help goes to stdout with 0; a typing error is E0001 or E0002 in our own form.
+fn usage(error: &clap::Error, lang: Lang) -> ExitCode {
+    use clap::error::{ContextKind, ErrorKind};
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand) {
+        let _ = error.print();
+        return if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand { ExitCode::from(2) } else { ExitCode::SUCCESS };
+    }
+    let context = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
+    let fault = match error.kind() {
+        ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument => {
+            let word = if error.kind() == ErrorKind::InvalidSubcommand { context(ContextKind::InvalidSubcommand) } else { context(ContextKind::InvalidArg) };
+            let near = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg].into_iter().map(context).find(|s| !s.is_empty());
+            Fault::new(errors::USAGE, [("word", &word), ("near", near.as_deref().unwrap_or("help"))])
+        }
+        _ => {
+            let why = error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            Fault::bad_value(&context(ContextKind::InvalidArg), &context(ContextKind::InvalidValue), &why)
+        }
+    };
+    let json = std::env::args().any(|a| a == "--json");
+    let form = if json { cli::Form::Json } else { cli::Form::Human };
+    let out = Output { form, lang, quiet: false, verbose: 0, yes: false };
+    ExitCode::from(out.fault(&fault))
+}
+
+/// Logs go to stderr; `-v` says more, `PUMASI_LOG` says which.
+fn logging(verbose: u8) {
+    let default = match verbose {
+        0 => "warn",
+        1 => "info,iroh=warn,iroh_relay=warn,noq=warn",
+        _ => "debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("PUMASI_LOG").unwrap_or_else(|_| default.into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+}

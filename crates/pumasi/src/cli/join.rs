@@ -1,0 +1,295 @@
+//! `pumasi join TICKET`: one command, one confirmation. A checklist: ticket, key, center, measurement, offer, service.
+//! A join that fails or is refused leaves nothing behind; one that was cut off may be repeated with the same ticket.
+
+use super::agent::{self, SensorKind};
+use super::node::capability_text;
+use crate::app::App;
+use crate::cli::Form;
+use crate::clock;
+use crate::dial::Dialed;
+use crate::fault::Fault;
+use crate::membership::Membership;
+use crate::{lendfile, roles, secret, service};
+use clap::Args;
+use console::args;
+use model::{Bytes, DeviceId, LinkKind, NatKind, NodeId, Region, errors};
+use rules::fleet::lend::LendPolicy;
+use serde_json::json;
+use std::net::IpAddr;
+use std::time::Instant;
+use wire::access::{JoinAsk, JoinReply};
+use wire::fleet::{MachineFacts, Measured};
+use wire::signed::{Binding, public_of};
+use wire::{Envelope, Reply, Request, Ticket};
+
+/// Version of this program as a number: major × 10⁶ + minor × 10³ + patch.
+pub fn program_number() -> u32 {
+    let mut parts = env!("CARGO_PKG_VERSION").split('.').map(|p| p.parse::<u32>().unwrap_or(0));
+    let mut next = || parts.next().unwrap_or(0);
+    next() * 1_000_000 + next() * 1_000 + next()
+}
+
+/// `join`
+#[derive(Args, Debug, Clone)]
+pub struct JoinArgs {
+    #[arg(value_name = "TICKET")]
+    pub ticket: String,
+    #[arg(long, value_name = "TEXT")]
+    pub name: Option<String>,
+    #[arg(long)]
+    pub region: Option<String>,
+    #[arg(long, value_name = "ADDRESS")]
+    pub bind: Option<IpAddr>,
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    #[arg(long, value_name = "SIZE")]
+    pub disk: Option<String>,
+    #[arg(long)]
+    pub no_lend: bool,
+    #[arg(long)]
+    pub no_probe: bool,
+    #[arg(long)]
+    pub no_service: bool,
+    #[arg(long)]
+    pub foreground: bool,
+    #[arg(long, value_enum, default_value = "system", hide = true)]
+    pub sensors: SensorKind,
+}
+
+/// What is decided about a machine before it joins.
+#[derive(Debug, Clone, Default)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub region: Option<Region>,
+    /// Address to bind.
+    pub bind: Option<IpAddr>,
+    /// Lending profile.
+    pub profile: Option<String>,
+    /// Space to lend.
+    pub disk: Option<Bytes>,
+    /// Lends at all.
+    pub lends: bool,
+    /// Measure first.
+    pub probe: bool,
+    /// Install a service where one can run.
+    pub service: bool,
+    /// Run the agent in this terminal instead of beside it.
+    pub foreground: bool,
+    /// Where signals come from.
+    pub sensors: SensorKind,
+}
+
+/// Runs `join`.
+pub async fn run(app: &App, args: &JoinArgs) -> Result<u8, Fault> {
+    let ticket: Ticket = args.ticket.parse().map_err(|e| Fault::new(errors::TICKET_DAMAGED, []).because(e))?;
+    let entry = Entry {
+        name: args.name.clone().unwrap_or_else(node::machine::host_name),
+        region: args.region.as_deref().map(str::parse).transpose()?,
+        bind: args.bind,
+        profile: args.profile.clone(),
+        disk: args.disk.as_deref().map(str::parse).transpose()?,
+        lends: !args.no_lend,
+        probe: !args.no_probe,
+        service: !args.no_service,
+        foreground: args.foreground,
+        sensors: args.sensors,
+    };
+    enter(app, &ticket, &entry).await?;
+    if entry.foreground && entry.lends { roles::run_agent(app, entry.sensors).await } else { Ok(0) }
+}
+
+/// Joins, and sees to it that the agent lends (unless it shall run in this terminal).
+pub async fn enter(app: &App, ticket: &Ticket, entry: &Entry) -> Result<(), Fault> {
+    let begun = Instant::now();
+    refuse_second_cloud(app, ticket)?;
+    app.out.say("join-ticket", args!["until" => ticket.expires]);
+    app.home.create()?;
+    let key_was_there = app.home.machine_key().exists();
+    let machine = secret::load_or_make(&app.home.machine_key())?;
+    let joined = talk(app, ticket, entry, &machine).await;
+    let (membership, reply, link) = match joined {
+        Ok(Some(joined)) => joined,
+        outcome => {
+            if !key_was_there && !app.home.membership().exists() {
+                let _ = std::fs::remove_file(app.home.machine_key());
+            }
+            return outcome.map(|_| ());
+        }
+    };
+    membership.save(&app.home)?;
+    if entry.lends && !entry.foreground {
+        start(app, entry).await?;
+    }
+    report(app, &membership, &reply, link, entry, begun)
+}
+
+fn refuse_second_cloud(app: &App, ticket: &Ticket) -> Result<(), Fault> {
+    match Membership::load(&app.home) {
+        Ok(held) if held.cloud != ticket.cloud => {
+            let path = app.home.membership().display().to_string();
+            Err(Fault::new(errors::ALREADY_RUNNING, [("path", &path)]).because(format!("this machine is in {} already: pumasi leave", held.cloud_name)))
+        }
+        Ok(_) | Err(Fault { id: errors::NOT_JOINED, .. }) => Ok(()),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Reaches the center, measures, shows the offer, joins. Nothing when the owner quits.
+async fn talk(
+    app: &App,
+    ticket: &Ticket,
+    entry: &Entry,
+    machine: &[u8; 32],
+) -> Result<Option<(Membership, JoinReply, LinkKind)>, Fault> {
+    let dialed = Dialed::with_key(machine, entry.bind, ticket.center(), app.timeout).await?;
+    let result = talk_on(app, ticket, entry, machine, &dialed).await;
+    dialed.close().await;
+    result
+}
+
+async fn talk_on(
+    app: &App,
+    ticket: &Ticket,
+    entry: &Entry,
+    machine: &[u8; 32],
+    dialed: &Dialed,
+) -> Result<Option<(Membership, JoinReply, LinkKind)>, Fault> {
+    let link = dialed.kind();
+    let Reply::Cloud(cloud) = ask(app, dialed, Request::Cloud).await? else { return Err(Fault::bug("the center answered something else")) };
+    if cloud.key != ticket.cloud {
+        return Err(Fault::new(errors::CENTER_KEY, [("addr", &dialed.shown())]));
+    }
+    let link_text = app.out.text(&format!("link-{}", link.word()), args![]);
+    app.out.say("join-center", args!["cloud" => &cloud.name, "link" => link_text, "addr" => dialed.shown()]);
+    let measured = if entry.probe && entry.lends { measure(app, ticket, dialed).await? } else { Measured::default() };
+    let policy = lendfile::policy_for(app, entry)?;
+    if entry.lends && !accept_offer(app, entry, &policy, &measured)? {
+        app.out.say("join-quit", args![]);
+        return Ok(None);
+    }
+    let id = NodeId(public_of(machine));
+    let binding = Binding { node: id, device: DeviceId::from(id), at: clock::now(), name: entry.name.clone() };
+    let binding = binding.sign(machine).ok_or_else(|| Fault::bad_value("name", &entry.name, "at most 64 bytes"))?;
+    let join = JoinAsk {
+        cloud: ticket.cloud,
+        secret: ticket.secret,
+        name: entry.name.clone(),
+        facts: facts(app, &policy),
+        now: clock::now(),
+        region: entry.region.clone(),
+        binding,
+        lends: entry.lends,
+    };
+    let Reply::Joined(reply) = ask(app, dialed, Request::Join(Box::new(join))).await? else { return Err(Fault::bug("the center answered something else")) };
+    let mut reply = *reply;
+    if entry.lends {
+        lendfile::write_first(app, entry)?;
+        if let Reply::Capabilities(lines) = ask(app, dialed, Request::Measured(Box::new(measured))).await? {
+            reply.capabilities = lines;
+        }
+    }
+    let membership = Membership {
+        version: Membership::VERSION,
+        cloud: ticket.cloud,
+        cloud_name: reply.cloud_name.clone(),
+        center: reply.center.clone(),
+        relays: reply.relays.clone(),
+        permit_key: reply.permit_key,
+        member: reply.member,
+        roles: reply.roles,
+        alias: reply.alias,
+        name: entry.name.clone(),
+        bind: entry.bind,
+        joined: reply.now,
+    };
+    Ok(Some((membership, reply, link)))
+}
+
+async fn ask(app: &App, dialed: &Dialed, request: Request) -> Result<Reply, Fault> {
+    let bytes = dialed.call(&Envelope::new(request), app.timeout).await?;
+    Ok(Reply::from_bytes(&bytes).map_err(Fault::bug)?.into_answer()?)
+}
+
+fn facts(app: &App, policy: &LendPolicy) -> MachineFacts {
+    let disk_free = node::machine::disk(&app.home.data).map_or(Bytes(0), |(_, free)| free);
+    MachineFacts {
+        os: node::machine::os(),
+        arch: node::machine::arch(),
+        cores: node::machine::cores(),
+        memory_mib: node::machine::memory_mib().0,
+        disk_free,
+        program: program_number(),
+        lent: lendfile::lent(policy, &app.home.data),
+        accepts: lendfile::accepts(policy),
+    }
+}
+
+/// Up to 15 s: processor, disk, and up, down, round trips against nodes that are on.
+async fn measure(app: &App, ticket: &Ticket, dialed: &Dialed) -> Result<Measured, Fault> {
+    app.out.say("join-measuring", args![]);
+    let dir = app.home.pieces();
+    let cores = node::machine::cores();
+    let local = tokio::task::spawn_blocking(move || (node::probe::cpu(cores), node::probe::disk(&dir)));
+    let (cpu, disk) = local.await.map_err(Fault::bug)?;
+    let disk = disk.map_err(|e| Fault::file(&app.home.pieces(), &e))?;
+    let peers = match ask(app, dialed, Request::ProbePeers(Some(ticket.secret))).await? {
+        Reply::ProbePeers(peers) => peers,
+        _ => Vec::new(),
+    };
+    let network = node::probe::link::measure(dialed.endpoint(), &peers).await;
+    let mut measured = Measured {
+        cpu_score: Some(cpu), fsync_ms: Some((disk.fsync_p50_ms, disk.fsync_p99_ms)), disk_mb_s: Some(disk.write_mb_s), ..network
+    };
+    measured.nat = Some(dialed.nat()).filter(|nat| *nat != NatKind::Unknown);
+    let unknown = || app.out.text("word-unknown", args![]);
+    app.out.say(
+        "join-measured",
+        args!["cpu" => cpu, "fsync" => disk.fsync_p50_ms, "disk" => disk.write_mb_s,
+            "up" => measured.up.map_or_else(unknown, |u| u.to_string()), "down" => measured.down.map_or_else(unknown, |d| d.to_string()),
+            "nat" => measured.nat.unwrap_or(NatKind::Unknown).word()],
+    );
+    Ok(measured)
+}
+
+/// Shows the offer and asks once.
+fn accept_offer(app: &App, entry: &Entry, policy: &LendPolicy, measured: &Measured) -> Result<bool, Fault> {
+    for sentence in lendfile::offer(app, policy, measured.up, entry.sensors == SensorKind::Scripted) {
+        app.out.say_raw(&sentence);
+    }
+    app.out.confirm(&app.out.text("join-offer-ask", args![]))
+}
+
+/// Installs the service, or starts the agent detached and says what that means.
+async fn start(app: &App, entry: &Entry) -> Result<(), Fault> {
+    let service = if entry.service { service::availability() } else { service::Availability::No(app.out.text("word-not-asked", args![])) };
+    match service {
+        service::Availability::Systemd => {
+            service::install(&app.home)?;
+            agent::wait_for_agent(app).await?;
+            app.out.say("join-service", args!["service" => app.home.service_name()]);
+        }
+        service::Availability::No(why) => {
+            crate::process::start_detached(&["agent", "run"], &app.home.agent_log())?;
+            agent::wait_for_agent(app).await?;
+            app.out.say("join-detached", args!["why" => why, "log" => app.home.agent_log().display()]);
+        }
+    }
+    Ok(())
+}
+
+fn report(app: &App, m: &Membership, reply: &JoinReply, link: LinkKind, entry: &Entry, begun: Instant) -> Result<(), Fault> {
+    let out = &app.out;
+    if entry.lends {
+        reply.capabilities.iter().for_each(|line| out.say_raw(&format!("  {}", capability_text(app, line))));
+    }
+    let key = if entry.lends { "join-done" } else { "join-done-use" };
+    match out.form {
+        Form::Json => out.json("joined", json!({"cloud": m.cloud.to_string(), "cloud_name": m.cloud_name, "member": m.member.to_string(),
+            "alias": m.alias.map(|a| a.0), "name": m.name, "link": link.word(), "lending": entry.lends, "again": reply.again,
+            "ms": u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)})),
+        _ => out.print(&out.text(key, args!["cloud" => &m.cloud_name, "name" => &m.name])),
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! `pumasi demo`: a whole cloud on this machine doing its main job, as named checks that can fail.
+//!
+//! One center and N node processes, each its own member with its own declared region and loopback address; all children are
+//! this same program and end when their parent's pipe closes, whatever ended the parent. Every check is a command a person
+//! could type, or a look at what the center says.
+
+mod cloud;
+
+use crate::app::App;
+use crate::cli::{DemoArgs, Form};
+use crate::fault::Fault;
+use cloud::Cloud;
+use console::args;
+use model::errors;
+use serde_json::json;
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+/// Bytes of the file that is stored.
+const FILE_BYTES: usize = 16 << 20;
+
+struct Board<'a> {
+    app: &'a App,
+    passed: u32,
+    all: u32,
+    begun: Instant,
+}
+
+impl Board<'_> {
+    /// Runs one check and prints its line. The value goes on to the next; nothing when it failed.
+    async fn check<T>(&mut self, id: &str, n: usize, run: impl Future<Output = Result<T, String>>) -> Option<T> {
+        let begun = Instant::now();
+        let result = run.await;
+        let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.all += 1;
+        self.passed += u32::from(result.is_ok());
+        let why = result.as_ref().err().cloned();
+        let out = &self.app.out;
+        match out.form {
+            Form::Json => {
+                let mut fields = json!({"id": id, "ok": result.is_ok(), "ms": ms});
+                if let Some(why) = &why {
+                    fields["why"] = json!(why);
+                }
+                out.json("check", fields);
+            }
+            _ => {
+                let mark = if result.is_ok() { "✓" } else { "✗" };
+                let text = out.text(&format!("demo-{id}"), args!["n" => n]);
+                out.print(&format!("{mark} {id:<18} {:>6} ms  {text}", ms));
+                if let Some(why) = why {
+                    out.print(&format!("    {}", crate::output::escape(&why)));
+                }
+            }
+        }
+        result.ok()
+    }
+}
+
+/// Runs the demo; 0 only when every check passed.
+pub async fn run(app: &App, args: &DemoArgs) -> Result<u8, Fault> {
+    let dir = match &args.dir {
+        Some(dir) => dir.clone(),
+        None => std::env::temp_dir().join(format!("pumasi-demo-{}", std::process::id())),
+    };
+    crate::home::create_private_dir(&dir)?;
+    app.out.say("demo-head", args!["nodes" => args.nodes, "seed" => args.seed, "dir" => dir.display()]);
+    if node::machine::is_memory_disk(&dir) {
+        app.out.say("demo-tmpfs", args![]);
+    }
+    let mut board = Board { app, passed: 0, all: 0, begun: Instant::now() };
+    let mut cloud = Cloud::new(app, &dir, usize::from(args.nodes), args.seed);
+    let finished = tokio::select! {
+        done = story(&mut board, &mut cloud) => done,
+        _ = crate::process::stop_asked() => false,
+    };
+    let span = model::Span(u64::try_from(board.begun.elapsed().as_millis()).unwrap_or(u64::MAX));
+    app.out.say("demo-passed", args!["passed" => board.passed, "all" => board.all, "span" => span]);
+    let good = finished && board.passed == board.all;
+    let mut code = u8::from(!good);
+    if good && !args.once {
+        app.out.say("demo-stays", args!["page" => cloud.page()]);
+        crate::process::stop_asked().await;
+        code = 0;
+    }
+    cloud.end().await;
+    if args.dir.is_none() {
+        let _ = std::fs::remove_dir_all(&dir);
+    }
+    app.out.say("demo-cleaned", args![]);
+    Ok(code)
+}
+
+/// The checks in order; true when the story came to its end.
+async fn story(board: &mut Board<'_>, cloud: &mut Cloud) -> bool {
+    tell(board, cloud).await.is_some()
+}
+
+async fn tell(board: &mut Board<'_>, cloud: &mut Cloud) -> Option<()> {
+    let n = cloud.size();
+    board.check("center_up", n, cloud.start_center()).await?;
+    board.app.out.say("demo-page", args!["page" => cloud.page()]);
+    board.check("nodes_join", n - 1, cloud.join_first()).await?;
+    board.check("join_by_ticket", n, cloud.join_last()).await?;
+    board.check("checked_in", n, cloud.all_on()).await?;
+    board.check("probed", n, cloud.probed()).await?;
+    let file = cloud.make_file(FILE_BYTES).map_err(|e| board.app.out.say_raw(&e)).ok()?;
+    board.check("put_cli", n, cloud.put(&file)).await?;
+    board.check("get_cli", n, cloud.get(&file)).await?;
+    board.check("nothing_in_clear", n, cloud.nothing_in_clear(&file)).await?;
+    board.check("owner_pause", n, cloud.owner_pauses()).await?;
+    let dead = n / 2 + 1;
+    let killed_at = Instant::now();
+    cloud.kill(0..dead);
+    board.check("majority_dead", dead, cloud.get(&file)).await?;
+    let patience = Duration::from_secs(15).saturating_sub(killed_at.elapsed());
+    board.check("node_suspect", n, cloud.suspect(dead, killed_at, patience)).await?;
+    cloud.kill(dead..dead + 1);
+    board.check("honest_degraded", n, cloud.degraded(&file)).await?;
+    board.check("owner_back", n, cloud.comes_back(0)).await?;
+    Some(())
+}
+
+/// A check's failure in words.
+fn said(fault: &Fault) -> String {
+    let id = fault.id;
+    match &fault.cause {
+        Some(cause) => format!("{fault} ({cause})"),
+        None if id == errors::BUG => format!("{fault}"),
+        None => fault.to_string(),
+    }
+}

@@ -1,0 +1,349 @@
+//! The demo's cloud: homes, processes, and what is asked of them.
+
+use super::said;
+use crate::app::App;
+use crate::cli::join::{self, Entry};
+use crate::cli::{Form, center as center_cli, invite, node as node_cli};
+use crate::fault::Fault;
+use crate::home::Home;
+use crate::local::ask_agent;
+use crate::process::PARENT_PIPE;
+use center::CenterCard;
+use model::{NodeState, PauseReason, Presence, Roles};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use wire::fleet::{NodeFilter, NodeLine};
+use wire::local::{LocalAnswer, LocalAsk};
+
+/// Where the demo's machines say they stand.
+const REGIONS: [&str; 11] = [
+    "asia/kr/seoul", "asia/jp", "europe/de", "north-america/us", "south-america/br", "oceania/au", "africa/ke", "asia/cn", "europe/fr",
+    "asia/in", "north-america/ca",
+];
+/// Longest wait for a state that must come.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Name of the stored object; looked for in every file afterwards.
+const OBJECT: &str = "family/letters-from-grandmother.txt";
+
+struct Machine {
+    app: App,
+    name: String,
+    child: Option<Child>,
+}
+
+/// A center's home, and those of the nodes.
+pub struct Cloud {
+    operator: App,
+    center: Option<Child>,
+    card: Option<CenterCard>,
+    nodes: Vec<Machine>,
+    dir: PathBuf,
+    seed: u64,
+}
+
+impl Cloud {
+    /// Homes in `dir`; nothing runs yet.
+    pub fn new(app: &App, dir: &Path, size: usize, seed: u64) -> Self {
+        let quiet = |name: &str| {
+            let root = dir.join(name).display().to_string();
+            let home = Home::find(|key| (key == "PUMASI_HOME").then(|| root.clone())).expect("PUMASI_HOME is given");
+            let mut app = App { home, ..app.clone() };
+            app.out.quiet = true;
+            app.out.yes = true;
+            app.out.form = Form::Id;
+            app
+        };
+        let nodes = (0..size).map(|i| Machine { app: quiet(&format!("node{}", i + 1)), name: format!("pc{}", i + 1), child: None });
+        Self { operator: quiet("center"), center: None, card: None, nodes: nodes.collect(), dir: dir.to_owned(), seed }
+    }
+
+    /// How many nodes.
+    pub fn size(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Address of the page of the fleet.
+    pub fn page(&self) -> String {
+        self.card.as_ref().map_or_else(String::new, CenterCard::page)
+    }
+
+    fn spawn(&self, home: &Home, args: &[&str], log: &str) -> Result<Child, String> {
+        let exe = std::env::current_exe().map_err(|e| e.to_string())?;
+        let root = home.data.parent().unwrap_or(&home.data);
+        let file = std::fs::File::create(self.dir.join(log)).map_err(|e| e.to_string())?;
+        let err = file.try_clone().map_err(|e| e.to_string())?;
+        let mut command = Command::new(exe);
+        command.args(args).env("PUMASI_HOME", root).env(PARENT_PIPE, "1").env_remove("XDG_RUNTIME_DIR");
+        command.stdin(Stdio::piped()).stdout(file).stderr(err).spawn().map_err(|e| e.to_string())
+    }
+
+    fn log(&self, name: &str) -> String {
+        let text = std::fs::read_to_string(self.dir.join(name)).unwrap_or_default();
+        text.lines().rev().take(4).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join(" | ")
+    }
+
+    /// The center of a new cloud, and its operator as a member.
+    pub async fn start_center(&mut self) -> Result<(), String> {
+        let args = [
+            "init", "--name", "Demo cloud", "--foreground", "--bind", "127.0.0.1", "--port", "0", "--relay-port", "0", "--http", "127.0.0.1:0", "--yes",
+        ];
+        self.center = Some(self.spawn(&self.operator.home, &args, "center.log")?);
+        let begun = Instant::now();
+        let card = loop {
+            if let Some(card) = center_cli::read_card(&self.operator) {
+                break card;
+            }
+            if begun.elapsed() > PATIENCE {
+                return Err(self.log("center.log"));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        };
+        let ticket = center_cli::first_ticket(&self.operator, &card, "", Roles::BOTH).await.map_err(|e| said(&e))?;
+        let entry = Entry { name: "operator".into(), bind: Some([127, 0, 0, 1].into()), lends: false, ..Entry::default() };
+        self.card = Some(card);
+        join::enter(&self.operator, &ticket, &entry).await.map_err(|e| said(&e))
+    }
+
+    async fn invite(&self) -> Result<String, String> {
+        let args = invite::InviteArgs { name: String::new(), role: "both".into(), uses: 1, expires: "1h".into() };
+        invite::make(&self.operator, &args).await.map(|made| made.ticket.to_string()).map_err(|e| said(&e))
+    }
+
+    async fn join(&mut self, index: usize) -> Result<(), String> {
+        let ticket = self.invite().await?;
+        let machine = &self.nodes[index];
+        let bind = format!("127.{}.0.1", index + 1);
+        let args = [
+            "join", &ticket, "--yes", "--foreground", "--sensors", "scripted", "--name", &machine.name, "--region", REGIONS[index % REGIONS.len()],
+            "--bind", &bind, "--disk", "2GiB",
+        ];
+        let child = self.spawn(&machine.app.home, &args, &format!("{}.log", machine.name))?;
+        self.nodes[index].child = Some(child);
+        Ok(())
+    }
+
+    async fn lends(&mut self, index: usize) -> Result<(), String> {
+        let begun = Instant::now();
+        loop {
+            let machine = &mut self.nodes[index];
+            let status = ask_agent(&machine.app.home, &LocalAsk::Status).await;
+            if let Ok(LocalAnswer::Status(status)) = status
+                && status.last_check_in.is_some()
+            {
+                return Ok(());
+            }
+            let ended = machine.child.as_mut().is_none_or(|child| child.try_wait().is_ok_and(|s| s.is_some()));
+            if ended || begun.elapsed() > PATIENCE {
+                let log = format!("{}.log", machine.name);
+                return Err(self.log(&log));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// All but one machine join at the same time.
+    pub async fn join_first(&mut self) -> Result<(), String> {
+        let last = self.nodes.len() - 1;
+        for index in 0..last {
+            self.join(index).await?;
+        }
+        for index in 0..last {
+            self.lends(index).await?;
+        }
+        Ok(())
+    }
+
+    /// The last machine joins by one command.
+    pub async fn join_last(&mut self) -> Result<(), String> {
+        let last = self.nodes.len() - 1;
+        self.join(last).await?;
+        self.lends(last).await
+    }
+
+    async fn list(&self) -> Result<Vec<NodeLine>, String> {
+        let filter = NodeFilter { limit: 500, ..NodeFilter::default() };
+        node_cli::pages(&self.operator, filter).await.map(|page| page.nodes).map_err(|e: Fault| said(&e))
+    }
+
+    /// Every node is on, each with its own owner and its declared region.
+    pub async fn all_on(&self) -> Result<(), String> {
+        let nodes = self.list().await?;
+        let on = nodes.iter().filter(|n| n.presence == Presence::On).count();
+        let owners: std::collections::BTreeSet<_> = nodes.iter().map(|n| n.owner).collect();
+        let regions = nodes.iter().filter(|n| n.region.is_some()).count();
+        let want = self.nodes.len();
+        if (on, owners.len(), regions) == (want, want, want) { Ok(()) } else { Err(format!("{on} on, {} owners, {regions} regions of {want}", owners.len())) }
+    }
+
+    /// What every node measured is known; the last one to join had others to measure its network against.
+    pub async fn probed(&self) -> Result<(), String> {
+        for machine in &self.nodes {
+            let detail = node_cli::one(&self.operator, &machine.name).await.map_err(|e| said(&e))?;
+            if detail.measured.cpu_score.is_none() || detail.measured.fsync_ms.is_none() {
+                return Err(format!("{}: processor or disk is unknown", machine.name));
+            }
+        }
+        let last = &self.nodes[self.nodes.len() - 1].name;
+        let detail = node_cli::one(&self.operator, last).await.map_err(|e| said(&e))?;
+        if detail.measured.up.is_some() && detail.measured.down.is_some() { Ok(()) } else { Err(format!("{last}: network is unknown")) }
+    }
+
+    /// A file that looks like text and does not repeat.
+    pub fn make_file(&self, bytes: usize) -> Result<PathBuf, String> {
+        let path = self.dir.join("letter.txt");
+        let mut text = String::with_capacity(bytes + 80);
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.seed.to_le_bytes());
+        let mut words = hasher.finalize_xof();
+        let mut word = [0; 32];
+        while text.len() < bytes {
+            words.fill(&mut word);
+            text.push_str(&model::ids::base32().encode(&word));
+            text.push('\n');
+        }
+        std::fs::write(&path, text).map_err(|e| e.to_string())?;
+        Ok(path)
+    }
+
+    async fn command(&self, args: &[&str]) -> Result<std::process::Output, String> {
+        let exe = std::env::current_exe().map_err(|e| e.to_string())?;
+        let root = self.operator.home.data.parent().unwrap_or(&self.operator.home.data).to_owned();
+        let mut command = tokio::process::Command::new(exe);
+        command.args(args).env("PUMASI_HOME", root).env_remove(PARENT_PIPE).env_remove("XDG_RUNTIME_DIR").stdin(Stdio::null()).kill_on_drop(true);
+        command.output().await.map_err(|e| e.to_string())
+    }
+
+    /// `pumasi cp FILE my:…`: every node holds its piece.
+    pub async fn put(&self, file: &Path) -> Result<(), String> {
+        let place = format!("my:home/{OBJECT}");
+        let out = self.command(&["cp", &file.display().to_string(), &place, "--json"]).await?;
+        let stored: serde_json::Value = serde_json::from_slice(&out.stdout).map_err(|_| String::from_utf8_lossy(&out.stderr).into_owned())?;
+        let pieces = stored["pieces_count"].as_u64().unwrap_or(0);
+        if pieces == self.nodes.len() as u64 { Ok(()) } else { Err(format!("{pieces} pieces on {} nodes", self.nodes.len())) }
+    }
+
+    /// `pumasi cp my:… FILE`: byte for byte the same.
+    pub async fn get(&self, file: &Path) -> Result<(), String> {
+        let back = self.dir.join("back.txt");
+        let _ = std::fs::remove_file(&back);
+        let out = self.command(&["cp", &format!("my:home/{OBJECT}"), &back.display().to_string()]).await?;
+        if !out.status.success() {
+            return Err(String::from_utf8_lossy(&out.stderr).trim().to_owned());
+        }
+        let same = std::fs::read(&back).map_err(|e| e.to_string())? == std::fs::read(file).map_err(|e| e.to_string())?;
+        if same { Ok(()) } else { Err("the bytes differ".to_owned()) }
+    }
+
+    /// No 64-byte line of the file and no part of its name stands in any file of a node or the center.
+    pub async fn nothing_in_clear(&self, file: &Path) -> Result<(), String> {
+        let text = std::fs::read(file).map_err(|e| e.to_string())?;
+        let mut planted: Vec<Vec<u8>> = text.chunks(text.len() / 50).map(|part| part[..64.min(part.len())].to_vec()).collect();
+        planted.push(OBJECT.as_bytes().to_vec());
+        planted.push(b"letters-from-grandmother".to_vec());
+        let homes: Vec<PathBuf> = self.nodes.iter().map(|n| n.app.home.data.clone()).chain([self.operator.home.center()]).collect();
+        let search = tokio::task::spawn_blocking(move || homes.iter().try_for_each(|home| search(home, &planted)));
+        search.await.map_err(|e| e.to_string())?
+    }
+
+    /// Input at one machine: its node is paused by its owner, seen at the center, without a penalty.
+    pub async fn owner_pauses(&self) -> Result<(), String> {
+        let machine = &self.nodes[self.nodes.len() - 1];
+        let before = node_cli::one(&self.operator, &machine.name).await.map_err(|e| said(&e))?.integrity_ppm;
+        let begun = Instant::now();
+        ask_agent(&machine.app.home, &LocalAsk::Script { event: "input".into() }).await.map_err(|e| said(&e))?;
+        let Ok(LocalAnswer::Status(status)) = ask_agent(&machine.app.home, &LocalAsk::Status).await else { return Err("no status".into()) };
+        if status.state != NodeState::Pause || status.reason != PauseReason::Input {
+            return Err(format!("{} ({})", status.state, status.reason));
+        }
+        while begun.elapsed() < PATIENCE {
+            let now = node_cli::one(&self.operator, &machine.name).await.map_err(|e| said(&e))?;
+            if now.line.reason == PauseReason::Input {
+                let fair = now.integrity_ppm == before && !now.line.quarantined && now.line.presence == Presence::On;
+                return if fair { Ok(()) } else { Err("it was judged for it".into()) };
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Err("the center was not told".into())
+    }
+
+    /// Kills node processes as a pulled plug would.
+    pub fn kill(&mut self, range: std::ops::Range<usize>) {
+        for machine in &mut self.nodes[range] {
+            if let Some(mut child) = machine.child.take() {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+        }
+    }
+
+    /// The killed nodes are seen as suspect within what is left of 15 s.
+    pub async fn suspect(&self, dead: usize, killed_at: Instant, patience: Duration) -> Result<(), String> {
+        let begun = Instant::now();
+        loop {
+            let nodes = self.list().await?;
+            let suspect = nodes.iter().filter(|n| n.presence == Presence::Suspect).count();
+            if suspect == dead {
+                return Ok(());
+            }
+            if begun.elapsed() > patience {
+                return Err(format!("{suspect} of {dead} after {} s", killed_at.elapsed().as_secs()));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// With too few pieces the answer is E0307 with both numbers, and no file appears.
+    pub async fn degraded(&self, _file: &Path) -> Result<(), String> {
+        let back = self.dir.join("never.txt");
+        let out = self.command(&["cp", &format!("my:home/{OBJECT}"), &back.display().to_string(), "--json"]).await?;
+        let error: serde_json::Value = serde_json::from_slice(&out.stderr).unwrap_or_default();
+        let told = error["id"] == "E0307" && out.status.code() == Some(7) && !back.exists();
+        if told { Ok(()) } else { Err(String::from_utf8_lossy(&out.stderr).trim().to_owned()) }
+    }
+
+    /// A killed node starts again and is on.
+    pub async fn comes_back(&mut self, index: usize) -> Result<(), String> {
+        let machine = &self.nodes[index];
+        let child = self.spawn(&machine.app.home, &["agent", "run", "--sensors", "scripted"], &format!("{}-again.log", machine.name))?;
+        self.nodes[index].child = Some(child);
+        self.lends(index).await?;
+        let name = &self.nodes[index].name;
+        let detail = node_cli::one(&self.operator, name).await.map_err(|e| said(&e))?;
+        if detail.line.presence == Presence::On { Ok(()) } else { Err(detail.line.presence.to_string()) }
+    }
+
+    /// Ends every process it started: closes the pipes, waits a moment, then kills.
+    pub async fn end(&mut self) {
+        let children = self.nodes.iter_mut().filter_map(|n| n.child.take()).chain(self.center.take());
+        let mut children: Vec<Child> = children.collect();
+        children.iter_mut().for_each(|child| drop(child.stdin.take()));
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(3) && children.iter_mut().any(|c| matches!(c.try_wait(), Ok(None))) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        for mut child in children {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Looks for any of the planted byte strings in every file below a folder.
+fn search(dir: &Path, planted: &[Vec<u8>]) -> Result<(), String> {
+    for entry in std::fs::read_dir(dir).map_err(|e| e.to_string())?.flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            search(&path, planted)?;
+        } else if path.is_file() {
+            let bytes = std::fs::read(&path).unwrap_or_default();
+            let firsts: std::collections::BTreeSet<u8> = planted.iter().filter_map(|p| p.first().copied()).collect();
+            let found = (0..bytes.len()).filter(|at| firsts.contains(&bytes[*at])).any(|at| planted.iter().any(|p| bytes[at..].starts_with(p)));
+            if found {
+                return Err(format!("found in {}", path.display()));
+            }
+        }
+    }
+    Ok(())
+}

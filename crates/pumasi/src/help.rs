@@ -1,0 +1,85 @@
+//! Help in both languages from the text files: the command tree is walked and every sentence put in.
+//!
+//! Keys: `help-<path>` for a command (`help-node-list`), `help-<path>-examples` for its examples, `help-<path>--<arg>`
+//! for an argument; global flags stand under `help--<arg>`. A test holds the tree against both files.
+
+use clap::{Arg, Command};
+use console::args;
+use console::text::{Lang, has, text};
+
+/// Template of a help page with our own headings.
+fn template(lang: Lang) -> String {
+    let word = |key: &str| text(lang, key, &args![]);
+    format!("{{about-with-newline}}\n{}\n  {{usage}}\n\n{{all-args}}{{after-help}}", word("help-heading-usage"))
+}
+
+/// The whole tree with its texts.
+pub fn localized(command: Command, lang: Lang) -> Command {
+    let globals: Vec<String> = command.get_arguments().map(|a| a.get_id().to_string()).collect();
+    walk(command, lang, "", &globals)
+}
+
+fn walk(command: Command, lang: Lang, path: &str, globals: &[String]) -> Command {
+    let word = |key: &str| text(lang, key, &args![]);
+    let key = if path.is_empty() { "help".to_owned() } else { format!("help-{path}") };
+    let mut command = command.about(word(&key)).help_template(template(lang)).subcommand_help_heading(word("help-heading-commands"));
+    let examples = format!("{key}-examples");
+    if has(lang, &examples) {
+        command = command.after_help(format!("{}\n{}", word("help-heading-examples"), indent(&word(&examples))));
+    }
+    let heading = word("help-heading-options");
+    let positional = word("help-heading-arguments");
+    let texts = |arg: Arg| -> Arg {
+        let id = arg.get_id().to_string();
+        let own = if globals.contains(&id) { format!("help--{id}") } else { format!("{key}--{id}") };
+        let arg = arg.help(word(&own));
+        let heading = if arg.is_positional() { positional.clone() } else { heading.clone() };
+        arg.help_heading(heading)
+    };
+    command = command.mut_args(texts);
+    let names: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_owned()).collect();
+    for name in names {
+        let below = if path.is_empty() { name.clone() } else { format!("{path}-{name}") };
+        command = command.mut_subcommand(&name, |sub| walk(sub, lang, &below, globals));
+    }
+    let flags = [("help", "h", "help--help"), ("version", "V", "help--version")];
+    command = command.disable_help_flag(true);
+    let [(help, short, help_key), version] = flags;
+    let letter = short.chars().next().expect("a flag has a letter");
+    command = command.arg(Arg::new(help).short(letter).long(help).action(clap::ArgAction::Help).help(word(help_key)).help_heading(heading.clone()));
+    if path.is_empty() {
+        let (name, short, key) = version;
+        let letter = short.chars().next().expect("a flag has a letter");
+        command = command.disable_version_flag(true);
+        command = command.arg(Arg::new(name).short(letter).long(name).action(clap::ArgAction::Version).help(word(key)).help_heading(heading));
+    }
+    command
+}
+
+fn indent(lines: &str) -> String {
+    lines.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
+
+/// Every key the tree asks for, examples included; for the test and for whoever writes texts.
+pub fn keys(command: &Command) -> Vec<String> {
+    let globals: Vec<String> = command.get_arguments().map(|a| a.get_id().to_string()).collect();
+    let mut out = Vec::new();
+    collect(command, "", &globals, &mut out);
+    out.extend(globals.iter().map(|id| format!("help--{id}")));
+    out.extend(["help--help".to_owned(), "help--version".to_owned()]);
+    out
+}
+
+fn collect(command: &Command, path: &str, globals: &[String], out: &mut Vec<String>) {
+    let key = if path.is_empty() { "help".to_owned() } else { format!("help-{path}") };
+    out.push(key.clone());
+    if command.get_subcommands().next().is_none() {
+        out.push(format!("{key}-examples"));
+    }
+    let own = command.get_arguments().map(|a| a.get_id().to_string()).filter(|id| !globals.contains(id));
+    out.extend(own.map(|id| format!("{key}--{id}")));
+    for sub in command.get_subcommands() {
+        let below = if path.is_empty() { sub.get_name().to_owned() } else { format!("{path}-{}", sub.get_name()) };
+        collect(sub, &below, globals, out);
+    }
+}

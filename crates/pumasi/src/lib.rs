@@ -1,1 +1,0 @@
-//! The program: command line, config, wiring of roles, demo, benches.

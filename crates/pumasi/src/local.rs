@@ -1,0 +1,64 @@
+//! Talking to the agent of this home over its control socket, and to the center: through the agent where one runs,
+//! else straight with the machine's own key.
+
+use crate::fault::Fault;
+use crate::home::Home;
+use crate::membership::Membership;
+use model::errors;
+use model::ids::base32;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use wire::local::{LocalAnswer, LocalAsk};
+use wire::{Envelope, Reply, Request, limits};
+
+/// How long the agent may take over one answer.
+const AGENT_TIMEOUT: Duration = Duration::from_secs(35);
+
+/// Asks the agent; E0201 when none runs.
+pub async fn ask_agent(home: &Home, ask: &LocalAsk) -> Result<LocalAnswer, Fault> {
+    let down = |e: &dyn std::fmt::Display| Fault::new(errors::AGENT_DOWN, []).because(e);
+    let stream = UnixStream::connect(home.agent_socket()).await.map_err(|e| down(&e))?;
+    let talk = async {
+        let (read, mut write) = stream.into_split();
+        let mut line = serde_json::to_vec(ask).map_err(Fault::bug)?;
+        line.push(b'\n');
+        write.write_all(&line).await.map_err(|e| down(&e))?;
+        let mut answer = Vec::new();
+        let mut reader = BufReader::new(read.take(limits::LOCAL_LINE_MAX as u64));
+        reader.read_until(b'\n', &mut answer).await.map_err(|e| down(&e))?;
+        serde_json::from_slice(&answer).map_err(|e| down(&e))
+    };
+    let answer = tokio::time::timeout(AGENT_TIMEOUT, talk).await;
+    match answer.map_err(|_| Fault::new(errors::TIMED_OUT, [("wait", "35 s"), ("who", "agent")]))?? {
+        LocalAnswer::Refused { id, args } => Err(Fault { id: errors::ErrorId(id), args, cause: None }),
+        answer => Ok(answer),
+    }
+}
+
+/// True when an agent of this home answers.
+pub async fn agent_runs(home: &Home) -> bool {
+    ask_agent(home, &LocalAsk::Status).await.is_ok()
+}
+
+/// Asks the center, by the agent's connection or by one of our own.
+pub async fn ask_center(home: &Home, request: Request, timeout: Duration) -> Result<Reply, Fault> {
+    let membership = Membership::load(home)?;
+    let envelope = Envelope::new(request);
+    let through = ask_agent(home, &LocalAsk::Center { envelope: base32().encode(&envelope.to_bytes()) }).await;
+    let bytes = match through {
+        Ok(LocalAnswer::Center { reply }) => base32().decode(reply.as_bytes()).map_err(Fault::bug)?,
+        Ok(_) => return Err(Fault::bug("the agent answered something else")),
+        Err(fault) if fault.id == errors::AGENT_DOWN => ask_directly(home, &membership, &envelope, timeout).await?,
+        Err(fault) => return Err(fault),
+    };
+    Ok(Reply::from_bytes(&bytes).map_err(Fault::bug)?.into_answer()?)
+}
+
+/// Dials the center with the machine's key for one call.
+async fn ask_directly(home: &Home, membership: &Membership, envelope: &Envelope, timeout: Duration) -> Result<Vec<u8>, Fault> {
+    let dialed = crate::dial::Dialed::to_center(home, membership.center.clone(), timeout).await?;
+    let reply = dialed.call(envelope, timeout).await;
+    dialed.close().await;
+    reply
+}
