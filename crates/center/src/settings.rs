@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// `center.toml`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Addresses.
@@ -53,7 +53,7 @@ pub struct HttpSettings {
 }
 
 /// Which database.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DbSettings {
     /// `sqlite:PATH` or `postgres://…`; empty means `center.db` in the center's folder.
@@ -80,19 +80,6 @@ pub struct Beacon {
     pub region: Region,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            net: NetSettings::default(),
-            http: HttpSettings::default(),
-            db: DbSettings::default(),
-            fleet: FleetSettings::default(),
-            beacon: Vec::new(),
-            dev: false,
-        }
-    }
-}
-
 impl Default for NetSettings {
     fn default() -> Self {
         Self {
@@ -109,12 +96,6 @@ impl Default for NetSettings {
 impl Default for HttpSettings {
     fn default() -> Self {
         Self { listen: SocketAddr::from(([127, 0, 0, 1], 7700)) }
-    }
-}
-
-impl Default for DbSettings {
-    fn default() -> Self {
-        Self { url: String::new() }
     }
 }
 

@@ -30,7 +30,7 @@ pub fn encode(layout: &Layout, sealed: &[u8]) -> Result<Encoded, CodecError> {
     let mut encoder = (n > k).then(|| ReedSolomonEncoder::new(k, n - k, cell)).transpose().map_err(code_error)?;
     let mut padded = vec![0; cell];
     for column in sealed.chunks(k * cell) {
-        for i in 0..k {
+        for (i, piece) in pieces.iter_mut().take(k).enumerate() {
             let part = column.get(i * cell..).unwrap_or_default();
             let part = &part[..part.len().min(cell)];
             padded[..part.len()].copy_from_slice(part);
@@ -38,7 +38,7 @@ pub fn encode(layout: &Layout, sealed: &[u8]) -> Result<Encoded, CodecError> {
             if let Some(encoder) = &mut encoder {
                 encoder.add_original_shard(&padded).map_err(code_error)?;
             }
-            pieces[i].extend_from_slice(&padded);
+            piece.extend_from_slice(&padded);
         }
         if let Some(encoder) = &mut encoder {
             let coded = encoder.encode().map_err(code_error)?;

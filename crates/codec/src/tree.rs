@@ -136,8 +136,11 @@ impl SliceProof {
     /// True when these are bytes of the piece of `piece_len` bytes with this root.
     pub fn verify(&self, piece_root: &[u8; 32], piece_len: u64) -> bool {
         let count = group_count(piece_len);
+        if self.group >= count {
+            return false;
+        }
         let wanted = (piece_len - (self.group * GROUP_LEN as u64).min(piece_len)).min(GROUP_LEN as u64);
-        if self.group >= count || self.bytes.len() as u64 != wanted || self.path.len() > PATH_MAX {
+        if self.bytes.len() as u64 != wanted || self.path.len() > PATH_MAX {
             return false;
         }
         let hash = group_hash(&self.bytes, self.group, count);

@@ -140,7 +140,11 @@ impl Ppm {
 impl fmt::Display for Ppm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tenths = self.0 / 1_000;
-        if tenths % 10 == 0 { write!(f, "{}%", tenths / 10) } else { write!(f, "{}.{}%", tenths / 10, tenths % 10) }
+        if tenths.is_multiple_of(10) {
+            write!(f, "{}%", tenths / 10)
+        } else {
+            write!(f, "{}.{}%", tenths / 10, tenths % 10)
+        }
     }
 }
 

@@ -57,7 +57,7 @@ pub fn is_memory_disk(dir: &Path) -> bool {
     const TMPFS: i64 = 0x0102_1994;
     const RAMFS: i64 = 0x8584_58f6;
     let existing = dir.ancestors().find(|d| d.exists());
-    let kind = existing.and_then(|d| nix::sys::statfs::statfs(d).ok()).map(|s| s.filesystem_type().0 as i64);
+    let kind = existing.and_then(|d| nix::sys::statfs::statfs(d).ok()).map(|s| s.filesystem_type().0);
     matches!(kind, Some(TMPFS | RAMFS))
 }
 

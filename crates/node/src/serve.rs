@@ -66,6 +66,7 @@ fn no<const N: usize>(id: ErrorId, args: [(&str, String); N]) -> No {
 
 impl Server {
     /// Serves with these keys from this store.
+    #[expect(clippy::too_many_arguments, reason = "wired once, by the agent")]
     pub fn new(
         key: [u8; 32],
         cloud: CloudKey,

@@ -45,7 +45,15 @@ pub enum Form {
 /// Flags every command takes; `PUMASI_…` mirrors each.
 #[derive(Args, Debug, Clone)]
 pub struct Global {
-    #[arg(short = 'o', long = "output", global = true, value_enum, default_value = "human", env = "PUMASI_OUTPUT", hide_env = true)]
+    #[arg(
+        short = 'o',
+        long = "output",
+        global = true,
+        value_enum,
+        default_value = "human",
+        env = "PUMASI_OUTPUT",
+        hide_env = true
+    )]
     pub output: Form,
     #[arg(long, global = true)]
     pub json: bool,
@@ -59,7 +67,14 @@ pub struct Global {
     pub lang: Option<String>,
     #[arg(long, global = true, env = "PUMASI_NO_COLOR", hide_env = true)]
     pub no_color: bool,
-    #[arg(long, global = true, value_name = "DURATION", default_value = "30s", env = "PUMASI_TIMEOUT", hide_env = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DURATION",
+        default_value = "30s",
+        env = "PUMASI_TIMEOUT",
+        hide_env = true
+    )]
     pub timeout: String,
 }
 

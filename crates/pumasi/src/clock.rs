@@ -5,7 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Now, by this machine's clock. `PUMASI_CLOCK_SKEW_MS` moves it, for tests of wrong clocks.
 pub fn now() -> Stamp {
-    let ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
+    let ms =
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
     Stamp(ms.saturating_add_signed(skew_ms()))
 }
 

@@ -112,9 +112,9 @@ async fn tell(board: &mut Board<'_>, cloud: &mut Cloud) -> Option<()> {
     let dead = n / 2 + 1;
     let killed_at = Instant::now();
     cloud.kill(0..dead);
-    board.check("majority_dead", dead, cloud.get(&file)).await?;
     let patience = Duration::from_secs(15).saturating_sub(killed_at.elapsed());
     board.check("node_suspect", n, cloud.suspect(dead, killed_at, patience)).await?;
+    board.check("majority_dead", dead, cloud.get(&file)).await?;
     cloud.kill(dead..dead + 1);
     board.check("honest_degraded", n, cloud.degraded(&file)).await?;
     board.check("owner_back", n, cloud.comes_back(0)).await?;

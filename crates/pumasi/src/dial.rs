@@ -25,7 +25,12 @@ impl Dialed {
     }
 
     /// Dials with a given key.
-    pub async fn with_key(key: &[u8; 32], bind: Option<IpAddr>, center: PeerAddr, timeout: Duration) -> Result<Self, Fault> {
+    pub async fn with_key(
+        key: &[u8; 32],
+        bind: Option<IpAddr>,
+        center: PeerAddr,
+        timeout: Duration,
+    ) -> Result<Self, Fault> {
         let config = endpoint_config(key, bind, &center, false);
         let endpoint = Endpoint::bind(config).await.map_err(|e| net_fault(&e, "bind"))?;
         endpoint.learn(center.clone());

@@ -49,11 +49,6 @@ impl Fault {
     pub fn bug(what: impl std::fmt::Display) -> Self {
         Self::new(errors::BUG, [("path", "-")]).because(what)
     }
-
-    /// Exit code of the command.
-    pub fn exit(&self) -> u8 {
-        self.id.row().exit
-    }
 }
 
 impl From<RefusalMsg> for Fault {

@@ -22,7 +22,8 @@ pub fn localized(command: Command, lang: Lang) -> Command {
 fn walk(command: Command, lang: Lang, path: &str, globals: &[String]) -> Command {
     let word = |key: &str| text(lang, key, &args![]);
     let key = if path.is_empty() { "help".to_owned() } else { format!("help-{path}") };
-    let mut command = command.about(word(&key)).help_template(template(lang)).subcommand_help_heading(word("help-heading-commands"));
+    let mut command =
+        command.about(word(&key)).help_template(template(lang)).subcommand_help_heading(word("help-heading-commands"));
     let examples = format!("{key}-examples");
     if has(lang, &examples) {
         command = command.after_help(format!("{}\n{}", word("help-heading-examples"), indent(&word(&examples))));
@@ -46,12 +47,26 @@ fn walk(command: Command, lang: Lang, path: &str, globals: &[String]) -> Command
     command = command.disable_help_flag(true);
     let [(help, short, help_key), version] = flags;
     let letter = short.chars().next().expect("a flag has a letter");
-    command = command.arg(Arg::new(help).short(letter).long(help).action(clap::ArgAction::Help).help(word(help_key)).help_heading(heading.clone()));
+    command = command.arg(
+        Arg::new(help)
+            .short(letter)
+            .long(help)
+            .action(clap::ArgAction::Help)
+            .help(word(help_key))
+            .help_heading(heading.clone()),
+    );
     if path.is_empty() {
         let (name, short, key) = version;
         let letter = short.chars().next().expect("a flag has a letter");
         command = command.disable_version_flag(true);
-        command = command.arg(Arg::new(name).short(letter).long(name).action(clap::ArgAction::Version).help(word(key)).help_heading(heading));
+        command = command.arg(
+            Arg::new(name)
+                .short(letter)
+                .long(name)
+                .action(clap::ArgAction::Version)
+                .help(word(key))
+                .help_heading(heading),
+        );
     }
     command
 }
@@ -61,6 +76,7 @@ fn indent(lines: &str) -> String {
 }
 
 /// Every key the tree asks for, examples included; for the test and for whoever writes texts.
+#[cfg(test)]
 pub fn keys(command: &Command) -> Vec<String> {
     let globals: Vec<String> = command.get_arguments().map(|a| a.get_id().to_string()).collect();
     let mut out = Vec::new();
@@ -70,6 +86,7 @@ pub fn keys(command: &Command) -> Vec<String> {
     out
 }
 
+#[cfg(test)]
 fn collect(command: &Command, path: &str, globals: &[String], out: &mut Vec<String>) {
     let key = if path.is_empty() { "help".to_owned() } else { format!("help-{path}") };
     out.push(key.clone());
@@ -81,5 +98,54 @@ fn collect(command: &Command, path: &str, globals: &[String], out: &mut Vec<Stri
     for sub in command.get_subcommands() {
         let below = if path.is_empty() { sub.get_name().to_owned() } else { format!("{path}-{}", sub.get_name()) };
         collect(sub, &below, globals, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_command_and_flag_has_its_sentence_in_both_languages() {
+        let command = crate::cli::Cli::command();
+        for key in keys(&command) {
+            for lang in Lang::ALL {
+                assert!(has(lang, &key), "{key} in {lang:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn help_is_shown_in_both_languages_without_a_hole() {
+        for lang in Lang::ALL {
+            let help = localized(crate::cli::Cli::command(), lang).render_long_help().to_string();
+            assert!(!help.contains('⟦'), "{help}");
+        }
+    }
+
+    #[test]
+    fn every_lack_of_a_capability_has_its_sentence() {
+        let words = [
+            "accept",
+            "lent",
+            "scratch",
+            "up",
+            "down",
+            "nat",
+            "mean_on",
+            "fsync",
+            "tier",
+            "memory",
+            "reference",
+            "session_age",
+            "jitter",
+            "loss",
+            "clock",
+            "region",
+        ];
+        for word in words {
+            assert!(Lang::ALL.iter().all(|lang| has(*lang, &format!("lack-{word}"))), "{word}");
+        }
     }
 }

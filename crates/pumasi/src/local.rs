@@ -56,7 +56,12 @@ pub async fn ask_center(home: &Home, request: Request, timeout: Duration) -> Res
 }
 
 /// Dials the center with the machine's key for one call.
-async fn ask_directly(home: &Home, membership: &Membership, envelope: &Envelope, timeout: Duration) -> Result<Vec<u8>, Fault> {
+async fn ask_directly(
+    home: &Home,
+    membership: &Membership,
+    envelope: &Envelope,
+    timeout: Duration,
+) -> Result<Vec<u8>, Fault> {
     let dialed = crate::dial::Dialed::to_center(home, membership.center.clone(), timeout).await?;
     let reply = dialed.call(envelope, timeout).await;
     dialed.close().await;

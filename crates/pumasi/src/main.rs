@@ -87,21 +87,37 @@ fn language() -> Lang {
     let after = flag.iter().position(|a| a == "--lang").and_then(|at| flag.get(at + 1).cloned());
     let joined = flag.iter().find_map(|a| a.strip_prefix("--lang=").map(str::to_owned));
     let named = after.or(joined).or_else(|| std::env::var("PUMASI_LANG").ok()).and_then(|l| l.parse().ok());
-    named.unwrap_or_else(|| Lang::detect(["LC_ALL", "LC_MESSAGES", "LANG"].map(|name| std::env::var(name).unwrap_or_default())))
+    named.unwrap_or_else(|| {
+        Lang::detect(["LC_ALL", "LC_MESSAGES", "LANG"].map(|name| std::env::var(name).unwrap_or_default()))
+    })
 }
 
 /// Help goes to stdout with 0; a typing error is E0001 or E0002 in our own form.
 fn usage(error: &clap::Error, lang: Lang) -> ExitCode {
     use clap::error::{ContextKind, ErrorKind};
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand) {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    ) {
         let _ = error.print();
-        return if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        return if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            ExitCode::from(2)
+        } else {
+            ExitCode::SUCCESS
+        };
     }
     let context = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
     let fault = match error.kind() {
         ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument => {
-            let word = if error.kind() == ErrorKind::InvalidSubcommand { context(ContextKind::InvalidSubcommand) } else { context(ContextKind::InvalidArg) };
-            let near = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg].into_iter().map(context).find(|s| !s.is_empty());
+            let word = if error.kind() == ErrorKind::InvalidSubcommand {
+                context(ContextKind::InvalidSubcommand)
+            } else {
+                context(ContextKind::InvalidArg)
+            };
+            let near = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg]
+                .into_iter()
+                .map(context)
+                .find(|s| !s.is_empty());
             Fault::new(errors::USAGE, [("word", &word), ("near", near.as_deref().unwrap_or("help"))])
         }
         _ => {
@@ -111,14 +127,14 @@ fn usage(error: &clap::Error, lang: Lang) -> ExitCode {
     };
     let json = std::env::args().any(|a| a == "--json");
     let form = if json { cli::Form::Json } else { cli::Form::Human };
-    let out = Output { form, lang, quiet: false, verbose: 0, yes: false };
+    let out = Output { form, lang, quiet: false, yes: false };
     ExitCode::from(out.fault(&fault))
 }
 
 /// Logs go to stderr; `-v` says more, `PUMASI_LOG` says which.
 fn logging(verbose: u8) {
     let default = match verbose {
-        0 => "warn",
+        0 => "warn,iroh::socket::transports::relay=off",
         1 => "info,iroh=warn,iroh_relay=warn,noq=warn",
         _ => "debug",
     };

@@ -44,11 +44,16 @@ impl Membership {
         let path = home.membership();
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(Fault::new(model::errors::NOT_JOINED, [])),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Fault::new(model::errors::NOT_JOINED, []));
+            }
             Err(e) => return Err(Fault::file(&path, &e)),
         };
         serde_json::from_slice(&bytes).map_err(|e| {
-            Fault::new(model::errors::CONFIG_UNREADABLE, [("path", &path.display().to_string()), ("why", &e.to_string())])
+            Fault::new(
+                model::errors::CONFIG_UNREADABLE,
+                [("path", &path.display().to_string()), ("why", &e.to_string())],
+            )
         })
     }
 

@@ -17,8 +17,6 @@ pub struct Output {
     pub lang: Lang,
     /// No narration.
     pub quiet: bool,
-    /// `-v` count.
-    pub verbose: u8,
     /// Every question is answered yes.
     pub yes: bool,
 }
@@ -31,7 +29,7 @@ pub fn args_of(map: &BTreeMap<String, String>) -> Args {
 impl Output {
     /// As the global flags and the environment say.
     pub fn new(global: &Global, lang: Lang) -> Self {
-        Self { form: global.form(), lang, quiet: global.quiet, verbose: global.verbose, yes: global.yes }
+        Self { form: global.form(), lang, quiet: global.quiet, yes: global.yes }
     }
 
     /// A sentence of the text files.
@@ -74,8 +72,13 @@ impl Output {
         match self.form {
             Form::Json => rows.iter().for_each(|row| self.json(kind, row.json.clone())),
             Form::Plain => rows.iter().for_each(|row| self.print(&row.cells.join("\t"))),
-            Form::Id => rows.iter().for_each(|row| self.print(&row.json.get("id").and_then(Value::as_str).unwrap_or(&row.cells[id]).to_owned())),
-            Form::Human => self.print(&human_table(&headers.iter().map(|key| self.text(key, Args::default())).collect::<Vec<_>>(), rows)),
+            Form::Id => rows
+                .iter()
+                .for_each(|row| self.print(row.json.get("id").and_then(Value::as_str).unwrap_or(&row.cells[id]))),
+            Form::Human => self.print(&human_table(
+                &headers.iter().map(|key| self.text(key, Args::default())).collect::<Vec<_>>(),
+                rows,
+            )),
         }
     }
 
@@ -102,12 +105,21 @@ impl Output {
                 "message": shown.title, "cause": fault.cause, "fix": [shown.fix]});
             line(&mut std::io::stderr(), &object.to_string());
         } else {
-            line(&mut std::io::stderr(), &format!("{}[{}]: {}", self.text("word-error", Args::default()), fault.id, shown.title));
+            line(
+                &mut std::io::stderr(),
+                &format!("{}[{}]: {}", self.text("word-error", Args::default()), fault.id, shown.title),
+            );
             if let Some(cause) = &fault.cause {
-                line(&mut std::io::stderr(), &format!("  {} {}", self.text("word-cause", Args::default()), escape(cause)));
+                line(
+                    &mut std::io::stderr(),
+                    &format!("  {} {}", self.text("word-cause", Args::default()), escape(cause)),
+                );
             }
             line(&mut std::io::stderr(), &format!("  {} {}", self.text("word-fix", Args::default()), shown.fix));
-            line(&mut std::io::stderr(), &format!("  {} pumasi explain {}", self.text("word-more", Args::default()), fault.id));
+            line(
+                &mut std::io::stderr(),
+                &format!("  {} pumasi explain {}", self.text("word-more", Args::default()), fault.id),
+            );
         }
         row.exit
     }

@@ -22,7 +22,13 @@ pub struct Lock(#[expect(dead_code, reason = "held for its drop, which unlocks")
 impl Lock {
     /// Takes the lock or says who holds it (E0006).
     pub fn take(path: &Path) -> Result<Self, Fault> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(|e| Fault::file(path, &e))?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(|e| Fault::file(path, &e))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut held) => {
                 let mut write = || -> std::io::Result<()> {
@@ -76,7 +82,8 @@ pub async fn parent_gone() {
 /// Resolves at Ctrl-C, SIGTERM or when the parent's pipe closes; says which exit code fits (130, 143, 0).
 pub async fn stop_asked() -> u8 {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         parent_gone().await;
         return 0;
     };

@@ -27,7 +27,10 @@ pub async fn run_center(app: &App) -> Result<u8, Fault> {
     let card = center.card(std::process::id());
     let card_path = dir.join(CenterCard::FILE);
     crate::home::write_atomic(&card_path, &serde_json::to_vec_pretty(&card).map_err(Fault::bug)?, 0o600)?;
-    app.out.say("center-up", args!["page" => card.page(), "addr" => card.addr.direct.first().map_or_else(String::new, ToString::to_string)]);
+    app.out.say(
+        "center-up",
+        args!["page" => card.page(), "addr" => card.addr.direct.first().map_or_else(String::new, ToString::to_string)],
+    );
     let code = stop_asked().await;
     let _ = std::fs::remove_file(&card_path);
     center.stop().await;

@@ -23,7 +23,15 @@ pub fn availability() -> Availability {
     let asked = Command::new("systemctl").args(["--user", "show", "--property=Version"]).output();
     match asked {
         Ok(out) if out.status.success() => Availability::Systemd,
-        Ok(out) => Availability::No(String::from_utf8_lossy(&out.stderr).lines().next().unwrap_or("no user manager").chars().take(120).collect()),
+        Ok(out) => Availability::No(
+            String::from_utf8_lossy(&out.stderr)
+                .lines()
+                .next()
+                .unwrap_or("no user manager")
+                .chars()
+                .take(120)
+                .collect(),
+        ),
         Err(_) => Availability::No("no service manager on this system".to_owned()),
     }
 }

@@ -129,6 +129,7 @@ fn facts(
     Ok((facts, Some((ticket, member))))
 }
 
+#[expect(clippy::too_many_arguments, reason = "what one transaction needs, each used once")]
 fn commit(
     tx: &mut Tx<'_>,
     admission: Admission,

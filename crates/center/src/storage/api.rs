@@ -63,7 +63,7 @@ fn slots(center: &Center, pg: &PgRow, session: NodeId, op: PermitOp, life: Span,
         let fleet = center.fleet();
         let members = (0u16..).zip(&pg.slots).filter_map(|(index, alias)| {
             let id = fleet.node(*alias)?.id;
-            let on = matches!(fleet.presence.state(now, *alias), Presence::On | Presence::Suspect);
+            let on = fleet.presence.state(now, *alias) == Presence::On;
             Some((index, id, fleet.addr(*alias).unwrap_or(PeerAddr::key_only(id)), on))
         });
         members.collect()

@@ -9,7 +9,7 @@ use model::PgId;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -63,6 +63,9 @@ struct Tail {
     new: bool,
 }
 
+/// What runs alone, between two groups.
+type Whole = Box<dyn FnOnce(&mut Writer) + Send>;
+
 impl Writer {
     pub fn new(shared: Arc<Shared>, index: Index, log_max: u64, seed: [u8; 32]) -> Self {
         Self { shared, index: Some(index), log_max, seed, tails: Default::default(), group: Vec::new() }
@@ -94,13 +97,10 @@ impl Writer {
         }
         let waits = self.shared.committing.load(Ordering::Acquire) > self.group.len();
         let left = GROUP_WAIT.checked_sub(began.elapsed()).filter(|_| waits)?;
-        match inbox.recv_timeout(left) {
-            Ok(job) => Some(job),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        inbox.recv_timeout(left).ok()
     }
 
-    fn take(&mut self, job: Job) -> Option<Box<dyn FnOnce(&mut Writer) + Send>> {
+    fn take(&mut self, job: Job) -> Option<Whole> {
         match job {
             Job::Piece { meta, bytes, reply } => {
                 let entry = Entry::Piece { meta: meta.clone(), trashed_at: None };

@@ -185,7 +185,10 @@ async fn tell(app: &App, ask: LocalAsk, key: &str) -> Result<(), Fault> {
         return Err(Fault::bug("the agent answered something else"));
     };
     match app.out.form {
-        Form::Json => app.out.json("lending", json!({"state": state.word(), "reason": reason.word(), "lending": state != NodeState::Off})),
+        Form::Json => app.out.json(
+            "lending",
+            json!({"state": state.word(), "reason": reason.word(), "lending": state != NodeState::Off}),
+        ),
         _ => {
             let state = app.out.text(&format!("state-{}", state.word()), args![]);
             let reason = app.out.text(&format!("reason-{}", reason.word()), args!["detail" => ""]);

@@ -11,7 +11,7 @@ use crate::secret::{self, random};
 use center::{CenterCard, Settings};
 use clap::{Args, Subcommand};
 use console::args;
-use model::{CloudKey, Credits, DeviceId, NodeId, Roles, Span, errors};
+use model::{CloudKey, Credits, DeviceId, Roles, Span, errors};
 use serde_json::json;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -77,10 +77,12 @@ pub async fn init(app: &App, args: &InitArgs) -> Result<(), Fault> {
     app.home.create()?;
     let dir = app.home.center();
     if dir.join("cloud.key").exists() {
-        return Err(Fault::new(errors::ALREADY_RUNNING, [("path", &dir.display().to_string())]).because("this home has a center already"));
+        return Err(Fault::new(errors::ALREADY_RUNNING, [("path", &dir.display().to_string())])
+            .because("this home has a center already"));
     }
     if app.home.membership().exists() {
-        return Err(Fault::new(errors::ALREADY_RUNNING, [("path", &app.home.membership().display().to_string())]).because("this home has joined a cloud already"));
+        return Err(Fault::new(errors::ALREADY_RUNNING, [("path", &app.home.membership().display().to_string())])
+            .because("this home has joined a cloud already"));
     }
     crate::home::create_private_dir(&dir)?;
     let machine = secret::load_or_make(&app.home.machine_key())?;
@@ -88,7 +90,9 @@ pub async fn init(app: &App, args: &InitArgs) -> Result<(), Fault> {
     let name = if args.name.is_empty() { format!("{}'s cloud", node::machine::host_name()) } else { args.name.clone() };
     let founder = DeviceId(public_of(&machine));
     let host = node::machine::host_name();
-    center::found(&dir, &name, founder, &host, clock::now(), &mut |bytes| *bytes = random()).await.map_err(center_fault)?;
+    center::found(&dir, &name, founder, &host, clock::now(), &mut |bytes| *bytes = random())
+        .await
+        .map_err(center_fault)?;
     app.out.say("init-made", args!["name" => &name]);
     if args.foreground {
         return roles::run_center(app).await.map(|_| ());
@@ -107,7 +111,10 @@ pub async fn init(app: &App, args: &InitArgs) -> Result<(), Fault> {
     join::enter(app, &mine, &entry).await?;
     let friends = first_ticket(app, &card, "", Roles::BOTH).await?;
     match app.out.form {
-        Form::Json => app.out.json("cloud", json!({"id": card.cloud.to_string(), "name": name, "page": card.page(), "ticket": friends.to_string()})),
+        Form::Json => app.out.json(
+            "cloud",
+            json!({"id": card.cloud.to_string(), "name": name, "page": card.page(), "ticket": friends.to_string()}),
+        ),
         Form::Id => app.out.print(&card.cloud.to_string()),
         _ => {
             app.out.say("init-ticket", args![]);
@@ -122,7 +129,12 @@ pub async fn init(app: &App, args: &InitArgs) -> Result<(), Fault> {
 pub async fn first_ticket(app: &App, card: &CenterCard, name: &str, roles: Roles) -> Result<Ticket, Fault> {
     let secret = random::<16>();
     let ask = TicketAsk {
-        name: name.to_owned(), roles, credits: Credits::ZERO, uses: 1, life_ms: FIRST_TICKET.as_ms(), secret_hash: Ticket::secret_hash(&secret),
+        name: name.to_owned(),
+        roles,
+        credits: Credits::ZERO,
+        uses: 1,
+        life_ms: FIRST_TICKET.as_ms(),
+        secret_hash: Ticket::secret_hash(&secret),
     };
     let dialed = crate::dial::Dialed::to_center(&app.home, card.addr.clone(), app.timeout).await?;
     let reply = dialed.call(&Envelope::new(Request::TicketCreate(ask)), app.timeout).await;
@@ -130,7 +142,13 @@ pub async fn first_ticket(app: &App, card: &CenterCard, name: &str, roles: Roles
     let reply = Reply::from_bytes(&reply?).map_err(Fault::bug)?.into_answer()?;
     let Reply::TicketMade(made) = reply else { return Err(Fault::bug("the center answered something else")) };
     let direct = made.center.direct.into_iter().take(wire::limits::TICKET_ADDRS_MAX).collect();
-    Ok(Ticket { cloud: card.cloud, secret, expires: made.expires, direct, relay: made.center.relays.into_iter().next() })
+    Ok(Ticket {
+        cloud: card.cloud,
+        secret,
+        expires: made.expires,
+        direct,
+        relay: made.center.relays.into_iter().next(),
+    })
 }
 
 /// Writes what the flags say into `center.toml`; without flags no file is needed and none is made.
@@ -173,7 +191,7 @@ fn write_settings(app: &App, args: &InitArgs) -> Result<(), Fault> {
 /// Starts the center of this home detached and waits until it answers.
 async fn start(app: &App) -> Result<CenterCard, Fault> {
     let card_path = app.home.center().join(CenterCard::FILE);
-    if let Some(card) = read_card(app).filter(|card| alive(card)) {
+    if let Some(card) = read_card(app).filter(alive) {
         return Ok(card);
     }
     let _ = std::fs::remove_file(&card_path);
@@ -216,10 +234,16 @@ async fn check(app: &App) -> Result<(), Fault> {
     let cloud: CloudKey = keys.cloud_key();
     let runs = read_card(app).is_some_and(|card| alive(&card));
     match app.out.form {
-        Form::Json => app.out.json("center", json!({"id": cloud.to_string(), "name": report.name, "schema": report.schema, "db": report.db,
-            "members_count": report.members, "nodes_count": report.nodes, "runs": runs})),
-        _ => app.out.print(&app.out.text("center-check", args!["name" => report.name, "id" => cloud.short(), "db" => report.db, "schema" => report.schema,
-            "members" => report.members, "nodes" => report.nodes, "runs" => if runs { "✓" } else { "–" }])),
+        Form::Json => app.out.json(
+            "center",
+            json!({"id": cloud.to_string(), "name": report.name, "schema": report.schema, "db": report.db,
+            "members_count": report.members, "nodes_count": report.nodes, "runs": runs}),
+        ),
+        _ => app.out.print(&app.out.text(
+            "center-check",
+            args!["name" => report.name, "id" => cloud.short(), "db" => report.db, "schema" => report.schema,
+            "members" => report.members, "nodes" => report.nodes, "runs" => if runs { "✓" } else { "–" }],
+        )),
     }
     Ok(())
 }
@@ -228,9 +252,4 @@ async fn check(app: &App) -> Result<(), Fault> {
 pub fn center_fault(error: center::CenterError) -> Fault {
     let refusal = error.refusal();
     Fault { id: refusal.id, args: refusal.args, cause: Some(error.to_string()) }
-}
-
-/// The endpoint of the center, as its cloud key says.
-pub fn endpoint_of(cloud: CloudKey) -> NodeId {
-    NodeId(cloud.0)
 }

@@ -69,7 +69,8 @@ pub async fn run(app: &App, _args: &DoctorArgs) -> Result<u8, Fault> {
     match ask_agent(home, &LocalAsk::Status).await {
         Ok(LocalAnswer::Status(status)) => {
             say(Verdict::Ok, "doctor-agent", args!["pid" => status.pid]);
-            let works: Vec<String> = status.sensors.iter().filter(|(_, works)| *works).map(|(name, _)| name.clone()).collect();
+            let works: Vec<String> =
+                status.sensors.iter().filter(|(_, works)| *works).map(|(name, _)| name.clone()).collect();
             match works.is_empty() {
                 true => say(Verdict::Warn, "doctor-sensors-none", args![]),
                 false => say(Verdict::Ok, "doctor-sensors", args!["sensors" => works.join(", ")]),

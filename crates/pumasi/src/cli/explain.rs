@@ -17,7 +17,10 @@ pub fn run(app: &App, args: &ExplainArgs) -> Result<(), Fault> {
     let number = args.id.trim_start_matches(['E', 'e']).parse().map(ErrorId);
     let known = number.ok().filter(|id| errors::REGISTRY.iter().any(|row| row.id == id.id()));
     let Some(id) = known else {
-        return Err(Fault::new(errors::BAD_VALUE, [("field", "id"), ("value", &args.id), ("why", "no error has this id"), ("verb", "explain")]));
+        return Err(Fault::new(
+            errors::BAD_VALUE,
+            [("field", "id"), ("value", &args.id), ("why", "no error has this id"), ("verb", "explain")],
+        ));
     };
     app.out.print(&console::text::explain(app.out.lang, id));
     Ok(())

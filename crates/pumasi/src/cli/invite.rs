@@ -45,8 +45,11 @@ pub async fn run(app: &App, args: &InviteArgs) -> Result<(), Fault> {
             out.say("invite-note", args!["uses" => args.uses, "until" => made.expires]);
             out.say("invite-next", args!["ticket" => "TICKET"]);
         }
-        crate::cli::Form::Json => out.json("ticket", json!({"id": made.id.to_string(), "ticket": made.ticket.to_string(),
-            "expires": made.expires.to_string(), "uses": args.uses, "roles": args.role})),
+        crate::cli::Form::Json => out.json(
+            "ticket",
+            json!({"id": made.id.to_string(), "ticket": made.ticket.to_string(),
+            "expires": made.expires.to_string(), "uses": args.uses, "roles": args.role}),
+        ),
         crate::cli::Form::Plain => out.print(&made.ticket.to_string()),
         crate::cli::Form::Id => out.print(&made.id.to_string()),
     }
@@ -59,9 +62,16 @@ pub async fn make(app: &App, args: &InviteArgs) -> Result<Invited, Fault> {
     let (roles, life): (Roles, Span) = (args.role.parse()?, args.expires.parse()?);
     let secret = random::<16>();
     let ask = TicketAsk {
-        name: args.name.clone(), roles, credits: Credits::ZERO, uses: args.uses, life_ms: life.as_ms(), secret_hash: Ticket::secret_hash(&secret),
+        name: args.name.clone(),
+        roles,
+        credits: Credits::ZERO,
+        uses: args.uses,
+        life_ms: life.as_ms(),
+        secret_hash: Ticket::secret_hash(&secret),
     };
-    let Reply::TicketMade(TicketMade { id, expires, center }) = ask_center(&app.home, Request::TicketCreate(ask), app.timeout).await? else {
+    let Reply::TicketMade(TicketMade { id, expires, center }) =
+        ask_center(&app.home, Request::TicketCreate(ask), app.timeout).await?
+    else {
         return Err(Fault::bug("the center answered something else"));
     };
     let direct = center.direct.into_iter().take(wire::limits::TICKET_ADDRS_MAX).collect();

@@ -129,7 +129,8 @@ fn refuse_second_cloud(app: &App, ticket: &Ticket) -> Result<(), Fault> {
     match Membership::load(&app.home) {
         Ok(held) if held.cloud != ticket.cloud => {
             let path = app.home.membership().display().to_string();
-            Err(Fault::new(errors::ALREADY_RUNNING, [("path", &path)]).because(format!("this machine is in {} already: pumasi leave", held.cloud_name)))
+            Err(Fault::new(errors::ALREADY_RUNNING, [("path", &path)])
+                .because(format!("this machine is in {} already: pumasi leave", held.cloud_name)))
         }
         Ok(_) | Err(Fault { id: errors::NOT_JOINED, .. }) => Ok(()),
         Err(fault) => Err(fault),
@@ -157,7 +158,9 @@ async fn talk_on(
     dialed: &Dialed,
 ) -> Result<Option<(Membership, JoinReply, LinkKind)>, Fault> {
     let link = dialed.kind();
-    let Reply::Cloud(cloud) = ask(app, dialed, Request::Cloud).await? else { return Err(Fault::bug("the center answered something else")) };
+    let Reply::Cloud(cloud) = ask(app, dialed, Request::Cloud).await? else {
+        return Err(Fault::bug("the center answered something else"));
+    };
     if cloud.key != ticket.cloud {
         return Err(Fault::new(errors::CENTER_KEY, [("addr", &dialed.shown())]));
     }
@@ -182,7 +185,9 @@ async fn talk_on(
         binding,
         lends: entry.lends,
     };
-    let Reply::Joined(reply) = ask(app, dialed, Request::Join(Box::new(join))).await? else { return Err(Fault::bug("the center answered something else")) };
+    let Reply::Joined(reply) = ask(app, dialed, Request::Join(Box::new(join))).await? else {
+        return Err(Fault::bug("the center answered something else"));
+    };
     let mut reply = *reply;
     if entry.lends {
         lendfile::write_first(app, entry)?;
@@ -240,7 +245,10 @@ async fn measure(app: &App, ticket: &Ticket, dialed: &Dialed) -> Result<Measured
     };
     let network = node::probe::link::measure(dialed.endpoint(), &peers).await;
     let mut measured = Measured {
-        cpu_score: Some(cpu), fsync_ms: Some((disk.fsync_p50_ms, disk.fsync_p99_ms)), disk_mb_s: Some(disk.write_mb_s), ..network
+        cpu_score: Some(cpu),
+        fsync_ms: Some((disk.fsync_p50_ms, disk.fsync_p99_ms)),
+        disk_mb_s: Some(disk.write_mb_s),
+        ..network
     };
     measured.nat = Some(dialed.nat()).filter(|nat| *nat != NatKind::Unknown);
     let unknown = || app.out.text("word-unknown", args![]);
@@ -263,7 +271,11 @@ fn accept_offer(app: &App, entry: &Entry, policy: &LendPolicy, measured: &Measur
 
 /// Installs the service, or starts the agent detached and says what that means.
 async fn start(app: &App, entry: &Entry) -> Result<(), Fault> {
-    let service = if entry.service { service::availability() } else { service::Availability::No(app.out.text("word-not-asked", args![])) };
+    let service = if entry.service {
+        service::availability()
+    } else {
+        service::Availability::No(app.out.text("word-not-asked", args![]))
+    };
     match service {
         service::Availability::Systemd => {
             service::install(&app.home)?;
@@ -279,7 +291,14 @@ async fn start(app: &App, entry: &Entry) -> Result<(), Fault> {
     Ok(())
 }
 
-fn report(app: &App, m: &Membership, reply: &JoinReply, link: LinkKind, entry: &Entry, begun: Instant) -> Result<(), Fault> {
+fn report(
+    app: &App,
+    m: &Membership,
+    reply: &JoinReply,
+    link: LinkKind,
+    entry: &Entry,
+    begun: Instant,
+) -> Result<(), Fault> {
     let out = &app.out;
     if entry.lends {
         reply.capabilities.iter().for_each(|line| out.say_raw(&format!("  {}", capability_text(app, line))));
@@ -289,6 +308,7 @@ fn report(app: &App, m: &Membership, reply: &JoinReply, link: LinkKind, entry: &
         Form::Json => out.json("joined", json!({"cloud": m.cloud.to_string(), "cloud_name": m.cloud_name, "member": m.member.to_string(),
             "alias": m.alias.map(|a| a.0), "name": m.name, "link": link.word(), "lending": entry.lends, "again": reply.again,
             "ms": u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)})),
+        _ if out.quiet => {}
         _ => out.print(&out.text(key, args!["cloud" => &m.cloud_name, "name" => &m.name])),
     }
     Ok(())

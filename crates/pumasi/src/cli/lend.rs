@@ -73,7 +73,8 @@ async fn show(app: &App) -> Result<(), Fault> {
     let by_profile = || out.text("lend-profile-default", args![]);
     out.print(&out.text("lend-profile", args!["profile" => policy.profile.word()]));
     out.print(&out.text("lend-disk", args!["disk" => disk]));
-    let (up, down) = (policy.up.map_or_else(by_profile, |u| u.to_string()), policy.down.map_or_else(by_profile, |d| d.to_string()));
+    let (up, down) =
+        (policy.up.map_or_else(by_profile, |u| u.to_string()), policy.down.map_or_else(by_profile, |d| d.to_string()));
     out.print(&out.text("lend-net", args!["up" => up, "down" => down]));
     let transfer = policy.monthly_transfer.map_or_else(|| out.text("lend-unlimited", args![]), |t| t.to_string());
     out.print(&out.text("lend-transfer", args!["transfer" => transfer]));
@@ -82,7 +83,10 @@ async fn show(app: &App) -> Result<(), Fault> {
     }
     if let Some(s) = now {
         let memory = model::Bytes::mib(u64::from(s.memory_mib));
-        out.print(&out.text("lend-now", args!["cores" => super::status::cores(s.cores_milli), "memory" => memory, "up" => s.up, "down" => s.down]));
+        out.print(&out.text(
+            "lend-now",
+            args!["cores" => super::status::cores(s.cores_milli), "memory" => memory, "up" => s.up, "down" => s.down],
+        ));
     }
     Ok(())
 }

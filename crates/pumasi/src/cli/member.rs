@@ -29,7 +29,14 @@ pub async fn run(app: &App, verb: &MemberVerb) -> Result<(), Fault> {
 fn row(m: &MemberLine) -> Row {
     let state = if m.frozen.is_some() { "frozen" } else { "active" };
     Row {
-        cells: vec![m.id.to_string(), m.name.clone(), m.roles.to_string(), m.nodes_count.to_string(), m.joined.to_string(), state.to_owned()],
+        cells: vec![
+            m.id.to_string(),
+            m.name.clone(),
+            m.roles.to_string(),
+            m.nodes_count.to_string(),
+            m.joined.to_string(),
+            state.to_owned(),
+        ],
         json: json!({"id": m.id.to_string(), "name": m.name, "roles": m.roles.to_string(), "nodes_count": m.nodes_count,
             "joined": m.joined.to_string(), "state": state, "frozen_why": m.frozen, "devices": m.devices.iter().map(ToString::to_string).collect::<Vec<_>>()}),
     }

@@ -98,12 +98,22 @@ pub async fn pages(app: &App, mut filter: NodeFilter) -> Result<NodePage, Fault>
 }
 
 fn show_list(app: &App, page: &NodePage) {
-    let headers =
-        ["column-name", "column-id", "column-region", "column-presence", "column-does", "column-tier", "column-lent", "column-nat", "column-seen"];
+    let headers = [
+        "column-name",
+        "column-id",
+        "column-region",
+        "column-presence",
+        "column-does",
+        "column-tier",
+        "column-lent",
+        "column-nat",
+        "column-seen",
+    ];
     app.out.table("node", &headers, 1, &page.nodes.iter().map(|n| row(app, n)).collect::<Vec<_>>());
     if app.out.form == Form::Human {
         let counted = Presence::ALL.iter().zip(&page.counts).filter(|(_, n)| **n > 0);
-        let counts: Vec<String> = counted.map(|(p, n)| format!("{n} {}", app.out.text(&presence_key(*p), args![]))).collect();
+        let counts: Vec<String> =
+            counted.map(|(p, n)| format!("{n} {}", app.out.text(&presence_key(*p), args![]))).collect();
         app.out.say_raw(&counts.join(" · "));
     }
 }
@@ -126,7 +136,9 @@ pub fn does(app: &App, line: &NodeLine) -> String {
 
 fn row(app: &App, n: &NodeLine) -> Row {
     let region = n.region.as_ref().map_or_else(|| app.out.text("word-unknown", args![]), ToString::to_string);
-    let seen = n.seen.map_or_else(|| "–".to_owned(), |at| app.out.text("word-ago", args!["span" => crate::clock::now().since(at)]));
+    let seen = n
+        .seen
+        .map_or_else(|| "–".to_owned(), |at| app.out.text("word-ago", args!["span" => crate::clock::now().since(at)]));
     Row {
         cells: vec![
             n.name.clone(),
@@ -187,11 +199,16 @@ fn show_one(app: &App, d: &NodeDetail) {
         ("column-id", n.id.to_string()),
         ("column-name", crate::output::escape(&n.name)),
         ("column-owner", n.owner.to_string()),
-        ("column-region", match (&n.region, &d.declared) {
-            (Some(region), _) => format!("{region} ({})", out.text(&format!("evidence-{}", n.evidence.word()), args![])),
-            (None, Some(said)) => out.text("node-region-refuted", args!["region" => said]),
-            (None, None) => unknown(),
-        }),
+        (
+            "column-region",
+            match (&n.region, &d.declared) {
+                (Some(region), _) => {
+                    format!("{region} ({})", out.text(&format!("evidence-{}", n.evidence.word()), args![]))
+                }
+                (None, Some(said)) => out.text("node-region-refuted", args!["region" => said]),
+                (None, None) => unknown(),
+            },
+        ),
         ("column-presence", out.text(&presence_key(n.presence), args![])),
         ("column-does", does(app, n)),
         ("column-tier", n.tier.to_string()),

@@ -50,7 +50,11 @@ pub async fn cp(app: &App, args: &CpArgs) -> Result<(), Fault> {
     match (place(&args.from), place(&args.to)) {
         (None, Some(to)) => put(app, &args.from, to, &args.to).await,
         (Some(from), None) => get(app, from, &args.to, &args.from).await,
-        _ => Err(Fault::bad_value("cp", &format!("{} {}", args.from, args.to), "one side is a file, the other my:bucket/key")),
+        _ => Err(Fault::bad_value(
+            "cp",
+            &format!("{} {}", args.from, args.to),
+            "one side is a file, the other my:bucket/key",
+        )),
     }
 }
 
@@ -65,7 +69,9 @@ async fn session(app: &App) -> Result<(Client, AccountRoot, Endpoint), Fault> {
     let ask: client::AskCenter = Arc::new(move |request| {
         let home = home.clone();
         Box::pin(async move {
-            ask_center(&home, request, timeout).await.map_err(|fault| ClientError::Refused(wire::RefusalMsg { id: fault.id, args: fault.args }))
+            ask_center(&home, request, timeout)
+                .await
+                .map_err(|fault| ClientError::Refused(wire::RefusalMsg { id: fault.id, args: fault.args }))
         })
     });
     Ok((Client::new(endpoint.clone(), ask), root, endpoint))
@@ -74,7 +80,8 @@ async fn session(app: &App) -> Result<(Client, AccountRoot, Endpoint), Fault> {
 fn progress(app: &App) -> impl Fn(&'static str, u64, u64) + Send + Sync + use<> {
     use indicatif::{ProgressBar, ProgressStyle};
     use std::io::IsTerminal;
-    let bar = if app.out.quiet || !std::io::stderr().is_terminal() { ProgressBar::hidden() } else { ProgressBar::new(0) };
+    let bar =
+        if app.out.quiet || !std::io::stderr().is_terminal() { ProgressBar::hidden() } else { ProgressBar::new(0) };
     if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}") {
         bar.set_style(style);
     }
@@ -99,12 +106,18 @@ async fn put(app: &App, file: &str, to: Place, shown: &str) -> Result<(), Fault>
     let stored = stored.map_err(|e| client_fault(e, shown))?;
     let may_die = stored.pieces.saturating_sub(usize::from(stored.scheme.k));
     match app.out.form {
-        Form::Json => app.out.json("object", json!({"place": shown, "size_bytes": stored.size.0, "pieces_count": stored.pieces, "k": stored.scheme.k,
-            "n": stored.scheme.o, "may_die_count": may_die, "bucket_seq": stored.bucket_seq})),
+        Form::Json => app.out.json(
+            "object",
+            json!({"place": shown, "size_bytes": stored.size.0, "pieces_count": stored.pieces, "k": stored.scheme.k,
+            "n": stored.scheme.o, "may_die_count": may_die, "bucket_seq": stored.bucket_seq}),
+        ),
         _ => {
             let survive = app.out.text("cp-survives", args!["n" => may_die]);
-            app.out.print(&app.out.text("cp-put", args!["place" => shown, "size" => stored.size, "pieces" => stored.pieces,
-                "nodes" => stored.holders, "scheme" => stored.scheme, "survive" => survive]));
+            app.out.print(&app.out.text(
+                "cp-put",
+                args!["place" => shown, "size" => stored.size, "pieces" => stored.pieces,
+                "nodes" => stored.holders, "scheme" => stored.scheme, "survive" => survive],
+            ));
         }
     }
     Ok(())
@@ -112,11 +125,15 @@ async fn put(app: &App, file: &str, to: Place, shown: &str) -> Result<(), Fault>
 
 async fn get(app: &App, from: Place, file: &str, shown: &str) -> Result<(), Fault> {
     let (client, root, endpoint) = session(app).await?;
-    let got = client.get_file(&Bucket::open(&root, &from.bucket), &from.key, &PathBuf::from(file), &progress(app)).await;
+    let got =
+        client.get_file(&Bucket::open(&root, &from.bucket), &from.key, &PathBuf::from(file), &progress(app)).await;
     endpoint.close().await;
     let got = got.map_err(|e| client_fault(e, shown))?;
     match app.out.form {
-        Form::Json => app.out.json("object", json!({"place": shown, "file": file, "size_bytes": got.size.0, "pieces_count": got.pieces})),
+        Form::Json => app.out.json(
+            "object",
+            json!({"place": shown, "file": file, "size_bytes": got.size.0, "pieces_count": got.pieces}),
+        ),
         _ => app.out.print(&app.out.text("cp-get", args!["place" => shown, "size" => got.size, "file" => file])),
     }
     Ok(())
@@ -124,7 +141,8 @@ async fn get(app: &App, from: Place, file: &str, shown: &str) -> Result<(), Faul
 
 /// Runs `ls`.
 pub async fn ls(app: &App, args: &LsArgs) -> Result<(), Fault> {
-    let place = place(&args.place).ok_or_else(|| Fault::bad_value("place", &args.place, "it is written as my:bucket/prefix"))?;
+    let place = place(&args.place)
+        .ok_or_else(|| Fault::bad_value("place", &args.place, "it is written as my:bucket/prefix"))?;
     let (client, root, endpoint) = session(app).await?;
     let listed = client.list(&Bucket::open(&root, &place.bucket), &place.key).await;
     endpoint.close().await;
@@ -150,11 +168,13 @@ fn client_fault(error: ClientError, shown: &str) -> Fault {
         }
         ClientError::TooFewHolders { have, need, ref why } => {
             let (have, need) = (have.to_string(), need.to_string());
-            Fault::new(errors::TOO_FEW_NODES, [("class", "standard"), ("need", &need), ("live", &have), ("fit", &have)]).because(why.join("; "))
+            Fault::new(errors::TOO_FEW_NODES, [("class", "standard"), ("need", &need), ("live", &have), ("fit", &have)])
+                .because(why.join("; "))
         }
-        ClientError::Unreadable { have, need } => {
-            Fault::new(errors::UNREADABLE_NOW, [("have", &have.to_string()), ("need", &need.to_string()), ("when", "–")])
-        }
+        ClientError::Unreadable { have, need } => Fault::new(
+            errors::UNREADABLE_NOW,
+            [("have", &have.to_string()), ("need", &need.to_string()), ("when", "–")],
+        ),
         ClientError::Seal(seal::SealError::WrongKey) => Fault::new(errors::KEY_WRONG, [("bucket", shown)]),
         ClientError::Seal(seal::SealError::Commitment) => Fault::new(errors::KEY_COMMITMENT, [("thing", shown)]),
         ClientError::Seal(seal::SealError::Name(why)) => Fault::new(errors::BAD_NAME, [("name", shown), ("why", why)]),
@@ -164,4 +184,3 @@ fn client_fault(error: ClientError, shown: &str) -> Fault {
         other => Fault::bug(other),
     }
 }
-

@@ -60,7 +60,8 @@ pub fn sentence(app: &App, s: &LocalStatus) -> String {
         (NodeState::Pause | NodeState::Evict, _) => "status-paused",
         (NodeState::Off, _) => "status-off",
     };
-    let vars = args!["cores" => cores(s.cores_milli), "disk" => s.disk, "up" => s.up, "since" => s.since, "reason" => reason];
+    let vars =
+        args!["cores" => cores(s.cores_milli), "disk" => s.disk, "up" => s.up, "since" => s.since, "reason" => reason];
     out.text(key, vars)
 }
 
@@ -81,10 +82,14 @@ fn show(app: &App, membership: &Membership, s: &LocalStatus) {
         return out.json("status", fields);
     }
     out.print(&sentence(app, s));
-    out.print(&out.text("status-cloud", args!["cloud" => &membership.cloud_name, "name" => &s.name, "profile" => &s.profile]));
+    out.print(
+        &out.text("status-cloud", args!["cloud" => &membership.cloud_name, "name" => &s.name, "profile" => &s.profile]),
+    );
     let link = s.center.map(|l| out.text(&format!("link-{}", l.word()), args![]));
     match (link, s.last_check_in) {
-        (Some(link), Some(at)) => out.print(&out.text("status-center", args!["link" => link, "span" => crate::clock::now().since(at)])),
+        (Some(link), Some(at)) => {
+            out.print(&out.text("status-center", args!["link" => link, "span" => crate::clock::now().since(at)]))
+        }
         (Some(link), None) => out.print(&out.text("status-center-first", args!["link" => link])),
         (None, _) => out.print(&out.text("status-center-lost", args![])),
     }

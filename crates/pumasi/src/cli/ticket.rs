@@ -36,7 +36,10 @@ pub async fn run(app: &App, verb: &TicketVerb) -> Result<(), Fault> {
             let found: Vec<_> = list(app).await?.into_iter().filter(|t| t.id.has_prefix(id)).collect();
             let [ticket] = &found[..] else {
                 let why = if found.is_empty() { "no ticket has this id" } else { "more than one ticket begins so" };
-                return Err(Fault::new(errors::BAD_VALUE, [("field", "id"), ("value", id), ("why", why), ("verb", "ticket revoke")]));
+                return Err(Fault::new(
+                    errors::BAD_VALUE,
+                    [("field", "id"), ("value", id), ("why", why), ("verb", "ticket revoke")],
+                ));
             };
             ask_center(&app.home, Request::TicketRevoke(ticket.id), app.timeout).await?;
             app.out.say("ticket-revoked", args!["id" => ticket.id.short()]);
@@ -61,7 +64,14 @@ fn row(app: &App, t: &TicketLine) -> Row {
     };
     let state_text = app.out.text(state, args![]);
     Row {
-        cells: vec![t.id.to_string(), t.name.clone(), t.roles.to_string(), format!("{}/{}", t.uses_total - t.uses_left.min(t.uses_total), t.uses_total), t.expires.to_string(), state_text],
+        cells: vec![
+            t.id.to_string(),
+            t.name.clone(),
+            t.roles.to_string(),
+            format!("{}/{}", t.uses_total - t.uses_left.min(t.uses_total), t.uses_total),
+            t.expires.to_string(),
+            state_text,
+        ],
         json: json!({"id": t.id.to_string(), "name": t.name, "roles": t.roles.to_string(), "uses_left": t.uses_left, "uses_total": t.uses_total,
             "expires": t.expires.to_string(), "revoked": t.revoked.map(|at| at.to_string()), "state": state.trim_start_matches("ticket-state-")}),
     }

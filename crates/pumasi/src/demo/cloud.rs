@@ -18,8 +18,17 @@ use wire::local::{LocalAnswer, LocalAsk};
 
 /// Where the demo's machines say they stand.
 const REGIONS: [&str; 11] = [
-    "asia/kr/seoul", "asia/jp", "europe/de", "north-america/us", "south-america/br", "oceania/au", "africa/ke", "asia/cn", "europe/fr",
-    "asia/in", "north-america/ca",
+    "asia/kr/seoul",
+    "asia/jp",
+    "europe/de",
+    "north-america/us",
+    "south-america/br",
+    "oceania/au",
+    "africa/ke",
+    "asia/cn",
+    "europe/fr",
+    "asia/in",
+    "north-america/ca",
 ];
 /// Longest wait for a state that must come.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -55,7 +64,11 @@ impl Cloud {
             app.out.form = Form::Id;
             app
         };
-        let nodes = (0..size).map(|i| Machine { app: quiet(&format!("node{}", i + 1)), name: format!("pc{}", i + 1), child: None });
+        let nodes = (0..size).map(|i| Machine {
+            app: quiet(&format!("node{}", i + 1)),
+            name: format!("pc{}", i + 1),
+            child: None,
+        });
         Self { operator: quiet("center"), center: None, card: None, nodes: nodes.collect(), dir: dir.to_owned(), seed }
     }
 
@@ -87,7 +100,19 @@ impl Cloud {
     /// The center of a new cloud, and its operator as a member.
     pub async fn start_center(&mut self) -> Result<(), String> {
         let args = [
-            "init", "--name", "Demo cloud", "--foreground", "--bind", "127.0.0.1", "--port", "0", "--relay-port", "0", "--http", "127.0.0.1:0", "--yes",
+            "init",
+            "--name",
+            "Demo cloud",
+            "--foreground",
+            "--bind",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--relay-port",
+            "0",
+            "--http",
+            "127.0.0.1:0",
+            "--yes",
         ];
         self.center = Some(self.spawn(&self.operator.home, &args, "center.log")?);
         let begun = Instant::now();
@@ -101,7 +126,8 @@ impl Cloud {
             tokio::time::sleep(LOOK_EVERY).await;
         };
         let ticket = center_cli::first_ticket(&self.operator, &card, "", Roles::BOTH).await.map_err(|e| said(&e))?;
-        let entry = Entry { name: "operator".into(), bind: Some([127, 0, 0, 1].into()), lends: false, ..Entry::default() };
+        let entry =
+            Entry { name: "operator".into(), bind: Some([127, 0, 0, 1].into()), lends: false, ..Entry::default() };
         self.card = Some(card);
         join::enter(&self.operator, &ticket, &entry).await.map_err(|e| said(&e))
     }
@@ -116,8 +142,20 @@ impl Cloud {
         let machine = &self.nodes[index];
         let bind = format!("127.{}.0.1", index + 1);
         let args = [
-            "join", &ticket, "--yes", "--foreground", "--sensors", "scripted", "--name", &machine.name, "--region", REGIONS[index % REGIONS.len()],
-            "--bind", &bind, "--disk", "2GiB",
+            "join",
+            &ticket,
+            "--yes",
+            "--foreground",
+            "--sensors",
+            "scripted",
+            "--name",
+            &machine.name,
+            "--region",
+            REGIONS[index % REGIONS.len()],
+            "--bind",
+            &bind,
+            "--disk",
+            "2GiB",
         ];
         let child = self.spawn(&machine.app.home, &args, &format!("{}.log", machine.name))?;
         self.nodes[index].child = Some(child);
@@ -174,7 +212,11 @@ impl Cloud {
         let owners: std::collections::BTreeSet<_> = nodes.iter().map(|n| n.owner).collect();
         let regions = nodes.iter().filter(|n| n.region.is_some()).count();
         let want = self.nodes.len();
-        if (on, owners.len(), regions) == (want, want, want) { Ok(()) } else { Err(format!("{on} on, {} owners, {regions} regions of {want}", owners.len())) }
+        if (on, owners.len(), regions) == (want, want, want) {
+            Ok(())
+        } else {
+            Err(format!("{on} on, {} owners, {regions} regions of {want}", owners.len()))
+        }
     }
 
     /// What every node measured is known; the last one to join had others to measure its network against.
@@ -187,7 +229,11 @@ impl Cloud {
         }
         let last = &self.nodes[self.nodes.len() - 1].name;
         let detail = node_cli::one(&self.operator, last).await.map_err(|e| said(&e))?;
-        if detail.measured.up.is_some() && detail.measured.down.is_some() { Ok(()) } else { Err(format!("{last}: network is unknown")) }
+        if detail.measured.up.is_some() && detail.measured.down.is_some() {
+            Ok(())
+        } else {
+            Err(format!("{last}: network is unknown"))
+        }
     }
 
     /// A file that looks like text and does not repeat.
@@ -211,7 +257,13 @@ impl Cloud {
         let exe = std::env::current_exe().map_err(|e| e.to_string())?;
         let root = self.operator.home.data.parent().unwrap_or(&self.operator.home.data).to_owned();
         let mut command = tokio::process::Command::new(exe);
-        command.args(args).env("PUMASI_HOME", root).env_remove(PARENT_PIPE).env_remove("XDG_RUNTIME_DIR").stdin(Stdio::null()).kill_on_drop(true);
+        command
+            .args(args)
+            .env("PUMASI_HOME", root)
+            .env_remove(PARENT_PIPE)
+            .env_remove("XDG_RUNTIME_DIR")
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
         command.output().await.map_err(|e| e.to_string())
     }
 
@@ -219,9 +271,14 @@ impl Cloud {
     pub async fn put(&self, file: &Path) -> Result<(), String> {
         let place = format!("my:home/{OBJECT}");
         let out = self.command(&["cp", &file.display().to_string(), &place, "--json"]).await?;
-        let stored: serde_json::Value = serde_json::from_slice(&out.stdout).map_err(|_| String::from_utf8_lossy(&out.stderr).into_owned())?;
+        let stored: serde_json::Value =
+            serde_json::from_slice(&out.stdout).map_err(|_| String::from_utf8_lossy(&out.stderr).into_owned())?;
         let pieces = stored["pieces_count"].as_u64().unwrap_or(0);
-        if pieces == self.nodes.len() as u64 { Ok(()) } else { Err(format!("{pieces} pieces on {} nodes", self.nodes.len())) }
+        if pieces == self.nodes.len() as u64 {
+            Ok(())
+        } else {
+            Err(format!("{pieces} pieces on {} nodes", self.nodes.len()))
+        }
     }
 
     /// `pumasi cp my:… FILE`: byte for byte the same.
@@ -232,17 +289,20 @@ impl Cloud {
         if !out.status.success() {
             return Err(String::from_utf8_lossy(&out.stderr).trim().to_owned());
         }
-        let same = std::fs::read(&back).map_err(|e| e.to_string())? == std::fs::read(file).map_err(|e| e.to_string())?;
+        let same =
+            std::fs::read(&back).map_err(|e| e.to_string())? == std::fs::read(file).map_err(|e| e.to_string())?;
         if same { Ok(()) } else { Err("the bytes differ".to_owned()) }
     }
 
     /// No 64-byte line of the file and no part of its name stands in any file of a node or the center.
     pub async fn nothing_in_clear(&self, file: &Path) -> Result<(), String> {
         let text = std::fs::read(file).map_err(|e| e.to_string())?;
-        let mut planted: Vec<Vec<u8>> = text.chunks(text.len() / 50).map(|part| part[..64.min(part.len())].to_vec()).collect();
+        let mut planted: Vec<Vec<u8>> =
+            text.chunks(text.len() / 50).map(|part| part[..64.min(part.len())].to_vec()).collect();
         planted.push(OBJECT.as_bytes().to_vec());
         planted.push(b"letters-from-grandmother".to_vec());
-        let homes: Vec<PathBuf> = self.nodes.iter().map(|n| n.app.home.data.clone()).chain([self.operator.home.center()]).collect();
+        let homes: Vec<PathBuf> =
+            self.nodes.iter().map(|n| n.app.home.data.clone()).chain([self.operator.home.center()]).collect();
         let search = tokio::task::spawn_blocking(move || homes.iter().try_for_each(|home| search(home, &planted)));
         search.await.map_err(|e| e.to_string())?
     }
@@ -253,7 +313,9 @@ impl Cloud {
         let before = node_cli::one(&self.operator, &machine.name).await.map_err(|e| said(&e))?.integrity_ppm;
         let begun = Instant::now();
         ask_agent(&machine.app.home, &LocalAsk::Script { event: "input".into() }).await.map_err(|e| said(&e))?;
-        let Ok(LocalAnswer::Status(status)) = ask_agent(&machine.app.home, &LocalAsk::Status).await else { return Err("no status".into()) };
+        let Ok(LocalAnswer::Status(status)) = ask_agent(&machine.app.home, &LocalAsk::Status).await else {
+            return Err("no status".into());
+        };
         if status.state != NodeState::Pause || status.reason != PauseReason::Input {
             return Err(format!("{} ({})", status.state, status.reason));
         }
@@ -306,7 +368,11 @@ impl Cloud {
     /// A killed node starts again and is on.
     pub async fn comes_back(&mut self, index: usize) -> Result<(), String> {
         let machine = &self.nodes[index];
-        let child = self.spawn(&machine.app.home, &["agent", "run", "--sensors", "scripted"], &format!("{}-again.log", machine.name))?;
+        let child = self.spawn(
+            &machine.app.home,
+            &["agent", "run", "--sensors", "scripted"],
+            &format!("{}-again.log", machine.name),
+        )?;
         self.nodes[index].child = Some(child);
         self.lends(index).await?;
         let name = &self.nodes[index].name;
@@ -320,7 +386,8 @@ impl Cloud {
         let mut children: Vec<Child> = children.collect();
         children.iter_mut().for_each(|child| drop(child.stdin.take()));
         let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(3) && children.iter_mut().any(|c| matches!(c.try_wait(), Ok(None))) {
+        while begun.elapsed() < Duration::from_secs(3) && children.iter_mut().any(|c| matches!(c.try_wait(), Ok(None)))
+        {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         for mut child in children {
@@ -339,7 +406,9 @@ fn search(dir: &Path, planted: &[Vec<u8>]) -> Result<(), String> {
         } else if path.is_file() {
             let bytes = std::fs::read(&path).unwrap_or_default();
             let firsts: std::collections::BTreeSet<u8> = planted.iter().filter_map(|p| p.first().copied()).collect();
-            let found = (0..bytes.len()).filter(|at| firsts.contains(&bytes[*at])).any(|at| planted.iter().any(|p| bytes[at..].starts_with(p)));
+            let found = (0..bytes.len())
+                .filter(|at| firsts.contains(&bytes[*at]))
+                .any(|at| planted.iter().any(|p| bytes[at..].starts_with(p)));
             if found {
                 return Err(format!("found in {}", path.display()));
             }

@@ -1,5 +1,7 @@
 //! Formats of the wire: golden bytes and hostile bytes.
 
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests read and write their golden file")]
+
 mod golden;
 mod hostile;
 mod samples;
