@@ -22,11 +22,13 @@ pub async fn accept_loop(center: Center) {
 async fn serve_link(center: Center, link: Link) {
     center.metrics().links.fetch_add(1, Relaxed);
     let caller = Caller { id: link.peer(), addr: link.remote_addr(), alias: None };
-    fleet::api::link_up(&center, &caller);
+    let counted = fleet::api::link_up(&center, &caller);
     while let Some(stream) = link.accept_stream().await {
         tokio::spawn(serve_call(center.clone(), caller, stream));
     }
-    fleet::api::link_down(&center, &caller);
+    if let Some(alias) = counted {
+        fleet::api::link_down(&center, alias);
+    }
     center.metrics().links.fetch_sub(1, Relaxed);
 }
 

@@ -30,22 +30,21 @@ fn alias_of(center: &Center, caller: &Caller) -> Result<Alias, Refused> {
     }
 }
 
-/// A link with this key is there.
-pub fn link_up(center: &Center, caller: &Caller) {
+/// A link with this key is there; the node it was counted for, if its key is one.
+pub fn link_up(center: &Center, caller: &Caller) -> Option<Alias> {
     let mut fleet = center.fleet();
-    if let Some(alias) = fleet.alias_of(&caller.id) {
-        fleet.presence.link_back(alias);
-        if let Some(node) = fleet.node_mut(alias) {
-            node.links = node.links.saturating_add(1);
-        }
-    }
+    let alias = fleet.alias_of(&caller.id)?;
+    fleet.presence.link_back(alias);
+    let node = fleet.node_mut(alias)?;
+    node.links = node.links.saturating_add(1);
+    Some(alias)
 }
 
-/// A link with this key is gone; when it was the last one, the node is suspect soon.
-pub fn link_down(center: &Center, caller: &Caller) {
+/// A link that was counted for a node is gone; when it was the last one, the node is suspect soon. The link over which a
+/// machine joined was never counted: it was no node yet when that began.
+pub fn link_down(center: &Center, alias: Alias) {
     let now = center.now();
     let mut fleet = center.fleet();
-    let Some(alias) = fleet.alias_of(&caller.id) else { return };
     let Some(node) = fleet.node_mut(alias) else { return };
     node.links = node.links.saturating_sub(1);
     if node.links == 0 {
@@ -206,7 +205,8 @@ pub async fn probe_peers(center: &Center, caller: &Caller, secret: Option<[u8; 1
         Some(secret) => {
             let found =
                 center.db().read(move |q| Ok(tickets::find_ticket_by_secret_hash(q, &Ticket::secret_hash(&secret))?));
-            found.await?.ok_or_else(|| Refused(crate::refuse::plain(errors::TICKET_DAMAGED)))?;
+            let ticket = found.await?.ok_or_else(|| Refused(crate::refuse::plain(errors::TICKET_DAMAGED)))?;
+            refuse_spent(center, caller, &ticket)?;
         }
         None => drop(who(center, caller).await?),
     }
@@ -230,6 +230,21 @@ pub async fn probe_peers(center: &Center, caller: &Caller, secret: Option<[u8; 1
         peers.push(ProbePeer { addr, region, permit });
     }
     Ok(Reply::ProbePeers(peers))
+}
+
+/// Says now what the join would say after the measurement; a machine that has joined may come again.
+fn refuse_spent(center: &Center, caller: &Caller, ticket: &tickets::TicketRow) -> Result<(), Refused> {
+    let ended = ticket.revoked_at.map_or(ticket.expires_at, |at| at.min(ticket.expires_at));
+    if center.fleet().alias_of(&caller.id).is_some() {
+        return Ok(());
+    }
+    if center.now() >= ended {
+        return Err(RefusalMsg::new(errors::TICKET_EXPIRED, [("when", ended.to_string())]).into());
+    }
+    if ticket.uses_left == 0 {
+        return Err(RefusalMsg::new(errors::TICKET_USED, [("n", ticket.uses_total.to_string())]).into());
+    }
+    Ok(())
 }
 
 fn probe_permit(center: &Center, caller: NodeId, node: NodeId, now: Stamp) -> [u8; Permit::LEN] {

@@ -5,7 +5,7 @@ use crate::app::App;
 use crate::cli::Form;
 use crate::clock;
 use crate::fault::Fault;
-use crate::process::start_detached;
+use crate::process::{Lock, start_detached};
 use crate::roles;
 use crate::secret::{self, random};
 use center::{CenterCard, Settings};
@@ -191,7 +191,7 @@ fn write_settings(app: &App, args: &InitArgs) -> Result<(), Fault> {
 /// Starts the center of this home detached and waits until it answers.
 async fn start(app: &App) -> Result<CenterCard, Fault> {
     let card_path = app.home.center().join(CenterCard::FILE);
-    if let Some(card) = read_card(app).filter(alive) {
+    if let Some(card) = read_card(app).filter(|_| runs(app)) {
         return Ok(card);
     }
     let _ = std::fs::remove_file(&card_path);
@@ -215,8 +215,10 @@ pub fn read_card(app: &App) -> Option<CenterCard> {
     serde_json::from_slice(&std::fs::read(app.home.center().join(CenterCard::FILE)).ok()?).ok()
 }
 
-fn alive(card: &CenterCard) -> bool {
-    process_lives(card.pid)
+/// True while a center of this home runs: it holds the lock, which the system takes back when it is killed.
+fn runs(app: &App) -> bool {
+    let lock = Lock::take(&app.home.center().join("center.lock"));
+    lock.is_err_and(|fault| fault.id == errors::ALREADY_RUNNING)
 }
 
 fn process_lives(pid: u32) -> bool {
@@ -232,7 +234,7 @@ async fn check(app: &App) -> Result<(), Fault> {
     let keys = center::Keys::load(&dir).map_err(|e| Fault::file(&dir, &e))?;
     let report = center::check(&dir, &settings).await.map_err(center_fault)?;
     let cloud: CloudKey = keys.cloud_key();
-    let runs = read_card(app).is_some_and(|card| alive(&card));
+    let runs = runs(app);
     match app.out.form {
         Form::Json => app.out.json(
             "center",

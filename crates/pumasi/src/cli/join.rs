@@ -113,7 +113,7 @@ pub async fn enter(app: &App, ticket: &Ticket, entry: &Entry) -> Result<(), Faul
         Ok(Some(joined)) => joined,
         outcome => {
             if !key_was_there && !app.home.membership().exists() {
-                let _ = std::fs::remove_file(app.home.machine_key());
+                leave_nothing(app);
             }
             return outcome.map(|_| ());
         }
@@ -123,6 +123,15 @@ pub async fn enter(app: &App, ticket: &Ticket, entry: &Entry) -> Result<(), Faul
         start(app, entry).await?;
     }
     report(app, &membership, &reply, link, entry, begun)
+}
+
+/// A join that came to nothing: the key it made is removed, and every folder of the home that is empty.
+fn leave_nothing(app: &App) {
+    let home = &app.home;
+    let _ = std::fs::remove_file(home.machine_key());
+    let dirs = [home.pieces(), home.data.clone(), home.config.clone(), home.state.clone(), home.run.clone()];
+    // Only empty folders go; what holds anything of its owner's stays.
+    dirs.iter().for_each(|dir| drop(std::fs::remove_dir(dir)));
 }
 
 fn refuse_second_cloud(app: &App, ticket: &Ticket) -> Result<(), Fault> {
@@ -236,13 +245,14 @@ async fn measure(app: &App, ticket: &Ticket, dialed: &Dialed) -> Result<Measured
     app.out.say("join-measuring", args![]);
     let dir = app.home.pieces();
     let cores = node::machine::cores();
-    let local = tokio::task::spawn_blocking(move || (node::probe::cpu(cores), node::probe::disk(&dir)));
-    let (cpu, disk) = local.await.map_err(Fault::bug)?;
-    let disk = disk.map_err(|e| Fault::file(&app.home.pieces(), &e))?;
+    // Asked first: a ticket that is over is told before anything is measured.
     let peers = match ask(app, dialed, Request::ProbePeers(Some(ticket.secret))).await? {
         Reply::ProbePeers(peers) => peers,
         _ => Vec::new(),
     };
+    let local = tokio::task::spawn_blocking(move || (node::probe::cpu(cores), node::probe::disk(&dir)));
+    let (cpu, disk) = local.await.map_err(Fault::bug)?;
+    let disk = disk.map_err(|e| Fault::file(&app.home.pieces(), &e))?;
     let network = node::probe::link::measure(dialed.endpoint(), &peers).await;
     let mut measured = Measured {
         cpu_score: Some(cpu),

@@ -1,3 +1,4 @@
-//! Tests of the whole house.
+//! Tests of the whole house: its import table, and a cloud by the commands a person types.
 
+mod cloud;
 mod imports;
