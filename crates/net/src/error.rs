@@ -108,6 +108,8 @@ impl From<ConnectionError> for CloseReason {
     fn from(error: ConnectionError) -> Self {
         match error {
             ConnectionError::TimedOut => Self::Silent,
+            // The last way fell silent, which comes a little before the link as a whole does.
+            ConnectionError::TransportError(cause) if cause.code == TransportErrorCode::NO_VIABLE_PATH => Self::Silent,
             ConnectionError::LocallyClosed => Self::Here,
             ConnectionError::Reset => Self::Restarted,
             ConnectionError::ApplicationClosed(close) => {

@@ -8,8 +8,8 @@
 //! public name server behind the system's own. Named are relays, addresses learned, and with port mapping the router.
 //! (B) A relay is trusted only under the key its certificate must carry. (C) Every frame, wait, queue and number of
 //! streams and links has a limit with a name. (D) A peer that vanished without a word is noticed within
-//! [`IDLE_TIMEOUT`] + [`KEEP_ALIVE`] (9.5 s); a link whose direct way was cut goes on over the relay within
-//! [`IDLE_TIMEOUT`] + 2 × [`KEEP_ALIVE`] (12 s), because what still comes over the relay puts the sign of life off once.
+//! [`IDLE_TIMEOUT`] + [`KEEP_ALIVE`] (9.5 s). (E) A link whose direct way was cut goes on over the relay, as the same
+//! link, within seven tenths of [`IDLE_TIMEOUT`] + 2 × [`KEEP_ALIVE`] (9.9 s).
 
 mod accept;
 mod address;

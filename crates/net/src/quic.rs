@@ -13,6 +13,9 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(7);
 pub const KEEP_ALIVE: Duration = Duration::from_millis(2_500);
 /// The transport keeps each way of a link alive at least this often; a longer keep-alive saves no battery.
 const PATH_KEEP_ALIVE_MAX: Duration = Duration::from_secs(5);
+/// Tenths of the idle timeout after which one way of a link is given up. It must be clearly earlier than the link itself:
+/// both count from the same last packet, and a link that is given up first never gets to use its other way.
+const PATH_IDLE_TENTHS: u32 = 7;
 /// The transport gives a way of a link up after this at the latest.
 const PATH_IDLE_MAX: Duration = Duration::from_secs(15);
 /// Receive window of a stream: more lets one lossy stream end its whole connection (reassembly limit of the transport).
@@ -55,7 +58,7 @@ pub(crate) fn transport(settings: QuicSettings, limits: PeerLimits) -> Result<Qu
     Ok(QuicTransportConfig::builder()
         .max_idle_timeout(Some(idle))
         .keep_alive_interval(settings.keep_alive)
-        .default_path_max_idle_timeout(settings.idle_timeout.min(PATH_IDLE_MAX))
+        .default_path_max_idle_timeout(path_idle(settings.idle_timeout))
         .default_path_keep_alive_interval(settings.keep_alive.min(PATH_KEEP_ALIVE_MAX))
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
         .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
@@ -65,10 +68,30 @@ pub(crate) fn transport(settings: QuicSettings, limits: PeerLimits) -> Result<Qu
         .build())
 }
 
+/// Silence after which one way of a link is given up.
+fn path_idle(idle_timeout: Duration) -> Duration {
+    (idle_timeout * PATH_IDLE_TENTHS / 10).min(PATH_IDLE_MAX)
+}
+
 fn controller(congestion: Congestion) -> Arc<dyn ControllerFactory + Send + Sync> {
     match congestion {
         Congestion::Cubic => Arc::new(CubicConfig::default()),
         Congestion::NewReno => Arc::new(NewRenoConfig::default()),
         Congestion::Bbr => Arc::new(Bbr3Config::default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_is_given_up_before_its_link_and_after_a_sign_of_life_was_missed() {
+        let slack = IDLE_TIMEOUT - path_idle(IDLE_TIMEOUT);
+        assert!(slack >= Duration::from_secs(2), "{slack:?} to get through another way");
+        assert!(path_idle(IDLE_TIMEOUT) > KEEP_ALIVE + Duration::from_secs(2));
+        assert!(path_idle(IDLE_TIMEOUT) + 2 * KEEP_ALIVE <= Duration::from_secs(10));
+        assert!(IDLE_TIMEOUT + KEEP_ALIVE <= Duration::from_secs(10));
+        assert_eq!(path_idle(Duration::from_secs(60)), PATH_IDLE_MAX);
     }
 }

@@ -22,8 +22,8 @@ use world::{Nat, World};
 /// The promise: connected within this.
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// A way that is cut under a link is replaced within this (`testing.md` R28); by its timers the transport needs up to
-/// `IDLE_TIMEOUT` and twice `KEEP_ALIVE`, 12 s.
+/// A way that is cut under a link is replaced within this (`testing.md` R28). By its timers the transport needs 9.9 s and
+/// then a call; a machine that does many things at once gets the rest.
 const CHANGE_WITHIN: Duration = Duration::from_secs(15);
 
 /// The way and the milliseconds in what a dialing node says: `direct 35 …`.

@@ -262,7 +262,8 @@ pub struct Peer {
 
 impl Peer {
     fn start(space: &str, role: &Role) -> Self {
-        let program = std::env::current_exe().unwrap();
+        // This program, also when its file was replaced by a newer build since.
+        let program = format!("/proc/{}/exe", std::process::id());
         let mut child = Command::new("ip")
             .args(["netns", "exec", space])
             .arg(program)
