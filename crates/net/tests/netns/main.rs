@@ -99,6 +99,7 @@ fn behind_two_hard_routers_the_relay_carries() {
 
 /// A direct link whose way is cut under it goes on over the relay: the same link, no new dial.
 #[test]
+#[ignore = "long set: waits for the transport's own timers, which vary with the load of the machine"]
 fn a_link_outlives_the_loss_of_its_direct_way() {
     let Some(world) = World::new([Nat::Easy, Nat::Easy]) else { return };
     let (center, there) = started(&world);
