@@ -1,5 +1,5 @@
 //! The session with the center: a link that comes back, and the periodic check-in over it. What the owner decides is told at
-//! once, but at most once a second; what the center asks is obeyed only downwards.
+//! once, gathered for a tenth of a second; what the center asks is obeyed only downwards.
 
 use crate::fleet::owner_loop::OwnerView;
 use crate::{machine, probe};
@@ -19,8 +19,8 @@ use wire::{Envelope, Reply, Request};
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// After a check-in that failed on a live link.
 const RETRY: Duration = Duration::from_secs(2);
-/// Changes of the owner's are told at most this often.
-const NEWS_EVERY: Duration = Duration::from_secs(1);
+/// Changes of the owner's are gathered for this long before they are told.
+const NEWS_AFTER: Duration = Duration::from_millis(100);
 /// Longest wait until the center has heard a goodbye.
 const GOODBYE_TIMEOUT: Duration = Duration::from_millis(500);
 /// The network is measured again when nothing has been known for so long.
@@ -104,7 +104,7 @@ impl Session {
                         if changed.is_err() { return; }
                         let now = (owner.borrow().state, owner.borrow().reason);
                         if Some(now) == told { continue; }
-                        sleep_until(Instant::now() + NEWS_EVERY.saturating_sub(Duration::from_millis(900))).await;
+                        sleep_until(Instant::now() + NEWS_AFTER).await;
                     }
                     _ = link.closed() => continue,
                 }
