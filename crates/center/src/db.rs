@@ -154,15 +154,19 @@ impl Db {
     /// nobody waits for them.
     pub async fn close(&self) {
         let threads = std::mem::take(&mut *self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        for thread in &threads {
-            // A thread that is gone already needs no word.
-            let _ = match thread.side {
-                Side::Write => self.inner.writes.send(Message::Stop).await.is_ok(),
-                Side::Read => self.inner.reads.send(Message::Stop).await.is_ok(),
-            };
+        let (writers, readers): (Vec<Thread>, Vec<Thread>) = threads.into_iter().partition(|t| t.side == Side::Write);
+        // The writer last: only a connection that may write can fold SQLite's log into the file and remove it.
+        for (threads, side) in [(readers, Side::Read), (writers, Side::Write)] {
+            for _ in &threads {
+                // A thread that is gone already needs no word.
+                let _ = match side {
+                    Side::Write => self.inner.writes.send(Message::Stop).await.is_ok(),
+                    Side::Read => self.inner.reads.send(Message::Stop).await.is_ok(),
+                };
+            }
+            let ended = tokio::task::spawn_blocking(|| threads.into_iter().for_each(|t| drop(t.handle.join())));
+            let _ = ended.await;
         }
-        let ended = tokio::task::spawn_blocking(|| threads.into_iter().for_each(|t| drop(t.handle.join())));
-        let _ = ended.await;
     }
 }
 

@@ -5,7 +5,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 pub mod agent;
+pub mod bench;
 pub mod center;
+pub mod dev;
 pub mod doctor;
 pub mod explain;
 pub mod invite;
@@ -115,6 +117,10 @@ pub enum Verb {
     #[command(subcommand)]
     Center(center::CenterVerb),
     Explain(explain::ExplainArgs),
+    #[command(subcommand)]
+    Bench(bench::BenchVerb),
+    #[command(subcommand, hide = true)]
+    Dev(dev::DevVerb),
 }
 
 /// `demo`

@@ -1,9 +1,11 @@
 //! The program: command line, config, wiring of roles, demo, benches. See `ARCHITECTURE.md`.
 
 mod app;
+mod bench;
 mod cli;
 mod clock;
 mod demo;
+mod dev;
 mod dial;
 mod fault;
 mod help;
@@ -76,6 +78,8 @@ async fn run(app: &App, verb: Verb) -> Result<u8, Fault> {
         Verb::Agent(verb) => return cli::agent::run(app, &verb).await,
         Verb::Center(verb) => return cli::center::run(app, &verb).await,
         Verb::Explain(args) => cli::explain::run(app, &args)?,
+        Verb::Bench(verb) => return cli::bench::run(app, &verb).await,
+        Verb::Dev(verb) => return cli::dev::run(app, &verb).await,
     }
     Ok(0)
 }

@@ -86,8 +86,8 @@ fn record(
         offset_ms: offset,
     };
     let mut fleet = center.fleet();
-    let known = fleet.node(alias).map(|n| (n.id, n.standing, n.lent));
-    let Some((id, standing, lent)) = known else {
+    let known = fleet.node(alias).map(|n| (n.standing, n.lent));
+    let Some((standing, lent)) = known else {
         return Err(Refused(RefusalMsg::new(errors::NODE_UNKNOWN, [("id", alias.to_string())])));
     };
     if standing == Standing::Banned {
@@ -96,14 +96,14 @@ fn record(
     let (presence, rng) = fleet.presence_and_rng();
     let verdict = presence.check_in(now, alias, facts, rng);
     let mut news = None;
-    if let Some(node) = fleet.node_mut(alias).filter(|_| !verdict.duplicate) {
-        if let Some(addr) = ask.addr.map(wire::PeerAddr::bounded).filter(|addr| addr.id == id) {
-            node.addr = Some(wire::encode(&addr).into_boxed_slice());
-        }
-        if let Some(said) = ask.lent {
-            node.lent = said;
-            news = (said != lent && lent.0 != 0).then_some(said);
-        }
+    if let Some(said) = ask.lent.filter(|_| !verdict.duplicate)
+        && let Some(node) = fleet.node_mut(alias)
+    {
+        node.lent = said;
+        news = (said != lent && lent.0 != 0).then_some(said);
+    }
+    if let Some(addr) = ask.addr.filter(|_| !verdict.duplicate) {
+        fleet.set_addr(alias, addr);
     }
     let mut notices = Vec::new();
     if offset.unsigned_abs() > wire::signed::permit::CLOCK_TOLERANCE.as_ms() {

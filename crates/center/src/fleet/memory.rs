@@ -27,8 +27,8 @@ pub struct NodeMemory {
     pub id: NodeId,
     /// Whose.
     pub owner: MemberId,
-    /// Where it can be reached, as bytes of its message; most nodes have none yet.
-    pub addr: Option<Box<[u8]>>,
+    /// Where it can be reached: its addresses and relays as bytes of the message, without the key, which is `id`.
+    addr: Option<Box<[u8]>>,
     /// Lent now.
     pub lent: Bytes,
     /// How the cloud stands to it.
@@ -94,8 +94,16 @@ impl FleetMemory {
     /// Where a node can be reached, as it said itself.
     pub fn addr(&self, alias: Alias) -> Option<PeerAddr> {
         let node = self.node(alias)?;
-        let bytes = node.addr.as_ref()?;
-        wire::decode(bytes, wire::limits::REQUEST_MAX).ok()
+        let (direct, relays) = wire::decode(node.addr.as_ref()?, wire::limits::REQUEST_MAX).ok()?;
+        Some(PeerAddr { id: node.id, direct, relays })
+    }
+
+    /// Notes where a node can be reached, in its own words; another key's words are not its.
+    pub fn set_addr(&mut self, alias: Alias, addr: PeerAddr) {
+        let addr = addr.bounded();
+        if let Some(node) = self.node_mut(alias).filter(|node| node.id == addr.id) {
+            node.addr = Some(wire::encode(&(&addr.direct, &addr.relays)).into_boxed_slice());
+        }
     }
 
     /// The plan of a node.
@@ -127,6 +135,11 @@ impl FleetMemory {
     fn put(&mut self, alias: Alias, node: NodeMemory) {
         let at = alias.0 as usize;
         if self.nodes.len() <= at {
+            // An eighth more, not double: a fleet that stays as it is pays for no empty half.
+            let room = (at + 1).max(self.nodes.len() + self.nodes.len() / 8);
+            if room > self.nodes.capacity() {
+                self.nodes.reserve_exact(room - self.nodes.len());
+            }
             self.nodes.resize_with(at + 1, || None);
         }
         self.by_id.insert(node.id, alias);

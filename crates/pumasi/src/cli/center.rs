@@ -125,14 +125,25 @@ pub async fn init(app: &App, args: &InitArgs) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A ticket asked for with the founder's own key, straight from the center.
+/// A ticket for one machine, asked for with the founder's own key, straight from the center.
 pub async fn first_ticket(app: &App, card: &CenterCard, name: &str, roles: Roles) -> Result<Ticket, Fault> {
+    ticket_of_founder(app, card, name, roles, 1).await
+}
+
+/// The same for any number of machines.
+pub async fn ticket_of_founder(
+    app: &App,
+    card: &CenterCard,
+    name: &str,
+    roles: Roles,
+    uses: u16,
+) -> Result<Ticket, Fault> {
     let secret = random::<16>();
     let ask = TicketAsk {
         name: name.to_owned(),
         roles,
         credits: Credits::ZERO,
-        uses: 1,
+        uses,
         life_ms: FIRST_TICKET.as_ms(),
         secret_hash: Ticket::secret_hash(&secret),
     };

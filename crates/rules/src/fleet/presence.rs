@@ -459,6 +459,11 @@ impl Presence {
         }
         let index = alias.0 as usize;
         if index >= entries.len() {
+            // An eighth more, not double: a fleet that stays as it is pays for no empty half.
+            let room = (index + 1).max(entries.len() + entries.len() / 8);
+            if room > entries.capacity() {
+                entries.reserve_exact(room - entries.len());
+            }
             entries.resize(index + 1, Entry::default());
         }
         entries.get_mut(index)

@@ -1,0 +1,6 @@
+//! System benches: each has a question and a bar, runs real processes of this program, and prints figures in one form.
+
+pub mod center;
+mod figure;
+mod process;
+pub mod report;

@@ -1,0 +1,48 @@
+//! `pumasi bench …`: measures, and prints figures in one form.
+
+use crate::app::App;
+use crate::bench;
+use crate::fault::Fault;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// `bench`
+#[derive(Subcommand, Debug)]
+pub enum BenchVerb {
+    Center(BenchCenterArgs),
+    Report(BenchReportArgs),
+}
+
+/// `bench center`
+#[derive(Args, Debug, Clone)]
+pub struct BenchCenterArgs {
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub nodes: u32,
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub sockets: u32,
+    #[arg(long, default_value = "60s", value_name = "DURATION")]
+    pub time: String,
+    #[arg(long, default_value = "2s", value_name = "DURATION")]
+    pub period: String,
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    #[arg(long)]
+    pub restart: bool,
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// `bench report`
+#[derive(Args, Debug, Clone)]
+pub struct BenchReportArgs {
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+}
+
+/// Runs `bench …`.
+pub async fn run(app: &App, verb: &BenchVerb) -> Result<u8, Fault> {
+    match verb {
+        BenchVerb::Center(args) => bench::center::run(app, args).await,
+        BenchVerb::Report(args) => bench::report::run(app, args).map(|()| 0),
+    }
+}

@@ -1,0 +1,56 @@
+//! `pumasi dev …`: for the project's own tests and measurements.
+
+use crate::app::App;
+use crate::dev::agents;
+use crate::fault::Fault;
+use clap::{Args, Subcommand, ValueEnum};
+use std::net::IpAddr;
+
+/// `dev`
+#[derive(Subcommand, Debug)]
+pub enum DevVerb {
+    Agents(AgentsArgs),
+}
+
+/// A fault that simulated nodes play.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FaultKind {
+    /// All start anew within ten seconds.
+    Storm,
+    /// One in ten says goodbye at a check-in and comes back two periods later.
+    Flapping,
+    /// Clocks are wrong by up to ten years either way.
+    Clock,
+    /// Every message is sent twice.
+    Duplicates,
+    /// What they say of themselves is absurd.
+    Lies,
+}
+
+/// `dev agents`
+#[derive(Args, Debug, Clone)]
+pub struct AgentsArgs {
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub count: u32,
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub sockets: u32,
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    #[arg(long, required = true, value_name = "TICKET")]
+    pub ticket: Vec<String>,
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    pub bind: IpAddr,
+    #[arg(long, value_name = "DURATION")]
+    pub time: Option<String>,
+    #[arg(long, default_value = "10s", value_name = "DURATION")]
+    pub warmup: String,
+    #[arg(long, value_enum, value_name = "FAULT")]
+    pub fault: Vec<FaultKind>,
+}
+
+/// Runs `dev …`.
+pub async fn run(app: &App, verb: &DevVerb) -> Result<u8, Fault> {
+    match verb {
+        DevVerb::Agents(args) => agents::run(app, args).await,
+    }
+}
