@@ -1,7 +1,9 @@
 //! How a segment lies in columns, cells and pieces.
 
 use crate::CodecError;
+use crate::tree::GROUP_LEN;
 use model::Scheme;
+use std::ops::Range;
 
 /// Cell sizes, largest first: the largest is taken with which 32 whole columns are filled.
 const CELLS: [u32; 3] = [64 << 10, 16 << 10, 4 << 10];
@@ -66,6 +68,66 @@ impl Layout {
     }
 }
 
+/// A part of one data cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CellPart {
+    /// The column.
+    pub column: u64,
+    /// The data piece, which is also the place of the cell in its column.
+    pub index: u16,
+    /// First byte wanted of the cell.
+    pub from: u32,
+    /// Bytes wanted of it, at least one.
+    pub len: u32,
+}
+
+impl Layout {
+    /// The parts of data cells that make up a range of the sealed bytes, in order. A small read touches one or two pieces.
+    ///
+    /// # Errors
+    /// [`CodecError::Range`] when the range passes the end.
+    pub fn cells_of(&self, range: Range<u64>) -> Result<impl Iterator<Item = CellPart> + use<>, CodecError> {
+        if range.start > range.end || range.end > self.sealed_bytes {
+            return Err(CodecError::Range { from: range.start, to: range.end });
+        }
+        let layout = *self;
+        let mut at = range.start;
+        Ok(std::iter::from_fn(move || {
+            if at >= range.end {
+                return None;
+            }
+            let (column, within) = (at / layout.column_bytes(), at % layout.column_bytes());
+            let cell = u64::from(layout.cell);
+            let (index, from) = (within / cell, within % cell);
+            let len = (cell - from).min(range.end - at);
+            at += len;
+            let part = |n: u64| u32::try_from(n).expect("within a cell");
+            Some(CellPart { column, index: index as u16, from: part(from), len: part(len) })
+        }))
+    }
+
+    /// The columns a range of the sealed bytes touches.
+    pub fn columns_of(&self, range: &Range<u64>) -> Range<u64> {
+        range.start / self.column_bytes()..range.end.min(self.sealed_bytes).div_ceil(self.column_bytes())
+    }
+
+    /// Where the cell of a column lies in every piece.
+    pub const fn cell_in_piece(&self, column: u64) -> Range<u64> {
+        column * self.cell as u64..(column + 1) * self.cell as u64
+    }
+
+    /// The groups of a piece that hold these bytes of it: what is to be fetched so that they can be judged.
+    pub const fn groups_of(&self, in_piece: &Range<u64>) -> Range<u64> {
+        in_piece.start / GROUP_LEN as u64..in_piece.end.div_ceil(GROUP_LEN as u64)
+    }
+
+    /// Sealed bytes in a column: all of it but in the last, zero beyond.
+    pub fn sealed_in_column(&self, column: u64) -> usize {
+        let left = self.sealed_bytes.saturating_sub(column.saturating_mul(self.column_bytes()));
+        usize::try_from(left.min(self.column_bytes())).expect("a column fits memory")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,5 +157,21 @@ mod tests {
         assert_eq!(layout.locate(0), (0, 0));
         assert_eq!(layout.locate(4_096), (1, 0));
         assert_eq!(layout.locate(3 * 4_096), (0, 4_096));
+    }
+
+    #[test]
+    fn a_range_names_the_cells_that_hold_it() {
+        let layout = Layout::new(circle(8), 100_000).unwrap();
+        let parts =
+            |range| layout.cells_of(range).unwrap().map(|p| (p.column, p.index, p.from, p.len)).collect::<Vec<_>>();
+        assert_eq!(parts(0..1), [(0, 0, 0, 1)]);
+        assert_eq!(parts(4_000..4_200), [(0, 0, 4_000, 96), (0, 1, 0, 104)]);
+        assert_eq!(parts(8_192..12_300), [(0, 2, 0, 4_096), (1, 0, 0, 12)]);
+        assert_eq!(parts(5..5), []);
+        assert!(layout.cells_of(0..100_001).is_err());
+        assert_eq!(layout.columns_of(&(12_287..12_289)), 0..2);
+        assert_eq!(layout.sealed_in_column(8), 100_000 - 8 * 12_288);
+        assert_eq!(layout.sealed_in_column(9), 0);
+        assert_eq!(layout.groups_of(&layout.cell_in_piece(5)), 1..2);
     }
 }

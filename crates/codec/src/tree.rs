@@ -1,188 +1,165 @@
-//! Hash trees: piece root, segment root, segment id, and proofs of a piece and of a 16 KiB slice (`docs/design/storage.md` §4).
+//! The group tree of a piece: BLAKE3 cut at groups of 16 KiB, so that a range can be judged without the rest
+//! (`docs/design/storage.md` §4).
 //!
-//! Piece root = BLAKE3 of the piece; BLAKE3 is a tree itself, so groups of 16 KiB are its subtrees and a slice is proved by the
-//! subtrees beside its way to the root. Segment root = binary Merkle root over the roots of all `n_max` pieces, leaves
-//! and inner nodes told apart by their key, an odd node carried up. `SegmentId` is the hash of that root and of the layout.
+//! BLAKE3 is a tree itself; groups are its subtrees. The root over the groups equals `blake3::hash` of the whole piece. A
+//! piece of one group has that hash as its only group hash. What is kept beside a piece is the row of its group hashes:
+//! everything above them is made from them when it is asked for.
 
-use crate::Layout;
 use blake3::hazmat::{HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root};
-use model::SegmentId;
 
 /// Bytes of a group: the smallest range that can be judged.
 pub const GROUP_LEN: usize = 16 << 10;
-/// Most hashes in a path of either tree: 2⁸ pieces; 2³² groups.
-pub const PATH_MAX: usize = 40;
-
-const LEAF: &str = "pumasi v1 piece leaf";
-const INNER: &str = "pumasi v1 piece node";
+/// Most hashes in a proof of one group: a piece has at most 2³² groups.
+pub const PATH_MAX: usize = 32;
 
 /// Root of a piece.
 pub fn piece_root(piece: &[u8]) -> [u8; 32] {
     *blake3::hash(piece).as_bytes()
 }
 
-/// Roots of all possible pieces, the root over them, and the id that commits to all.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SegmentRoots {
-    /// By index, `n_max` of them.
-    pub pieces: Vec<[u8; 32]>,
-    /// Over all of them.
-    pub root: [u8; 32],
-    /// The commitment.
-    pub id: SegmentId,
-}
-
-impl SegmentRoots {
-    /// From the roots of all pieces.
-    pub fn of(layout: &Layout, pieces: Vec<[u8; 32]>) -> Self {
-        let root = *levels(&pieces).last().and_then(|top| top.first()).expect("a scheme has at least one piece");
-        Self { id: segment_id(layout, &root), pieces, root }
-    }
-
-    /// Hashes beside the way from piece `index` to the root, lowest first.
-    pub fn path(&self, index: u16) -> Vec<[u8; 32]> {
-        let mut at = usize::from(index);
-        let mut path = Vec::new();
-        for level in levels(&self.pieces) {
-            if let Some(beside) = level.get(at ^ 1) {
-                path.push(*beside);
-            }
-            at /= 2;
-        }
-        path
-    }
-}
-
-/// All levels of the tree, leaves first, the root alone at the end.
-fn levels(pieces: &[[u8; 32]]) -> Vec<Vec<[u8; 32]>> {
-    let mut level: Vec<[u8; 32]> = pieces.iter().map(leaf).collect();
-    let mut all = vec![level.clone()];
-    while level.len() > 1 {
-        level = level.chunks(2).map(|pair| if let [a, b] = pair { inner(a, b) } else { pair[0] }).collect();
-        all.push(level.clone());
-    }
-    all
-}
-
-fn leaf(root: &[u8; 32]) -> [u8; 32] {
-    blake3::derive_key(LEAF, root)
-}
-
-fn inner(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new_derive_key(INNER);
-    *hasher.update(left).update(right).finalize().as_bytes()
-}
-
-/// `H("pumasi segment v1" ‖ root ‖ sealed_bytes u64 ‖ cell u32 ‖ k u16 ‖ n_max u16)`.
-pub fn segment_id(layout: &Layout, root: &[u8; 32]) -> SegmentId {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(b"pumasi segment v1").update(root);
-    hasher.update(&layout.sealed_bytes.to_le_bytes()).update(&layout.cell.to_le_bytes());
-    hasher.update(&layout.scheme.k.to_le_bytes()).update(&layout.scheme.n_max.to_le_bytes());
-    SegmentId(*hasher.finalize().as_bytes())
-}
-
-/// True when a piece with this root stands at `index` of the segment: its path leads to `root`, and `root` to the id.
-pub fn verify_path(
-    id: &SegmentId,
-    layout: &Layout,
-    root: &[u8; 32],
-    index: u16,
-    piece: &[u8; 32],
-    path: &[[u8; 32]],
-) -> bool {
-    if index >= layout.scheme.n_max || segment_id(layout, root) != *id {
-        return false;
-    }
-    let (mut at, mut width, mut hash) = (usize::from(index), usize::from(layout.scheme.n_max), leaf(piece));
-    let mut path = path.iter();
-    while width > 1 {
-        if at ^ 1 < width {
-            let Some(beside) = path.next() else { return false };
-            hash = if at.is_multiple_of(2) { inner(&hash, beside) } else { inner(beside, &hash) };
-        }
-        at /= 2;
-        width = width.div_ceil(2);
-    }
-    path.next().is_none() && hash == *root
-}
-
-/// One group of a piece with the subtrees beside its way to the piece's root.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SliceProof {
-    /// Number of the group.
-    pub group: u64,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-    /// Subtrees beside the way, lowest first.
-    pub path: Vec<[u8; 32]>,
-}
-
-impl SliceProof {
-    /// The proof of group `group` of `piece`; nothing beyond its end.
-    pub fn of(piece: &[u8], group: u64) -> Option<Self> {
-        let start = usize::try_from(group).ok()?.checked_mul(GROUP_LEN)?;
-        let count = group_count(piece.len() as u64);
-        if group >= count {
-            return None;
-        }
-        let bytes = piece[start..piece.len().min(start + GROUP_LEN)].to_vec();
-        let hashes: Vec<[u8; 32]> = piece.chunks(GROUP_LEN).zip(0..).map(|(g, at)| group_hash(g, at, count)).collect();
-        let mut path = Vec::new();
-        beside(&hashes, usize::try_from(group).ok()?, &mut path);
-        Some(Self { group, bytes, path })
-    }
-
-    /// True when these are bytes of the piece of `piece_len` bytes with this root.
-    pub fn verify(&self, piece_root: &[u8; 32], piece_len: u64) -> bool {
-        let count = group_count(piece_len);
-        if self.group >= count {
-            return false;
-        }
-        let wanted = (piece_len - (self.group * GROUP_LEN as u64).min(piece_len)).min(GROUP_LEN as u64);
-        if self.bytes.len() as u64 != wanted || self.path.len() > PATH_MAX {
-            return false;
-        }
-        let hash = group_hash(&self.bytes, self.group, count);
-        if count == 1 {
-            return self.path.is_empty() && hash == *piece_root;
-        }
-        climb(hash, self.group, count, &self.path, true) == Some(*piece_root)
-    }
-}
-
 /// Groups of a piece of `len` bytes; at least one.
-pub fn group_count(len: u64) -> u64 {
-    len.div_ceil(GROUP_LEN as u64).max(1)
+pub const fn group_count(len: u64) -> u64 {
+    if len == 0 { 1 } else { len.div_ceil(GROUP_LEN as u64) }
 }
 
-fn group_hash(group: &[u8], at: u64, count: u64) -> [u8; 32] {
+/// Bytes of group `at` of a piece of `piece_len` bytes; zero beyond its end.
+pub fn group_len(at: u64, piece_len: u64) -> usize {
+    let left = piece_len.saturating_sub(at.saturating_mul(GROUP_LEN as u64)).min(GROUP_LEN as u64);
+    usize::try_from(left).expect("a group fits memory")
+}
+
+/// Hash of group `at` of a piece with `count` groups.
+pub fn group_hash(group: &[u8], at: u64, count: u64) -> [u8; 32] {
     if count == 1 {
         return piece_root(group);
     }
     blake3::Hasher::new().set_input_offset(at * GROUP_LEN as u64).update(group).finalize_non_root()
 }
 
-/// Largest power of two below `count`, which is at least 2 (BLAKE3 paper §2.1).
-fn left_len(count: u64) -> u64 {
-    count.next_power_of_two() / 2
+/// Hashes of all groups of a piece, in order.
+pub fn group_hashes(piece: &[u8]) -> Vec<[u8; 32]> {
+    let count = group_count(piece.len() as u64);
+    if count == 1 {
+        return vec![piece_root(piece)];
+    }
+    piece.chunks(GROUP_LEN).zip(0..).map(|(group, at)| group_hash(group, at, count)).collect()
 }
 
-fn subtree(hashes: &[[u8; 32]]) -> [u8; 32] {
-    match hashes {
-        [one] => *one,
+/// Root over group hashes: the piece root when they are those of [`group_hashes`]. None of no groups.
+pub fn root_of_groups(groups: &[[u8; 32]]) -> Option<[u8; 32]> {
+    match groups {
+        [] => None,
+        [one] => Some(*one),
         many => {
-            let (left, right) = many.split_at(usize::try_from(left_len(many.len() as u64)).unwrap_or(1));
-            merge_subtrees_non_root(&subtree(left), &subtree(right), Mode::Hash)
+            let (left, right) = many.split_at(left_len(many.len()));
+            Some(merge(&subtree(left), &subtree(right), true))
         }
     }
 }
 
-fn beside(hashes: &[[u8; 32]], at: usize, path: &mut Vec<[u8; 32]>) {
-    if hashes.len() <= 1 {
+/// Subtrees beside the way from group `at` to the root, lowest first; nothing beyond the last group.
+pub fn group_path(groups: &[[u8; 32]], at: u64) -> Option<Vec<[u8; 32]>> {
+    let at = usize::try_from(at).ok().filter(|at| *at < groups.len())?;
+    let mut path = Vec::new();
+    beside(groups, at, &mut path);
+    Some(path)
+}
+
+/// The root that group `at` of `count` with this hash leads to by `path`; nothing when the path has another length.
+pub fn root_by_path(hash: [u8; 32], at: u64, count: u64, path: &[[u8; 32]]) -> Option<[u8; 32]> {
+    if at >= count || path.len() > PATH_MAX {
+        return None;
+    }
+    climb(hash, at, count, path, true)
+}
+
+/// Subtrees that, with the hashes of groups `first..end`, lead to the root: what proves a range. In the order of the piece;
+/// nothing when the range is empty or passes the end.
+pub fn range_path(groups: &[[u8; 32]], first: u64, end: u64) -> Option<Vec<[u8; 32]>> {
+    if first >= end || end > groups.len() as u64 {
+        return None;
+    }
+    let mut path = Vec::new();
+    outside(groups, 0, first, end, &mut path);
+    Some(path)
+}
+
+/// The root that the hashes of groups `first..` of `count` lead to by `path`; nothing when a number does not fit.
+pub fn root_by_range(inside: &[[u8; 32]], first: u64, count: u64, path: &[[u8; 32]]) -> Option<[u8; 32]> {
+    let end = first.checked_add(inside.len() as u64).filter(|end| *end <= count)?;
+    if inside.is_empty() || path.len() > 2 * PATH_MAX {
+        return None;
+    }
+    let mut way = Way { first, end, inside: inside.iter(), path: path.iter() };
+    let root = way.root(0, count, true)?;
+    (way.inside.next().is_none() && way.path.next().is_none()).then_some(root)
+}
+
+/// Hashes of a range proof, taken from the left.
+struct Way<'a> {
+    first: u64,
+    end: u64,
+    inside: std::slice::Iter<'a, [u8; 32]>,
+    path: std::slice::Iter<'a, [u8; 32]>,
+}
+
+impl Way<'_> {
+    fn root(&mut self, from: u64, count: u64, is_root: bool) -> Option<[u8; 32]> {
+        if from + count <= self.first || from >= self.end {
+            return self.path.next().copied();
+        }
+        if count == 1 {
+            return self.inside.next().copied();
+        }
+        let left = left_of(count);
+        let (a, b) = (self.root(from, left, false)?, self.root(from + left, count - left, false)?);
+        Some(merge(&a, &b, is_root))
+    }
+}
+
+fn outside(groups: &[[u8; 32]], from: u64, first: u64, end: u64, path: &mut Vec<[u8; 32]>) {
+    let count = groups.len() as u64;
+    if from + count <= first || from >= end {
+        path.push(subtree(groups));
+    } else if groups.len() > 1 {
+        let (left, right) = groups.split_at(left_len(groups.len()));
+        outside(left, from, first, end, path);
+        outside(right, from + left.len() as u64, first, end, path);
+    }
+}
+
+fn merge(left: &[u8; 32], right: &[u8; 32], is_root: bool) -> [u8; 32] {
+    if is_root {
+        *merge_subtrees_root(left, right, Mode::Hash).as_bytes()
+    } else {
+        merge_subtrees_non_root(left, right, Mode::Hash)
+    }
+}
+
+/// Largest power of two below `count`, which is at least 2 (BLAKE3 paper §2.1).
+const fn left_of(count: u64) -> u64 {
+    1 << (count - 1).ilog2()
+}
+
+fn left_len(count: usize) -> usize {
+    usize::try_from(left_of(count as u64)).expect("less than a length in memory")
+}
+
+fn subtree(groups: &[[u8; 32]]) -> [u8; 32] {
+    match groups {
+        [one] => *one,
+        many => {
+            let (left, right) = many.split_at(left_len(many.len()));
+            merge(&subtree(left), &subtree(right), false)
+        }
+    }
+}
+
+fn beside(groups: &[[u8; 32]], at: usize, path: &mut Vec<[u8; 32]>) {
+    if groups.len() <= 1 {
         return;
     }
-    let (left, right) = hashes.split_at(usize::try_from(left_len(hashes.len() as u64)).unwrap_or(1));
+    let (left, right) = groups.split_at(left_len(groups.len()));
     if at < left.len() {
         beside(left, at, path);
         path.push(subtree(right));
@@ -192,81 +169,75 @@ fn beside(hashes: &[[u8; 32]], at: usize, path: &mut Vec<[u8; 32]>) {
     }
 }
 
-/// From a group's hash up to the root of `count` groups; nothing when the path has another length.
 fn climb(hash: [u8; 32], at: u64, count: u64, path: &[[u8; 32]], is_root: bool) -> Option<[u8; 32]> {
     if count == 1 {
         return path.is_empty().then_some(hash);
     }
     let (beside, below) = path.split_last()?;
-    let left = left_len(count);
+    let left = left_of(count);
     let (a, b) = if at < left {
         (climb(hash, at, left, below, false)?, *beside)
     } else {
         (*beside, climb(hash, at - left, count - left, below, false)?)
     };
-    Some(if is_root {
-        *merge_subtrees_root(&a, &b, Mode::Hash).as_bytes()
-    } else {
-        merge_subtrees_non_root(&a, &b, Mode::Hash)
-    })
+    Some(merge(&a, &b, is_root))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::Scheme;
 
-    fn layout() -> Layout {
-        Layout::new(Scheme::circle(11, 11).unwrap(), 200_000).unwrap()
-    }
-
-    fn roots() -> SegmentRoots {
-        SegmentRoots::of(&layout(), (0..16u8).map(|i| [i; 32]).collect())
+    fn piece(len: usize) -> Vec<u8> {
+        (0..len).map(|i| (i * 31 % 251) as u8).collect()
     }
 
     #[test]
-    fn every_piece_proves_its_place_and_no_other() {
-        let r = roots();
-        for index in 0..16u16 {
-            let path = r.path(index);
-            let piece = &r.pieces[usize::from(index)];
-            assert!(verify_path(&r.id, &layout(), &r.root, index, piece, &path), "{index}");
-            assert!(!verify_path(&r.id, &layout(), &r.root, index ^ 1, piece, &path));
-            assert!(!verify_path(&r.id, &layout(), &r.root, index, &[99; 32], &path));
-            assert!(!verify_path(&r.id, &layout(), &r.root, index, piece, &path[1..]));
+    fn the_root_over_groups_is_the_hash_of_the_piece() {
+        for len in [0, 1, 1024, GROUP_LEN - 1, GROUP_LEN, GROUP_LEN + 1, 3 * GROUP_LEN, 7 * GROUP_LEN + 5, 1 << 20] {
+            let piece = piece(len);
+            let groups = group_hashes(&piece);
+            assert_eq!(groups.len() as u64, group_count(len as u64), "{len}");
+            assert_eq!(root_of_groups(&groups), Some(piece_root(&piece)), "{len}");
         }
-        assert!(!verify_path(&r.id, &layout(), &r.root, 16, &r.pieces[0], &r.path(0)));
+        assert_eq!(root_of_groups(&[]), None);
     }
 
     #[test]
-    fn the_id_commits_to_the_layout() {
-        let r = roots();
-        let other = Layout { sealed_bytes: 200_001, ..layout() };
-        assert!(!verify_path(&r.id, &other, &r.root, 0, &r.pieces[0], &r.path(0)));
-        assert_ne!(segment_id(&other, &r.root), r.id);
-    }
-
-    #[test]
-    fn the_id_is_locked() {
-        assert_eq!(roots().id.to_string(), include_str!("../tests/golden/segment_id.txt").trim());
-    }
-
-    #[test]
-    fn slices_prove_themselves_at_every_size_and_a_changed_bit_is_found() {
-        for len in [1, 1_000, GROUP_LEN, GROUP_LEN + 1, 3 * GROUP_LEN, 7 * GROUP_LEN + 5] {
-            let piece: Vec<u8> = (0..len).map(|i| (i * 31 % 251) as u8).collect();
-            let root = piece_root(&piece);
-            for group in 0..group_count(len as u64) {
-                let proof = SliceProof::of(&piece, group).unwrap();
-                assert!(proof.verify(&root, len as u64), "{len} {group}");
-                let mut bad = proof.clone();
-                bad.bytes[0] ^= 1;
-                assert!(!bad.verify(&root, len as u64));
-                assert!(!SliceProof { group: group + 1, ..proof.clone() }.verify(&root, len as u64));
-                // The last group also proves the length.
-                assert!(group + 1 < group_count(len as u64) || !proof.verify(&root, len as u64 + 1));
+    fn every_group_leads_to_the_root_by_its_own_path_only() {
+        for count in 1..20u64 {
+            let groups = group_hashes(&piece(usize::try_from(count).unwrap() * GROUP_LEN - 7));
+            let root = root_of_groups(&groups);
+            for (hash, at) in groups.iter().zip(0..) {
+                let path = group_path(&groups, at).unwrap();
+                assert_eq!(root_by_path(*hash, at, count, &path), root);
+                assert_eq!(root_by_path(*hash, count, count, &path), None);
+                if count > 1 {
+                    assert_ne!(root_by_path(*hash, at ^ 1, count, &path), root);
+                    assert_eq!(root_by_path(*hash, at, count, &path[1..]), None);
+                }
             }
-            assert_eq!(SliceProof::of(&piece, group_count(len as u64)), None);
+            assert_eq!(group_path(&groups, count), None);
+        }
+    }
+
+    #[test]
+    fn every_range_of_groups_leads_to_the_root() {
+        for count in 1..20u64 {
+            let groups = group_hashes(&piece(usize::try_from(count).unwrap() * GROUP_LEN));
+            let root = root_of_groups(&groups);
+            for first in 0..count {
+                for end in first + 1..=count {
+                    let inside = &groups[usize::try_from(first).unwrap()..usize::try_from(end).unwrap()];
+                    let path = range_path(&groups, first, end).unwrap();
+                    assert_eq!(root_by_range(inside, first, count, &path), root, "{first}..{end} of {count}");
+                    let mut longer = path.clone();
+                    longer.push([0; 32]);
+                    assert_eq!(root_by_range(inside, first, count, &longer), None);
+                    assert_ne!(root_by_range(inside, first + 1, count, &path), root);
+                }
+            }
+            assert_eq!(range_path(&groups, 0, count + 1), None);
+            assert_eq!(range_path(&groups, 0, 0), None);
         }
     }
 }
