@@ -27,7 +27,6 @@ mod store;
 mod testing;
 #[cfg(test)]
 mod tests;
-mod tree;
 mod writer;
 
 pub use disk::{Disk, StdDisk};
@@ -36,4 +35,4 @@ pub use error::StoreError;
 pub use read::{PieceHandle, VerifiedRange};
 pub use recover::OpenReport;
 pub use store::{CompactReport, Durable, Listed, PieceStore, PieceWriter, ScrubReport, StoreLimits, Usage};
-pub use tree::{GROUP_LEN, group_hashes, piece_root, root_of_groups};
+

@@ -5,7 +5,7 @@
 //! entry's offset: data a stranger stored can never be taken for an entry when a scan looks for the next one.
 
 use super::error::StoreError;
-use super::tree::{self, GROUP_LEN};
+use codec::tree::{self, GROUP_LEN};
 use model::{PgId, Scheme, SegmentId};
 use std::fmt;
 

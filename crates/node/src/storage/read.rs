@@ -4,8 +4,8 @@ use super::entry::{self, BLOCK, PieceKey, PieceMeta};
 use super::error::StoreError;
 use super::state::{Health, Place};
 use super::store::{Inner, blocking};
-use super::tree::{self, GROUP_LEN};
 use super::writer::Job;
+use codec::tree::{self, GROUP_LEN};
 use std::sync::{Arc, PoisonError};
 
 /// A held piece. Stays usable while the piece is moved; a removed piece answers `Missing`.

@@ -2,6 +2,7 @@
 
 use super::testing::{Draw, Fault, SimDisk};
 use super::*;
+use codec::tree::piece_root;
 use model::{Bytes, PgId, Scheme, SegmentId, Stamp};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
