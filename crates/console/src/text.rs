@@ -112,7 +112,7 @@ pub fn text(lang: Lang, key: &str, args: &Args) -> String {
     let bundle = bundle(lang);
     let Some(pattern) = bundle.get_message(key).and_then(|m| m.value()) else { return format!("⟦{key}⟧") };
     let mut fluent = FluentArgs::new();
-    args.0.iter().for_each(|(name, value)| fluent.set(name.as_str(), value.as_str()));
+    args.0.iter().for_each(|(name, value)| fluent.set(name.as_str(), span::localized(lang, value).into_owned()));
     bundle.format_pattern(pattern, Some(&fluent), &mut Vec::new()).into_owned()
 }
 
@@ -225,6 +225,7 @@ pub fn variables(lang: Lang, key: &str) -> Vec<String> {
 
 #[cfg(test)]
 pub(crate) mod latin;
+mod span;
 
 #[cfg(test)]
 mod tests {
@@ -363,6 +364,23 @@ mod tests {
             assert_eq!(shown(&format!("a{c}b")), format!("a\\u{{{:x}}}b", c as u32));
         }
         assert_eq!(shown("李 – ü 🙂 <b>"), "李 – ü 🙂 <b>", "what can be seen stays as it is");
+    }
+
+    /// What a reader sees, whole, in one file per language: errors with cause and fix, offers, states, labels. Help is kept
+    /// beside the command tree.
+    #[test]
+    fn every_sentence_reads_as_it_was_approved() {
+        for lang in Lang::ALL {
+            let mut page = String::new();
+            for key in keys(lang).iter().filter(|key| !key.starts_with("help")) {
+                let args: Args = variables(lang, key).into_iter().map(|v| (v.clone(), format!("‹{v}›"))).collect();
+                let lines = text(lang, key, &args).replace('\n', "\n    ");
+                page.push_str(&format!("{key}\n    {lines}\n"));
+            }
+            insta::with_settings!({ snapshot_path => "../texts/snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
+                insta::assert_snapshot!(format!("sentences-{}", lang.tag()), page);
+            });
+        }
     }
 
     #[test]

@@ -569,6 +569,8 @@ demo-owner_back = a dead node comes back and is on again
 
 # Help of the command line; keys follow the command tree.
 help = pumasi: a mutual-aid cloud of ordinary PCs. Lend what is idle, take what you need.
+help-values = {""} ({ $values })
+help-default = {""} [default: { $value }]
 help-heading-usage = Usage:
 help-heading-commands = Commands
 help-heading-options = Options

@@ -569,6 +569,8 @@ demo-owner_back = 失效节点恢复后重新在线
 
 # 命令行帮助；键与命令树一致。
 help = pumasi 互助云：由普通电脑组成。出借闲置，取用所需。
+help-values = {""}（{ $values }）
+help-default = {""}（默认 { $value }）
 help-heading-usage = 用法：
 help-heading-commands = 命令
 help-heading-options = 选项

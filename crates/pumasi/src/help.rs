@@ -33,7 +33,7 @@ fn walk(command: Command, lang: Lang, path: &str, globals: &[String]) -> Command
     let texts = |arg: Arg| -> Arg {
         let id = arg.get_id().to_string();
         let own = if globals.contains(&id) { format!("help--{id}") } else { format!("{key}--{id}") };
-        let arg = arg.help(word(&own));
+        let arg = values_in_words(arg, word(&own), lang);
         let heading = if arg.is_positional() { positional.clone() } else { heading.clone() };
         arg.help_heading(heading)
     };
@@ -69,6 +69,22 @@ fn walk(command: Command, lang: Lang, path: &str, globals: &[String]) -> Command
         );
     }
     command
+}
+
+/// The sentence of an argument with its values and its default, in our words instead of the parser's.
+fn values_in_words(arg: Arg, mut sentence: String, lang: Lang) -> Arg {
+    if !arg.get_action().takes_values() {
+        return arg.help(sentence);
+    }
+    let values: Vec<String> = arg.get_possible_values().iter().map(|v| v.get_name().to_owned()).collect();
+    if !values.is_empty() && !values.iter().all(|value| sentence.contains(value.as_str())) {
+        sentence.push_str(&text(lang, "help-values", &args!["values" => values.join(", ")]));
+    }
+    let defaults: Vec<_> = arg.get_default_values().iter().map(|v| v.to_string_lossy().into_owned()).collect();
+    if defaults.iter().any(|default| !default.is_empty()) {
+        sentence.push_str(&text(lang, "help-default", &args!["value" => defaults.join(" ")]));
+    }
+    arg.help(sentence).hide_possible_values(true).hide_default_value(true)
 }
 
 fn indent(lines: &str) -> String {
@@ -122,6 +138,28 @@ mod tests {
             let help = localized(crate::cli::Cli::command(), lang).render_long_help().to_string();
             assert!(!help.contains('⟦'), "{help}");
         }
+    }
+
+    /// Every page of help, in one file per language.
+    #[test]
+    fn help_reads_as_it_was_approved() {
+        for lang in Lang::ALL {
+            let mut pages = String::new();
+            let mut tree = localized(crate::cli::Cli::command(), lang);
+            tree.build();
+            append(&mut tree, &mut pages);
+            insta::with_settings!({ snapshot_path => "../tests/snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
+                insta::assert_snapshot!(format!("help-{}", lang.tag()), pages);
+            });
+        }
+    }
+
+    fn append(command: &mut Command, pages: &mut String) {
+        let path = command.get_bin_name().unwrap_or(command.get_name()).to_owned();
+        let page = command.clone().term_width(100).render_long_help().to_string();
+        let page: Vec<&str> = page.lines().map(str::trim_end).collect();
+        pages.push_str(&format!("──── {path}\n{}\n", page.join("\n")));
+        command.get_subcommands_mut().for_each(|below| append(below, pages));
     }
 
     #[test]
