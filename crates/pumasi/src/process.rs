@@ -52,6 +52,7 @@ impl Lock {
 /// Starts this program again, detached from the terminal, its output going to `log`. Returns its process number.
 pub fn start_detached(args: &[&str], log: &Path) -> Result<u32, Fault> {
     let exe = std::env::current_exe().map_err(Fault::bug)?;
+    log.parent().map_or(Ok(()), crate::home::create_private_dir)?;
     let too_long = std::fs::metadata(log).is_ok_and(|m| m.len() > LOG_MAX);
     let open = OpenOptions::new().create(true).append(!too_long).write(true).truncate(too_long).open(log);
     let out = open.map_err(|e| Fault::file(log, &e))?;

@@ -1,4 +1,6 @@
 //! Tests of the whole house: its import table, and a cloud by the commands a person types.
 
 mod cloud;
+mod fleet;
 mod imports;
+mod world;

@@ -1,0 +1,121 @@
+//! Homes below one folder, and the commands a person types in them.
+
+use serde_json::Value;
+use std::net::{TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Homes below one folder; ends every process of theirs when dropped, also after a panic.
+pub struct World(TempDir);
+
+impl World {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().expect("a temporary folder can be made"))
+    }
+
+    pub fn home(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn run(&self, name: &str, args: &[&str]) -> Output {
+        self.run_at(name, args, 0)
+    }
+
+    pub fn run_at(&self, name: &str, args: &[&str], skew_ms: i64) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pumasi"));
+        command.args(args).env("PUMASI_HOME", self.home(name)).env("PUMASI_CLOCK_SKEW_MS", skew_ms.to_string());
+        command.env_remove("XDG_RUNTIME_DIR").env("LC_ALL", "C.UTF-8").stdin(std::process::Stdio::null());
+        command.output().expect("the program starts")
+    }
+
+    pub fn ok(&self, name: &str, args: &[&str]) -> String {
+        let out = self.run(name, args);
+        assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).expect("output is UTF-8").trim().to_owned()
+    }
+
+    /// The error's id and the exit code.
+    pub fn refused(&self, name: &str, args: &[&str], skew_ms: i64) -> (String, i32) {
+        let out = self.run_at(name, &[args, &["--json"]].concat(), skew_ms);
+        let last = String::from_utf8_lossy(&out.stderr).lines().last().unwrap_or_default().to_owned();
+        let error: Value = serde_json::from_str(&last).unwrap_or_default();
+        (error["id"].as_str().unwrap_or(&last).to_owned(), out.status.code().unwrap_or(-1))
+    }
+
+    /// What a command prints as one object.
+    pub fn json(&self, name: &str, args: &[&str]) -> Value {
+        let out = self.ok(name, &[args, &["--json"]].concat());
+        serde_json::from_str(&out).unwrap_or_else(|e| panic!("{args:?}: {e}: {out}"))
+    }
+
+    /// A center in home `a` with a node `center`, its ports fixed, so that it may be started again.
+    pub fn init(&self, more: &[&str]) -> String {
+        let (port, relay_port) = free_ports();
+        let words = ["init", "--name", "Chen", "--bind", "127.0.0.1", "--port", &port, "--relay-port", &relay_port];
+        self.ok("a", &[&words[..], &["--http", "127.0.0.1:0", "--yes"], more].concat())
+    }
+
+    /// Kills the center of home `a` without a word, and starts it again.
+    pub fn restart_center(&self) {
+        let pid = self.center_pid("a").expect("the center runs");
+        assert!(Command::new("kill").args(["-9", &pid]).status().is_ok_and(|s| s.success()));
+        self.ok("a", &["center", "start"]);
+    }
+
+    /// Waits until something is so; the last look is shown when it never is.
+    pub fn until<T: std::fmt::Debug>(
+        &self,
+        what: &str,
+        within: Duration,
+        look: impl Fn() -> T,
+        is: impl Fn(&T) -> bool,
+    ) -> Duration {
+        let begun = Instant::now();
+        loop {
+            let seen = look();
+            if is(&seen) {
+                return begun.elapsed();
+            }
+            assert!(begun.elapsed() < within, "{what}: {seen:?}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    pub fn center_pid(&self, name: &str) -> Option<String> {
+        let card = std::fs::read(self.home(name).join("data/center/running.json")).ok()?;
+        serde_json::from_slice::<Value>(&card).ok()?["pid"].as_u64().map(|pid| pid.to_string())
+    }
+
+    pub fn nodes_on(&self, name: &str) -> usize {
+        let out = self.run(name, &["node", "list", "--json"]);
+        let text = String::from_utf8_lossy(&out.stdout).into_owned();
+        text.lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .filter(|n| n["presence"] == "on")
+            .count()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        for home in ["a", "b", "c"].into_iter().filter(|home| self.home(home).exists()) {
+            self.run(home, &["agent", "stop"]);
+        }
+        if let Some(pid) = self.center_pid("a") {
+            let _ = Command::new("kill").arg(pid).status();
+        }
+    }
+}
+
+pub fn free_ports() -> (String, String) {
+    let udp = UdpSocket::bind("127.0.0.1:0").and_then(|s| s.local_addr()).expect("a port is free").port();
+    let tcp = TcpListener::bind("127.0.0.1:0").and_then(|s| s.local_addr()).expect("a port is free").port();
+    (udp.to_string(), tcp.to_string())
+}
+
+pub fn is_empty(home: &Path) -> bool {
+    let files = |dir: &Path| std::fs::read_dir(dir).map(|entries| entries.flatten().count()).unwrap_or(0);
+    ["config", "data", "state", "run"].iter().all(|dir| files(&home.join(dir)) == 0)
+}
