@@ -2,6 +2,8 @@
 
 pub mod ask;
 pub mod capability;
+pub mod down;
+pub mod history;
 pub mod integrity;
 pub mod lend;
 pub mod owner;

@@ -10,7 +10,7 @@ use crate::{Caller, Center, fleet};
 use model::program::WIRE_VERSION;
 use model::{Alias, Bytes, DeviceId, MemberId, NodeId, RegionEvidence, Roles, Stamp, errors};
 use rules::access::admit::{Admission, CenterFacts, JoinAsk as Ask, Seat, TicketFacts, admit};
-use rules::fleet::profile::WeeklyProfile;
+use rules::fleet::profile::{SessionScale, WeeklyProfile};
 use wire::access::{JoinAsk, JoinReply};
 use wire::limits::NAME_MAX;
 use wire::signed::Binding;
@@ -231,7 +231,8 @@ fn new_node(
         beta: 0,
         tier: model::Tier::T2,
         vetted_at: Some(now),
-        session_scale: 0,
+        session_scale: SessionScale::default().0,
+        missing_after_h: fleet::TAU_START_H,
         profile: WeeklyProfile::flat(model::Ppm::percent(50)).0,
     };
     nodes::set_scores(tx, alias, &scores)?;

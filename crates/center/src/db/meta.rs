@@ -8,6 +8,10 @@ pub const CLOUD_KEY: &str = "cloud_key";
 pub const CLOUD_NAME: &str = "cloud_name";
 /// When it was made, milliseconds since 1970 as 8 bytes, little-endian.
 pub const CREATED_AT: &str = "created_at";
+/// When no center ran: pairs of milliseconds since 1970, 8 bytes each, little-endian.
+pub const DOWN_TIMES: &str = "down_times";
+/// Last hour whose profiles were learned, since 1970 as 8 bytes, little-endian.
+pub const LEARNED_HOUR: &str = "learned_hour";
 /// Set to one byte `1` where agents for load tests are let in.
 pub const DEV_MODE: &str = "dev_mode";
 

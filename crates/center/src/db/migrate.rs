@@ -12,6 +12,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0001_members_and_nodes.sql"),
     include_str!("../../migrations/0002_measured_and_presence.sql"),
     include_str!("../../migrations/0003_storage.sql"),
+    include_str!("../../migrations/0004_learned.sql"),
 ];
 
 const VERSION_TABLE: &str =

@@ -1,5 +1,6 @@
 //! The fleet's chores: every second a sweep of presence, once an hour minutes-on as one blob per thousand nodes.
 
+use super::learn;
 use super::store::{self, PresenceHour};
 use crate::Center;
 use model::{Alias, Presence};
@@ -21,6 +22,9 @@ pub async fn run(center: Center) {
         let now = center.now().hour();
         if now > hour {
             write_presence(&center).await;
+            if let Err(error) = learn::run(&center, now - 1).await {
+                tracing::warn!(%error, "what nodes' hours teach was not kept; it is learned in the next hour");
+            }
             hour = now;
         }
     }

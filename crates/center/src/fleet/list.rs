@@ -101,7 +101,7 @@ pub async fn node_show(center: &Center, caller: &Caller, text: String) -> Result
         quarantine_why: row.standing_why.clone(),
         events: events.into_iter().map(|e| (e.at, e.kind, e.text)).collect(),
         generation: row.generation,
-        missing_after: rules::fleet::presence::missing_after(Span::ZERO, false),
+        missing_after: Span::hours(u64::from(row.missing_after_h)),
     };
     Ok(Reply::Node(Box::new(detail)))
 }

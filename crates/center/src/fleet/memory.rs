@@ -1,6 +1,7 @@
 //! What the center keeps of the fleet in memory: presence, where nodes can be reached, which link is theirs. Rebuilt from
 //! rows at a start and from check-ins within one period; nothing of it is written per check-in.
 
+use super::learn;
 use super::store::{self, Standing};
 use crate::db::{Db, StoreError};
 use crate::{Center, Settings};
@@ -80,6 +81,11 @@ impl FleetMemory {
         self.nodes.get_mut(alias.0 as usize)?.as_mut()
     }
 
+    /// Aliases given out so far.
+    pub fn aliases(&self) -> usize {
+        self.nodes.len()
+    }
+
     /// All nodes.
     pub fn nodes(&self) -> impl Iterator<Item = (Alias, &NodeMemory)> {
         let numbered = self.nodes.iter().enumerate();
@@ -150,6 +156,7 @@ impl FleetMemory {
 /// Fills the memory from the rows.
 pub async fn load(db: &Db, settings: &Settings, now: Stamp) -> Result<FleetMemory, StoreError> {
     let mut memory = FleetMemory::new(now, settings);
+    let downs = db.read(|q| Ok(learn::down_times(q)?)).await?;
     let (mut after, mut down_since) = (None, None);
     loop {
         let briefs = db.read(move |q| Ok(store::list_brief(q, after, LOAD_STEP)?)).await?;
@@ -158,9 +165,11 @@ pub async fn load(db: &Db, settings: &Settings, now: Stamp) -> Result<FleetMemor
         let seen = last_hours(db, briefs[0].alias, last.alias, now).await?;
         down_since = down_since.max(seen.values().max().copied());
         for b in briefs {
+            // Times without a center since then do not count, so they move it on.
+            let last_seen = seen.get(&b.alias).map(|hour| Stamp((hour + 1) * HOUR_MS));
             let known = Known {
-                last_seen: seen.get(&b.alias).map(|hour| Stamp((hour + 1) * HOUR_MS).min(now)),
-                missing_after: model::Span::ZERO,
+                last_seen: last_seen.map(|at| (at + downs.between(at, now)).min(now)),
+                missing_after: model::Span::hours(u64::from(b.missing_after_h)),
                 holiday_until: b.holiday_until,
                 left: matches!(b.standing, Standing::Left | Standing::Banned),
             };
@@ -168,8 +177,9 @@ pub async fn load(db: &Db, settings: &Settings, now: Stamp) -> Result<FleetMemor
             memory.put(b.alias, node_memory(b.id, b.owner, b.standing));
         }
     }
-    if let Some(hour) = down_since {
-        memory.presence.set_down_since(Stamp((hour + 1) * HOUR_MS).min(now));
+    if let Some(from) = learn::last_sign(db, down_since).await? {
+        memory.presence.set_down_since(from.min(now));
+        db.write(move |tx| Ok(learn::note_down(tx, from, now)?)).await?;
     }
     Ok(memory)
 }

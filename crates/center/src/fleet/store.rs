@@ -202,7 +202,7 @@ fn filtered<'a>(filter: &'a NodeFilter, beginning: Option<&'a str>) -> (String, 
 /// Every node's number, key, owner and what presence must know, in the order of aliases, after `after`, at most
 /// `limit` and [`crate::db::ROWS_MAX`]: for filling the memory of a center that starts.
 pub fn list_brief(q: &mut Reader<'_>, after: Option<Alias>, limit: u32) -> Result<Vec<NodeBrief>, DbError> {
-    let sql = "SELECT alias, node_id, owner, standing, holiday_until, last_seen_hour FROM node \
+    let sql = "SELECT alias, node_id, owner, standing, holiday_until, last_seen_hour, missing_after_h FROM node \
                WHERE alias > $1 ORDER BY alias LIMIT $2";
     let params = [after.map_or(-1, |alias| i64::from(alias.0)).into(), limit.into()];
     q.query(sql, &params, |row| {
@@ -213,6 +213,7 @@ pub fn list_brief(q: &mut Reader<'_>, after: Option<Alias>, limit: u32) -> Resul
             standing: row.get(3)?,
             holiday_until: row.get(4)?,
             last_seen_hour: row.get(5)?,
+            missing_after_h: row.get(6)?,
         })
     })
 }
@@ -232,6 +233,8 @@ pub struct NodeBrief {
     pub holiday_until: Option<Stamp>,
     /// Hour since 1970 in which it was last seen.
     pub last_seen_hour: u64,
+    /// Away longer than so many hours, it counts as missing.
+    pub missing_after_h: u16,
 }
 
 /// Replaces what is known of the machine, and the duties that follow from it; false when there is no such node.
@@ -341,12 +344,14 @@ pub struct Scores {
     pub session_scale: u16,
     /// Share of each hour of the week, × 255.
     pub profile: [u8; HourOfWeek::COUNT],
+    /// Away longer than so many hours, it counts as missing.
+    pub missing_after_h: u16,
 }
 
 /// Replaces scores, rank and profile; false when there is no such node.
 pub fn set_scores(tx: &mut Tx<'_>, alias: Alias, scores: &Scores) -> Result<bool, DbError> {
-    let sql = "UPDATE node SET alpha = $2, beta = $3, tier = $4, vetted_at = $5, session_scale = $6, profile = $7 \
-        WHERE alias = $1";
+    let sql = "UPDATE node SET alpha = $2, beta = $3, tier = $4, vetted_at = $5, session_scale = $6, profile = $7, \
+        missing_after_h = $8 WHERE alias = $1";
     let params = [
         alias.into(),
         scores.alpha.into(),
@@ -355,8 +360,16 @@ pub fn set_scores(tx: &mut Tx<'_>, alias: Alias, scores: &Scores) -> Result<bool
         scores.vetted_at.into(),
         scores.session_scale.into(),
         (&scores.profile).into(),
+        scores.missing_after_h.into(),
     ];
     Ok(tx.execute(sql, &params)? == 1)
+}
+
+/// Nodes of one block of aliases, in order.
+pub fn nodes_of_block(q: &mut Reader<'_>, block: u32) -> Result<Vec<NodeRow>, DbError> {
+    let first = i64::from(block) * i64::from(PRESENCE_BLOCK);
+    let params = [first.into(), (first + i64::from(PRESENCE_BLOCK)).into()];
+    q.query(&select("WHERE alias >= $1 AND alias < $2 ORDER BY alias"), &params, node_row)
 }
 
 /// Generation of a node's plan; only forward, false when it was not newer or there is no such node.

@@ -57,6 +57,7 @@ async fn a_node_reads_back_whole(place: &mut Place) {
         standing_why: None,
         profile: [0; 168],
         session_scale: 0,
+        missing_after_h: 72,
         vetted_at: None,
         holiday_until: None,
         generation: 0,
@@ -190,6 +191,7 @@ async fn changes_of_a_node_read_back(place: &mut Place) {
         tier: Tier::T2,
         vetted_at: Some(Stamp(9)),
         session_scale: 700,
+        missing_after_h: 90,
         profile: std::array::from_fn(|i| i as u8),
     };
     let said = NodeSaid {
@@ -221,6 +223,7 @@ async fn changes_of_a_node_read_back(place: &mut Place) {
         tier: got.tier,
         vetted_at: got.vetted_at,
         session_scale: got.session_scale,
+        missing_after_h: got.missing_after_h,
         profile: got.profile,
     };
     assert_eq!(scored, scores);

@@ -206,6 +206,7 @@ impl Model {
             standing_why: None,
             profile: [0; 168],
             session_scale: 0,
+            missing_after_h: 72,
             vetted_at: None,
             holiday_until: None,
             generation: 0,

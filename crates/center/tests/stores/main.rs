@@ -13,6 +13,7 @@ mod disk;
 mod fleet;
 mod full;
 mod history;
+mod learned;
 mod place;
 mod promises;
 mod rows;

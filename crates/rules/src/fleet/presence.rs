@@ -211,7 +211,8 @@ impl Presence {
         }
     }
 
-    /// Until when a center was known to run before this start; from then to the start nobody's absence counts.
+    /// Until when a center was known to run before this start; from then to the start nobody's absence counts. Down times
+    /// before that one are the caller's to subtract, by registering nodes as seen so much later (`fleet::down`).
     pub fn set_down_since(&mut self, at: Stamp) {
         self.down_since = Some(at.min(self.started_at));
     }
@@ -232,10 +233,16 @@ impl Presence {
         entry.set(Flag::Known, true);
         entry.set(Flag::Left, known.left);
         entry.holiday_until_s = known.holiday_until.map_or(0, seconds_up);
-        let tau = known.missing_after.clamp(Span::hours(TAU_MIN_H), Span::hours(TAU_MAX_H));
-        entry.missing_after_h = u16::try_from(tau.as_secs() / 3_600).expect("at most 168 h, clamped above");
+        entry.missing_after_h = tau_hours(known.missing_after);
         if !entry.has(Flag::Seen) {
             entry.seen_ms = known.last_seen.map_or(0, Stamp::as_ms);
+        }
+    }
+
+    /// Its τ as learned now, see [`missing_after`].
+    pub fn set_missing_after(&mut self, alias: Alias, tau: Span) {
+        if let Some(entry) = self.entries.get_mut(alias.0 as usize) {
+            entry.missing_after_h = tau_hours(tau);
         }
     }
 
@@ -477,6 +484,11 @@ fn uncount(entry: &mut Entry, busy_count: &mut u32, quiet_count: &mut u32) {
         *count = count.saturating_sub(1);
         entry.set(Flag::Counted, false);
     }
+}
+
+fn tau_hours(tau: Span) -> u16 {
+    let tau = tau.clamp(Span::hours(TAU_MIN_H), Span::hours(TAU_MAX_H));
+    u16::try_from(tau.as_secs() / 3_600).expect("at most 168 h, clamped above")
 }
 
 fn hour_start(hour: u64) -> Stamp {

@@ -143,6 +143,8 @@ pub struct NodeRow {
     pub vetted_at: Option<Stamp>,
     /// End of its declared absence.
     pub holiday_until: Option<Stamp>,
+    /// Away longer than so many hours, it counts as missing.
+    pub missing_after_h: u16,
     /// Generation of its last plan.
     pub generation: u64,
     /// Hour since 1970 in which it was last seen, as of the last hourly summary.
@@ -155,7 +157,7 @@ pub(super) const INSERTED: &str = "alias, node_id, owner, name, region, region_e
     disk_free_bytes, cpu_score, fsync_p50_ms, fsync_p99_ms, disk_mb_s, up_kbps, down_kbps, nat, loss_ppm, rtt, \
     measured_at, tier, standing, profile, session_scale, generation, last_seen_hour";
 /// Columns that are read after those.
-pub(super) const READ_AFTER: &str = "standing_why, vetted_at, holiday_until";
+pub(super) const READ_AFTER: &str = "standing_why, vetted_at, holiday_until, missing_after_h";
 
 pub(super) fn node_row(row: &Row<'_>) -> Result<NodeRow, DbError> {
     let node = NewNode {
@@ -191,6 +193,7 @@ pub(super) fn node_row(row: &Row<'_>) -> Result<NodeRow, DbError> {
         standing_why: row.get(38)?,
         vetted_at: row.get(39)?,
         holiday_until: row.get(40)?,
+        missing_after_h: row.get(41)?,
     })
 }
 

@@ -1,0 +1,80 @@
+//! What a node's hours teach is kept, on both engines; and the center's own down times.
+
+use crate::on_both;
+use crate::place::Place;
+use crate::rows;
+use center::access::store as access;
+use center::fleet::learn::{down_times, learn_due, note_down};
+use center::fleet::store::{self as fleet, PresenceHour, Scores};
+use model::{Alias, HourOfWeek, Ppm, Span, Stamp, Tier};
+use rules::fleet::profile::WeeklyProfile;
+
+on_both!(evenings_and_stewards_are_learned_once_a_week, down_times_are_kept_as_one_list);
+
+const HOUR: u64 = 3_600_000;
+/// A Monday's midnight, 40 days after the nodes joined, and the hour in which block 0 is learned.
+const NOW: u64 = (480_000 / 168 + 7) * 168;
+
+async fn evenings_and_stewards_are_learned_once_a_week(place: &mut Place) {
+    let start = Scores {
+        alpha: 1_000 << 16,
+        beta: 0,
+        tier: Tier::T2,
+        vetted_at: Some(Stamp(480_000 * HOUR)),
+        session_scale: 30,
+        profile: WeeklyProfile::flat(Ppm::percent(50)).0,
+        missing_after_h: 72,
+    };
+    place
+        .db
+        .write(move |tx| {
+            access::insert_member(tx, &rows::member(1))?;
+            for n in 1..=3 {
+                let alias = fleet::insert_node(tx, &rows::node(n, 1))?;
+                fleet::set_scores(tx, alias, &start)?;
+            }
+            // Node 1 is on in the evenings, node 2 always, node 3 was away for five days; the center slept one hour.
+            let row = |hour: u64| {
+                let evening = if (18..23).contains(&(hour % 24)) { 60 } else { 0 };
+                let back = if (NOW - 300..NOW - 180).contains(&hour) { 0 } else { 60 };
+                PresenceHour { hour, block: 0, minutes: vec![0, evening, 60, back] }
+            };
+            let hours: Vec<PresenceHour> = (NOW - 719..=NOW).filter(|h| *h != NOW - 50).map(row).collect();
+            fleet::put_presence_hours(tx, &hours)?;
+            fleet::put_presence_hours(tx, &[PresenceHour { hour: NOW - 2_000, block: 0, minutes: vec![1] }])?;
+            note_down(tx, Stamp((NOW - 50) * HOUR), Stamp((NOW - 49) * HOUR))?;
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let now = Stamp((NOW + 1) * HOUR);
+    let learned = learn_due(&place.db, 4, NOW, now).await.unwrap();
+    let expected = [(Alias(1), Span::hours(72)), (Alias(2), Span::hours(72)), (Alias(3), Span::hours(168))];
+    assert_eq!(learned, expected, "τ is three times the longest absence, within its bounds");
+    let node = |alias| place.db.read(move |q| Ok(fleet::node_by_alias(q, Alias(alias))?));
+    let (evening, always, back) =
+        (node(1).await.unwrap().unwrap(), node(2).await.unwrap().unwrap(), node(3).await.unwrap().unwrap());
+    let at = |hour: u64| WeeklyProfile(evening.profile).share(HourOfWeek::wrapped(hour));
+    assert!(at(20) > Ppm::percent(60) && at(3) < Ppm::percent(40), "{} {}", at(20), at(3));
+    assert_eq!((evening.tier, always.tier, back.tier), (Tier::T2, Tier::T3, Tier::T2), "an hour asleep is no gap");
+    assert_eq!((always.missing_after_h, back.missing_after_h), (72, 168));
+    assert!(always.session_scale > 30);
+    let told = place.db.read(|q| Ok(fleet::events(q, Alias(2), 9)?)).await.unwrap();
+    assert_eq!((told[0].kind.as_str(), told[0].text.as_str()), ("tier", "T2 → T3"));
+    let old = place.db.read(|q| Ok(fleet::presence_hours(q, 0, 0, NOW - 800)?)).await.unwrap();
+    assert!(old.is_empty(), "what is looked back at no more is forgotten");
+    // It is not learned twice, and a week later again, though the hour itself was slept through.
+    assert_eq!(learn_due(&place.db, 4, NOW + 1, now).await.unwrap(), []);
+    assert_eq!(learn_due(&place.db, 4, NOW + 167, now).await.unwrap(), []);
+    assert_eq!(learn_due(&place.db, 4, NOW + 170, now).await.unwrap().len(), 3);
+}
+
+async fn down_times_are_kept_as_one_list(place: &mut Place) {
+    let note = |from: u64, until: u64| place.db.write(move |tx| Ok(note_down(tx, Stamp(from), Stamp(until))?));
+    note(5, 9).await.unwrap();
+    note(20, 30).await.unwrap();
+    note(8, 12).await.unwrap();
+    place.reopen().await;
+    let kept = place.db.read(|q| Ok(down_times(q)?)).await.unwrap();
+    assert_eq!(kept.periods(), [(Stamp(5), Stamp(12)), (Stamp(20), Stamp(30))]);
+}
