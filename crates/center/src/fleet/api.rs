@@ -103,7 +103,7 @@ fn record(
         news = (said != lent && lent.0 != 0).then_some(said);
     }
     if let Some(addr) = ask.addr.filter(|_| !verdict.duplicate) {
-        fleet.set_addr(alias, addr);
+        fleet.set_addr(alias, only_our_relays(addr, center.relay_hint()));
     }
     let mut notices = Vec::new();
     if offset.unsigned_abs() > wire::signed::permit::CLOCK_TOLERANCE.as_ms() {
@@ -126,6 +126,12 @@ fn record(
         duplicate: verdict.duplicate,
     };
     Ok((reply, news))
+}
+
+/// A node's word on where it is, with relays of this cloud only: nobody makes others look up or dial a host of their choice.
+fn only_our_relays(mut addr: wire::PeerAddr, own: Option<&wire::RelayHint>) -> wire::PeerAddr {
+    addr.relays.retain(|relay| Some(relay) == own);
+    addr
 }
 
 /// The node goes off.
@@ -296,4 +302,19 @@ pub async fn absence(center: &Center, caller: &Caller, absence: Absence) -> Resu
         rules::fleet::presence::Known { holiday_until: until, left: standing == Standing::Left, ..Default::default() };
     fleet.presence.register(alias, known);
     Ok(Reply::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::{PeerAddr, RelayHint};
+
+    #[test]
+    fn a_relay_that_is_not_ours_is_told_to_nobody() {
+        let relay = |host: &str| RelayHint { host: host.to_owned(), port: 7702, quic_port: 7702, key: NodeId([1; 32]) };
+        let said =
+            PeerAddr { id: NodeId([2; 32]), direct: Vec::new(), relays: vec![relay("evil.example"), relay("ours")] };
+        assert_eq!(only_our_relays(said.clone(), Some(&relay("ours"))).relays, [relay("ours")]);
+        assert!(only_our_relays(said, None).relays.is_empty());
+    }
 }

@@ -110,7 +110,8 @@ pub async fn run(app: &App, args: &BenchCenterArgs) -> Result<u8, Fault> {
     let root = dir.join("center").display().to_string();
     let home = Home::find(|key| (key == "PUMASI_HOME").then(|| root.clone()))?;
     let bench = Bench { app: App { home, ..app.clone() }, args, dir: dir.clone() };
-    let params = json!({"nodes": args.nodes, "sockets": args.sockets.min(args.nodes), "seed": args.seed,
+    let period_s = args.period.parse::<Span>()?.as_ms() as f64 / 1e3;
+    let params = json!({"offered_per_s": f64::from(args.nodes) / period_s, "nodes": args.nodes, "sockets": args.sockets.min(args.nodes), "seed": args.seed,
         "period": args.period, "time": args.time, "db": "sqlite"});
     let mut printer = Printer::new(app, "center", params);
     let done = tokio::select! {

@@ -43,9 +43,14 @@ pub const BARS: &[(&str, &str, Bar)] = &[
 ];
 
 impl Bar {
-    /// The bar of a figure.
-    pub fn of(bench: &str, id: &str) -> Option<Self> {
-        BARS.iter().find(|(b, i, _)| (*b, *i) == (bench, id)).map(|(_, _, bar)| *bar)
+    /// The bar of a figure; none where no more was offered than the bar (a parameter `offered` says so).
+    pub fn of(bench: &str, id: &str, params: &Map<String, Value>) -> Option<Self> {
+        let bar = BARS.iter().find(|(b, i, _)| (*b, *i) == (bench, id)).map(|(_, _, bar)| *bar)?;
+        let offered = params.get("offered_per_s").and_then(Value::as_f64).filter(|_| id.ends_with("_per_s"));
+        match (bar, offered) {
+            (Self::AtLeast(least), Some(offered)) if offered < least => None,
+            _ => Some(bar),
+        }
     }
 
     /// True when a value reaches it.
@@ -115,7 +120,7 @@ impl<'a> Printer<'a> {
             params.insert("load_1min".into(), json!(load));
         }
         let figure = Figure { bench: self.bench.to_owned(), id: id.to_owned(), value, unit: unit.to_owned(), params };
-        let bar = Bar::of(self.bench, id);
+        let bar = Bar::of(self.bench, id, &self.params);
         self.good &= bar.is_none_or(|bar| bar.holds(value));
         let out = &self.app.out;
         if out.form == Form::Json {
@@ -172,7 +177,10 @@ mod tests {
 
     #[test]
     fn a_bar_that_is_missed_is_told() {
-        assert!(Bar::of("center", "checkin_p99_ms").is_some_and(|bar| bar.holds(99.0) && !bar.holds(101.0)));
-        assert!(Bar::of("center", "checkins_per_s").is_some_and(|bar| !bar.holds(3_000.0)));
+        let offered = |n: f64| json!({"offered_per_s": n}).as_object().cloned().unwrap_or_default();
+        let bar = |id, n| Bar::of("center", id, &offered(n));
+        assert!(bar("checkin_p99_ms", 1.0).is_some_and(|bar| bar.holds(99.0) && !bar.holds(101.0)));
+        assert!(bar("checkins_per_s", 5_000.0).is_some_and(|bar| !bar.holds(3_000.0)));
+        assert_eq!(bar("checkins_per_s", 1_000.0), None, "less was offered");
     }
 }

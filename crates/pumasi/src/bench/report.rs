@@ -72,7 +72,7 @@ fn section(app: &App, out: &mut String, run: &[&Figure]) {
     let _ = write!(out, "{} · load average up to {}\n\n", said.join(" · "), shown(loads));
     out.push_str("| id | value | unit | bar | | |\n|---|---:|---|---|---|---|\n");
     for figure in run {
-        let bar = Bar::of(&figure.bench, &figure.id);
+        let bar = Bar::of(&figure.bench, &figure.id, &figure.params);
         let met = bar.map_or("", |bar| if bar.holds(figure.value) { "met" } else { "**missed**" });
         let bar = bar.map_or_else(String::new, |bar| bar.to_string());
         let text = app.out.text(&format!("bench-{}", figure.id), args![]);
