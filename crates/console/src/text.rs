@@ -347,7 +347,7 @@ mod tests {
         let say = |lang, key, have: &str, need: &str| text(lang, key, &args!["have" => have, "need" => need]);
         assert_eq!(say(Lang::En, "lack-up", "100 kbit/s", "≥ 256 kbit/s"), "upload 100 kbit/s, needed ≥ 256 kbit/s");
         assert_eq!(say(Lang::En, "lack-nat", "relay_only", "open"), "NAT is relay only, needed open");
-        assert_eq!(say(Lang::Zh, "lack-nat", "hard", "open"), "NAT 类型为难穿透，需要 open");
+        assert_eq!(say(Lang::Zh, "lack-nat", "hard", "open"), "NAT 类型为难穿透，需要开放");
         assert_eq!(say(Lang::En, "lack-reference", "–", "passed"), "the reference guest has not run here");
         assert_eq!(say(Lang::Zh, "lack-reference", "failed", "passed"), "基准程序在本节点给出了错误结果");
         assert!(

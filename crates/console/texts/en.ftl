@@ -392,7 +392,11 @@ lack-nat = NAT is { $have ->
     [hard] hard
     [relay_only] relay only
    *[unknown] not known yet
-}, needed { $need }
+}, needed { $need ->
+    [open] open
+    [easy] easy or open
+   *[hard] hard, easy or open
+}
 lack-mean_on = on { $have } of the week, needed { $need }
 lack-fsync = a durable write takes { $have } (p99), needed { $need }
 lack-tier = tier { $have }, needed { $need }

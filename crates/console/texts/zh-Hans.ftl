@@ -392,7 +392,11 @@ lack-nat = NAT 类型为{ $have ->
     [hard] 难穿透
     [relay_only] 仅中继
    *[unknown] 未知
-}，需要 { $need }
+}，需要{ $need ->
+    [open] 开放
+    [easy] 易穿透或开放
+   *[hard] 可直连（非仅中继）
+}
 lack-mean_on = 一周中在线 { $have }，需要 { $need }
 lack-fsync = 可靠写入耗时 { $have }（p99），需要 { $need }
 lack-tier = 等级 { $have }，需要 { $need }

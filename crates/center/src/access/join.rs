@@ -9,7 +9,7 @@ use crate::refuse::{Refused, bad_value};
 use crate::{Caller, Center, fleet};
 use model::program::WIRE_VERSION;
 use model::{Alias, Bytes, DeviceId, MemberId, NodeId, RegionEvidence, Roles, Stamp, errors};
-use rules::access::admit::{Admission, CenterFacts, JoinAsk as Ask, Seat, TicketFacts, admit};
+use rules::access::admit::{Admission, CenterFacts, JoinAsk as Ask, Seat, admit};
 use rules::fleet::profile::{SessionScale, WeeklyProfile};
 use wire::access::{JoinAsk, JoinReply};
 use wire::limits::NAME_MAX;
@@ -108,13 +108,7 @@ fn facts(
     let seat =
         member.as_ref().filter(|_| alias.is_some() || !ask.lends).map(|m| Seat { member: m.id, roles: m.roles, alias });
     let count = nodes::count_nodes(tx, &nodes::NodeFilter::default())?;
-    let ticket_facts = ticket.as_ref().map(|t| TicketFacts {
-        roles: t.roles,
-        uses_total: t.uses_total,
-        uses_left: t.uses_left,
-        expires_at: t.expires_at,
-        revoked_at: t.revoked_at,
-    });
+    let ticket_facts = ticket.as_ref().map(TicketRow::facts);
     let facts = CenterFacts {
         now,
         cloud,

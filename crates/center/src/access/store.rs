@@ -2,6 +2,7 @@
 
 use crate::db::{DbError, Reader, Row, StoreError, Tx, stored_words};
 use model::{Credits, DeviceId, MemberId, Roles, Stamp, TicketId, errors};
+use rules::access::admit::TicketFacts;
 
 /// Longest name of a member, device, ticket or node in bytes.
 pub const NAME_MAX: usize = 64;
@@ -194,6 +195,19 @@ pub struct TicketRow {
     pub created_at: Stamp,
     /// When it was ended by hand.
     pub revoked_at: Option<Stamp>,
+}
+
+impl TicketRow {
+    /// What the rules of joining ask of it.
+    pub fn facts(&self) -> TicketFacts {
+        TicketFacts {
+            roles: self.roles,
+            uses_total: self.uses_total,
+            uses_left: self.uses_left,
+            expires_at: self.expires_at,
+            revoked_at: self.revoked_at,
+        }
+    }
 }
 
 const TICKET: &str =

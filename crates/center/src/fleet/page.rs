@@ -5,7 +5,7 @@ use super::store::{self, NodeFilter};
 use crate::Center;
 use crate::refuse::Refused;
 use console::fleet::{FleetView, NodeView};
-use model::{Bytes, Capability};
+use model::Capability;
 
 /// Rows shown on the page.
 const SHOWN: u32 = 500;
@@ -14,9 +14,9 @@ const SHOWN: u32 = 500;
 pub async fn view(center: &Center) -> Result<FleetView, Refused> {
     let found = center.db().read(|q| {
         let filter = NodeFilter::default();
-        Ok((store::list_nodes(q, &filter, None, SHOWN)?, store::count_nodes(q, &filter)?))
+        Ok((store::list_nodes(q, &filter, None, SHOWN)?, store::count_nodes(q, &filter)?, store::lent_in_all(q)?))
     });
-    let (rows, all) = found.await?;
+    let (rows, all, lent) = found.await?;
     let nodes: Vec<NodeView> = rows
         .iter()
         .map(|row| {
@@ -46,7 +46,7 @@ pub async fn view(center: &Center) -> Result<FleetView, Refused> {
     Ok(FleetView {
         cloud: center.name().to_owned(),
         counts: center.fleet().presence.counts(now).to_vec(),
-        lent: Bytes(nodes.iter().map(|n| n.lent.0).sum()),
+        lent,
         lent_nodes: u32::try_from(all).unwrap_or(u32::MAX),
         nodes,
         more,

@@ -179,6 +179,14 @@ pub fn count_nodes(q: &mut Reader<'_>, filter: &NodeFilter) -> Result<u64, DbErr
     Ok(count.unwrap_or(0))
 }
 
+/// Space lent by all nodes that are neither gone nor banned, as their rows say.
+pub fn lent_in_all(q: &mut Reader<'_>) -> Result<Bytes, DbError> {
+    // Summed in MiB: a lie of one node must not overflow the sum of all.
+    let sql = "SELECT CAST(coalesce(sum(lent_bytes / 1048576), 0) AS BIGINT) FROM node WHERE standing NOT IN ($1, $2)";
+    let mib: Option<i64> = q.query_opt(sql, &[Standing::Left.into(), Standing::Banned.into()], |row| row.get(0))?;
+    Ok(Bytes(u64::try_from(mib.unwrap_or(0)).unwrap_or(0).saturating_mul(1 << 20)))
+}
+
 fn filtered<'a>(filter: &'a NodeFilter, beginning: Option<&'a str>) -> (String, Vec<Value<'a>>) {
     let mut rest = vec!["alias >= 0".to_owned()];
     let mut params: Vec<Value<'a>> = Vec::new();

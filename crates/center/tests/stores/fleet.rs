@@ -17,6 +17,7 @@ on_both!(
     a_number_is_never_given_again,
     a_node_is_found_as_a_person_names_it,
     nodes_list_in_order_by_owner_region_and_standing,
+    what_all_lend_is_summed_without_those_who_left,
     changes_of_a_node_read_back,
     a_generation_goes_only_forward,
     of_events_the_newest_are_kept,
@@ -181,6 +182,16 @@ async fn nodes_list_in_order_by_owner_region_and_standing(place: &mut Place) {
     let brief = place.db.read(|q| Ok(fleet::list_brief(q, Some(Alias(1)), 2)?)).await.unwrap();
     assert_eq!(brief.iter().map(|b| b.alias.0).collect::<Vec<_>>(), [2, 3]);
     assert_eq!((brief[0].standing, brief[0].owner, brief[0].id), (Standing::Quarantined, member_id(2), node_id(1)));
+}
+
+async fn what_all_lend_is_summed_without_those_who_left(place: &mut Place) {
+    with_nodes(place, 4).await;
+    write(place, |tx| {
+        (1..=4).try_for_each(|n| fleet::set_lent(tx, Alias(n), Bytes::gib(u64::from(n))).map(drop))?;
+        fleet::set_standing(tx, Alias(4), Standing::Left, None, None).map(drop)
+    })
+    .await;
+    assert_eq!(place.db.read(|q| Ok(fleet::lent_in_all(q)?)).await.unwrap(), Bytes::gib(6));
 }
 
 async fn changes_of_a_node_read_back(place: &mut Place) {

@@ -116,15 +116,18 @@ pub fn admit(facts: &CenterFacts, ask: &JoinAsk) -> Result<Admission, Refusal> {
     }
 }
 
-fn newcomer(facts: &CenterFacts, ask: &JoinAsk) -> Result<Admission, Refusal> {
-    let ticket = facts.ticket.as_ref().ok_or_else(|| Refusal::new(errors::TICKET_DAMAGED))?;
+/// Whether a ticket lets one more in: the uses left after it. Refuses with E0103 or E0104.
+pub fn open_ticket(ticket: &TicketFacts, now: Stamp) -> Result<u16, Refusal> {
     let ended = ticket.revoked_at.map_or(ticket.expires_at, |at| at.min(ticket.expires_at));
-    if facts.now >= ended {
+    if now >= ended {
         return Err(Refusal::new(errors::TICKET_EXPIRED).with("when", ended));
     }
-    let Some(uses_left) = ticket.uses_left.checked_sub(1) else {
-        return Err(Refusal::new(errors::TICKET_USED).with("n", ticket.uses_total));
-    };
+    ticket.uses_left.checked_sub(1).ok_or_else(|| Refusal::new(errors::TICKET_USED).with("n", ticket.uses_total))
+}
+
+fn newcomer(facts: &CenterFacts, ask: &JoinAsk) -> Result<Admission, Refusal> {
+    let ticket = facts.ticket.as_ref().ok_or_else(|| Refusal::new(errors::TICKET_DAMAGED))?;
+    let uses_left = open_ticket(ticket, facts.now)?;
     let (needed, verb) = if ask.lends { (Roles::LEND, "lend") } else { (Roles::USE, "use") };
     if !ticket.roles.has(needed) {
         let refusal = Refusal::new(errors::NOT_ALLOWED).with("who", &ask.name);

@@ -193,7 +193,7 @@ impl Measures {
             }
             Capability::Steward => {
                 self.up_at_least(Kbps(5 * MBIT))?;
-                self.nat_in(&[Open, Easy, Hard], "open, easy or hard")?;
+                self.nat_in(&[Open, Easy, Hard], "hard")?;
                 at_least(Measure::Scratch, self.scratch, Bytes::gib(1))
             }
             Capability::Relay => {
@@ -205,11 +205,11 @@ impl Measures {
             Capability::Shuffle => {
                 self.batch()?;
                 self.up_at_least(Kbps(5 * MBIT))?;
-                self.nat_in(&[Open, Easy], "open or easy")
+                self.nat_in(&[Open, Easy], "easy")
             }
             Capability::Service => {
                 self.batch()?;
-                self.nat_in(&[Open, Easy], "open or easy")?;
+                self.nat_in(&[Open, Easy], "easy")?;
                 at_most(Measure::Jitter, self.jitter_ms, 30, ms)?;
                 self.loss_low()
             }
