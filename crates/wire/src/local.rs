@@ -49,7 +49,7 @@ pub enum PauseUntil {
     For(Span),
     /// Until the machine is idle.
     Idle,
-    /// Until 06:00 local time of the next day.
+    /// Until the next local midnight.
     Tomorrow,
 }
 
