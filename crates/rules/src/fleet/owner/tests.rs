@@ -88,6 +88,18 @@ fn whisper_runs_when_idle_and_pauses_in_the_answer_to_input() {
 }
 
 #[test]
+fn a_profile_that_yields_counts_input_from_before_it_came() {
+    let mut world = World::new(Profile::Always);
+    world.input();
+    world.pass(Span::secs(2));
+    assert_eq!(world.owner.state(), NodeState::Run, "this profile does not yield");
+    let effects = world.say(Input::Lend(policy(Profile::Generous)));
+    assert_eq!((effects.guests, world.at()), (Some(GuestAct::Park), (NodeState::Pause, PauseReason::Input)), "(A)");
+    world.pass(Span::secs(58));
+    assert_ne!(world.owner.state(), NodeState::Pause, "(C)");
+}
+
+#[test]
 fn whisper_comes_back_after_five_minutes_and_generous_after_one() {
     let mut world = World::new(Profile::Whisper);
     world.input();

@@ -128,7 +128,8 @@ impl Owner {
         let yields = self.policy.profile.yields_to_input();
         let used = yields && self.in_use(now);
         let why_used = if self.idle(now).is_none() { PauseReason::NoSignal } else { PauseReason::Input };
-        if yields && self.last_input.is_some_and(|at| now.since(at) < INPUT_NOW) {
+        // Also where the profile that yields came after the input: none has leave before it has been calm.
+        if yields && self.last_input.is_some_and(|at| now.since(at) < self.input_holds()) {
             return (NodeState::Pause, PauseReason::Input);
         }
         if self.ceiling(now).cores_milli == 0 {
@@ -141,6 +142,12 @@ impl Owner {
             (false, true) => (NodeState::Limit, why_used),
             (false, false) => (NodeState::Run, PauseReason::None),
         }
+    }
+
+    /// How long an input alone pauses guests: a moment, after which only calm lets them rise; the whole calm where guests
+    /// have leave at this moment, which they got under a profile that does not yield.
+    fn input_holds(&self) -> Span {
+        if matches!(self.state, NodeState::Run | NodeState::Limit) { CALM } else { INPUT_NOW }
     }
 
     /// (E): calm for long enough.
