@@ -100,6 +100,11 @@ async fn dispatch(center: &Center, caller: &Caller, request: Request) -> Result<
         Request::Commit(commit) => storage::api::commit(center, caller, *commit).await,
         Request::ReadOpen(ask) => storage::api::read_open(center, caller, ask).await,
         Request::ObjectList(ask) => storage::api::object_list(center, caller, ask).await,
+        Request::BucketMake(make) => storage::api::bucket_make(center, caller, *make).await,
+        Request::BucketList => storage::api::bucket_list(center, caller).await,
+        Request::BucketShow(id) => storage::api::bucket_show(center, caller, id).await,
+        Request::BucketRemove(id) => storage::api::bucket_remove(center, caller, id).await,
+        Request::SegmentsKeep(keep) => storage::api::segments_keep(center, caller, *keep).await,
         Request::Absence(absence) => fleet::api::absence(center, caller, absence).await,
     }
 }

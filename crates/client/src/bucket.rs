@@ -1,141 +1,150 @@
-//! A bucket of one's own: names sealed, content keys wrapped, manifests sealed. The center sees none of it in clear.
-//!
-//! Manifest, plain, before sealing (role 3): size u64 · content header 96 · wrapped key 80 · segments u16 · per segment
-//! sealed bytes u64 · name in UTF-8. What the center keeps beside it is a copy the client does not trust.
+//! Buckets of one's own: made, listed, opened with a check of the keys before anything else.
 
 use crate::{Client, ClientError};
 use model::{BucketId, Bytes, Stamp};
-use rand_core::Rng;
-use seal::{AccountRoot, BucketKeys, ContentKey, Header, NameKey, Role, Wrapped, open_run, seal_run};
-use wire::storage::ObjectList;
+use seal::{AccountRoot, BucketKeys, NameKey};
+use std::sync::{Mutex, PoisonError};
+use wire::signed::{Head, HeadFault};
+use wire::storage::{BucketLine, BucketMake};
 use wire::{Reply, Request};
 
-/// A name in a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Plain name.
-    pub name: String,
-    /// Size.
-    pub size: Bytes,
-    /// When it was last changed.
-    pub at: Stamp,
-}
-
-/// Keys of one bucket.
+/// An open bucket: its keys, which the center's check values have proved right.
 pub struct Bucket {
     pub(crate) keys: BucketKeys,
-    names: NameKey,
+    pub(crate) names: NameKey,
+    head: Mutex<Head>,
 }
 
-/// What a manifest says.
-pub(crate) struct Manifest {
-    pub size: u64,
-    pub header: Header,
-    pub key: ContentKey,
-    pub name: String,
+/// What is known of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketFacts {
+    /// Its name; none where this account's keys do not open it.
+    pub name: Option<String>,
+    /// Its id.
+    pub id: BucketId,
+    /// When it was made.
+    pub at: Stamp,
+    /// Names that are there.
+    pub objects: u64,
+    /// Sealed bytes of all versions.
+    pub sealed: Bytes,
+    /// Changes so far.
+    pub changes: u64,
 }
 
 impl Bucket {
-    /// The bucket its owner calls `name`.
-    pub fn open(root: &AccountRoot, name: &str) -> Self {
-        let keys = root.bucket(&root.bucket_id(name));
-        let names = keys.names();
-        Self { keys, names }
-    }
-
     /// Its id.
     pub fn id(&self) -> &BucketId {
         self.keys.bucket()
+    }
+
+    /// The highest head seen.
+    pub fn head(&self) -> Head {
+        *self.head.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a head the center shows. Refuses one that is older, or as old and another.
+    pub(crate) fn saw(&self, head: Head) -> Result<(), ClientError> {
+        let mut seen = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        head.follows(&seen).map_err(|fault| {
+            ClientError::Head(match fault {
+                HeadFault::RolledBack => "an older state of the bucket than it did before (head_rolled_back)",
+                HeadFault::Fork => "another history of the bucket than it did before (fork_seen)",
+            })
+        })?;
+        *seen = head;
+        Ok(())
     }
 
     pub(crate) fn seal_name(&self, name: &str) -> Result<Vec<u8>, ClientError> {
         Ok(self.names.seal_path(name)?)
     }
 
-    /// A sealed manifest: header 96, wrapped manifest key 80 in front of the sealed run.
-    pub(crate) fn seal_manifest(
-        &self,
-        name: &str,
-        size: u64,
-        header: &Header,
-        key: &ContentKey,
-        rng: &mut impl Rng,
-    ) -> Result<Vec<u8>, ClientError> {
-        let content_id = header.content_id();
-        let mut plain = Vec::new();
-        plain.extend_from_slice(&size.to_le_bytes());
-        plain.extend_from_slice(header.as_bytes());
-        plain.extend_from_slice(self.keys.wrap(name, &content_id, key, rng).as_bytes());
-        plain.extend_from_slice(name.as_bytes());
-        let manifest_key = ContentKey::random(rng);
-        let manifest_header = Header::new(&manifest_key, Role::Manifest, self.id(), 0, rng);
-        let wrapped = self.keys.wrap("", &manifest_header.content_id(), &manifest_key, rng);
-        let sealed = seal_run(&manifest_key, &manifest_header, &plain)?;
-        Ok([&manifest_header.as_bytes()[..], &wrapped.as_bytes()[..], &sealed].concat())
+    fn of(root: &AccountRoot, name: &str) -> Self {
+        let keys = root.bucket(&root.bucket_id(name));
+        let names = keys.names();
+        Self { keys, names, head: Mutex::default() }
     }
 
-    pub(crate) fn open_manifest(&self, bytes: &[u8]) -> Result<Manifest, ClientError> {
-        let cut = || ClientError::Unexpected("a manifest that is cut");
-        let (header, rest) = bytes.split_at_checked(Header::LEN).ok_or_else(cut)?;
-        let (wrapped, sealed) = rest.split_at_checked(Wrapped::LEN).ok_or_else(cut)?;
-        let header = Header::parse(header)?;
-        let key = self.keys.unwrap("", &header.content_id(), &Wrapped::parse(wrapped)?)?;
-        let plain = open_run(&key, &header, sealed)?;
-        let (size, rest) = plain.split_first_chunk::<8>().ok_or_else(cut)?;
-        let (header, rest) = rest.split_at_checked(Header::LEN).ok_or_else(cut)?;
-        let (wrapped, name) = rest.split_at_checked(Wrapped::LEN).ok_or_else(cut)?;
-        let header = Header::parse(header)?;
-        let name = std::str::from_utf8(name).map_err(|_| cut())?.to_owned();
-        let key = self.keys.unwrap(&name, &header.content_id(), &Wrapped::parse(wrapped)?)?;
-        Ok(Manifest { size: u64::from_le_bytes(*size), header, key, name })
+    fn matches(&self, line: &BucketLine) -> bool {
+        line.check == self.keys.check_value() && line.name_check == self.names.check_value()
     }
 }
 
 impl Client {
-    /// Names in a bucket in true order, newest change of each.
-    pub async fn list(&self, bucket: &Bucket, prefix: &str) -> Result<Vec<Entry>, ClientError> {
-        let mut found = std::collections::BTreeMap::new();
-        let mut after = 0;
-        loop {
-            let ask = ObjectList { bucket: *bucket.id(), after, limit: 500 };
-            let Reply::Objects(page) = self.ask(Request::ObjectList(ask)).await? else {
-                return Err(ClientError::Unexpected("no list"));
-            };
-            for object in &page.objects {
-                let manifest = bucket.open_manifest(&object.manifest)?;
-                after = object.bucket_seq;
-                if manifest.name.starts_with(prefix) {
-                    let entry = Entry { name: manifest.name.clone(), size: Bytes(manifest.size), at: object.at };
-                    found.insert(manifest.name, entry);
-                }
+    /// Opens a bucket that is there; E0112 as [`ClientError::WrongKey`] when this account's keys are not its.
+    pub async fn bucket(&self, root: &AccountRoot, name: &str) -> Result<Bucket, ClientError> {
+        let bucket = Bucket::of(root, name);
+        let line = self.bucket_line(bucket.id()).await?;
+        if !bucket.matches(&line) {
+            return Err(ClientError::WrongKey);
+        }
+        bucket.saw(line.head)?;
+        Ok(bucket)
+    }
+
+    /// Opens a bucket, made first where it is not there.
+    pub async fn bucket_or_make(&self, root: &AccountRoot, name: &str) -> Result<Bucket, ClientError> {
+        match self.bucket(root, name).await {
+            Err(ClientError::Refused(refusal)) if refusal.id == model::errors::BUCKET_UNKNOWN => {
+                self.make_bucket(root, name).await?;
+                self.bucket(root, name).await
             }
-            if !page.more || page.objects.is_empty() {
-                return Ok(found.into_values().collect());
-            }
+            opened => opened,
+        }
+    }
+
+    /// Makes a bucket.
+    pub async fn make_bucket(&self, root: &AccountRoot, name: &str) -> Result<BucketId, ClientError> {
+        let bucket = Bucket::of(root, name);
+        let make = BucketMake {
+            id: *bucket.id(),
+            check: bucket.keys.check_value(),
+            name_check: bucket.names.check_value(),
+            label: root.seal_label(bucket.id(), name, &mut rand::rng())?,
+        };
+        match self.ask(Request::BucketMake(Box::new(make))).await? {
+            Reply::Done => Ok(*bucket.id()),
+            _ => Err(ClientError::Unexpected("no bucket")),
+        }
+    }
+
+    /// One's own buckets by name; one that these keys do not open has none.
+    pub async fn buckets(&self, root: &AccountRoot) -> Result<Vec<BucketFacts>, ClientError> {
+        let Reply::Buckets(lines) = self.ask(Request::BucketList).await? else {
+            return Err(ClientError::Unexpected("no buckets"));
+        };
+        let mut all: Vec<BucketFacts> = lines.into_iter().map(|line| facts(root, line)).collect();
+        all.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+        Ok(all)
+    }
+
+    /// One of them.
+    pub async fn bucket_facts(&self, root: &AccountRoot, name: &str) -> Result<BucketFacts, ClientError> {
+        let line = self.bucket_line(&root.bucket_id(name)).await?;
+        Ok(facts(root, line))
+    }
+
+    /// Removes a bucket without names.
+    pub async fn remove_bucket(&self, root: &AccountRoot, name: &str) -> Result<(), ClientError> {
+        self.ask(Request::BucketRemove(root.bucket_id(name))).await.map(drop)
+    }
+
+    async fn bucket_line(&self, id: &BucketId) -> Result<BucketLine, ClientError> {
+        match self.ask(Request::BucketShow(*id)).await? {
+            Reply::Buckets(mut lines) if lines.len() == 1 && lines[0].id == *id => Ok(lines.remove(0)),
+            _ => Err(ClientError::Unexpected("no bucket")),
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rand_chacha::ChaCha8Rng;
-    use rand_core::SeedableRng;
-
-    #[test]
-    fn a_manifest_opens_for_its_owner_only() {
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let mine = Bucket::open(&AccountRoot::from_bytes([1; 32]), "photos");
-        let key = ContentKey::random(&mut rng);
-        let header = Header::new(&key, Role::Content, mine.id(), 0, &mut rng);
-        let sealed = mine.seal_manifest("a/b.jpg", 77, &header, &key, &mut rng).unwrap();
-        let opened = mine.open_manifest(&sealed).unwrap();
-        assert_eq!((opened.name.as_str(), opened.size), ("a/b.jpg", 77));
-        assert!(!sealed.windows(5).any(|w| w == b"b.jpg"));
-        let other = Bucket::open(&AccountRoot::from_bytes([2; 32]), "photos");
-        assert!(matches!(other.open_manifest(&sealed), Err(ClientError::Seal(_))));
-        for cut in [0, 50, 100, sealed.len() - 1] {
-            assert!(mine.open_manifest(&sealed[..cut]).is_err());
-        }
+fn facts(root: &AccountRoot, line: BucketLine) -> BucketFacts {
+    BucketFacts {
+        name: root.open_label(&line.id, &line.label).ok(),
+        id: line.id,
+        at: line.at,
+        objects: line.objects,
+        sealed: Bytes(line.sealed_bytes),
+        changes: line.head.seq,
     }
 }

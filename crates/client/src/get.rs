@@ -1,20 +1,46 @@
-//! Download: manifest, any `k` pieces of every segment, rebuild, open.
+//! Download as a stream: manifest, segments with their holders page by page, columns in order, opened, out.
 
+use crate::column::{Columns, Source};
 use crate::{Bucket, Client, ClientError, Progress};
-use codec::{Layout, rebuild};
-use model::Bytes;
-use seal::open_run;
+use codec::Layout;
+use model::{Bytes, PgId, Stamp};
+use seal::{Body, CHUNK_LEN, ContentKey, Header, Manifest, Opener, SEALED_CHUNK, chunk_count, padded_len, sealed_len};
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
-use wire::storage::{ReadGrant, ReadOpen, ReadSegment};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use wire::limits::READ_SEGMENTS_MAX;
+use wire::storage::{ReadGrant, ReadGroup, ReadOpen, ReadSegment};
 use wire::{Reply, Request};
+
+/// What is read of a name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Which version; the newest where none is named.
+    pub version: Option<[u8; 16]>,
+    /// Which bytes; all where none are named. The end may lie beyond the object's.
+    pub range: Option<Range<u64>>,
+}
 
 /// What was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Got {
-    /// Content size.
+    /// Content size of the whole object.
     pub size: Bytes,
-    /// Pieces that were fetched.
-    pub pieces: usize,
+    /// Bytes that were handed on.
+    pub bytes: u64,
+    /// Holders asked for the segment that needed most.
+    pub holders: usize,
+    /// Which version.
+    pub version: [u8; 16],
+}
+
+/// An object as its manifest tells it.
+pub(crate) struct Opened {
+    pub manifest: Manifest,
+    pub version: [u8; 16],
+    pub at: Stamp,
+    pub segments_count: u32,
 }
 
 impl Client {
@@ -26,69 +52,258 @@ impl Client {
         path: &Path,
         progress: Progress<'_>,
     ) -> Result<Got, ClientError> {
-        let ask = ReadOpen { bucket: *bucket.id(), name_sealed: bucket.seal_name(name)? };
-        let Reply::ReadGrant(grant) = self.ask(Request::ReadOpen(ask)).await? else {
-            return Err(ClientError::Unexpected("no leave to read"));
+        let file = |source| ClientError::File { path: path.display().to_string(), source };
+        let temp = path.with_extension(format!("part-{}", std::process::id()));
+        let mut out = tokio::io::BufWriter::new(tokio::fs::File::create(&temp).await.map_err(file)?);
+        let got = self.get(bucket, name, Wanted::default(), &mut out, progress).await;
+        let written = match got {
+            Ok(got) => match finish(out, &temp, path).await {
+                Ok(()) => Ok(got),
+                Err(e) => Err(file(e)),
+            },
+            Err(error) => Err(error),
         };
-        let ReadGrant { manifest, segments } = *grant;
-        let manifest = bucket.open_manifest(&manifest)?;
+        if written.is_err() {
+            let _ = tokio::fs::remove_file(&temp).await;
+        }
+        written
+    }
+
+    /// Reads an object, or a part of it, as a stream.
+    pub async fn get(
+        &self,
+        bucket: &Bucket,
+        name: &str,
+        wanted: Wanted,
+        out: &mut (impl AsyncWrite + Unpin + Send),
+        progress: Progress<'_>,
+    ) -> Result<Got, ClientError> {
+        let (opened, first) = self.open(bucket, name, wanted.version, READ_SEGMENTS_MAX).await?;
+        let size = opened.manifest.size;
+        let range = wanted.range.map_or(0..size, |r| r.start..r.end.min(size));
+        if range.start > range.end || (range.start == size && size > 0 && range.end == size && range.start != 0) {
+            return Err(ClientError::Range { from: range.start, to: range.end, size });
+        }
+        let mut got = Got { size: Bytes(size), bytes: range.end - range.start, holders: 0, version: opened.version };
+        match &opened.manifest.body {
+            Body::Inline(content) => {
+                let part = usize::try_from(range.start).unwrap_or(0)..usize::try_from(range.end).unwrap_or(0);
+                write(out, &content.0[part]).await?;
+            }
+            Body::Run { header, key, segments } => {
+                let whole = (range == (0..size)).then_some(*segments);
+                let of = Of { client: self, bucket, name, opened: &opened };
+                let reader = Reader::new(of, (key, header), range, whole)?;
+                got.holders = reader.run(first, out, progress).await?;
+            }
+        }
+        out.flush().await.map_err(|e| out_error(&e))?;
+        Ok(got)
+    }
+
+    /// A name's manifest, judged, and the first page of its segments.
+    pub(crate) async fn open(
+        &self,
+        bucket: &Bucket,
+        name: &str,
+        version: Option<[u8; 16]>,
+        limit: u16,
+    ) -> Result<(Opened, ReadGrant), ClientError> {
+        let grant = self.read_page(bucket, name, version, 0, limit).await?;
+        let manifest = Manifest::open(&bucket.keys, &grant.manifest)?;
         if manifest.name != name {
             return Err(ClientError::Unexpected("a manifest of another name"));
         }
-        let mut sealed = Vec::new();
-        let mut fetched = 0;
-        for segment in &segments {
-            let (bytes, pieces) = self.read_segment(segment).await?;
-            sealed.extend_from_slice(&bytes);
-            fetched += pieces;
-            progress("phase-read", (sealed.len() as u64).min(manifest.size), manifest.size);
-        }
-        let (key, header) = (manifest.key.clone(), manifest.header);
-        let opening = tokio::task::spawn_blocking(move || open_run(&key, &header, &sealed));
-        let content = opening.await.map_err(|_| ClientError::Unexpected("opening ended"))??;
-        if content.len() as u64 != manifest.size {
-            return Err(ClientError::Unexpected("content of another size than its manifest says"));
-        }
-        write_whole(path, &content).await?;
-        Ok(Got { size: Bytes(manifest.size), pieces: fetched })
+        let (version, at, segments_count) = (grant.version, grant.at, grant.segments_count);
+        Ok((Opened { manifest, version, at, segments_count }, grant))
     }
 
-    /// Data pieces first, all holders that are on at once in waves of what is still missing; stops at `k`.
-    async fn read_segment(&self, segment: &ReadSegment) -> Result<(Vec<u8>, usize), ClientError> {
-        let layout = Layout::new(segment.scheme, segment.sealed_bytes)?;
-        let need = usize::from(segment.scheme.k);
-        let mut waiting: Vec<_> = segment.slots.clone();
-        waiting.sort_by_key(|slot| (!slot.on, slot.index));
-        let mut waiting = waiting.into_iter();
-        let mut fetches = tokio::task::JoinSet::new();
-        let mut have: Vec<(u16, Vec<u8>)> = Vec::new();
-        loop {
-            while fetches.len() + have.len() < need {
-                let Some(slot) = waiting.next() else { break };
-                let (client, id, pg) = (self.clone(), segment.id, segment.pg);
-                fetches.spawn(async move {
-                    let piece = client.fetch_piece(pg, &slot, &id, &layout).await;
-                    (slot.index, piece)
-                });
-            }
-            match fetches.join_next().await {
-                Some(Ok((index, Ok(piece)))) => have.push((index, piece)),
-                Some(Ok((index, Err(error)))) => tracing::debug!(index, %error, "a piece was not read"),
-                Some(Err(_)) => {}
-                None => return Err(ClientError::Unreadable { have: have.len(), need }),
-            }
-            if have.len() == need {
-                let pieces: Vec<(u16, &[u8])> = have.iter().map(|(index, piece)| (*index, &piece[..])).collect();
-                return Ok((rebuild(&layout, &pieces)?, need));
-            }
+    pub(crate) async fn read_page(
+        &self,
+        bucket: &Bucket,
+        name: &str,
+        version: Option<[u8; 16]>,
+        first: u32,
+        limit: u16,
+    ) -> Result<ReadGrant, ClientError> {
+        let ask = ReadOpen { bucket: *bucket.id(), name_sealed: bucket.seal_name(name)?, version, first, limit };
+        match self.ask(Request::ReadOpen(ask)).await? {
+            Reply::ReadGrant(grant) => Ok(*grant),
+            _ => Err(ClientError::Unexpected("no leave to read")),
         }
     }
 }
 
-/// Writes beside the file and renames: nobody sees half of it.
-async fn write_whole(path: &Path, content: &[u8]) -> Result<(), ClientError> {
-    let file = |source| ClientError::File { path: path.display().to_string(), source };
-    let temp = path.with_extension(format!("part-{}", std::process::id()));
-    tokio::fs::write(&temp, content).await.map_err(file)?;
-    tokio::fs::rename(&temp, path).await.map_err(file)
+async fn finish(mut out: tokio::io::BufWriter<tokio::fs::File>, temp: &Path, path: &Path) -> std::io::Result<()> {
+    out.flush().await?;
+    out.get_ref().sync_all().await?;
+    tokio::fs::rename(temp, path).await
+}
+
+async fn write(out: &mut (impl AsyncWrite + Unpin + Send), bytes: &[u8]) -> Result<(), ClientError> {
+    out.write_all(bytes).await.map_err(|e| out_error(&e))
+}
+
+fn out_error(error: &std::io::Error) -> ClientError {
+    ClientError::File { path: "output".to_owned(), source: std::io::Error::new(error.kind(), error.to_string()) }
+}
+
+/// What is read, and by whom.
+struct Of<'a> {
+    client: &'a Client,
+    bucket: &'a Bucket,
+    name: &'a str,
+    opened: &'a Opened,
+}
+
+/// Reads a range of one run.
+struct Reader<'a> {
+    of: Of<'a>,
+    opener: Opener,
+    /// Sealed bytes that are needed, whole chunks.
+    sealed: Range<u64>,
+    /// Content bytes to drop at the beginning, then to hand on.
+    skip: u64,
+    left: u64,
+    total: u64,
+    /// What all segment ids must hash to, where the whole is read.
+    ids: Option<([u8; 32], blake3::Hasher)>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(
+        of: Of<'a>,
+        (key, header): (&ContentKey, &Header),
+        range: Range<u64>,
+        whole: Option<[u8; 32]>,
+    ) -> Result<Self, ClientError> {
+        let padded = padded_len(of.opened.manifest.size);
+        let (chunk, count) = (CHUNK_LEN as u64, chunk_count(padded));
+        let first = (range.start / chunk).min(count - 1);
+        let end = if whole.is_some() { count } else { range.end.div_ceil(chunk).max(first + 1) };
+        let sealed_end = if end >= count { sealed_len(padded) } else { end * SEALED_CHUNK as u64 };
+        Ok(Self {
+            of,
+            opener: Opener::new(key, header, first, count)?,
+            sealed: first * SEALED_CHUNK as u64..sealed_end,
+            skip: range.start - first * chunk,
+            left: range.end - range.start,
+            total: range.end - range.start,
+            ids: whole.map(|expected| (expected, blake3::Hasher::new())),
+        })
+    }
+
+    /// Walks the pages of segments; holders asked for the segment that needed most.
+    async fn run(
+        mut self,
+        first: ReadGrant,
+        out: &mut (impl AsyncWrite + Unpin + Send),
+        progress: Progress<'_>,
+    ) -> Result<usize, ClientError> {
+        let (mut page, mut number, mut at, mut holders) = (first, 0u32, 0u64, 0);
+        loop {
+            let groups: BTreeMap<PgId, ReadGroup> = page.groups.into_iter().map(|g| (g.pg, g)).collect();
+            let count = u32::try_from(page.segments.len()).unwrap_or(u32::MAX);
+            for segment in page.segments {
+                let here = at..at.saturating_add(segment.sealed_bytes);
+                at = here.end;
+                if let Some((_, hasher)) = &mut self.ids {
+                    hasher.update(segment.id.as_bytes());
+                }
+                if here.end > self.sealed.start && here.start < self.sealed.end {
+                    holders = holders.max(self.segment(&segment, &groups, here, out, progress).await?);
+                }
+            }
+            number += count;
+            if at >= self.sealed.end || number >= self.of.opened.segments_count || count == 0 {
+                break;
+            }
+            let version = Some(self.of.opened.version);
+            page = self.of.client.read_page(self.of.bucket, self.of.name, version, number, READ_SEGMENTS_MAX).await?;
+        }
+        if let Some((expected, hasher)) = self.ids.take()
+            && *hasher.finalize().as_bytes() != expected
+        {
+            return Err(ClientError::Unexpected("segments that the manifest does not name"));
+        }
+        let mut rest = Vec::new();
+        self.opener.finish(&mut |content: &[u8]| {
+            rest.extend_from_slice(content);
+            Ok::<(), ClientError>(())
+        })?;
+        let part = part_of(&rest, &mut self.skip, &mut self.left);
+        write(out, part).await?;
+        if self.left > 0 {
+            return Err(ClientError::Unexpected("content that is shorter than its manifest says"));
+        }
+        progress("phase-read", self.total, self.total);
+        Ok(holders)
+    }
+
+    /// What is needed of one segment, which lies at `here` in the run.
+    async fn segment(
+        &mut self,
+        segment: &ReadSegment,
+        groups: &BTreeMap<PgId, ReadGroup>,
+        here: Range<u64>,
+        out: &mut (impl AsyncWrite + Unpin + Send),
+        progress: Progress<'_>,
+    ) -> Result<usize, ClientError> {
+        let group = groups.get(&segment.pg).ok_or(ClientError::Unexpected("a segment without its group"))?;
+        let layout = Layout::new(group.scheme, segment.sealed_bytes)?;
+        let wanted = self.sealed.start.max(here.start) - here.start..self.sealed.end.min(here.end) - here.start;
+        let columns = layout.columns_of(&wanted);
+        let holds =
+            |index: u16| segment.have.get(usize::from(index / 8)).is_some_and(|byte| byte & (1 << (index % 8)) != 0);
+        let mut slots: Vec<_> = group.slots.iter().filter(|s| holds(s.index)).cloned().collect();
+        slots.sort_by_key(|slot| (!slot.on, slot.index));
+        let source = Source { pg: segment.pg, id: segment.id, layout, slots };
+        let mut at = columns.start * layout.column_bytes();
+        let mut reading = Columns::new(self.of.client.clone(), source, columns)?;
+        while let Some(column) = reading.next().await? {
+            let end = at + column.len() as u64;
+            let (from, to) = (wanted.start.max(at) - at, wanted.end.min(end) - at);
+            let index = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+            self.take(&column[index(from)..index(to)], out).await?;
+            at = end;
+            progress("phase-read", self.total - self.left, self.total);
+        }
+        Ok(reading.proved())
+    }
+
+    /// Opens sealed bytes and hands on what is wanted of them.
+    async fn take(&mut self, sealed: &[u8], out: &mut (impl AsyncWrite + Unpin + Send)) -> Result<(), ClientError> {
+        let mut content = Vec::with_capacity(sealed.len());
+        self.opener.push(sealed, &mut |opened: &[u8]| {
+            content.extend_from_slice(opened);
+            Ok::<(), ClientError>(())
+        })?;
+        let part = part_of(&content, &mut self.skip, &mut self.left);
+        write(out, part).await
+    }
+}
+
+/// The part of `content` that is wanted: `skip` bytes are dropped, then at most `left` are taken.
+fn part_of<'c>(content: &'c [u8], skip: &mut u64, left: &mut u64) -> &'c [u8] {
+    let drop = (*skip).min(content.len() as u64);
+    *skip -= drop;
+    let rest = &content[usize::try_from(drop).unwrap_or(content.len())..];
+    let take = (*left).min(rest.len() as u64);
+    *left -= take;
+    &rest[..usize::try_from(take).unwrap_or(rest.len())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::part_of;
+
+    #[test]
+    fn what_is_skipped_and_what_is_padding_is_not_handed_on() {
+        let (mut skip, mut left) = (3, 4);
+        assert_eq!(part_of(b"ab", &mut skip, &mut left), b"");
+        assert_eq!(part_of(b"cde", &mut skip, &mut left), b"de");
+        assert_eq!(part_of(b"fghij", &mut skip, &mut left), b"fg");
+        assert_eq!((skip, left), (0, 0));
+        assert_eq!(part_of(b"000", &mut skip, &mut left), b"");
+    }
 }

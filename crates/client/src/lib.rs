@@ -1,21 +1,25 @@
 //! A member's side: upload, download, names. Sealing happens here, before a byte leaves the machine.
 //!
-//! Thin in this version: an object is cut into segments of one circle's placement group, every piece is sent to its holder
-//! and the commit needs the scheme's receipts; a read takes the first `k` pieces that prove themselves.
+//! Write = content → seal → segments → pieces → holders → kept → commit, as a stream: no more than [`put::SEGMENTS_OPEN`]
+//! segments are in memory. Read = manifest → pieces of a column at a time → judged → decoded → opened → out.
 //!
-//! (A) Wrong bytes are never delivered: every piece is judged against the segment's id, and the seal judges the rest.
-//! (B) A commit is sent only with receipts given after fsync. (C) Too few pieces is told with both numbers, never as
-//! missing. (D) Memory is bounded by one segment at a time.
+//! (A) Wrong bytes are never delivered: every group of a piece is judged against the segment's id, and the seal judges the
+//! rest. (B) A commit is sent only with receipts given after fsync. (C) Too few pieces is told with both numbers, never as
+//! missing. (D) Memory is bounded, whatever the object's size. (E) A wrong key is told before anything is listed.
 
 mod bucket;
+mod column;
 mod get;
+mod names;
 mod piece;
 mod put;
 
-pub use bucket::{Bucket, Entry};
-pub use get::Got;
-pub use put::Put;
+pub use bucket::{Bucket, BucketFacts};
+pub use get::{Got, Wanted};
+pub use names::{Entry, Version};
+pub use put::{Put, PutAsk, SEGMENTS_OPEN};
 
+use model::Stamp;
 use net::{Endpoint, NetError};
 use seal::SealError;
 use std::future::Future;
@@ -46,6 +50,22 @@ pub enum ClientError {
         have: usize,
         /// Pieces needed.
         need: usize,
+    },
+    /// The keys here are not the bucket's.
+    #[error("the keys of this account do not open the bucket")]
+    WrongKey,
+    /// The center shows an older state of the bucket than it did, or another history.
+    #[error("the center shows {0}")]
+    Head(&'static str),
+    /// A range outside the object.
+    #[error("range {from}..{to} is not within {size} bytes")]
+    Range {
+        /// First byte.
+        from: u64,
+        /// One past the last.
+        to: u64,
+        /// Bytes of the object.
+        size: u64,
     },
     /// The seal refused.
     #[error(transparent)]
@@ -85,17 +105,29 @@ pub type AskCenter = Arc<dyn Fn(Request) -> Answering + Send + Sync>;
 #[derive(Clone)]
 pub struct Client {
     endpoint: Endpoint,
+    device: Arc<Device>,
     ask: AskCenter,
 }
 
+/// What signs for this machine, and its clock.
+struct Device {
+    secret: [u8; 32],
+    now: fn() -> Stamp,
+}
+
 impl Client {
-    /// With an endpoint whose key is the session key of permits, and a way to the center.
-    pub fn new(endpoint: Endpoint, ask: AskCenter) -> Self {
-        Self { endpoint, ask }
+    /// With an endpoint whose key is the session key of permits, the same key to sign commits, a clock, and a way to the
+    /// center.
+    pub fn new(endpoint: Endpoint, secret: [u8; 32], now: fn() -> Stamp, ask: AskCenter) -> Self {
+        Self { endpoint, device: Arc::new(Device { secret, now }), ask }
     }
 
     async fn ask(&self, request: Request) -> Result<Reply, ClientError> {
         Ok((self.ask)(request).await?.into_answer()?)
+    }
+
+    fn now(&self) -> Stamp {
+        (self.device.now)()
     }
 }
 

@@ -1,41 +1,51 @@
-//! One piece over one stream: to its holder with a receipt back, or from a holder with its proof.
+//! One piece on its way to or from its holder.
 
 use crate::{Client, ClientError};
-use codec::{Encoded, Layout, verify_path};
+use codec::{Layout, PieceProof};
 use model::{PgId, SegmentId};
+use net::Stream;
+use std::ops::Range;
 use std::time::Duration;
 use tokio::time::timeout;
-use wire::limits::REQUEST_MAX;
+use wire::limits::{REPLY_MAX, REQUEST_MAX};
 use wire::signed::PieceReceipt;
 use wire::storage::{GetPiece, PieceAnswer, PutPiece, Slot, StreamOpen};
 
 /// Longest dial of a holder.
-const DIAL_TIMEOUT: Duration = Duration::from_secs(6);
+pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(6);
 /// Longest transfer of one piece.
-const PIECE_TIMEOUT: Duration = Duration::from_secs(120);
-/// Bytes handed to the transport at a time.
+const PIECE_TIMEOUT: Duration = Duration::from_secs(300);
+/// Bytes handed to or taken from the transport at a time.
 const STEP: usize = 64 << 10;
 /// Sealed label of a piece; all zero until the account's root seals it.
 const LABEL_LEN: usize = 512;
 
+/// A segment with the pieces that are to be sent.
+pub(crate) struct Coded {
+    pub layout: Layout,
+    pub roots: codec::SegmentRoots,
+    /// By index; empty where the piece is not sent.
+    pub pieces: Vec<Vec<u8>>,
+}
+
 impl Client {
     /// Sends piece `slot.index` to its holder; the receipt, checked, as bytes.
-    pub(crate) async fn send_piece(&self, pg: PgId, slot: &Slot, encoded: &Encoded) -> Result<Vec<u8>, ClientError> {
+    pub(crate) async fn send_piece(&self, pg: PgId, slot: &Slot, coded: &Coded) -> Result<Vec<u8>, ClientError> {
         let sending = async {
             self.endpoint.learn(slot.addr.clone());
             let link = self.endpoint.connect(slot.addr.id, DIAL_TIMEOUT).await?;
             let mut stream = link.open().await?;
-            let piece = &encoded.pieces[usize::from(slot.index)];
+            let piece = &coded.pieces[usize::from(slot.index)];
             let open = PutPiece {
                 permit: slot.permit.clone(),
                 pg,
-                segment: encoded.roots.id,
-                scheme: encoded.layout.scheme,
-                sealed_bytes: encoded.layout.sealed_bytes,
-                segment_root: encoded.roots.root,
+                segment: coded.roots.id,
+                scheme: coded.layout.scheme,
+                sealed_bytes: coded.layout.sealed_bytes,
+                segment_root: coded.roots.root,
                 index: slot.index,
-                piece_root: encoded.roots.pieces[usize::from(slot.index)],
-                path: encoded.roots.path(slot.index),
+                piece_root: coded.roots.pieces[usize::from(slot.index)],
+                path: coded.roots.path(slot.index),
                 label: vec![0; LABEL_LEN],
                 len: piece.len() as u64,
             };
@@ -45,55 +55,74 @@ impl Client {
             }
             stream.finish()?;
             match answer(stream.read_frame(REQUEST_MAX).await?)? {
-                PieceAnswer::Kept(bytes) => check_receipt(bytes, slot, &encoded.roots.id),
+                PieceAnswer::Kept(bytes) => check_receipt(bytes, slot, &coded.roots.id),
                 _ => Err(ClientError::Unexpected("no receipt")),
             }
         };
         timeout(PIECE_TIMEOUT, sending).await.map_err(|_| net::NetError::TimedOut(PIECE_TIMEOUT))?
     }
 
-    /// Fetches a piece from its holder and judges it against the segment's id.
-    pub(crate) async fn fetch_piece(
+    /// Asks a holder for a range of its piece, whole groups. What comes is judged by [`Incoming::next`].
+    pub(crate) async fn open_piece(
         &self,
         pg: PgId,
         slot: &Slot,
         id: &SegmentId,
         layout: &Layout,
-    ) -> Result<Vec<u8>, ClientError> {
-        let fetching = async {
-            self.endpoint.learn(slot.addr.clone());
-            let link = self.endpoint.connect(slot.addr.id, DIAL_TIMEOUT).await?;
-            let mut stream = link.open().await?;
-            let open = GetPiece { permit: slot.permit.clone(), pg, segment: *id, index: slot.index, offset: 0, len: 0 };
-            stream.write_frame(&wire::encode(&StreamOpen::GetPiece(open))).await?;
-            stream.finish()?;
-            let PieceAnswer::Piece { segment_root, piece_root, path, piece_len, len, .. } =
-                answer(stream.read_frame(REQUEST_MAX).await?)?
-            else {
-                return Err(ClientError::Unexpected("no piece"));
-            };
-            if piece_len != layout.piece_len() || len != piece_len {
-                return Err(ClientError::Unexpected("a piece of another length"));
-            }
-            if !verify_path(id, layout, &segment_root, slot.index, &piece_root, &path) {
-                return Err(ClientError::Unexpected("a piece that is not of this segment"));
-            }
-            let mut piece = vec![0; usize::try_from(len).map_err(|_| ClientError::Unexpected("too long"))?];
-            for step in piece.chunks_mut(STEP) {
-                stream.read_exact(step).await?;
-            }
-            if codec::tree::piece_root(&piece) == piece_root {
-                Ok(piece)
-            } else {
-                Err(ClientError::Unexpected("a piece with wrong bytes"))
-            }
+        range: Range<u64>,
+    ) -> Result<Incoming, ClientError> {
+        self.endpoint.learn(slot.addr.clone());
+        let link = self.endpoint.connect(slot.addr.id, DIAL_TIMEOUT).await?;
+        let mut stream = link.open().await?;
+        let len = range.end - range.start;
+        let open =
+            GetPiece { permit: slot.permit.clone(), pg, segment: *id, index: slot.index, offset: range.start, len };
+        stream.write_frame(&wire::encode(&StreamOpen::GetPiece(open))).await?;
+        stream.finish()?;
+        let PieceAnswer::Piece { segment_root, piece_root, path, groups, range_path, piece_len, len: coming } =
+            answer(stream.read_frame(REPLY_MAX).await?)?
+        else {
+            return Err(ClientError::Unexpected("no piece"));
         };
-        timeout(PIECE_TIMEOUT, fetching).await.map_err(|_| net::NetError::TimedOut(PIECE_TIMEOUT))?
+        if piece_len != layout.piece_len() || coming != len {
+            return Err(ClientError::Unexpected("a piece of another length"));
+        }
+        let known = PieceProof { index: slot.index, segment_root, piece_root, path }.prove(id, layout)?;
+        let arrival = known.arrival(range.start / codec::GROUP_LEN as u64, groups, &range_path)?;
+        Ok(Incoming { stream, arrival, left: len, buffer: vec![0; STEP] })
+    }
+}
+
+/// A range of a piece on its way in.
+pub(crate) struct Incoming {
+    stream: Stream,
+    arrival: codec::Arrival,
+    left: u64,
+    buffer: Vec<u8>,
+}
+
+impl Incoming {
+    /// The next judged bytes, whole groups; nothing at the end.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, ClientError> {
+        let mut good = Vec::with_capacity(STEP + codec::GROUP_LEN);
+        while good.is_empty() {
+            if self.left == 0 {
+                return Ok(None);
+            }
+            let step = STEP.min(usize::try_from(self.left).unwrap_or(STEP));
+            self.stream.read_exact(&mut self.buffer[..step]).await?;
+            self.left -= step as u64;
+            self.arrival.push(&self.buffer[..step], &mut |group| {
+                good.extend_from_slice(group);
+                Ok::<(), ClientError>(())
+            })?;
+        }
+        Ok(Some(good))
     }
 }
 
 fn answer(frame: Vec<u8>) -> Result<PieceAnswer, ClientError> {
-    match wire::decode(&frame, REQUEST_MAX) {
+    match wire::decode(&frame, REPLY_MAX) {
         Ok(PieceAnswer::Refused(refusal)) => Err(ClientError::Refused(refusal)),
         Ok(answer) => Ok(answer),
         Err(_) => Err(ClientError::Unexpected("no answer of this protocol")),

@@ -1,121 +1,539 @@
-//! Upload: seal, cut, encode, send, commit.
+//! Upload as a stream: a thread reads, seals, cuts and codes; pieces go to all holders at once; what is durable is told to
+//! the center as it comes; the commit makes it visible.
 
+use crate::piece::Coded;
 use crate::{Bucket, Client, ClientError, Progress};
-use codec::{Encoded, Layout, encode};
-use model::{Bytes, Scheme};
+use codec::{Encoder, Group, Layout, PieceSet};
+use model::{Bytes, Scheme, Stamp};
 use rand_core::Rng;
-use seal::{ContentKey, Header, Role, seal_run};
-use std::path::Path;
-use wire::storage::{Commit, WriteGrant, WriteOpen, WrittenSegment};
+use seal::{Body, ContentKey, Header, INLINE_MAX, Inline, Manifest, Role, Sealer};
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use wire::signed::{CommitOp, CommitRecord};
+use wire::storage::{Commit, Expect, SegmentRun, SegmentsKeep, WriteGrant, WriteOpen, WrittenSegment};
 use wire::{Reply, Request};
+
+/// Segments on their way to holders at the same time.
+pub const SEGMENTS_OPEN: usize = 2;
+/// Content is read in such portions.
+const PORTION: usize = 256 << 10;
+/// Leave to write is asked for anew when it is older than this; permits to write live for an hour.
+const GRANT_AGE_MAX: Duration = Duration::from_secs(20 * 60);
+/// With enough receipts, the rest of a segment's holders get at least so long, and at most twice the median of the others.
+const TAIL_MIN: Duration = Duration::from_secs(3);
+/// Bytes of receipts told in one message.
+const KEEP_BYTES: usize = 48 << 10;
+/// What a segment takes in that message beside its receipts.
+const KEEP_SEGMENT_BYTES: usize = 64;
+/// Tries of a commit whose answer did not come; the same id gives the same answer.
+const COMMIT_TRIES: u32 = 3;
+
+/// What is stored under which circumstances.
+#[derive(Debug, Clone)]
+pub struct PutAsk {
+    /// Name in the bucket.
+    pub name: String,
+    /// Bytes that are going to come, for progress; 0 when unknown.
+    pub size_hint: u64,
+    /// What must be true of the name.
+    pub expect: Expect,
+    /// Media type; empty when unknown.
+    pub content_type: String,
+    /// When the content was last changed; none when unknown.
+    pub changed: Option<Stamp>,
+    /// Pairs of the member's own.
+    pub pairs: Vec<(String, String)>,
+}
+
+impl PutAsk {
+    /// Under a name, whatever is there now.
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            size_hint: 0,
+            expect: Expect::Any,
+            content_type: String::new(),
+            changed: None,
+            pairs: Vec::new(),
+        }
+    }
+}
 
 /// What was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Put {
     /// Content size.
     pub size: Bytes,
-    /// Code used.
-    pub scheme: Scheme,
+    /// Code used; none where the content stands inside its manifest.
+    pub scheme: Option<Scheme>,
     /// Pieces with receipts, of the segment that has fewest.
     pub pieces: usize,
-    /// Holders that took part.
+    /// Holders that are on.
     pub holders: usize,
     /// Place in the bucket's order.
     pub bucket_seq: u64,
+    /// The version that was made.
+    pub version: [u8; 16],
+}
+
+/// A segment ready to be sent, with the leave under which it was coded.
+struct Ready {
+    grant: Arc<WriteGrant>,
+    coded: Coded,
+    /// Content read so far.
+    content: u64,
+}
+
+/// What the thread found when the content ended.
+struct Ended {
+    size: u64,
+    hash: [u8; 32],
+    ids: [u8; 32],
 }
 
 impl Client {
-    /// Stores a file under a name. Sends every piece to its holder and waits for all that are on; fails when fewer than the
-    /// scheme accepts gave a receipt.
-    pub async fn put_file(
+    /// Stores what `content` gives under a name. Fails when fewer holders than the scheme accepts took a piece.
+    pub async fn put(
         &self,
         bucket: &Bucket,
-        name: &str,
-        path: &Path,
+        ask: PutAsk,
+        mut content: Box<dyn Read + Send>,
         progress: Progress<'_>,
     ) -> Result<Put, ClientError> {
-        let file = |source| ClientError::File { path: path.display().to_string(), source };
-        let name_sealed = bucket.seal_name(name)?;
-        let content = tokio::fs::read(path).await.map_err(file)?;
-        let size = content.len() as u64;
+        let name_sealed = bucket.seal_name(&ask.name)?;
+        let begun = tokio::task::spawn_blocking(move || {
+            let mut head = Vec::with_capacity(INLINE_MAX + 1);
+            let read = content.by_ref().take(INLINE_MAX as u64 + 1).read_to_end(&mut head);
+            read.map(|_| (head, content)).map_err(|e| content_error(&e))
+        });
+        let (head, content) = begun.await.map_err(|_| ClientError::Unexpected("reading ended"))??;
+        let stored = if head.len() <= INLINE_MAX {
+            Stored::inline(head)
+        } else {
+            self.put_run(bucket, &ask, Box::new(std::io::Cursor::new(head).chain(content)), progress).await?
+        };
+        let size = stored.size;
+        let manifest = Manifest {
+            name: ask.name,
+            size,
+            changed_ms: ask.changed.map_or(0, Stamp::as_ms),
+            hash: stored.hash,
+            content_type: ask.content_type,
+            pairs: ask.pairs,
+            body: stored.body,
+        };
+        let sealed = manifest.seal(&bucket.keys, &mut rand::rng())?;
+        progress("phase-commit", size, size.max(ask.size_hint));
+        let mut version = [0; 16];
+        rand::rng().fill_bytes(&mut version);
+        let change = Change {
+            op: CommitOp::Put,
+            name_sealed,
+            expect: ask.expect,
+            version,
+            segments: stored.runs,
+            manifest: sealed,
+        };
+        let bucket_seq = self.commit(bucket, change).await?;
+        let (scheme, pieces, holders) = (stored.scheme, stored.pieces, stored.holders);
+        Ok(Put { size: Bytes(size), scheme, pieces, holders, bucket_seq, version })
+    }
+
+    /// Content longer than a manifest holds: one run, cut into segments.
+    async fn put_run(
+        &self,
+        bucket: &Bucket,
+        ask: &PutAsk,
+        content: Box<dyn Read + Send>,
+        progress: Progress<'_>,
+    ) -> Result<Stored, ClientError> {
         let mut rng = rand::rng();
         let key = ContentKey::random(&mut rng);
         let header = Header::new(&key, Role::Content, bucket.id(), 0, &mut rng);
-        progress("phase-seal", 0, size);
-        let sealed = {
-            let key = key.clone();
-            tokio::task::spawn_blocking(move || seal_run(&key, &header, &content))
-                .await
-                .map_err(|_| ClientError::Unexpected("sealing ended"))??
-        };
-        let grant = self.write_grant(sealed.len() as u64).await?;
-        let step = usize::try_from(Layout::segment_bytes(&grant.scheme)).unwrap_or(usize::MAX);
-        let (mut segments, mut pieces, mut done) = (Vec::new(), usize::MAX, 0);
-        for part in sealed.chunks(step) {
-            let encoded = self.encode_part(&grant.scheme, part.to_vec()).await?;
-            let receipts = self.send_all(&grant, encoded).await?;
-            pieces = pieces.min(receipts.1.len());
-            segments.push(WrittenSegment {
-                id: receipts.0,
-                pg: grant.pg,
-                sealed_bytes: part.len() as u64,
-                receipts: receipts.1,
-            });
-            done += part.len() as u64;
-            progress("phase-send", done.min(size), size);
+        let grant = Arc::new(self.write_grant().await?);
+        let (grants, granted) = watch::channel(Arc::clone(&grant));
+        let (send, mut ready) = mpsc::channel::<Ready>(1);
+        let thread_key = key.clone();
+        let reading =
+            tokio::task::spawn_blocking(move || Pipeline::new(&thread_key, &header, granted, send)?.run(content));
+        let mut sending = Sending::new(self.clone(), *bucket.id());
+        let mut granted_at = Instant::now();
+        while let Some(segment) = ready.recv().await {
+            progress("phase-send", segment.content, ask.size_hint.max(segment.content));
+            sending.add(segment).await?;
+            if granted_at.elapsed() > GRANT_AGE_MAX {
+                grants.send_replace(Arc::new(self.write_grant().await?));
+                granted_at = Instant::now();
+            }
         }
-        let manifest = bucket.seal_manifest(name, size, &header, &key, &mut rng)?;
-        let mut commit_id = [0; 16];
-        rng.fill_bytes(&mut commit_id);
-        let commit = Commit { commit_id, bucket: *bucket.id(), name_sealed, segments, manifest };
-        progress("phase-commit", size, size);
-        let Reply::Committed(committed) = self.ask(Request::Commit(Box::new(commit))).await? else {
-            return Err(ClientError::Unexpected("no commit"));
-        };
-        let holders = grant.slots.iter().filter(|s| s.on).count();
-        Ok(Put { size: Bytes(size), scheme: grant.scheme, pieces, holders, bucket_seq: committed.bucket_seq })
+        let ended = reading.await.map_err(|_| ClientError::Unexpected("reading ended"))??;
+        let (runs, pieces) = sending.finish().await?;
+        Ok(Stored {
+            size: ended.size,
+            hash: ended.hash,
+            body: Body::Run { header, key, segments: ended.ids },
+            runs,
+            scheme: Some(grant.scheme),
+            pieces,
+            holders: grant.slots.iter().filter(|s| s.on).count(),
+        })
     }
 
-    async fn write_grant(&self, bytes_max: u64) -> Result<WriteGrant, ClientError> {
-        match self.ask(Request::WriteOpen(WriteOpen { bytes_max: bytes_max.saturating_mul(4) })).await? {
+    async fn write_grant(&self) -> Result<WriteGrant, ClientError> {
+        match self.ask(Request::WriteOpen(WriteOpen { bytes_max: u64::MAX })).await? {
             Reply::WriteGrant(grant) => Ok(*grant),
             _ => Err(ClientError::Unexpected("no leave to write")),
         }
     }
 
-    async fn encode_part(&self, scheme: &Scheme, part: Vec<u8>) -> Result<Encoded, ClientError> {
-        let layout = Layout::new(*scheme, part.len() as u64)?;
-        let encoding = tokio::task::spawn_blocking(move || encode(&layout, &part));
-        Ok(encoding.await.map_err(|_| ClientError::Unexpected("encoding ended"))??)
-    }
-
-    /// Sends every piece of a segment to its holder at the same time; id and receipts.
-    async fn send_all(
-        &self,
-        grant: &WriteGrant,
-        encoded: Encoded,
-    ) -> Result<(model::SegmentId, Vec<Vec<u8>>), ClientError> {
-        let encoded = std::sync::Arc::new(encoded);
-        let mut sends = tokio::task::JoinSet::new();
-        for slot in grant.slots.iter().filter(|s| s.on).cloned() {
-            let (client, encoded, pg) = (self.clone(), std::sync::Arc::clone(&encoded), grant.pg);
+    /// Sends every piece of a segment to its holder at the same time; id and receipts. A holder that is slower than twice
+    /// the median, when enough others have answered, is left behind.
+    async fn send_segment(&self, segment: &Arc<Ready>) -> Result<WrittenSegment, ClientError> {
+        let mut sends = JoinSet::new();
+        let begun = Instant::now();
+        for slot in segment.grant.slots.iter().filter(|s| s.on).cloned() {
+            let (client, segment) = (self.clone(), Arc::clone(segment));
             sends.spawn(async move {
-                let sent = client.send_piece(pg, &slot, &encoded).await;
+                let sent = client.send_piece(segment.grant.pg, &slot, &segment.coded).await;
                 (slot.addr.id, sent)
             });
         }
-        let (mut receipts, mut why) = (Vec::new(), Vec::new());
-        while let Some(sent) = sends.join_next().await {
+        let need = usize::from(segment.grant.scheme.accept);
+        let (mut receipts, mut why, mut times) = (Vec::new(), Vec::new(), Vec::new());
+        loop {
+            let wait = if receipts.len() < need { Duration::MAX } else { tail(&times).saturating_sub(begun.elapsed()) };
+            let sent = tokio::select! {
+                sent = sends.join_next() => sent,
+                () = sleep(wait) => { tracing::debug!(left = sends.len(), "slow holders are left behind"); None }
+            };
             match sent {
-                Ok((_, Ok(receipt))) => receipts.push(receipt),
-                Ok((node, Err(error))) => why.push(format!("{}: {error}", node.short())),
-                Err(_) => why.push("a sender ended".to_owned()),
+                Some(Ok((_, Ok(receipt)))) => {
+                    receipts.push(receipt);
+                    times.push(begun.elapsed());
+                }
+                Some(Ok((node, Err(error)))) => why.push(format!("{}: {error}", node.short())),
+                Some(Err(_)) => why.push("a sender ended".to_owned()),
+                None => break,
             }
         }
-        let need = usize::from(grant.scheme.accept);
         if receipts.len() < need {
             return Err(ClientError::TooFewHolders { have: receipts.len(), need, why });
         }
-        Ok((encoded.roots.id, receipts))
+        let coded = &segment.coded;
+        let (id, sealed_bytes) = (coded.roots.id, coded.layout.sealed_bytes);
+        Ok(WrittenSegment { id, pg: segment.grant.pg, sealed_bytes, receipts })
+    }
+
+    /// Commits a change of a name; its place in the bucket's order.
+    pub(crate) async fn commit(&self, bucket: &Bucket, change: Change) -> Result<u64, ClientError> {
+        let now = self.now();
+        let record = CommitRecord {
+            op: change.op,
+            bucket: *bucket.id(),
+            device: model::DeviceId(wire::signed::public_of(&self.device.secret)),
+            device_seq: now.as_ms(),
+            seen: bucket.head(),
+            name_hash: *blake3::hash(&change.name_sealed).as_bytes(),
+            version: change.version,
+            manifest_hash: *blake3::hash(&change.manifest).as_bytes(),
+            at: now,
+        };
+        let mut commit_id = [0; 16];
+        rand::rng().fill_bytes(&mut commit_id);
+        let commit = Commit {
+            commit_id,
+            record: record.sign(&self.device.secret).to_vec(),
+            name_sealed: change.name_sealed,
+            expect: change.expect,
+            segments: change.segments,
+            manifest: change.manifest,
+        };
+        let mut tries = 0;
+        let committed = loop {
+            tries += 1;
+            match self.ask(Request::Commit(Box::new(commit.clone()))).await {
+                Ok(Reply::Committed(committed)) => break committed,
+                Ok(_) => return Err(ClientError::Unexpected("no commit")),
+                Err(ClientError::Refused(refusal)) if tries < COMMIT_TRIES && is_lost(refusal.id) => {
+                    tracing::info!(id = %refusal.id, tries, "a commit was not answered; asking again");
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        bucket.saw(committed.head)?;
+        Ok(committed.head.seq)
+    }
+}
+
+/// The answer may have been lost on its way, so that asking again is right.
+fn is_lost(id: model::errors::ErrorId) -> bool {
+    use model::errors;
+    [errors::TIMED_OUT, errors::CENTER_UNREACHABLE].contains(&id)
+}
+
+/// Twice the median so far, at least [`TAIL_MIN`].
+fn tail(times: &[Duration]) -> Duration {
+    let mut times = times.to_vec();
+    times.sort_unstable();
+    times.get(times.len() / 2).map_or(TAIL_MIN, |median| (*median * 2).max(TAIL_MIN))
+}
+
+async fn sleep(wait: Duration) {
+    if wait == Duration::MAX { std::future::pending().await } else { tokio::time::sleep(wait).await }
+}
+
+fn content_error(error: &std::io::Error) -> ClientError {
+    ClientError::File { path: "content".to_owned(), source: std::io::Error::new(error.kind(), error.to_string()) }
+}
+
+/// A change of a name, before it is signed.
+pub(crate) struct Change {
+    pub op: CommitOp,
+    pub name_sealed: Vec<u8>,
+    pub expect: Expect,
+    pub version: [u8; 16],
+    pub segments: Vec<SegmentRun>,
+    pub manifest: Vec<u8>,
+}
+
+/// Content that is durable, before its commit.
+struct Stored {
+    size: u64,
+    hash: [u8; 32],
+    body: Body,
+    runs: Vec<SegmentRun>,
+    scheme: Option<Scheme>,
+    pieces: usize,
+    holders: usize,
+}
+
+impl Stored {
+    fn inline(content: Vec<u8>) -> Self {
+        Self {
+            size: content.len() as u64,
+            hash: *blake3::hash(&content).as_bytes(),
+            body: Body::Inline(Inline(content)),
+            runs: Vec::new(),
+            scheme: None,
+            pieces: 0,
+            holders: 0,
+        }
+    }
+}
+
+/// The thread's side: content in, segments out.
+struct Pipeline {
+    sealer: Sealer,
+    cutter: Cutter,
+}
+
+impl Pipeline {
+    fn new(
+        key: &ContentKey,
+        header: &Header,
+        granted: watch::Receiver<Arc<WriteGrant>>,
+        send: mpsc::Sender<Ready>,
+    ) -> Result<Self, ClientError> {
+        Ok(Self { sealer: Sealer::new(key, header)?, cutter: Cutter::new(granted, send) })
+    }
+
+    fn run(mut self, mut content: Box<dyn Read + Send>) -> Result<Ended, ClientError> {
+        let mut buffer = vec![0; PORTION];
+        let mut hash = blake3::Hasher::new();
+        loop {
+            let len = match content.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(len) => len,
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(content_error(&e)),
+            };
+            hash.update(&buffer[..len]);
+            self.cutter.content += len as u64;
+            let cutter = &mut self.cutter;
+            self.sealer.push(&buffer[..len], &mut |sealed: &[u8]| cutter.push(sealed))?;
+        }
+        let cutter = &mut self.cutter;
+        let size = self.sealer.finish_padded(&mut |sealed: &[u8]| cutter.push(sealed))?;
+        self.cutter.cut()?;
+        Ok(Ended { size, hash: *hash.finalize().as_bytes(), ids: *self.cutter.ids.finalize().as_bytes() })
+    }
+}
+
+/// Cuts sealed bytes into segments and codes each.
+struct Cutter {
+    granted: watch::Receiver<Arc<WriteGrant>>,
+    send: mpsc::Sender<Ready>,
+    /// Under which the segment at hand is coded.
+    grant: Arc<WriteGrant>,
+    segment: Vec<u8>,
+    encoder: Option<Encoder>,
+    ids: blake3::Hasher,
+    content: u64,
+}
+
+impl Cutter {
+    fn new(granted: watch::Receiver<Arc<WriteGrant>>, send: mpsc::Sender<Ready>) -> Self {
+        let grant = Arc::clone(&granted.borrow());
+        let segment = Vec::new();
+        Self { granted, send, grant, segment, encoder: None, ids: blake3::Hasher::new(), content: 0 }
+    }
+
+    fn push(&mut self, mut sealed: &[u8]) -> Result<(), ClientError> {
+        while !sealed.is_empty() {
+            let full = usize::try_from(Layout::segment_bytes(&self.grant.scheme)).unwrap_or(usize::MAX);
+            let (now, later) = sealed.split_at(sealed.len().min(full - self.segment.len()));
+            self.segment.extend_from_slice(now);
+            sealed = later;
+            if self.segment.len() == full {
+                self.cut()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Codes what is held as one segment and hands it on.
+    fn cut(&mut self) -> Result<(), ClientError> {
+        if self.segment.is_empty() {
+            return Ok(());
+        }
+        let layout = Layout::new(self.grant.scheme, self.segment.len() as u64)?;
+        let mut kept = PieceSet::EMPTY;
+        self.grant.slots.iter().filter(|s| s.on).for_each(|s| kept.insert(s.index));
+        let mut pieces = vec![Vec::new(); usize::from(layout.scheme.n_max)];
+        let len = usize::try_from(layout.piece_len()).unwrap_or(0);
+        kept.iter().for_each(|index| pieces[usize::from(index)].reserve_exact(len));
+        let encoder = match &mut self.encoder {
+            Some(encoder) => {
+                encoder.restart(&layout, kept)?;
+                encoder
+            }
+            none => none.insert(Encoder::new(&layout, kept)?),
+        };
+        let mut keep = |group: Group<'_>| {
+            pieces[usize::from(group.index)].extend_from_slice(group.bytes);
+            Ok::<(), ClientError>(())
+        };
+        encoder.push(&self.segment, &mut keep)?;
+        let commitment = encoder.finish(&mut keep)?;
+        self.segment.clear();
+        self.ids.update(commitment.roots.id.as_bytes());
+        let coded = Coded { layout, roots: commitment.roots, pieces };
+        let ready = Ready { grant: Arc::clone(&self.grant), coded, content: self.content };
+        self.send.blocking_send(ready).map_err(|_| ClientError::Unexpected("sending ended"))?;
+        self.grant = Arc::clone(&self.granted.borrow());
+        Ok(())
+    }
+}
+
+/// Segments on their way, kept in order.
+struct Sending {
+    client: Client,
+    bucket: model::BucketId,
+    open: JoinSet<(usize, Result<WrittenSegment, ClientError>)>,
+    next: usize,
+    done: BTreeMap<usize, WrittenSegment>,
+    told: usize,
+    runs: Vec<SegmentRun>,
+    pieces_min: usize,
+}
+
+impl Sending {
+    fn new(client: Client, bucket: model::BucketId) -> Self {
+        let (open, done, runs) = (JoinSet::new(), BTreeMap::new(), Vec::new());
+        Self { client, bucket, open, next: 0, done, told: 0, runs, pieces_min: usize::MAX }
+    }
+
+    /// Takes one more, once there is room for it.
+    async fn add(&mut self, segment: Ready) -> Result<(), ClientError> {
+        while self.open.len() >= SEGMENTS_OPEN {
+            self.take().await?;
+        }
+        let (client, number, segment) = (self.client.clone(), self.next, Arc::new(segment));
+        self.next += 1;
+        self.open.spawn(async move { (number, client.send_segment(&segment).await) });
+        self.tell(KEEP_BYTES).await
+    }
+
+    async fn take(&mut self) -> Result<(), ClientError> {
+        match self.open.join_next().await {
+            Some(Ok((number, sent))) => {
+                let sent = sent?;
+                self.pieces_min = self.pieces_min.min(sent.receipts.len());
+                self.done.insert(number, sent);
+                Ok(())
+            }
+            Some(Err(_)) => Err(ClientError::Unexpected("a sender ended")),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells the center of finished segments, in order, whenever a message of them is full.
+    async fn tell(&mut self, full: usize) -> Result<(), ClientError> {
+        loop {
+            let (mut bytes, mut batch) = (0, Vec::new());
+            for (_, segment) in
+                self.done.range(self.told..).zip(self.told..).take_while(|((at, _), n)| *at == n).map(|(s, _)| s)
+            {
+                bytes += KEEP_SEGMENT_BYTES + segment.receipts.iter().map(|r| r.len() + 2).sum::<usize>();
+                if !batch.is_empty() && (bytes > KEEP_BYTES || batch.len() == wire::limits::SEGMENTS_KEEP_MAX) {
+                    break;
+                }
+                batch.push(segment.clone());
+            }
+            if batch.is_empty() || bytes < full {
+                return Ok(());
+            }
+            let count = batch.len();
+            let keep = SegmentsKeep { bucket: self.bucket, segments: batch };
+            let Reply::SegmentsKept(runs) = self.client.ask(Request::SegmentsKeep(Box::new(keep))).await? else {
+                return Err(ClientError::Unexpected("segments not kept"));
+            };
+            runs.into_iter().for_each(|run| join_run(&mut self.runs, run));
+            (self.told..self.told + count).for_each(|number| drop(self.done.remove(&number)));
+            self.told += count;
+        }
+    }
+
+    /// Waits for all, tells the center, and says where they stand and how many pieces the weakest has.
+    async fn finish(mut self) -> Result<(Vec<SegmentRun>, usize), ClientError> {
+        while !self.open.is_empty() {
+            self.take().await?;
+        }
+        self.tell(0).await?;
+        Ok((self.runs, self.pieces_min))
+    }
+}
+
+/// Appends a run, joined to the last where it goes on.
+pub(crate) fn join_run(runs: &mut Vec<SegmentRun>, run: SegmentRun) {
+    match runs.last_mut() {
+        Some(last) if last.pg == run.pg && last.seq + u64::from(last.count) == run.seq => last.count += run.count,
+        _ => runs.push(run),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::PgId;
+
+    #[test]
+    fn runs_join_where_they_go_on() {
+        let run = |seq, count| SegmentRun { pg: PgId(1), seq, count };
+        let mut runs = Vec::new();
+        [run(5, 2), run(7, 1), run(9, 1)].into_iter().for_each(|r| join_run(&mut runs, r));
+        assert_eq!(runs, [run(5, 3), run(9, 1)]);
+    }
+
+    #[test]
+    fn the_slow_get_twice_the_median_and_never_less_than_three_seconds() {
+        let s = Duration::from_secs;
+        assert_eq!(tail(&[]), s(3));
+        assert_eq!(tail(&[s(1), s(1), s(9)]), s(3));
+        assert_eq!(tail(&[s(5), s(2), s(9)]), s(10));
     }
 }

@@ -531,6 +531,30 @@ doctor-lend-bad = lending file has an error: { $why }
 # Storage
 cp-put = stored { $place }: { $size }, { $pieces } pieces on { $nodes } nodes ({ $scheme }); { $survive }
 cp-get = read { $place}: { $size } into { $file }
+cp-put-inline = stored { $place }: { $size }, inside its manifest at the center
+cp-many = { $n } files stored in { $place }
+cp-many-got = { $n } objects read into { $file }
+cp-copied = { $place } is { $from } under another name; no piece moved
+rm-done = { $n } removed from { $place }; `pumasi object undelete` brings them back
+mv-done = { $from } is { $place } now
+undelete-done = { $place } is back: { $size }
+stat-object = 
+    { $place }
+    size      { $size } ({ $bytes } bytes)
+    committed { $at }
+    changed   { $changed }
+    version   { $version }
+    BLAKE3    { $hash }
+bucket-made = { $place } is made
+bucket-removed = { $place } is removed
+bucket-foreign-key = (another key)
+bucket-show = 
+    { $place }: { $objects } objects, { $size } sealed with all versions, { $changes } changes
+    made { $at }, id { $id }
+version-removed = removed
+column-objects = objects
+column-made = made
+column-version = version
 cp-survives = any { $n } of them may die
 cp-progress = { $phase } { $done } of { $total }, { $rate }/s
 phase-seal = seal and encode
@@ -682,6 +706,46 @@ help-cp-examples =
     pumasi cp my:album/photo.jpg back.jpg
 help-cp--from = A file, or my:bucket/key
 help-cp--to = my:bucket/key, or a file
+help-cp--recursive = Everything below a folder or a prefix
+help-cp--no_overwrite = Refuse where something is there already
+help-rm = Remove objects; they can be brought back
+help-rm-examples = 
+    pumasi rm my:album/photo.jpg
+    pumasi rm -r my:album/2019/
+help-rm--place = my:bucket/key, or with -r the beginning of keys
+help-rm--recursive = Everything whose key begins so
+help-mv = Give an object another name; no piece moves
+help-mv-examples = pumasi mv my:album/a.jpg my:album/b.jpg
+help-mv--from = The old name
+help-mv--to = The new name, in the same bucket
+help-cat = Write an object to standard output
+help-cat-examples = 
+    pumasi cat my:album/photo.jpg > photo.jpg
+    pumasi cat my:logs/today.txt --range -512
+help-cat--place = my:bucket/key
+help-cat--range = Bytes from and to, both counted in: 0-1023, 1024- or -512 for the last
+help-stat = Size, times, version and hash of an object
+help-stat-examples = pumasi stat my:album/photo.jpg --json
+help-stat--place = my:bucket/key
+help-bucket = Your buckets
+help-bucket-create = Make a bucket
+help-bucket-create-examples = pumasi bucket create album
+help-bucket-create--name = Its name; only you can read it
+help-bucket-list = List your buckets
+help-bucket-list-examples = pumasi bucket list
+help-bucket-show = What is in a bucket, in numbers
+help-bucket-show-examples = pumasi bucket show album
+help-bucket-show--name = Its name
+help-bucket-rm = Remove an empty bucket
+help-bucket-rm-examples = pumasi bucket rm album
+help-bucket-rm--name = Its name
+help-object = Versions of objects
+help-object-versions = Every version of an object, the newest first
+help-object-versions-examples = pumasi object versions my:album/photo.jpg
+help-object-versions--place = my:bucket/key
+help-object-undelete = Bring a removed object back
+help-object-undelete-examples = pumasi object undelete my:album/photo.jpg
+help-object-undelete--place = my:bucket/key
 help-ls = List what is in a bucket
 help-ls-examples = pumasi ls my:album/
 help-ls--place = my:bucket/ or my:bucket/prefix

@@ -531,6 +531,30 @@ doctor-lend-bad = 出借设置有误：{ $why }
 # Storage
 cp-put = 已存入 { $place }：{ $size }，{ $nodes } 个节点上的 { $pieces } 个分片（{ $scheme }）；{ $survive }
 cp-get = 已读取 { $place }：{ $size }，写入 { $file }
+cp-put-inline = 已存入 { $place }：{ $size }，内容在管理中心的清单里
+cp-many = 已存入 { $n } 个文件到 { $place }
+cp-many-got = 已读取 { $n } 个对象到 { $file }
+cp-copied = { $place } 是 { $from } 的另一个名字，没有移动分片
+rm-done = 已从 { $place } 删除 { $n } 个，可用 `pumasi object undelete` 恢复
+mv-done = { $from } 现在是 { $place }
+undelete-done = { $place } 已恢复：{ $size }
+stat-object = 
+    { $place }
+    大小      { $size }（{ $bytes } 字节）
+    提交时间  { $at }
+    修改时间  { $changed }
+    版本      { $version }
+    BLAKE3    { $hash }
+bucket-made = 已建立 { $place }
+bucket-removed = 已删除 { $place }
+bucket-foreign-key = （其他密钥）
+bucket-show = 
+    { $place }：{ $objects } 个对象，含全部版本共 { $size }（加封后），{ $changes } 次变更
+    建立于 { $at }，编号 { $id }
+version-removed = 已删除
+column-objects = 对象
+column-made = 建立时间
+column-version = 版本
 cp-survives = 其中任意 { $n } 个可以失效
 cp-progress = { $phase } { $done } / { $total }，{ $rate }/秒
 phase-seal = 加封与编码
@@ -682,6 +706,46 @@ help-cp-examples =
     pumasi cp my:album/photo.jpg back.jpg
 help-cp--from = 文件，或 my:存储桶/键
 help-cp--to = my:存储桶/键，或文件
+help-cp--recursive = 目录或前缀下的全部内容
+help-cp--no_overwrite = 目标已存在时拒绝
+help-rm = 删除对象（可恢复）
+help-rm-examples = 
+    pumasi rm my:album/photo.jpg
+    pumasi rm -r my:album/2019/
+help-rm--place = my:存储桶/键；递归删除时为键的前缀
+help-rm--recursive = 键以此开头的全部对象
+help-mv = 给对象改名，不移动分片
+help-mv-examples = pumasi mv my:album/a.jpg my:album/b.jpg
+help-mv--from = 旧名字
+help-mv--to = 同一存储桶中的新名字
+help-cat = 把对象写到标准输出
+help-cat-examples = 
+    pumasi cat my:album/photo.jpg > photo.jpg
+    pumasi cat my:logs/today.txt --range -512
+help-cat--place = my:存储桶/键
+help-cat--range = 起止字节（均含）：0-1023、1024-，或 -512 表示末尾
+help-stat = 对象的大小、时间、版本和散列值
+help-stat-examples = pumasi stat my:album/photo.jpg --json
+help-stat--place = my:存储桶/键
+help-bucket = 自己的存储桶
+help-bucket-create = 建立存储桶
+help-bucket-create-examples = pumasi bucket create album
+help-bucket-create--name = 名字，只有自己能读
+help-bucket-list = 列出自己的存储桶
+help-bucket-list-examples = pumasi bucket list
+help-bucket-show = 存储桶的数据
+help-bucket-show-examples = pumasi bucket show album
+help-bucket-show--name = 名字
+help-bucket-rm = 删除空的存储桶
+help-bucket-rm-examples = pumasi bucket rm album
+help-bucket-rm--name = 名字
+help-object = 对象的版本
+help-object-versions = 对象的全部版本，新的在前
+help-object-versions-examples = pumasi object versions my:album/photo.jpg
+help-object-versions--place = my:存储桶/键
+help-object-undelete = 恢复已删除的对象
+help-object-undelete-examples = pumasi object undelete my:album/photo.jpg
+help-object-undelete--place = my:存储桶/键
 help-ls = 列出存储桶内容
 help-ls-examples = pumasi ls my:album/
 help-ls--place = my:存储桶/ 或 my:存储桶/前缀

@@ -219,7 +219,9 @@ impl Server {
             self.0.store.get(PieceKey { segment: get.segment, index: get.index }).await?.ok_or_else(unknown)?;
         let all = handle.len();
         let len = if get.len == 0 { all.saturating_sub(get.offset) } else { get.len };
-        if get.offset.checked_add(len).is_none_or(|end| end > all) {
+        let aligned = |at: u64| at == all || at.is_multiple_of(codec::GROUP_LEN as u64);
+        let fits = |end: u64| len > 0 && end <= all && aligned(get.offset) && aligned(end);
+        if !get.offset.checked_add(len).is_some_and(fits) {
             return Err(no(
                 errors::BAD_RANGE,
                 [("range", format!("{}+{}", get.offset, get.len)), ("size", all.to_string())],
@@ -227,11 +229,13 @@ impl Server {
         }
         self.check(&get.permit, PermitOp::Get, Permit::pg_target(get.pg), caller, len)?;
         let meta = handle.meta().clone();
+        let proof = handle.prove(get.offset, len).await?;
         let head = PieceAnswer::Piece {
             segment_root: meta.segment_root,
             piece_root: meta.piece_root,
             path: meta.path,
-            groups: Vec::new(),
+            groups: proof.groups,
+            range_path: proof.path,
             piece_len: all,
             len,
         };

@@ -32,7 +32,6 @@ mod writer;
 pub use disk::{Disk, StdDisk};
 pub use entry::{LABEL_LEN, PATH_MAX, PIECE_BYTES_MAX, PieceKey, PieceMeta};
 pub use error::StoreError;
-pub use read::{PieceHandle, VerifiedRange};
+pub use read::{PieceHandle, RangeProof, VerifiedRange};
 pub use recover::OpenReport;
 pub use store::{CompactReport, Durable, Listed, PieceStore, PieceWriter, ScrubReport, StoreLimits, Usage};
-

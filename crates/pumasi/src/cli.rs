@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 pub mod agent;
 pub mod bench;
+pub mod bucket;
 pub mod center;
 pub mod dev;
 pub mod doctor;
@@ -16,6 +17,7 @@ pub mod lend;
 pub mod member;
 pub mod node;
 pub mod object;
+pub mod session;
 pub mod status;
 pub mod ticket;
 
@@ -106,6 +108,14 @@ pub enum Verb {
     Doctor(doctor::DoctorArgs),
     Cp(object::CpArgs),
     Ls(object::LsArgs),
+    Rm(object::RmArgs),
+    Mv(object::MvArgs),
+    Cat(object::CatArgs),
+    Stat(object::OneArgs),
+    #[command(subcommand)]
+    Bucket(bucket::BucketVerb),
+    #[command(subcommand)]
+    Object(object::ObjectVerb),
     #[command(subcommand)]
     Node(node::NodeVerb),
     #[command(subcommand)]

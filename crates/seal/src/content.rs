@@ -7,10 +7,10 @@
 use crate::SealError;
 use crate::keys::ContentKey;
 use model::BucketId;
-use rand_core::Rng;
+use rand_core::CryptoRng;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Content bytes of a full chunk.
 pub const CHUNK_LEN: usize = 65_520;
@@ -51,7 +51,7 @@ impl Header {
     pub const LEN: usize = 96;
 
     /// A header for a new run under `key`, with random content id and nonce prefix, and its commitment.
-    pub fn new(key: &ContentKey, role: Role, bucket: &BucketId, run: u32, rng: &mut impl Rng) -> Self {
+    pub fn new(key: &ContentKey, role: Role, bucket: &BucketId, run: u32, rng: &mut impl CryptoRng) -> Self {
         let mut h = [0; Self::LEN];
         h[0..4].copy_from_slice(MAGIC);
         h[4] = 1;
@@ -72,6 +72,13 @@ impl Header {
         let h: [u8; Self::LEN] = bytes.try_into().map_err(|_| SealError::Header)?;
         let fixed = h[0..4] == *MAGIC && h[4] == 1 && h[5] == 1 && (1..=7).contains(&h[6]) && h[7] == 16;
         if fixed && h[51..64] == [0; 13] { Ok(Self(h)) } else { Err(SealError::Header) }
+    }
+
+    /// Reads a header that must be of this role and bucket.
+    pub fn parse_as(bytes: &[u8], role: Role, bucket: &BucketId) -> Result<Self, SealError> {
+        let header = Self::parse(bytes)?;
+        let fits = header.role() == role as u8 && header.0[8..24] == *bucket.as_bytes();
+        if fits { Ok(header) } else { Err(SealError::Header) }
     }
 
     /// Its bytes.
@@ -147,22 +154,169 @@ pub fn padded_len(len: u64) -> u64 {
     len.div_ceil(step).saturating_mul(step)
 }
 
+/// Seals a run as its content comes, in any portions, with one chunk in memory.
+pub struct Sealer {
+    cipher: LessSafeKey,
+    header: Header,
+    held: Vec<u8>,
+    chunk: u32,
+    taken: u64,
+}
+
+impl Sealer {
+    /// For one run under its header.
+    pub fn new(key: &ContentKey, header: &Header) -> Result<Self, SealError> {
+        let held = Vec::with_capacity(SEALED_CHUNK);
+        Ok(Self { cipher: cipher(key, header)?, header: *header, held, chunk: 0, taken: 0 })
+    }
+
+    /// Takes content and hands on every chunk that is known not to be the last.
+    ///
+    /// # Errors
+    /// [`SealError::TooLong`] beyond 2³² chunks; what the sink returns.
+    pub fn push<E: From<SealError>>(
+        &mut self,
+        mut content: &[u8],
+        sink: &mut impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.taken += content.len() as u64;
+        while !content.is_empty() {
+            if self.held.len() == CHUNK_LEN {
+                self.seal(false, sink)?;
+            }
+            let (now, later) = content.split_at(content.len().min(CHUNK_LEN - self.held.len()));
+            self.held.extend_from_slice(now);
+            content = later;
+        }
+        Ok(())
+    }
+
+    /// Pads with zeros to [`padded_len`], seals the last chunk and says how many content bytes were taken.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn finish_padded<E: From<SealError>>(
+        mut self,
+        sink: &mut impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<u64, E> {
+        const ZEROS: &[u8] = &[0; 4096];
+        let taken = self.taken;
+        let mut padding = padded_len(taken) - taken;
+        while padding > 0 {
+            let step = padding.min(ZEROS.len() as u64);
+            self.push(&ZEROS[..usize::try_from(step).expect("at most 4096")], sink)?;
+            padding -= step;
+        }
+        self.finish(sink)?;
+        Ok(taken)
+    }
+
+    /// Seals the last chunk.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn finish<E: From<SealError>>(mut self, sink: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        self.seal(true, sink)
+    }
+
+    fn seal<E: From<SealError>>(&mut self, last: bool, sink: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        let nonce = nonce(&self.header, self.chunk, last);
+        let tag = self.cipher.seal_in_place_separate_tag(nonce, Aad::from(self.header.as_bytes()), &mut self.held);
+        let tag = tag.map_err(|_| SealError::TooLong)?;
+        self.held.extend_from_slice(tag.as_ref());
+        sink(&self.held)?;
+        self.held.clear();
+        self.chunk = self.chunk.checked_add(1).ok_or(SealError::TooLong)?;
+        Ok(())
+    }
+}
+
+impl Drop for Sealer {
+    fn drop(&mut self) {
+        self.held.zeroize();
+    }
+}
+
+/// Opens chunks of a run as their bytes come, in any portions, with one chunk in memory.
+pub struct Opener {
+    cipher: LessSafeKey,
+    header: Header,
+    held: Vec<u8>,
+    next: u64,
+    count: u64,
+}
+
+impl Opener {
+    /// For a run of `count` chunks from chunk `first` on.
+    pub fn new(key: &ContentKey, header: &Header, first: u64, count: u64) -> Result<Self, SealError> {
+        let held = Vec::with_capacity(SEALED_CHUNK);
+        Ok(Self { cipher: cipher(key, header)?, header: *header, held, next: first, count })
+    }
+
+    /// Takes sealed bytes and hands on the content of every chunk that is whole and right. The run's last chunk, which may
+    /// be short, is opened by [`Self::finish`].
+    ///
+    /// # Errors
+    /// [`SealError::Damaged`] names the chunk; what the sink returns. After an error nothing more is to be fed.
+    pub fn push<E: From<SealError>>(
+        &mut self,
+        mut sealed: &[u8],
+        sink: &mut impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        while !sealed.is_empty() {
+            let (now, later) = sealed.split_at(sealed.len().min(SEALED_CHUNK - self.held.len()));
+            self.held.extend_from_slice(now);
+            sealed = later;
+            if self.held.len() == SEALED_CHUNK && self.next + 1 < self.count {
+                self.open(sink)?;
+            } else if self.held.len() == SEALED_CHUNK && !sealed.is_empty() {
+                return Err(SealError::Damaged { chunk: self.next + 1 }.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens what is held: the run's last chunk, or nothing where a range ended before it.
+    ///
+    /// # Errors
+    /// [`SealError::Damaged`] when the bytes end inside a chunk, or the run's last is missing.
+    pub fn finish<E: From<SealError>>(mut self, sink: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        match (self.held.is_empty(), self.next + 1 == self.count) {
+            (false, true) => self.open(sink),
+            (true, false) => Ok(()),
+            _ => Err(SealError::Damaged { chunk: self.next }.into()),
+        }
+    }
+
+    fn open<E: From<SealError>>(&mut self, sink: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        let chunk = u32::try_from(self.next).map_err(|_| SealError::TooLong)?;
+        let nonce = nonce(&self.header, chunk, self.next + 1 == self.count);
+        let damaged = SealError::Damaged { chunk: self.next };
+        let opened = self.cipher.open_in_place(nonce, Aad::from(self.header.as_bytes()), &mut self.held);
+        sink(opened.map_err(|_| damaged)?)?;
+        self.held.zeroize();
+        self.next += 1;
+        Ok(())
+    }
+}
+
+impl Drop for Opener {
+    fn drop(&mut self) {
+        self.held.zeroize();
+    }
+}
+
 /// Seals a whole run.
 pub fn seal_run(key: &ContentKey, header: &Header, content: &[u8]) -> Result<Vec<u8>, SealError> {
-    let cipher = cipher(key, header)?;
-    let count = chunk_count(content.len() as u64);
     let total = usize::try_from(sealed_len(content.len() as u64)).map_err(|_| SealError::TooLong)?;
     let mut out = Vec::with_capacity(total);
-    for at in 0..count {
-        let start = usize::try_from(at).map_err(|_| SealError::TooLong)? * CHUNK_LEN;
-        let body = &content[start..content.len().min(start + CHUNK_LEN)];
-        let chunk = u32::try_from(at).map_err(|_| SealError::TooLong)?;
-        let begin = out.len();
-        out.extend_from_slice(body);
-        let nonce = nonce(header, chunk, at + 1 == count);
-        let tag = cipher.seal_in_place_separate_tag(nonce, Aad::from(header.as_bytes()), &mut out[begin..]);
-        out.extend_from_slice(tag.map_err(|_| SealError::TooLong)?.as_ref());
-    }
+    let mut keep = |chunk: &[u8]| {
+        out.extend_from_slice(chunk);
+        Ok::<(), SealError>(())
+    };
+    let mut sealer = Sealer::new(key, header)?;
+    sealer.push(content, &mut keep)?;
+    sealer.finish(&mut keep)?;
     Ok(out)
 }
 
@@ -180,23 +334,17 @@ pub fn open_range(
     first: u64,
     count: u64,
 ) -> Result<Vec<u8>, SealError> {
-    let cipher = cipher(key, header)?;
     let mut out = Vec::with_capacity(sealed.len());
-    let mut parts = sealed.chunks(SEALED_CHUNK).zip(first..).peekable();
-    if parts.peek().is_none() {
+    let mut keep = |content: &[u8]| {
+        out.extend_from_slice(content);
+        Ok::<(), SealError>(())
+    };
+    let mut opener = Opener::new(key, header, first, count)?;
+    if sealed.is_empty() {
         return Err(SealError::Damaged { chunk: first });
     }
-    for (part, at) in parts {
-        let damaged = SealError::Damaged { chunk: at };
-        let last = at + 1 == count;
-        if at >= count || (!last && part.len() != SEALED_CHUNK) {
-            return Err(damaged);
-        }
-        let chunk = u32::try_from(at).map_err(|_| SealError::TooLong)?;
-        let mut body = part.to_vec();
-        let opened = cipher.open_in_place(nonce(header, chunk, last), Aad::from(header.as_bytes()), &mut body);
-        out.extend_from_slice(opened.map_err(|_| damaged)?);
-    }
+    opener.push(sealed, &mut keep)?;
+    opener.finish(&mut keep)?;
     Ok(out)
 }
 
@@ -282,6 +430,45 @@ mod tests {
         let sealed = seal_run(&key, &header, &content).unwrap();
         let middle = open_range(&key, &header, &sealed[SEALED_CHUNK..2 * SEALED_CHUNK], 1, 4).unwrap();
         assert_eq!(middle, content[CHUNK_LEN..2 * CHUNK_LEN]);
+    }
+
+    #[test]
+    fn portions_make_no_difference_and_padding_is_sealed_with_the_rest() {
+        let (key, header) = setup();
+        for len in [0, 1, 4096, CHUNK_LEN, CHUNK_LEN + 1, 3 * CHUNK_LEN + 5] {
+            let content: Vec<u8> = (0..len).map(|i| (i % 239) as u8).collect();
+            let mut padded = content.clone();
+            padded.resize(usize::try_from(padded_len(len as u64)).unwrap(), 0);
+            let whole = seal_run(&key, &header, &padded).unwrap();
+            for portion in [1_000, 65_536, 1 << 20] {
+                let mut out = Vec::new();
+                let mut keep = |chunk: &[u8]| {
+                    out.extend_from_slice(chunk);
+                    Ok::<(), SealError>(())
+                };
+                let mut sealer = Sealer::new(&key, &header).unwrap();
+                content.chunks(portion).try_for_each(|part| sealer.push(part, &mut keep)).unwrap();
+                assert_eq!(sealer.finish_padded(&mut keep).unwrap(), len as u64);
+                assert_eq!(out, whole, "{len} in {portion}");
+                let mut back = Vec::new();
+                let mut keep = |content: &[u8]| {
+                    back.extend_from_slice(content);
+                    Ok::<(), SealError>(())
+                };
+                let mut opener = Opener::new(&key, &header, 0, chunk_count(padded.len() as u64)).unwrap();
+                out.chunks(portion).try_for_each(|part| opener.push(part, &mut keep)).unwrap();
+                opener.finish(&mut keep).unwrap();
+                assert_eq!(back, padded, "{len} in {portion}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_of_another_role_or_bucket_is_refused() {
+        let (_, header) = setup();
+        assert!(Header::parse_as(header.as_bytes(), Role::Content, &BUCKET).is_ok());
+        assert_eq!(Header::parse_as(header.as_bytes(), Role::Manifest, &BUCKET), Err(SealError::Header));
+        assert_eq!(Header::parse_as(header.as_bytes(), Role::Content, &BucketId([4; 16])), Err(SealError::Header));
     }
 
     #[test]

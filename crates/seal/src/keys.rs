@@ -5,8 +5,11 @@ use crate::name::NameKey;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use model::BucketId;
-use rand_core::Rng;
+use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// Longest name of a bucket in bytes.
+pub const LABEL_NAME_MAX: usize = 255;
 
 /// The key of one object version: random, wrapped under the object's path key.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -14,7 +17,7 @@ pub struct ContentKey([u8; 32]);
 
 impl ContentKey {
     /// A new one.
-    pub fn random(rng: &mut impl Rng) -> Self {
+    pub fn random(rng: &mut impl CryptoRng) -> Self {
         let mut key = [0; 32];
         rng.fill_bytes(&mut key);
         Self(key)
@@ -23,6 +26,20 @@ impl ContentKey {
     pub(crate) const fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
+}
+
+/// The key that wraps the content key of one object: its path's.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct PathKey([u8; 32]);
+
+/// What a wrapped key is for; the seal binds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Purpose {
+    /// A content key under its object's path key.
+    Content = 1,
+    /// A manifest's key under the bucket's.
+    Manifest = 2,
 }
 
 /// The account's root, 32 random bytes held in slots, one per device.
@@ -38,6 +55,44 @@ impl AccountRoot {
     /// The key that seals the list of this account's buckets.
     pub fn keybag(&self) -> ContentKey {
         ContentKey(blake3::derive_key("pumasi v1 keybag", &self.0))
+    }
+
+    /// A bucket's name, sealed for this account alone: nonce 24 · ciphertext padded to a multiple of 64 · tag 16.
+    ///
+    /// # Errors
+    /// [`SealError::Name`] when it is empty or longer than [`LABEL_NAME_MAX`].
+    pub fn seal_label(&self, bucket: &BucketId, name: &str, rng: &mut impl CryptoRng) -> Result<Vec<u8>, SealError> {
+        if name.is_empty() || name.len() > LABEL_NAME_MAX {
+            return Err(SealError::Name("a bucket's name has 1 to 255 bytes"));
+        }
+        let mut plain = vec![u8::try_from(name.len()).map_err(|_| SealError::TooLong)?];
+        plain.extend_from_slice(name.as_bytes());
+        plain.resize(plain.len().next_multiple_of(64), 0);
+        let mut out = vec![0; 24];
+        rng.fill_bytes(&mut out);
+        let cipher = XChaCha20Poly1305::new((&self.label_key().0).into());
+        let payload = Payload { msg: &plain, aad: bucket.as_bytes() };
+        let sealed = cipher.encrypt(XNonce::from_slice(&out), payload).map_err(|_| SealError::TooLong)?;
+        out.extend_from_slice(&sealed);
+        Ok(out)
+    }
+
+    /// Opens what [`Self::seal_label`] made.
+    ///
+    /// # Errors
+    /// [`SealError::WrongKey`], [`SealError::Header`].
+    pub fn open_label(&self, bucket: &BucketId, sealed: &[u8]) -> Result<String, SealError> {
+        let (nonce, sealed) = sealed.split_at_checked(24).ok_or(SealError::Header)?;
+        let cipher = XChaCha20Poly1305::new((&self.label_key().0).into());
+        let payload = Payload { msg: sealed, aad: bucket.as_bytes() };
+        let plain = cipher.decrypt(XNonce::from_slice(nonce), payload).map_err(|_| SealError::WrongKey)?;
+        let (len, rest) = plain.split_first().ok_or(SealError::Header)?;
+        let name = rest.get(..usize::from(*len)).ok_or(SealError::Header)?;
+        String::from_utf8(name.to_vec()).map_err(|_| SealError::Header)
+    }
+
+    fn label_key(&self) -> PathKey {
+        PathKey(blake3::derive_key("pumasi v1 bucket label", &self.0))
     }
 
     /// Keys of a bucket of one's own, epoch 0. Later epochs are random and stand in the keybag.
@@ -94,7 +149,7 @@ impl BucketKeys {
 
     /// Path key of an object: `c_0 = derive_key("path", S ‖ bucket)`, `c_i = keyed_hash(c_{i−1}, "component" ‖ part)`, and
     /// `keyed_hash(c_n, "content")`, so that one object can be shared without opening what lies below it.
-    pub fn path_key(&self, object: &str) -> [u8; 32] {
+    pub fn path_key(&self, object: &str) -> PathKey {
         let mut hasher = blake3::Hasher::new_derive_key("pumasi v1 path");
         hasher.update(&self.content).update(self.bucket.as_bytes());
         let mut chain = *hasher.finalize().as_bytes();
@@ -102,19 +157,36 @@ impl BucketKeys {
             let mut hasher = blake3::Hasher::new_keyed(&chain);
             chain = *hasher.update(b"component").update(part.as_bytes()).finalize().as_bytes();
         }
-        let key = *blake3::keyed_hash(&chain, b"content").as_bytes();
+        let key = PathKey(*blake3::keyed_hash(&chain, b"content").as_bytes());
         chain.zeroize();
         key
     }
 
     /// Wraps a content key for an object.
-    pub fn wrap(&self, object: &str, content_id: &[u8; 16], key: &ContentKey, rng: &mut impl Rng) -> Wrapped {
-        Wrapped::seal(&self.path_key(object), 1, &self.bucket, content_id, key, rng)
+    pub fn wrap(&self, object: &str, content_id: &[u8; 16], key: &ContentKey, rng: &mut impl CryptoRng) -> Wrapped {
+        Wrapped::seal(&self.path_key(object), Purpose::Content, &self.bucket, content_id, key, rng)
+    }
+
+    /// The key under which this bucket's manifests keep theirs.
+    fn manifest_key(&self) -> PathKey {
+        let mut hasher = blake3::Hasher::new_derive_key("pumasi v1 manifest");
+        hasher.update(&self.content).update(self.bucket.as_bytes());
+        PathKey(*hasher.finalize().as_bytes())
+    }
+
+    /// Wraps the key of a manifest.
+    pub fn wrap_manifest(&self, content_id: &[u8; 16], key: &ContentKey, rng: &mut impl CryptoRng) -> Wrapped {
+        Wrapped::seal(&self.manifest_key(), Purpose::Manifest, &self.bucket, content_id, key, rng)
+    }
+
+    /// Unwraps the key of a manifest.
+    pub fn unwrap_manifest(&self, content_id: &[u8; 16], wrapped: &Wrapped) -> Result<ContentKey, SealError> {
+        wrapped.open(&self.manifest_key(), Purpose::Manifest, &self.bucket, content_id)
     }
 
     /// Unwraps a content key of an object.
     pub fn unwrap(&self, object: &str, content_id: &[u8; 16], wrapped: &Wrapped) -> Result<ContentKey, SealError> {
-        wrapped.open(&self.path_key(object), &self.bucket, content_id)
+        wrapped.open(&self.path_key(object), Purpose::Content, &self.bucket, content_id)
     }
 }
 
@@ -128,19 +200,19 @@ impl Wrapped {
 
     /// Wraps `key` under `wrapping`.
     pub fn seal(
-        wrapping: &[u8; 32],
-        purpose: u8,
+        wrapping: &PathKey,
+        purpose: Purpose,
         bucket: &BucketId,
         content_id: &[u8; 16],
         key: &ContentKey,
-        rng: &mut impl Rng,
+        rng: &mut impl CryptoRng,
     ) -> Self {
         let mut out = [0; Self::LEN];
         out[0] = 1;
-        out[1] = purpose;
+        out[1] = purpose as u8;
         rng.fill_bytes(&mut out[8..32]);
         let aad = aad(purpose, bucket, content_id);
-        let cipher = XChaCha20Poly1305::new(wrapping.into());
+        let cipher = XChaCha20Poly1305::new((&wrapping.0).into());
         let sealed = cipher.encrypt(XNonce::from_slice(&out[8..32]), Payload { msg: &key.0, aad: &aad });
         out[32..].copy_from_slice(&sealed.expect("32 bytes are within every limit of the cipher"));
         Self(out)
@@ -157,10 +229,19 @@ impl Wrapped {
         &self.0
     }
 
-    /// Unwraps; a wrong key says so.
-    pub fn open(&self, wrapping: &[u8; 32], bucket: &BucketId, content_id: &[u8; 16]) -> Result<ContentKey, SealError> {
-        let aad = aad(self.0[1], bucket, content_id);
-        let cipher = XChaCha20Poly1305::new(wrapping.into());
+    /// Unwraps a key of the purpose expected; a wrong key says so.
+    pub fn open(
+        &self,
+        wrapping: &PathKey,
+        purpose: Purpose,
+        bucket: &BucketId,
+        content_id: &[u8; 16],
+    ) -> Result<ContentKey, SealError> {
+        if self.0[1] != purpose as u8 {
+            return Err(SealError::Header);
+        }
+        let aad = aad(purpose, bucket, content_id);
+        let cipher = XChaCha20Poly1305::new((&wrapping.0).into());
         let mut opened = cipher
             .decrypt(XNonce::from_slice(&self.0[8..32]), Payload { msg: &self.0[32..], aad: &aad })
             .map_err(|_| SealError::WrongKey)?;
@@ -170,9 +251,9 @@ impl Wrapped {
     }
 }
 
-fn aad(purpose: u8, bucket: &BucketId, content_id: &[u8; 16]) -> [u8; 33] {
+fn aad(purpose: Purpose, bucket: &BucketId, content_id: &[u8; 16]) -> [u8; 33] {
     let mut aad = [0; 33];
-    aad[0] = purpose;
+    aad[0] = purpose as u8;
     aad[1..17].copy_from_slice(bucket.as_bytes());
     aad[17..].copy_from_slice(content_id);
     aad
@@ -214,10 +295,27 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_s_name_opens_for_its_account_and_its_bucket_only() {
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let (mine, other) = (AccountRoot::from_bytes([1; 32]), AccountRoot::from_bytes([2; 32]));
+        let id = mine.bucket_id("사진");
+        let sealed = mine.seal_label(&id, "사진", &mut rng).unwrap();
+        assert_eq!(mine.open_label(&id, &sealed).as_deref(), Ok("사진"));
+        assert_eq!(other.open_label(&id, &sealed), Err(SealError::WrongKey));
+        assert_eq!(mine.open_label(&BucketId([9; 16]), &sealed), Err(SealError::WrongKey));
+        assert!(mine.open_label(&id, &sealed[..20]).is_err() && mine.open_label(&id, &[]).is_err());
+        let (short, long) = (mine.seal_label(&id, "a", &mut rng), mine.seal_label(&id, &"a".repeat(63), &mut rng));
+        assert_eq!(short.map(|s| s.len()), long.map(|s| s.len()), "lengths are told to 64 bytes");
+        assert!(
+            mine.seal_label(&id, "", &mut rng).is_err() && mine.seal_label(&id, &"a".repeat(256), &mut rng).is_err()
+        );
+    }
+
+    #[test]
     fn the_hierarchy_is_locked() {
         let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
         let k = keys(1);
-        let all = format!("{} {} {}", hex(k.bucket().as_bytes()), hex(&k.check_value()), hex(&k.path_key("a/b")));
+        let all = format!("{} {} {}", hex(k.bucket().as_bytes()), hex(&k.check_value()), hex(&k.path_key("a/b").0));
         assert_eq!(all, include_str!("../tests/golden/keys.txt").trim());
     }
 }

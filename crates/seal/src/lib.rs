@@ -8,10 +8,15 @@
 
 pub mod content;
 pub mod keys;
+pub mod manifest;
 pub mod name;
 
-pub use content::{CHUNK_LEN, Header, Role, open_range, open_run, padded_len, seal_run, sealed_len};
-pub use keys::{AccountRoot, BucketKeys, ContentKey, Wrapped};
+pub use content::{
+    CHUNK_LEN, Header, Opener, Role, SEALED_CHUNK, Sealer, chunk_count, open_range, open_run, padded_len, seal_run,
+    sealed_len,
+};
+pub use keys::{AccountRoot, BucketKeys, ContentKey, PathKey, Purpose, Wrapped};
+pub use manifest::{Body, INLINE_MAX, Inline, Manifest, segments_hash};
 pub use name::NameKey;
 
 /// Why something does not open.

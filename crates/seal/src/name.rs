@@ -21,6 +21,13 @@ pub struct NameKey {
 }
 
 impl NameKey {
+    /// Value that tells a right name key from a wrong one; kept in clear in the bucket's row.
+    pub fn check_value(&self) -> [u8; 16] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.chain);
+        hasher.update(b"check").update(self.bucket.as_bytes());
+        hasher.finalize().as_bytes()[..16].try_into().expect("a hash has more than 16 bytes")
+    }
+
     pub(crate) const fn from_chain(chain: [u8; 32], bucket: BucketId) -> Self {
         Self { chain, bucket }
     }
@@ -41,17 +48,23 @@ impl NameKey {
         siv
     }
 
+    /// What a component is bound to: bucket ‖ depth.
+    fn place(&self, depth: u16) -> [u8; 18] {
+        let mut place = [0; 18];
+        place[..16].copy_from_slice(self.bucket.as_bytes());
+        place[16..].copy_from_slice(&depth.to_le_bytes());
+        place
+    }
+
     fn seal_component(&self, component: &str, depth: u16) -> Result<Vec<u8>, SealError> {
         let mut padded = component.as_bytes().to_vec();
         padded.push(0x80);
         padded.resize(padded.len().div_ceil(16) * 16, 0);
-        self.siv()
-            .encrypt([self.bucket.as_bytes().as_slice(), &depth.to_le_bytes()], &padded)
-            .map_err(|_| SealError::TooLong)
+        self.siv().encrypt([self.place(depth)], &padded).map_err(|_| SealError::TooLong)
     }
 
     fn open_component(&self, sealed: &[u8], depth: u16) -> Result<String, SealError> {
-        let opened = self.siv().decrypt([self.bucket.as_bytes().as_slice(), &depth.to_le_bytes()], sealed);
+        let opened = self.siv().decrypt([self.place(depth)], sealed);
         let mut plain = opened.map_err(|_| SealError::WrongKey)?;
         while plain.last() == Some(&0) {
             plain.pop();

@@ -62,6 +62,16 @@ pub enum Request {
     ObjectList(storage::ObjectList),
     /// Declare an absence, or leave the cloud.
     Absence(fleet::Absence),
+    /// Make a bucket.
+    BucketMake(Box<storage::BucketMake>),
+    /// One's own buckets.
+    BucketList,
+    /// One of them.
+    BucketShow(model::BucketId),
+    /// Remove an empty one.
+    BucketRemove(model::BucketId),
+    /// Segments that were written, before the commit that names them.
+    SegmentsKeep(Box<storage::SegmentsKeep>),
 }
 
 /// What the center answers. Append-only.
@@ -99,6 +109,10 @@ pub enum Reply {
     ReadGrant(Box<storage::ReadGrant>),
     /// Names.
     Objects(storage::ObjectPage),
+    /// Buckets.
+    Buckets(Vec<storage::BucketLine>),
+    /// Segments are kept, each at its place.
+    SegmentsKept(Vec<storage::SegmentRun>),
 }
 
 /// A lawful no: its registered id and the variables of its text, in the reader's language.

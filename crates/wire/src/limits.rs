@@ -28,8 +28,18 @@ pub const PAGE_MAX: usize = 1_000;
 pub const TICKET_ADDRS_MAX: usize = 3;
 /// Longest ticket as text.
 pub const TICKET_TEXT_MAX: usize = 512;
-/// Segments in one commit.
-pub const COMMIT_SEGMENTS_MAX: usize = 64;
+/// Runs of segments in one commit.
+pub const COMMIT_RUNS_MAX: usize = 4_096;
+/// Segments of one object.
+pub const OBJECT_SEGMENTS_MAX: u32 = 1_000_000;
+/// Segments told as written in one message.
+pub const SEGMENTS_KEEP_MAX: usize = 64;
+/// Segments in one answer to a reader.
+pub const READ_SEGMENTS_MAX: u16 = 256;
+/// Sealed name of a bucket in bytes.
+pub const LABEL_MAX: usize = 512;
+/// Buckets of one member.
+pub const BUCKETS_MAX: usize = 1_000;
 /// Longest sealed manifest kept at the center.
 pub const MANIFEST_MAX: usize = 8 << 10;
 /// Longest sealed name in bytes.

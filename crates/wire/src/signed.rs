@@ -4,11 +4,13 @@
 //! is refused. (C) Golden vectors lock every layout.
 
 pub mod binding;
+pub mod commit;
 pub mod permit;
 pub mod piece_receipt;
 pub mod receipt;
 
 pub use binding::Binding;
+pub use commit::{CommitOp, CommitRecord, Head, HeadFault};
 pub use permit::{Permit, PermitOp, PermitRefusal};
 pub use piece_receipt::PieceReceipt;
 pub use receipt::Receipt;

@@ -2,7 +2,8 @@
 //! and a node. Thin in this version: one placement group of a circle, whole segments (`docs/design/storage.md`).
 
 use crate::addr::PeerAddr;
-use model::{PgId, Scheme, SegmentId, Stamp};
+use crate::signed::Head;
+use model::{BucketId, PgId, Scheme, SegmentId, Stamp};
 use serde::{Deserialize, Serialize};
 
 /// Asks for a placement group to write to.
@@ -51,26 +52,93 @@ pub struct WrittenSegment {
     pub receipts: Vec<Vec<u8>>,
 }
 
-/// Makes an object visible.
+/// Segments that were written, before the commit that names them. Unnamed they are collected after 7 d.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SegmentsKeep {
+    /// The bucket they are for.
+    pub bucket: BucketId,
+    /// In order, at most [`crate::limits::SEGMENTS_KEEP_MAX`].
+    pub segments: Vec<WrittenSegment>,
+}
+
+/// Where segments stand: `count` of them in a row in their group's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SegmentRun {
+    /// The group.
+    pub pg: PgId,
+    /// Place of the first.
+    pub seq: u64,
+    /// How many.
+    pub count: u32,
+}
+
+/// Makes a bucket of the caller's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BucketMake {
+    /// Its id, which its owner derives.
+    pub id: BucketId,
+    /// Tells a right content key from a wrong one.
+    pub check: [u8; 16],
+    /// Tells a right name key from a wrong one.
+    pub name_check: [u8; 16],
+    /// Its name, sealed for its owner, at most [`crate::limits::LABEL_MAX`] bytes.
+    pub label: Vec<u8>,
+}
+
+/// A bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BucketLine {
+    /// Its id.
+    pub id: BucketId,
+    /// As it was made.
+    pub check: [u8; 16],
+    /// As it was made.
+    pub name_check: [u8; 16],
+    /// As it was made.
+    pub label: Vec<u8>,
+    /// When it was made.
+    pub at: Stamp,
+    /// Where its chain of commits stands.
+    pub head: Head,
+    /// Names that are there.
+    pub objects: u64,
+    /// Sealed bytes of all versions.
+    pub sealed_bytes: u64,
+}
+
+/// What must be true of a name for a commit to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Expect {
+    /// Nothing.
+    Any,
+    /// It is not there.
+    Absent,
+    /// This version is its newest.
+    Version([u8; 16]),
+}
+
+/// Changes a name in a bucket. What is done, to which bucket and as which version stands in the signed record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Commit {
     /// Client-made; the same id gives the same answer.
     pub commit_id: [u8; 16],
-    /// The bucket.
-    pub bucket: model::BucketId,
+    /// The writer's signed record, 256 bytes.
+    pub record: Vec<u8>,
     /// Sealed name: only its writer can read it.
     pub name_sealed: Vec<u8>,
+    /// What must be true now.
+    pub expect: Expect,
     /// Segments in order.
-    pub segments: Vec<WrittenSegment>,
-    /// Sealed manifest.
+    pub segments: Vec<SegmentRun>,
+    /// Sealed manifest; empty for a marker.
     pub manifest: Vec<u8>,
 }
 
 /// Committed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Committed {
-    /// Place in the bucket's order.
-    pub bucket_seq: u64,
+    /// The bucket's head after it; its number is the commit's place in the bucket's order.
+    pub head: Head,
     /// When.
     pub at: Stamp,
 }
@@ -79,18 +147,32 @@ pub struct Committed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadOpen {
     /// The bucket.
-    pub bucket: model::BucketId,
+    pub bucket: BucketId,
     /// Sealed name.
     pub name_sealed: Vec<u8>,
+    /// Which version; none means the newest.
+    pub version: Option<[u8; 16]>,
+    /// First segment wanted.
+    pub first: u32,
+    /// At most so many segments; none are told with 0.
+    pub limit: u16,
 }
 
 /// Where to read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadGrant {
+    /// The version.
+    pub version: [u8; 16],
     /// Sealed manifest.
     pub manifest: Vec<u8>,
-    /// Segments in order, with the holders of each.
+    /// When it was committed.
+    pub at: Stamp,
+    /// Segments of the object in all.
+    pub segments_count: u32,
+    /// Segments from the first asked for, in order.
     pub segments: Vec<ReadSegment>,
+    /// Their groups.
+    pub groups: Vec<ReadGroup>,
 }
 
 /// A segment to read.
@@ -100,8 +182,19 @@ pub struct ReadSegment {
     pub id: SegmentId,
     /// The group.
     pub pg: PgId,
+    /// Its place in the group's log.
+    pub seq: u64,
     /// Sealed bytes.
     pub sealed_bytes: u64,
+    /// Bit i: slot i holds its piece.
+    pub have: Vec<u8>,
+}
+
+/// A group to read from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadGroup {
+    /// The group.
+    pub pg: PgId,
     /// Code.
     pub scheme: Scheme,
     /// Holders.
@@ -112,7 +205,9 @@ pub struct ReadSegment {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectList {
     /// The bucket.
-    pub bucket: model::BucketId,
+    pub bucket: BucketId,
+    /// Only of this sealed name: its versions.
+    pub name_sealed: Option<Vec<u8>>,
     /// Changes after this place.
     pub after: u64,
     /// At most so many.
@@ -126,16 +221,22 @@ pub struct ObjectPage {
     pub objects: Vec<ObjectLine>,
     /// More follow.
     pub more: bool,
+    /// Where the bucket's chain stands.
+    pub head: Head,
 }
 
-/// A name.
+/// A change of a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectLine {
     /// Place in the bucket's order.
     pub bucket_seq: u64,
     /// Sealed name.
     pub name_sealed: Vec<u8>,
-    /// Sealed manifest.
+    /// The version.
+    pub version: [u8; 16],
+    /// The writer's signed record.
+    pub record: Vec<u8>,
+    /// Sealed manifest; empty for a marker.
     pub manifest: Vec<u8>,
     /// When.
     pub at: Stamp,
@@ -197,9 +298,9 @@ pub struct GetPiece {
     pub segment: SegmentId,
     /// Index of the piece.
     pub index: u16,
-    /// From here.
+    /// From here, a multiple of the 16 KiB of a group.
     pub offset: u64,
-    /// So many; 0 means to the end.
+    /// So many, whole groups but at the piece's end; 0 means to the end.
     pub len: u64,
 }
 
@@ -218,6 +319,8 @@ pub enum PieceAnswer {
         path: Vec<[u8; 32]>,
         /// Hashes of the groups the range covers.
         groups: Vec<[u8; 32]>,
+        /// What stands beside them in the piece's tree, up to its root.
+        range_path: Vec<[u8; 32]>,
         /// Bytes of the whole piece.
         piece_len: u64,
         /// Bytes that follow.

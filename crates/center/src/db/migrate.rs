@@ -13,6 +13,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0002_measured_and_presence.sql"),
     include_str!("../../migrations/0003_storage.sql"),
     include_str!("../../migrations/0004_learned.sql"),
+    include_str!("../../migrations/0005_buckets_and_versions.sql"),
 ];
 
 const VERSION_TABLE: &str =

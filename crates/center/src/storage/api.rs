@@ -1,19 +1,25 @@
 //! What gateways ask: a placement group to write to, a commit, a manifest with the holders that are on. Thin in this version:
 //! one open group of a circle, whole segments; every receipt is checked all the same.
 
-use super::store::{self, ObjectRow, PgRow};
+use super::store::bucket::{self, BucketRow, Kind, VersionRow};
+use super::store::{self, PgRow, SegmentRow};
 use crate::access::api::who;
+use crate::access::store::MemberRow;
+use crate::db::{Reader, StoreError, Tx};
 use crate::fleet::store::Standing;
 use crate::refuse::{Refused, bad_value, plain};
 use crate::{Caller, Center};
-use model::{Alias, Capability, NodeId, PgId, Presence, Span, errors};
+use model::{Alias, BucketId, Capability, DeviceId, NodeId, PgId, Presence, Span, errors};
 use rules::storage::place::{Candidate, PlaceAsk, PlaceFacts, place};
 use std::collections::BTreeSet;
-use wire::limits::{COMMIT_SEGMENTS_MAX, MANIFEST_MAX, PAGE_MAX, SEALED_NAME_MAX};
-use wire::signed::{Permit, PermitOp, PieceReceipt};
+use wire::limits::{
+    COMMIT_RUNS_MAX, LABEL_MAX, MANIFEST_MAX, OBJECT_SEGMENTS_MAX, PAGE_MAX, READ_SEGMENTS_MAX, REPLY_MAX,
+    SEALED_NAME_MAX, SEGMENTS_KEEP_MAX,
+};
+use wire::signed::{CommitOp, CommitRecord, Permit, PermitOp, PieceReceipt};
 use wire::storage::{
-    Commit, Committed, ObjectLine, ObjectList, ObjectPage, ReadGrant, ReadOpen, ReadSegment, Slot, WriteGrant,
-    WriteOpen, WrittenSegment,
+    BucketLine, BucketMake, Commit, Committed, ObjectLine, ObjectList, ObjectPage, ReadGrant, ReadGroup, ReadOpen,
+    ReadSegment, SegmentRun, SegmentsKeep, Slot, WriteGrant, WriteOpen, WrittenSegment,
 };
 use wire::{PeerAddr, RefusalMsg, Reply};
 
@@ -21,6 +27,10 @@ use wire::{PeerAddr, RefusalMsg, Reply};
 const WRITE_LIFE: Span = Span::hours(1);
 /// How long leave to read holds.
 const READ_LIFE: Span = Span::hours(24);
+/// Bytes of one answer's names; the rest follows on the next page.
+const LIST_BYTES_MAX: usize = REPLY_MAX / 2;
+/// What a line takes beside its own fields, at most.
+const LINE_BYTES: usize = 64;
 /// Bytes one leave to write covers at one node.
 const WRITE_BYTES_MAX: u64 = 1 << 40;
 
@@ -91,46 +101,172 @@ fn slots(center: &Center, pg: &PgRow, session: NodeId, op: PermitOp, life: Span,
     known.into_iter().map(|(index, id, addr, on)| Slot { index, addr, on, permit: sign(id) }).collect()
 }
 
-/// Makes an object visible: enough receipts of distinct holders for every segment, then one transaction.
-pub async fn commit(center: &Center, caller: &Caller, commit: Commit) -> Result<Reply, Refused> {
-    who(center, caller).await?;
-    if commit.segments.len() > COMMIT_SEGMENTS_MAX
-        || commit.manifest.len() > MANIFEST_MAX
-        || commit.name_sealed.len() > SEALED_NAME_MAX
-    {
-        let limit = format!("{COMMIT_SEGMENTS_MAX} segments, {MANIFEST_MAX} B manifest, {SEALED_NAME_MAX} B name");
-        return Err(RefusalMsg::new(
-            errors::TOO_LARGE,
-            [("what", "commit".into()), ("size", "–".into()), ("limit", limit)],
-        )
-        .into());
+/// A bucket of the caller's own; another's is as unknown as one that is not there.
+fn own(found: Option<BucketRow>, member: &MemberRow) -> Result<BucketRow, StoreError> {
+    found
+        .filter(|bucket| bucket.owner == member.id)
+        .ok_or_else(|| StoreError::refused(errors::BUCKET_UNKNOWN, "no such bucket of this member"))
+}
+
+/// Makes a bucket.
+pub async fn bucket_make(center: &Center, caller: &Caller, make: BucketMake) -> Result<Reply, Refused> {
+    let member = who(center, caller).await?;
+    if make.label.len() > LABEL_MAX {
+        return Err(too_large("label", make.label.len(), LABEL_MAX));
     }
-    let mut checked = Vec::new();
-    for segment in &commit.segments {
+    let now = center.now();
+    let made = center.db().write(move |tx| match bucket::find(tx, &make.id)? {
+        // The same again is answered as if it were the first.
+        Some(there) if there.owner == member.id && there.key_check == make.check => Ok(()),
+        _ => bucket::insert(tx, &member.id, &make, now).map(drop),
+    });
+    made.await?;
+    Ok(Reply::Done)
+}
+
+/// One's own buckets.
+pub async fn bucket_list(center: &Center, caller: &Caller) -> Result<Reply, Refused> {
+    let member = who(center, caller).await?;
+    let rows = center.db().read(move |q| Ok(bucket::of_owner(q, &member.id)?)).await?;
+    Ok(Reply::Buckets(rows.into_iter().map(line).collect()))
+}
+
+/// One bucket of one's own.
+pub async fn bucket_show(center: &Center, caller: &Caller, id: BucketId) -> Result<Reply, Refused> {
+    let member = who(center, caller).await?;
+    let row = center.db().read(move |q| own(bucket::find(q, &id)?, &member)).await?;
+    Ok(Reply::Buckets(vec![line(row)]))
+}
+
+/// Removes a bucket without names.
+pub async fn bucket_remove(center: &Center, caller: &Caller, id: BucketId) -> Result<Reply, Refused> {
+    let member = who(center, caller).await?;
+    let now = center.now();
+    let removed = center.db().write(move |tx| {
+        let row = own(bucket::find(tx, &id)?, &member)?;
+        bucket::remove(tx, &row, now)
+    });
+    removed.await?;
+    Ok(Reply::Done)
+}
+
+fn line(row: BucketRow) -> BucketLine {
+    BucketLine {
+        id: row.id,
+        check: row.key_check,
+        name_check: row.name_check,
+        label: row.label,
+        at: row.made_at,
+        head: row.head,
+        objects: row.objects,
+        sealed_bytes: row.sealed_bytes,
+    }
+}
+
+fn too_large(what: &str, size: usize, limit: usize) -> Refused {
+    let args = [("what", what.to_owned()), ("size", size.to_string()), ("limit", limit.to_string())];
+    RefusalMsg::new(errors::TOO_LARGE, args).into()
+}
+
+/// Keeps segments that were written: enough receipts of distinct holders for each, then one transaction.
+pub async fn segments_keep(center: &Center, caller: &Caller, keep: SegmentsKeep) -> Result<Reply, Refused> {
+    let member = who(center, caller).await?;
+    if keep.segments.is_empty() || keep.segments.len() > SEGMENTS_KEEP_MAX {
+        return Err(too_large("segments", keep.segments.len(), SEGMENTS_KEEP_MAX));
+    }
+    let mut checked = Vec::with_capacity(keep.segments.len());
+    for segment in &keep.segments {
         checked.push(check_segment(center, segment).await?);
     }
     let now = center.now();
+    let kept = center.db().write(move |tx| {
+        let row = own(bucket::find(tx, &keep.bucket)?, &member)?;
+        let mut runs: Vec<SegmentRun> = Vec::new();
+        for (s, have) in keep.segments.iter().zip(&checked) {
+            let seq = store::insert_segment(tx, row.number, s, have, now)?;
+            match runs.last_mut() {
+                Some(run) if run.pg == s.pg && run.seq + u64::from(run.count) == seq => run.count += 1,
+                _ => runs.push(SegmentRun { pg: s.pg, seq, count: 1 }),
+            }
+        }
+        Ok(runs)
+    });
+    Ok(Reply::SegmentsKept(kept.await?))
+}
+
+/// Changes a name: the writer's record, what it expects, its segments; then one transaction, and the bucket's next head.
+pub async fn commit(center: &Center, caller: &Caller, commit: Commit) -> Result<Reply, Refused> {
+    let member = who(center, caller).await?;
+    let (record, bytes) = check_record(caller, &commit)?;
+    let now = center.now();
     let done = center.db().write(move |tx| {
-        if let Some((bucket_seq, at)) = store::commit_answer(tx, &commit.commit_id)? {
-            return Ok(Committed { bucket_seq, at });
+        if let Some((head, at)) = bucket::answered(tx, &commit.commit_id)? {
+            return Ok(Committed { head, at });
         }
-        let mut places = Vec::with_capacity(checked.len() * 12);
-        for (segment, have) in commit.segments.iter().zip(&checked) {
-            let seq = store::insert_segment(tx, segment.pg, &segment.id, segment.sealed_bytes, have)?;
-            places.extend_from_slice(&segment.pg.0.to_le_bytes());
-            places.extend_from_slice(&seq.to_le_bytes());
+        let row = own(bucket::find(tx, &record.bucket)?, &member)?;
+        let newest = bucket::newest(tx, row.number, &commit.name_sealed)?;
+        bucket::check_expected(newest.as_ref(), &commit.expect)?;
+        let was_there = newest.is_some_and(|v| v.kind == Kind::Object);
+        let is_marker = record.op == CommitOp::Delete;
+        if is_marker && !was_there {
+            return Err(StoreError::refused(errors::OBJECT_UNKNOWN, "the name is not there"));
         }
-        let object = ObjectRow {
-            bucket_seq: 0,
+        let (count, sealed_bytes) = name_all(tx, &member, &commit)?;
+        let version = VersionRow {
+            bucket_seq: row.head.seq + 1,
             name_sealed: commit.name_sealed.clone(),
+            version: record.version,
+            kind: if is_marker { Kind::Marker } else { Kind::Object },
+            record: commit.record.clone(),
             manifest: commit.manifest.clone(),
-            segments: places,
-            at: now,
+            segments: commit.segments.clone(),
+            segments_count: count,
+            sealed_bytes: sealed_bytes.max(commit.manifest.len() as u64),
+            made_at: now,
         };
-        let bucket_seq = store::insert_object(tx, &commit.commit_id, &commit.bucket, &object)?;
-        Ok(Committed { bucket_seq, at: now })
+        let head = bucket::append(tx, &row, &version, was_there, &bytes)?;
+        bucket::remember(tx, &commit.commit_id, &head, now)?;
+        Ok(Committed { head, at: now })
     });
     Ok(Reply::Committed(done.await?))
+}
+
+/// The writer's record, when the calling device signed it over this name and this manifest; with its bytes.
+fn check_record(caller: &Caller, commit: &Commit) -> Result<(CommitRecord, [u8; CommitRecord::LEN]), Refused> {
+    if commit.name_sealed.is_empty() || commit.name_sealed.len() > SEALED_NAME_MAX {
+        return Err(too_large("sealed name", commit.name_sealed.len(), SEALED_NAME_MAX));
+    }
+    if commit.manifest.len() > MANIFEST_MAX {
+        return Err(too_large("manifest", commit.manifest.len(), MANIFEST_MAX));
+    }
+    if commit.segments.len() > COMMIT_RUNS_MAX {
+        return Err(too_large("runs of segments", commit.segments.len(), COMMIT_RUNS_MAX));
+    }
+    let bad = || Refused(RefusalMsg::new(errors::BAD_SIGNATURE, [("thing", "commit".to_owned())]));
+    let record = CommitRecord::check(&commit.record).ok_or_else(bad)?;
+    let bytes = commit.record[..].try_into().map_err(|_| bad())?;
+    let is_marker = record.op == CommitOp::Delete;
+    let shape = is_marker == commit.manifest.is_empty() && (commit.segments.is_empty() || !is_marker);
+    if record.device != DeviceId::from(caller.id) || !record.covers(&commit.name_sealed, &commit.manifest) || !shape {
+        return Err(bad());
+    }
+    Ok((record, bytes))
+}
+
+/// One more version names its segments; how many they are, and their sealed bytes. Refuses runs that are not there whole.
+fn name_all(tx: &mut Tx<'_>, member: &MemberRow, commit: &Commit) -> Result<(u32, u64), StoreError> {
+    let (mut count, mut bytes) = (0u32, 0u64);
+    for run in &commit.segments {
+        let (found, sealed) = store::name_segments(tx, &member.id, run)?;
+        if run.count == 0 || found != run.count {
+            return Err(StoreError::refused(errors::LEASE_STALE, format!("{} of {} segments", found, run.count)));
+        }
+        (count, bytes) = (count.saturating_add(found), bytes.saturating_add(sealed));
+    }
+    if count > OBJECT_SEGMENTS_MAX {
+        return Err(StoreError::refused(errors::TOO_LARGE, format!("{count} segments")));
+    }
+    Ok((count, bytes))
 }
 
 /// Bitmap of the holders whose receipts hold; E0306 with fewer than the scheme accepts.
@@ -169,54 +305,89 @@ async fn load_pg(center: &Center, pg: PgId) -> Result<PgRow, Refused> {
     found.ok_or_else(|| RefusalMsg::new(errors::LEASE_STALE, [("pg", pg.to_string())]).into())
 }
 
-/// A manifest, with the holders of its segments.
+/// A manifest, and as many of its segments as were asked for, with their holders.
 pub async fn read_open(center: &Center, caller: &Caller, ask: ReadOpen) -> Result<Reply, Refused> {
-    who(center, caller).await?;
+    let member = who(center, caller).await?;
     let found = center.db().read(move |q| {
-        let Some(object) = store::object(q, &ask.bucket, &ask.name_sealed)? else { return Ok(None) };
-        let mut segments = Vec::new();
-        for place in object.segments.chunks_exact(12) {
-            let (pg, seq) = place_of(place);
-            if let (Some(segment), Some(pg)) = (store::segment(q, pg, seq)?, store::pg(q, pg)?) {
-                segments.push((segment, pg));
-            }
+        let row = own(bucket::find(q, &ask.bucket)?, &member)?;
+        let version = match &ask.version {
+            Some(version) => bucket::version(q, row.number, &ask.name_sealed, version)?,
+            None => bucket::newest(q, row.number, &ask.name_sealed)?,
+        };
+        let Some(version) = version.filter(|v| v.kind == Kind::Object) else { return Ok(None) };
+        let segments = page_of(q, &version.segments, ask.first, ask.limit.min(READ_SEGMENTS_MAX))?;
+        let numbers: BTreeSet<PgId> = segments.iter().map(|s| s.pg).collect();
+        let groups: Vec<PgRow> =
+            numbers.into_iter().map(|pg| store::pg(q, pg)).filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        Ok(Some((version, segments, groups)))
+    });
+    let (version, segments, groups) = found.await?.ok_or_else(|| Refused(plain(errors::OBJECT_UNKNOWN)))?;
+    let groups = groups.into_iter().map(|pg| ReadGroup {
+        pg: pg.pg,
+        scheme: pg.scheme,
+        slots: slots(center, &pg, caller.id, PermitOp::Get, READ_LIFE, WRITE_BYTES_MAX),
+    });
+    let segment =
+        |s: SegmentRow| ReadSegment { id: s.id, pg: s.pg, seq: s.seq, sealed_bytes: s.sealed_bytes, have: s.have };
+    Ok(Reply::ReadGrant(Box::new(ReadGrant {
+        version: version.version,
+        manifest: version.manifest,
+        at: version.made_at,
+        segments_count: version.segments_count,
+        segments: segments.into_iter().map(segment).collect(),
+        groups: groups.collect(),
+    })))
+}
+
+/// Segments `first` and the next of an object, at most `limit`.
+fn page_of(q: &mut Reader<'_>, runs: &[SegmentRun], first: u32, limit: u16) -> Result<Vec<SegmentRow>, StoreError> {
+    let (mut skip, mut left) = (first, u32::from(limit));
+    let mut page = Vec::new();
+    for run in runs {
+        if skip >= run.count {
+            skip -= run.count;
+            continue;
         }
-        Ok(Some((object, segments)))
-    });
-    let (object, segments) = found.await?.ok_or_else(|| Refused(plain(errors::OBJECT_UNKNOWN)))?;
-    let segments = segments.into_iter().map(|(segment, pg)| {
-        let mut slots = slots(center, &pg, caller.id, PermitOp::Get, READ_LIFE, WRITE_BYTES_MAX);
-        slots.retain(|s| {
-            segment.have.get(usize::from(s.index / 8)).is_some_and(|byte| byte & (1 << (s.index % 8)) != 0)
-        });
-        ReadSegment { id: segment.id, pg: segment.pg, sealed_bytes: segment.sealed_bytes, scheme: pg.scheme, slots }
-    });
-    Ok(Reply::ReadGrant(Box::new(ReadGrant { manifest: object.manifest, segments: segments.collect() })))
+        let take = (run.count - skip).min(left);
+        if take == 0 {
+            break;
+        }
+        page.extend(store::segments(q, run.pg, run.seq + u64::from(skip), take)?);
+        (skip, left) = (0, left - take);
+    }
+    Ok(page)
 }
 
-fn place_of(bytes: &[u8]) -> (PgId, u64) {
-    let (pg, seq) = bytes.split_at(4);
-    (
-        PgId(u32::from_le_bytes(pg.try_into().expect("chunks of 12"))),
-        u64::from_le_bytes(seq.try_into().expect("chunks of 12")),
-    )
-}
-
-/// Changes of a bucket in order.
+/// Changes of a bucket, or of one name in it, in order.
 pub async fn object_list(center: &Center, caller: &Caller, ask: ObjectList) -> Result<Reply, Refused> {
-    who(center, caller).await?;
+    let member = who(center, caller).await?;
     if usize::from(ask.limit) > PAGE_MAX {
         return Err(bad_value("limit", &ask.limit.to_string(), "at most 1,000").into());
     }
     let limit = u32::from(ask.limit.max(1));
-    let mut rows = center.db().read(move |q| Ok(store::objects(q, &ask.bucket, ask.after, limit + 1)?)).await?;
-    let more = rows.len() > limit as usize;
-    rows.truncate(limit as usize);
-    let objects = rows.into_iter().map(|o| ObjectLine {
-        bucket_seq: o.bucket_seq,
-        name_sealed: o.name_sealed,
-        manifest: o.manifest,
-        at: o.at,
+    let found = center.db().read(move |q| {
+        let row = own(bucket::find(q, &ask.bucket)?, &member)?;
+        Ok((row.head, bucket::changes(q, row.number, ask.name_sealed.as_deref(), ask.after, limit + 1)?))
     });
-    Ok(Reply::Objects(ObjectPage { objects: objects.collect(), more }))
+    let (head, mut rows) = found.await?;
+    let mut more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let mut bytes = 0;
+    let mut objects = Vec::with_capacity(rows.len());
+    for v in rows {
+        bytes += v.name_sealed.len() + v.record.len() + v.manifest.len() + LINE_BYTES;
+        if bytes > LIST_BYTES_MAX {
+            more = true;
+            break;
+        }
+        objects.push(ObjectLine {
+            bucket_seq: v.bucket_seq,
+            name_sealed: v.name_sealed,
+            version: v.version,
+            record: v.record,
+            manifest: v.manifest,
+            at: v.made_at,
+        });
+    }
+    Ok(Reply::Objects(ObjectPage { objects, more, head }))
 }

@@ -1,8 +1,11 @@
-//! Rows of storage: placement groups with their slots, segments, objects by sealed name. Thin in this version: a group is
-//! a circle of everybody; a segment's pieces are a bitmap over its slots.
+//! Rows of placement: groups with their slots, segments. Thin in this version: a group is a circle of everybody; a segment's
+//! pieces are a bitmap over its slots. Buckets and versions stand in [`bucket`].
+
+pub mod bucket;
 
 use crate::db::{DbError, Reader, Row, StoreError, Tx, Value};
-use model::{Alias, BucketId, PgId, Scheme, SegmentId, Stamp};
+use model::{Alias, MemberId, PgId, Scheme, SegmentId, Stamp, errors};
+use wire::storage::{SegmentRun, WrittenSegment};
 
 /// A placement group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,21 +37,6 @@ pub struct SegmentRow {
     pub sealed_bytes: u64,
     /// Bit i: slot i holds its piece.
     pub have: Vec<u8>,
-}
-
-/// An object's newest change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ObjectRow {
-    /// Place in the bucket's order.
-    pub bucket_seq: u64,
-    /// Sealed name.
-    pub name_sealed: Vec<u8>,
-    /// Sealed manifest.
-    pub manifest: Vec<u8>,
-    /// Segments: group and place, 12 bytes each.
-    pub segments: Vec<u8>,
-    /// When.
-    pub at: Stamp,
 }
 
 /// The newest open group, with its slots.
@@ -110,103 +98,67 @@ pub fn insert_pg(tx: &mut Tx<'_>, scheme: &Scheme, slots: &[Alias]) -> Result<Pg
     Ok(PgRow { pg, scheme: *scheme, generation: 1, next_seq: 1, open: true, slots: slots.to_vec() })
 }
 
-/// Appends a segment to its group's log; one that is there already is answered with its own place.
+/// Appends a segment to its group's log, named by no version yet; one that is there already is answered with its own
+/// place, and its holders are joined.
 pub fn insert_segment(
     tx: &mut Tx<'_>,
-    pg: PgId,
-    id: &SegmentId,
-    sealed_bytes: u64,
+    bucket: u32,
+    segment: &WrittenSegment,
     have: &[u8],
+    now: Stamp,
 ) -> Result<u64, StoreError> {
+    let WrittenSegment { id, pg, sealed_bytes, .. } = segment;
     let known = tx.query_opt(
-        "select seq from segment where pg = $1 and id = $2",
+        "SELECT seq, have FROM segment WHERE pg = $1 AND id = $2",
         &[pg.0.into(), id.as_bytes()[..].into()],
-        |row| row.get::<u64>(0),
+        |row| Ok((row.get::<u64>(0)?, row.get::<Vec<u8>>(1)?)),
     )?;
-    if let Some(seq) = known {
+    if let Some((seq, before)) = known {
+        let joined: Vec<u8> = before.iter().zip(have).map(|(a, b)| a | b).collect();
+        let sql = "UPDATE segment SET have = $3, kept_at = $4 WHERE pg = $1 AND seq = $2";
+        tx.execute(sql, &[pg.0.into(), seq.into(), (&joined).into(), now.into()])?;
         return Ok(seq);
     }
-    tx.execute("update pg set next_seq = next_seq + 1 where pg = $1", &[pg.0.into()])?;
-    let next = tx.query_opt("select next_seq from pg where pg = $1", &[pg.0.into()], |row| row.get::<u64>(0))?;
-    let seq = next.ok_or_else(|| StoreError::refused(model::errors::LEASE_STALE, pg.to_string()))? - 1;
-    let values: [Value<'_>; 5] = [pg.0.into(), seq.into(), id.as_bytes()[..].into(), sealed_bytes.into(), have.into()];
-    tx.execute("insert into segment (pg, seq, id, sealed_bytes, have) values ($1, $2, $3, $4, $5)", &values)?;
-    Ok(seq)
-}
-
-/// A segment by its place.
-pub fn segment(q: &mut Reader<'_>, pg: PgId, seq: u64) -> Result<Option<SegmentRow>, DbError> {
-    q.query_opt(
-        "select pg, seq, id, sealed_bytes, have from segment where pg = $1 and seq = $2",
-        &[pg.0.into(), seq.into()],
-        |row| {
-            Ok(SegmentRow {
-                pg: PgId(row.get(0)?),
-                seq: row.get(1)?,
-                id: SegmentId(row.get(2)?),
-                sealed_bytes: row.get(3)?,
-                have: row.get(4)?,
-            })
-        },
-    )
-}
-
-/// The answer a commit id was given, if it was.
-pub fn commit_answer(q: &mut Reader<'_>, commit: &[u8; 16]) -> Result<Option<(u64, Stamp)>, DbError> {
-    q.query_opt("select bucket_seq, at from commit_done where id = $1", &[commit[..].into()], |row| {
-        Ok((row.get(0)?, Stamp(row.get(1)?)))
-    })
-}
-
-/// Appends a change to a bucket and remembers the commit; its place in the bucket's order.
-pub fn insert_object(
-    tx: &mut Tx<'_>,
-    commit: &[u8; 16],
-    bucket: &BucketId,
-    object: &ObjectRow,
-) -> Result<u64, StoreError> {
-    let last =
-        tx.query_opt("select max(bucket_seq) from object where bucket = $1", &[bucket.as_bytes()[..].into()], |row| {
-            row.get::<Option<u64>>(0)
-        })?;
-    let seq = last.flatten().unwrap_or(0) + 1;
-    let values: [Value<'_>; 6] = [
-        bucket.as_bytes()[..].into(),
+    tx.execute("UPDATE pg SET next_seq = next_seq + 1 WHERE pg = $1", &[pg.0.into()])?;
+    let next = tx.query_opt("SELECT next_seq FROM pg WHERE pg = $1", &[pg.0.into()], |row| row.get::<u64>(0))?;
+    let seq = next.ok_or_else(|| StoreError::refused(errors::LEASE_STALE, pg.to_string()))? - 1;
+    let values: [Value<'_>; 7] = [
+        pg.0.into(),
         seq.into(),
-        (&object.name_sealed).into(),
-        (&object.manifest).into(),
-        (&object.segments).into(),
-        object.at.as_ms().into(),
+        id.as_bytes()[..].into(),
+        (*sealed_bytes).into(),
+        have.into(),
+        bucket.into(),
+        now.into(),
     ];
-    tx.execute(
-        "insert into object (bucket, bucket_seq, name_sealed, manifest, segments, at) values ($1, $2, $3, $4, $5, $6)",
-        &values,
-    )?;
-    tx.execute(
-        "insert into commit_done (id, bucket_seq, at) values ($1, $2, $3)",
-        &[commit[..].into(), seq.into(), object.at.as_ms().into()],
-    )?;
+    let sql = "INSERT INTO segment (pg, seq, id, sealed_bytes, have, bucket, refs, kept_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, 0, $7)";
+    tx.execute(sql, &values)?;
     Ok(seq)
 }
 
-/// The newest change of a name.
-pub fn object(q: &mut Reader<'_>, bucket: &BucketId, name_sealed: &[u8]) -> Result<Option<ObjectRow>, DbError> {
-    let sql = "select bucket_seq, name_sealed, manifest, segments, at from object where bucket = $1 and name_sealed = $2 order by bucket_seq desc limit 1";
-    q.query_opt(sql, &[bucket.as_bytes()[..].into(), name_sealed.into()], read_object)
-}
-
-/// Changes of a bucket after a place, oldest first.
-pub fn objects(q: &mut Reader<'_>, bucket: &BucketId, after: u64, limit: u32) -> Result<Vec<ObjectRow>, DbError> {
-    let sql = "select bucket_seq, name_sealed, manifest, segments, at from object where bucket = $1 and bucket_seq > $2 order by bucket_seq limit $3";
-    q.query(sql, &[bucket.as_bytes()[..].into(), after.into(), limit.into()], read_object)
-}
-
-fn read_object(row: &Row<'_>) -> Result<ObjectRow, DbError> {
-    Ok(ObjectRow {
-        bucket_seq: row.get(0)?,
-        name_sealed: row.get(1)?,
-        manifest: row.get(2)?,
-        segments: row.get(3)?,
-        at: Stamp(row.get(4)?),
+/// Segments of one group in a row, at most `limit`, in order.
+pub fn segments(q: &mut Reader<'_>, pg: PgId, seq: u64, limit: u32) -> Result<Vec<SegmentRow>, DbError> {
+    let sql = "SELECT pg, seq, id, sealed_bytes, have FROM segment WHERE pg = $1 AND seq >= $2 ORDER BY seq LIMIT $3";
+    q.query(sql, &[pg.0.into(), seq.into(), limit.into()], |row| {
+        Ok(SegmentRow {
+            pg: PgId(row.get(0)?),
+            seq: row.get(1)?,
+            id: SegmentId(row.get(2)?),
+            sealed_bytes: row.get(3)?,
+            have: row.get(4)?,
+        })
     })
+}
+
+/// One more version names the segments of a run, which all are of buckets of `owner`: how many there are, and their sealed
+/// bytes.
+pub fn name_segments(tx: &mut Tx<'_>, owner: &MemberId, run: &SegmentRun) -> Result<(u32, u64), StoreError> {
+    let end = run.seq.saturating_add(u64::from(run.count));
+    let range = [run.pg.0.into(), run.seq.into(), end.into(), owner.into()];
+    let own = "pg = $1 AND seq >= $2 AND seq < $3 AND bucket IN (SELECT number FROM bucket WHERE owner = $4)";
+    tx.execute(&format!("UPDATE segment SET refs = refs + 1 WHERE {own}"), &range)?;
+    let sql = format!("SELECT count(*), CAST(coalesce(sum(sealed_bytes), 0) AS BIGINT) FROM segment WHERE {own}");
+    let found = tx.query_opt(&sql, &range, |row| Ok((row.get::<i64>(0)?, row.get::<i64>(1)?)))?.unwrap_or((0, 0));
+    Ok((u32::try_from(found.0).unwrap_or(u32::MAX), u64::try_from(found.1).unwrap_or(0)))
 }

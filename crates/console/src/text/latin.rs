@@ -17,6 +17,7 @@ const WORDS: &[&str] = &[
     "Y/n",
     "n",
     "fsync",
+    "BLAKE3",
     "p50",
     "p99",
     "pid",

@@ -25,6 +25,15 @@ pub struct VerifiedRange {
     pub groups: Vec<[u8; 32]>,
 }
 
+/// What proves a range of groups: their hashes, and what stands beside them up to the piece's root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RangeProof {
+    /// Hashes of the groups the range touches, in order.
+    pub groups: Vec<[u8; 32]>,
+    /// The path beside them.
+    pub path: Vec<[u8; 32]>,
+}
+
 impl PieceHandle {
     /// What is kept about it.
     pub fn meta(&self) -> &PieceMeta {
@@ -70,6 +79,21 @@ impl PieceHandle {
         result
     }
 
+    /// What proves the groups that `len` bytes from `offset` touch.
+    pub async fn prove(&self, offset: u64, len: u64) -> Result<RangeProof, StoreError> {
+        check_range(&self.meta, offset, len)?;
+        let this = self.clone();
+        blocking(move || {
+            let _still = this.inner.shared.moving.read().unwrap_or_else(PoisonError::into_inner);
+            let groups = this.groups(&this.place()?)?;
+            let (first, end) = entry::covering(offset, len);
+            let path = tree::range_path(&groups, first, end).ok_or(StoreError::Damaged(this.key()))?;
+            let at = |n: u64| usize::try_from(n).expect("few groups");
+            Ok(RangeProof { groups: groups[at(first)..at(end)].to_vec(), path })
+        })
+        .await?
+    }
+
     fn key(&self) -> PieceKey {
         self.meta.key()
     }
@@ -92,17 +116,21 @@ impl PieceHandle {
         Ok(out)
     }
 
+    /// Hashes of all groups, held against the piece's root.
+    fn groups(&self, place: &Place) -> Result<Vec<[u8; 32]>, StoreError> {
+        let meta = self.inner.shared.meta(self.key(), place)?;
+        let (tree_at, tree_len) = entry::groups_span(meta.len);
+        let flat = self.bytes(place, tree_at, tree_len as u64)?;
+        let groups: Vec<[u8; 32]> =
+            flat.chunks_exact(32).map(|hash| hash.try_into().expect("chunks of 32 bytes")).collect();
+        let whole = tree::root_of_groups(&groups) == Some(meta.piece_root);
+        if whole { Ok(groups) } else { Err(StoreError::Damaged(self.key())) }
+    }
+
     fn judged(&self, offset: u64, len: u64) -> Result<VerifiedRange, StoreError> {
         let place = self.place()?;
         let damaged = || StoreError::Damaged(self.key());
-        let meta = self.inner.shared.meta(self.key(), &place)?;
-        let (tree_at, tree_len) = entry::groups_span(meta.len);
-        let flat = self.bytes(&place, tree_at, tree_len as u64)?;
-        let groups: Vec<[u8; 32]> =
-            flat.chunks_exact(32).map(|hash| hash.try_into().expect("chunks of 32 bytes")).collect();
-        if tree::root_of_groups(&groups) != Some(meta.piece_root) {
-            return Err(damaged());
-        }
+        let (groups, meta) = (self.groups(&place)?, &self.meta);
         let (first, end) = entry::covering(offset, len);
         let begin = first * GROUP_LEN as u64;
         let wide = self.bytes(&place, begin, (end * GROUP_LEN as u64).min(meta.len) - begin)?;

@@ -1,186 +1,275 @@
-//! `pumasi cp` and `pumasi ls`: files into the cloud and out of it, sealed on this machine.
+//! Files into the cloud and out of it, sealed on this machine: `cp ls rm mv cat stat`, and `object versions|undelete`.
 
+mod copy;
+
+pub use copy::{CpArgs, cp};
+
+use super::session::{Place, Session, client_fault, progress};
 use crate::app::App;
 use crate::cli::Form;
-use crate::dial::{endpoint_config, net_fault};
 use crate::fault::Fault;
-use crate::local::ask_center;
-use crate::membership::Membership;
 use crate::output::Row;
-use crate::secret;
-use clap::Args;
-use client::{Bucket, Client, ClientError};
+use clap::{Args, Subcommand};
+use client::{Entry, Wanted};
 use console::args;
-use model::errors;
-use net::Endpoint;
-use seal::AccountRoot;
-use serde_json::json;
-use std::path::PathBuf;
-use std::sync::Arc;
-
-/// `cp`
-#[derive(Args, Debug, Clone)]
-pub struct CpArgs {
-    #[arg(value_name = "FROM")]
-    pub from: String,
-    #[arg(value_name = "TO")]
-    pub to: String,
-}
+use serde_json::{Value, json};
+use std::ops::Range;
+use wire::storage::Expect;
 
 /// `ls`
 #[derive(Args, Debug, Clone)]
 pub struct LsArgs {
     #[arg(value_name = "my:BUCKET/PREFIX")]
+    pub place: Option<String>,
+}
+
+/// `rm`
+#[derive(Args, Debug, Clone)]
+pub struct RmArgs {
+    #[arg(value_name = "my:BUCKET/KEY")]
+    pub place: String,
+    #[arg(short, long)]
+    pub recursive: bool,
+}
+
+/// `mv`
+#[derive(Args, Debug, Clone)]
+pub struct MvArgs {
+    #[arg(value_name = "my:BUCKET/KEY")]
+    pub from: String,
+    #[arg(value_name = "my:BUCKET/KEY")]
+    pub to: String,
+}
+
+/// `cat`
+#[derive(Args, Debug, Clone)]
+pub struct CatArgs {
+    #[arg(value_name = "my:BUCKET/KEY")]
+    pub place: String,
+    #[arg(long, value_name = "FROM-TO")]
+    pub range: Option<String>,
+}
+
+/// A place that names one object.
+#[derive(Args, Debug, Clone)]
+pub struct OneArgs {
+    #[arg(value_name = "my:BUCKET/KEY")]
     pub place: String,
 }
 
-/// `my:bucket/key`.
-struct Place {
-    bucket: String,
-    key: String,
+/// `object`
+#[derive(Subcommand, Debug)]
+pub enum ObjectVerb {
+    Versions(OneArgs),
+    Undelete(OneArgs),
 }
 
-fn place(text: &str) -> Option<Place> {
-    let (bucket, key) = text.strip_prefix("my:")?.split_once('/').unwrap_or((text.strip_prefix("my:")?, ""));
-    (!bucket.is_empty()).then(|| Place { bucket: bucket.to_owned(), key: key.to_owned() })
-}
-
-/// Runs `cp`.
-pub async fn cp(app: &App, args: &CpArgs) -> Result<(), Fault> {
-    match (place(&args.from), place(&args.to)) {
-        (None, Some(to)) => put(app, &args.from, to, &args.to).await,
-        (Some(from), None) => get(app, from, &args.to, &args.from).await,
-        _ => Err(Fault::bad_value(
-            "cp",
-            &format!("{} {}", args.from, args.to),
-            "one side is a file, the other my:bucket/key",
-        )),
-    }
-}
-
-/// A member's side with an endpoint of its own, which is the session of its permits.
-async fn session(app: &App) -> Result<(Client, AccountRoot, Endpoint), Fault> {
-    let membership = Membership::load(&app.home)?;
-    let key = secret::load(&app.home.machine_key())?.ok_or_else(|| Fault::new(errors::NOT_JOINED, []))?;
-    let root = AccountRoot::from_bytes(secret::load_or_make(&app.home.data.join("account.root"))?);
-    let endpoint = Endpoint::bind(endpoint_config(&key, membership.bind, &membership.center, false)).await;
-    let endpoint = endpoint.map_err(|e| net_fault(&e, "bind"))?;
-    let (home, timeout) = (app.home.clone(), app.timeout);
-    let ask: client::AskCenter = Arc::new(move |request| {
-        let home = home.clone();
-        Box::pin(async move {
-            ask_center(&home, request, timeout)
-                .await
-                .map_err(|fault| ClientError::Refused(wire::RefusalMsg { id: fault.id, args: fault.args }))
-        })
-    });
-    Ok((Client::new(endpoint.clone(), ask), root, endpoint))
-}
-
-fn progress(app: &App) -> impl Fn(&'static str, u64, u64) + Send + Sync + use<> {
-    use indicatif::{ProgressBar, ProgressStyle};
-    use std::io::IsTerminal;
-    let bar =
-        if app.out.quiet || !std::io::stderr().is_terminal() { ProgressBar::hidden() } else { ProgressBar::new(0) };
-    if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}") {
-        bar.set_style(style);
-    }
-    let out = app.out.clone();
-    move |phase, done, total| {
-        bar.set_length(total);
-        bar.set_message(out.text(phase, args![]));
-        bar.set_position(done);
-    }
-}
-
-async fn put(app: &App, file: &str, to: Place, shown: &str) -> Result<(), Fault> {
-    let (client, root, endpoint) = session(app).await?;
-    let name = if to.key.is_empty() || to.key.ends_with('/') {
-        let base = PathBuf::from(file).file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        format!("{}{base}", to.key)
-    } else {
-        to.key
-    };
-    let stored = client.put_file(&Bucket::open(&root, &to.bucket), &name, &PathBuf::from(file), &progress(app)).await;
-    endpoint.close().await;
-    let stored = stored.map_err(|e| client_fault(e, shown))?;
-    let may_die = stored.pieces.saturating_sub(usize::from(stored.scheme.k));
-    match app.out.form {
-        Form::Json => app.out.json(
-            "object",
-            json!({"place": shown, "size_bytes": stored.size.0, "pieces_count": stored.pieces, "k": stored.scheme.k,
-            "n": stored.scheme.o, "may_die_count": may_die, "bucket_seq": stored.bucket_seq}),
-        ),
-        _ => {
-            let survive = app.out.text("cp-survives", args!["n" => may_die]);
-            app.out.print(&app.out.text(
-                "cp-put",
-                args!["place" => shown, "size" => stored.size, "pieces" => stored.pieces,
-                "nodes" => stored.holders, "scheme" => stored.scheme, "survive" => survive],
-            ));
-        }
-    }
-    Ok(())
-}
-
-async fn get(app: &App, from: Place, file: &str, shown: &str) -> Result<(), Fault> {
-    let (client, root, endpoint) = session(app).await?;
-    let got =
-        client.get_file(&Bucket::open(&root, &from.bucket), &from.key, &PathBuf::from(file), &progress(app)).await;
-    endpoint.close().await;
-    let got = got.map_err(|e| client_fault(e, shown))?;
-    match app.out.form {
-        Form::Json => app.out.json(
-            "object",
-            json!({"place": shown, "file": file, "size_bytes": got.size.0, "pieces_count": got.pieces}),
-        ),
-        _ => app.out.print(&app.out.text("cp-get", args!["place" => shown, "size" => got.size, "file" => file])),
-    }
-    Ok(())
-}
-
-/// Runs `ls`.
+/// Runs `ls`; without a place it lists buckets.
 pub async fn ls(app: &App, args: &LsArgs) -> Result<(), Fault> {
-    let place = place(&args.place)
-        .ok_or_else(|| Fault::bad_value("place", &args.place, "it is written as my:bucket/prefix"))?;
-    let (client, root, endpoint) = session(app).await?;
-    let listed = client.list(&Bucket::open(&root, &place.bucket), &place.key).await;
-    endpoint.close().await;
+    let Some(shown) = &args.place else {
+        return super::bucket::run(app, &super::bucket::BucketVerb::List).await;
+    };
+    let place = Place::parse(shown)?;
+    let listed = Session::with(app, async |session| {
+        let bucket = session.bucket(&place.bucket).await?;
+        session.client.list(&bucket, &place.key).await.map_err(|e| client_fault(e, shown))
+    });
     let rows: Vec<Row> = listed
-        .map_err(|e| client_fault(e, &args.place))?
+        .await?
         .into_iter()
-        .map(|e| Row {
-            json: json!({"id": e.name, "size_bytes": e.size.0, "at": e.at.to_string()}),
-            cells: vec![e.name, e.size.to_string(), e.at.to_string()],
-        })
+        .map(|e| Row { json: fields(&e), cells: vec![e.name, e.size.to_string(), e.at.to_string()] })
         .collect();
     app.out.table("object", &["column-key", "column-size", "column-changed"], 0, &rows);
     Ok(())
 }
 
-/// An error of a transfer as a command ends with it.
-fn client_fault(error: ClientError, shown: &str) -> Fault {
-    match error {
-        ClientError::Refused(refusal) => {
-            let mut fault = Fault::from(refusal);
-            fault.args.entry("key".to_owned()).or_insert_with(|| shown.to_owned());
-            fault
+/// An object as programs see it.
+fn fields(e: &Entry) -> Value {
+    json!({"id": e.name, "size_bytes": e.size.0, "at": e.at.to_string(), "changed": e.changed.map(|at| at.to_string()),
+        "version": hex(&e.version), "blake3": hex(&e.hash), "content_type": e.content_type})
+}
+
+/// Lower-case hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Runs `rm`.
+pub async fn rm(app: &App, args: &RmArgs) -> Result<(), Fault> {
+    let place = if args.recursive { Place::parse(&args.place)? } else { Place::object(&args.place)? };
+    let removed = Session::with(app, async |session| {
+        let bucket = session.bucket(&place.bucket).await?;
+        let names = if args.recursive {
+            let all = session.client.list(&bucket, &place.key).await.map_err(|e| client_fault(e, &args.place))?;
+            all.into_iter().map(|e| e.name).collect()
+        } else {
+            vec![place.key.clone()]
+        };
+        for name in &names {
+            let done = session.client.remove(&bucket, name, Expect::Any).await;
+            done.map_err(|e| client_fault(e, &place.at(name)))?;
+            if app.out.form == Form::Json {
+                app.out.json("object", json!({"id": name, "removed": true}));
+            }
         }
-        ClientError::TooFewHolders { have, need, ref why } => {
-            let (have, need) = (have.to_string(), need.to_string());
-            Fault::new(errors::TOO_FEW_NODES, [("class", "standard"), ("need", &need), ("live", &have), ("fit", &have)])
-                .because(why.join("; "))
+        Ok(names.len())
+    });
+    let count = removed.await?;
+    if app.out.form == Form::Human {
+        app.out.print(&app.out.text("rm-done", args!["n" => count, "place" => &args.place]));
+    }
+    Ok(())
+}
+
+/// Runs `mv`: another name, no piece moves; then the old name goes.
+pub async fn mv(app: &App, args: &MvArgs) -> Result<(), Fault> {
+    let (from, to) = (Place::object(&args.from)?, Place::object(&args.to)?);
+    if from.bucket != to.bucket {
+        return Err(Fault::bad_value("mv", &args.to, "both names are in one bucket; use cp, then rm"));
+    }
+    Session::with(app, async |session| {
+        let bucket = session.bucket(&from.bucket).await?;
+        let old = session.client.stat(&bucket, &from.key).await.map_err(|e| client_fault(e, &args.from))?;
+        if from.key != to.key {
+            let done = session.client.copy(&bucket, &from.key, &to.key, Expect::Any).await;
+            done.map_err(|e| client_fault(e, &args.to))?;
+            // Only what was copied goes; what somebody wrote meanwhile stays.
+            let gone = session.client.remove(&bucket, &from.key, Expect::Version(old.version)).await;
+            gone.map_err(|e| client_fault(e, &args.from))?;
         }
-        ClientError::Unreadable { have, need } => Fault::new(
-            errors::UNREADABLE_NOW,
-            [("have", &have.to_string()), ("need", &need.to_string()), ("when", "–")],
-        ),
-        ClientError::Seal(seal::SealError::WrongKey) => Fault::new(errors::KEY_WRONG, [("bucket", shown)]),
-        ClientError::Seal(seal::SealError::Commitment) => Fault::new(errors::KEY_COMMITMENT, [("thing", shown)]),
-        ClientError::Seal(seal::SealError::Name(why)) => Fault::new(errors::BAD_NAME, [("name", shown), ("why", why)]),
-        ClientError::Seal(e) => Fault::new(errors::DAMAGED, [("key", shown), ("n", "1")]).because(e),
-        ClientError::File { path, source } => Fault::file(&PathBuf::from(path), &source),
-        ClientError::Net(e) => net_fault(&e, shown),
-        other => Fault::bug(other),
+        match app.out.form {
+            Form::Json => app.out.json("object", json!({"id": to.key, "from": from.key})),
+            _ => app.out.print(&app.out.text("mv-done", args!["from" => &args.from, "place" => &args.to])),
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// `A-B` (both counted in, as in HTTP), `A-` or `-N` (the last N).
+fn range(text: &str) -> Option<(Option<u64>, Option<u64>)> {
+    let (from, to) = text.split_once('-')?;
+    let number = |t: &str| if t.is_empty() { Some(None) } else { t.parse().ok().map(Some) };
+    let (from, to) = (number(from)?, number(to)?);
+    let is_sound = match (from, to) {
+        (None, None) => false,
+        (Some(from), Some(to)) => from <= to,
+        _ => true,
+    };
+    is_sound.then_some((from, to))
+}
+
+/// Runs `cat`.
+pub async fn cat(app: &App, args: &CatArgs) -> Result<(), Fault> {
+    let place = Place::object(&args.place)?;
+    let asked = args.range.as_deref().map(|text| {
+        range(text).ok_or_else(|| Fault::bad_value("range", text, "it is written as 0-1023, 1024- or -512"))
+    });
+    let asked = asked.transpose()?;
+    Session::with(app, async |session| {
+        let bucket = session.bucket(&place.bucket).await?;
+        let fault = |e| client_fault(e, &args.place);
+        let mut wanted = Wanted::default();
+        if let Some(asked) = asked {
+            let entry = session.client.stat(&bucket, &place.key).await.map_err(fault)?;
+            wanted.version = Some(entry.version);
+            wanted.range = Some(bytes_of(asked, entry.size.0));
+        }
+        let mut out = tokio::io::stdout();
+        session.client.get(&bucket, &place.key, wanted, &mut out, &progress(app)).await.map_err(fault)?;
+        Ok(())
+    })
+    .await
+}
+
+fn bytes_of((from, to): (Option<u64>, Option<u64>), size: u64) -> Range<u64> {
+    match (from, to) {
+        (Some(from), Some(to)) => from..to.saturating_add(1).min(size.max(from)),
+        (Some(from), None) => from..size.max(from),
+        (None, last) => size.saturating_sub(last.unwrap_or(0))..size,
+    }
+}
+
+/// Runs `stat`.
+pub async fn stat(app: &App, args: &OneArgs) -> Result<(), Fault> {
+    let place = Place::object(&args.place)?;
+    let entry = Session::with(app, async |session| {
+        let bucket = session.bucket(&place.bucket).await?;
+        session.client.stat(&bucket, &place.key).await.map_err(|e| client_fault(e, &args.place))
+    });
+    let entry = entry.await?;
+    match app.out.form {
+        Form::Json => app.out.json("object", fields(&entry)),
+        _ => app.out.print(&app.out.text(
+            "stat-object",
+            args!["place" => &args.place, "size" => entry.size, "bytes" => entry.size.0, "at" => entry.at,
+            "changed" => entry.changed.map_or_else(|| "–".to_owned(), |at| at.to_string()),
+            "version" => hex(&entry.version), "hash" => hex(&entry.hash)],
+        )),
+    }
+    Ok(())
+}
+
+/// Runs `object …`.
+pub async fn object(app: &App, verb: &ObjectVerb) -> Result<(), Fault> {
+    match verb {
+        ObjectVerb::Versions(args) => versions(app, args).await,
+        ObjectVerb::Undelete(args) => undelete(app, args).await,
+    }
+}
+
+async fn versions(app: &App, args: &OneArgs) -> Result<(), Fault> {
+    let place = Place::object(&args.place)?;
+    let all = Session::with(app, async |session| {
+        let bucket = session.bucket(&place.bucket).await?;
+        session.client.versions(&bucket, &place.key).await.map_err(|e| client_fault(e, &args.place))
+    });
+    let rows: Vec<Row> = all
+        .await?
+        .into_iter()
+        .map(|v| Row {
+            json: json!({"id": hex(&v.version), "bucket_seq": v.bucket_seq, "at": v.at.to_string(),
+                "size_bytes": v.size.map(|s| s.0), "is_marker": v.size.is_none()}),
+            cells: vec![
+                hex(&v.version),
+                v.size.map_or_else(|| app.out.text("version-removed", args![]), |s| s.to_string()),
+                v.at.to_string(),
+            ],
+        })
+        .collect();
+    app.out.table("version", &["column-version", "column-size", "column-changed"], 0, &rows);
+    Ok(())
+}
+
+async fn undelete(app: &App, args: &OneArgs) -> Result<(), Fault> {
+    let place = Place::object(&args.place)?;
+    let entry = Session::with(app, async |session| {
+        let bucket = session.bucket(&place.bucket).await?;
+        session.client.undelete(&bucket, &place.key).await.map_err(|e| client_fault(e, &args.place))
+    });
+    let entry = entry.await?;
+    match app.out.form {
+        Form::Json => app.out.json("object", fields(&entry)),
+        _ => app.out.print(&app.out.text("undelete-done", args!["place" => &args.place, "size" => entry.size])),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_those_of_http() {
+        let of = |text: &str, size| range(text).map(|asked| bytes_of(asked, size));
+        assert_eq!(of("0-0", 10), Some(0..1));
+        assert_eq!(of("4-99", 10), Some(4..10));
+        assert_eq!(of("4-", 10), Some(4..10));
+        assert_eq!(of("-3", 10), Some(7..10));
+        assert_eq!(of("-30", 10), Some(0..10));
+        assert_eq!(of("12-13", 10), Some(12..12), "the client refuses it with the size");
+        for bad in ["", "-", "5", "b-3", "5-4", "1-2-3"] {
+            assert_eq!(range(bad), None, "{bad}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use model::*;
 use std::collections::BTreeMap;
 use wire::access::*;
 use wire::fleet::*;
+use wire::signed::Head;
 use wire::storage::*;
 use wire::{Envelope, PeerAddr, RefusalMsg, RelayHint, Reply, Request};
 
@@ -122,16 +123,18 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
     };
     let commit = Commit {
         commit_id: [1; 16],
-        bucket: BucketId([2; 16]),
+        record: vec![2; 256],
         name_sealed: vec![3; 40],
-        segments: vec![WrittenSegment {
-            id: SegmentId([4; 32]),
-            pg: PgId(1),
-            sealed_bytes: 65_536,
-            receipts: vec![vec![5; 176]],
-        }],
+        expect: Expect::Version([4; 16]),
+        segments: vec![SegmentRun { pg: PgId(1), seq: 5, count: 6 }],
         manifest: vec![6; 300],
     };
+    let written =
+        WrittenSegment { id: SegmentId([4; 32]), pg: PgId(1), sealed_bytes: 65_536, receipts: vec![vec![5; 176]] };
+    let make = BucketMake { id: BucketId([2; 16]), check: [3; 16], name_check: [4; 16], label: vec![5; 40] };
+    let read =
+        ReadOpen { bucket: BucketId([2; 16]), name_sealed: vec![3; 40], version: Some([4; 16]), first: 5, limit: 6 };
+    let list = ObjectList { bucket: BucketId([2; 16]), name_sealed: Some(vec![3; 40]), after: 5, limit: 100 };
     [
         ("cloud", Request::Cloud),
         ("join", Request::Join(Box::new(join))),
@@ -156,9 +159,17 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
         ("node_set", Request::NodeSet(NodeSet { node: "li".into(), act: NodeAct::Quarantine { why: "test".into() } })),
         ("write_open", Request::WriteOpen(WriteOpen { bytes_max: 1 << 20 })),
         ("commit", Request::Commit(Box::new(commit))),
-        ("read_open", Request::ReadOpen(ReadOpen { bucket: BucketId([2; 16]), name_sealed: vec![3; 40] })),
-        ("object_list", Request::ObjectList(ObjectList { bucket: BucketId([2; 16]), after: 5, limit: 100 })),
+        ("read_open", Request::ReadOpen(read)),
+        ("object_list", Request::ObjectList(list)),
         ("absence", Request::Absence(Absence::Holiday(NOW))),
+        ("bucket_make", Request::BucketMake(Box::new(make))),
+        ("bucket_list", Request::BucketList),
+        ("bucket_show", Request::BucketShow(BucketId([2; 16]))),
+        ("bucket_remove", Request::BucketRemove(BucketId([2; 16]))),
+        (
+            "segments_keep",
+            Request::SegmentsKeep(Box::new(SegmentsKeep { bucket: BucketId([2; 16]), segments: vec![written] })),
+        ),
     ]
     .into_iter()
     .map(|(name, request)| (name, Envelope { version: 1, alias: Some(Alias(11)), request }))
@@ -210,13 +221,8 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         generation: 3,
         missing_after: Span::hours(72),
     };
-    let segment = ReadSegment {
-        id: SegmentId([4; 32]),
-        pg: PgId(1),
-        sealed_bytes: 65_536,
-        scheme: scheme(),
-        slots: vec![slot()],
-    };
+    let segment =
+        ReadSegment { id: SegmentId([4; 32]), pg: PgId(1), seq: 5, sealed_bytes: 65_536, have: vec![0xff, 3] };
     vec![
         ("done", Reply::Done),
         (
@@ -274,16 +280,52 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
                 slots: vec![slot()],
             })),
         ),
-        ("committed", Reply::Committed(Committed { bucket_seq: 9, at: NOW })),
-        ("read_grant", Reply::ReadGrant(Box::new(ReadGrant { manifest: vec![6; 30], segments: vec![segment] }))),
+        ("committed", Reply::Committed(Committed { head: head(), at: NOW })),
+        (
+            "read_grant",
+            Reply::ReadGrant(Box::new(ReadGrant {
+                version: [4; 16],
+                manifest: vec![6; 30],
+                at: NOW,
+                segments_count: 7,
+                segments: vec![segment],
+                groups: vec![ReadGroup { pg: PgId(1), scheme: scheme(), slots: vec![slot()] }],
+            })),
+        ),
         (
             "objects",
             Reply::Objects(ObjectPage {
-                objects: vec![ObjectLine { bucket_seq: 1, name_sealed: vec![2], manifest: vec![3], at: NOW }],
+                objects: vec![ObjectLine {
+                    bucket_seq: 1,
+                    name_sealed: vec![2],
+                    version: [4; 16],
+                    record: vec![5; 256],
+                    manifest: vec![3],
+                    at: NOW,
+                }],
                 more: true,
+                head: head(),
             }),
         ),
+        (
+            "buckets",
+            Reply::Buckets(vec![BucketLine {
+                id: BucketId([2; 16]),
+                check: [3; 16],
+                name_check: [4; 16],
+                label: vec![5; 40],
+                at: NOW,
+                head: head(),
+                objects: 6,
+                sealed_bytes: 7,
+            }]),
+        ),
+        ("segments_kept", Reply::SegmentsKept(vec![SegmentRun { pg: PgId(1), seq: 5, count: 6 }])),
     ]
+}
+
+fn head() -> Head {
+    Head { seq: 9, hash: [8; 32] }
 }
 
 /// First frames of data streams and their answers.
@@ -307,6 +349,7 @@ pub fn streams() -> Vec<(&'static str, Vec<u8>)> {
         piece_root: [2; 32],
         path: vec![[3; 32]],
         groups: vec![[4; 32]],
+        range_path: vec![[5; 32]],
         piece_len: 5,
         len: 6,
     };

@@ -1,0 +1,311 @@
+//! Rows of buckets and of versions of names, in one order per bucket.
+
+use crate::db::{DbError, Reader, Row, StoreError, Tx, Value};
+use model::{BucketId, MemberId, Stamp, errors};
+use wire::signed::Head;
+use wire::storage::{BucketMake, Expect, SegmentRun};
+
+/// A bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketRow {
+    /// Number, given once.
+    pub number: u32,
+    /// Its id.
+    pub id: BucketId,
+    /// Whose.
+    pub owner: MemberId,
+    /// Tells a right content key from a wrong one.
+    pub key_check: [u8; 16],
+    /// Tells a right name key from a wrong one.
+    pub name_check: [u8; 16],
+    /// Its sealed name.
+    pub label: Vec<u8>,
+    /// When it was made.
+    pub made_at: Stamp,
+    /// Where its chain of commits stands.
+    pub head: Head,
+    /// Names that are there.
+    pub objects: u64,
+    /// Sealed bytes of all versions.
+    pub sealed_bytes: u64,
+}
+
+/// What a version is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// An object.
+    Object = 1,
+    /// A marker: the name is gone.
+    Marker = 2,
+}
+
+/// A version of a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionRow {
+    /// Place in the bucket's order.
+    pub bucket_seq: u64,
+    /// Sealed name.
+    pub name_sealed: Vec<u8>,
+    /// The version.
+    pub version: [u8; 16],
+    /// Object or marker.
+    pub kind: Kind,
+    /// The writer's signed record.
+    pub record: Vec<u8>,
+    /// Sealed manifest; empty for a marker.
+    pub manifest: Vec<u8>,
+    /// Its segments.
+    pub segments: Vec<SegmentRun>,
+    /// How many those are.
+    pub segments_count: u32,
+    /// Their sealed bytes, or those of the manifest where the content is inside.
+    pub sealed_bytes: u64,
+    /// When it was committed.
+    pub made_at: Stamp,
+}
+
+const RUN_LEN: usize = 16;
+const BUCKET: &str =
+    "number, id, owner, key_check, name_check, label, made_at, head_seq, head_hash, objects, sealed_bytes";
+const VERSION: &str =
+    "bucket_seq, name_sealed, version, kind, record, manifest, segments, segments_count, sealed_bytes, made_at";
+
+/// Runs of segments as a row keeps them: group u32, place u64, count u32, little-endian.
+fn run_bytes(runs: &[SegmentRun]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(runs.len() * RUN_LEN);
+    for run in runs {
+        out.extend_from_slice(&run.pg.0.to_le_bytes());
+        out.extend_from_slice(&run.seq.to_le_bytes());
+        out.extend_from_slice(&run.count.to_le_bytes());
+    }
+    out
+}
+
+fn runs_from(bytes: &[u8]) -> Vec<SegmentRun> {
+    let one = |c: &[u8]| SegmentRun {
+        pg: model::PgId(u32::from_le_bytes(c[..4].try_into().expect("chunks of 16"))),
+        seq: u64::from_le_bytes(c[4..12].try_into().expect("chunks of 16")),
+        count: u32::from_le_bytes(c[12..].try_into().expect("chunks of 16")),
+    };
+    bytes.chunks_exact(RUN_LEN).map(one).collect()
+}
+
+/// What a name is looked up by: the first 16 bytes of its sealed form's hash.
+fn name_hash(name_sealed: &[u8]) -> Vec<u8> {
+    blake3::hash(name_sealed).as_bytes()[..16].to_vec()
+}
+
+/// Makes a bucket. Refuses one that is there (E0302) and one too many of an owner's (E0311).
+pub fn insert(tx: &mut Tx<'_>, owner: &MemberId, make: &BucketMake, now: Stamp) -> Result<u32, StoreError> {
+    let there = tx.query_opt("SELECT number FROM bucket WHERE id = $1", &[id(&make.id)], |row| row.get::<u32>(0))?;
+    if there.is_some() {
+        return Err(StoreError::refused(errors::BUCKET_EXISTS, "a bucket of this id is there"));
+    }
+    let sql = "SELECT count(*) FROM bucket WHERE owner = $1 AND removed_at IS NULL";
+    let count = tx.query_opt(sql, &[owner.into()], |row| row.get::<i64>(0))?.unwrap_or(0);
+    if count >= wire::limits::BUCKETS_MAX as i64 {
+        return Err(StoreError::refused(errors::BUCKET_LIMIT, format!("{count} buckets")));
+    }
+    let sql = "UPDATE counter SET value = value + 1 WHERE name = 'bucket' RETURNING value";
+    let number = tx.change_returning(sql, &[], |row| row.get::<u32>(0))?;
+    let number =
+        number.ok_or_else(|| DbError::Column { column: 0, why: "the counter of buckets is missing".into() })?;
+    let hash = Head::default().hash;
+    let values: [Value<'_>; 8] = [
+        number.into(),
+        id(&make.id),
+        owner.into(),
+        make.check[..].into(),
+        make.name_check[..].into(),
+        (&make.label).into(),
+        now.into(),
+        hash[..].into(),
+    ];
+    let sql = "INSERT INTO bucket (number, id, owner, key_check, name_check, label, made_at, head_seq, head_hash, objects, \
+        sealed_bytes) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, 0, 0)";
+    tx.execute(sql, &values)?;
+    Ok(number)
+}
+
+fn id(bucket: &BucketId) -> Value<'_> {
+    bucket.as_bytes()[..].into()
+}
+
+/// A bucket that is there.
+pub fn find(q: &mut Reader<'_>, bucket: &BucketId) -> Result<Option<BucketRow>, DbError> {
+    q.query_opt(&format!("SELECT {BUCKET} FROM bucket WHERE id = $1 AND removed_at IS NULL"), &[id(bucket)], read)
+}
+
+/// A member's buckets, in the order they were made.
+pub fn of_owner(q: &mut Reader<'_>, owner: &MemberId) -> Result<Vec<BucketRow>, DbError> {
+    let sql = format!("SELECT {BUCKET} FROM bucket WHERE owner = $1 AND removed_at IS NULL ORDER BY number LIMIT $2");
+    q.query(&sql, &[owner.into(), (wire::limits::BUCKETS_MAX as i64).into()], read)
+}
+
+/// Removes a bucket without names. Refuses E0303.
+pub fn remove(tx: &mut Tx<'_>, bucket: &BucketRow, now: Stamp) -> Result<(), StoreError> {
+    if bucket.objects > 0 {
+        return Err(StoreError::refused(errors::BUCKET_NOT_EMPTY, format!("{} names", bucket.objects)));
+    }
+    Ok(tx
+        .execute("UPDATE bucket SET removed_at = $2 WHERE number = $1", &[bucket.number.into(), now.into()])
+        .map(drop)?)
+}
+
+fn read(row: &Row<'_>) -> Result<BucketRow, DbError> {
+    Ok(BucketRow {
+        number: row.get(0)?,
+        id: BucketId(row.get(1)?),
+        owner: row.get(2)?,
+        key_check: row.get(3)?,
+        name_check: row.get(4)?,
+        label: row.get(5)?,
+        made_at: row.get(6)?,
+        head: Head { seq: row.get(7)?, hash: row.get(8)? },
+        objects: row.get(9)?,
+        sealed_bytes: row.get(10)?,
+    })
+}
+
+fn read_version(row: &Row<'_>) -> Result<VersionRow, DbError> {
+    let kind: i64 = row.get(3)?;
+    Ok(VersionRow {
+        bucket_seq: row.get(0)?,
+        name_sealed: row.get(1)?,
+        version: row.get(2)?,
+        kind: if kind == Kind::Marker as i64 { Kind::Marker } else { Kind::Object },
+        record: row.get(4)?,
+        manifest: row.get(5)?,
+        segments: runs_from(&row.get::<Vec<u8>>(6)?),
+        segments_count: row.get(7)?,
+        sealed_bytes: row.get(8)?,
+        made_at: row.get(9)?,
+    })
+}
+
+/// The newest version of a name, a marker included.
+pub fn newest(q: &mut Reader<'_>, bucket: u32, name_sealed: &[u8]) -> Result<Option<VersionRow>, DbError> {
+    let sql = format!(
+        "SELECT {VERSION} FROM version WHERE bucket = $1 AND name_hash = $2 AND name_sealed = $3 \
+         ORDER BY bucket_seq DESC LIMIT 1"
+    );
+    let hash = name_hash(name_sealed);
+    q.query_opt(&sql, &[bucket.into(), (&hash).into(), name_sealed.into()], read_version)
+}
+
+/// One version of a name.
+pub fn version(
+    q: &mut Reader<'_>,
+    bucket: u32,
+    name_sealed: &[u8],
+    version: &[u8; 16],
+) -> Result<Option<VersionRow>, DbError> {
+    let sql = format!(
+        "SELECT {VERSION} FROM version WHERE bucket = $1 AND name_hash = $2 AND name_sealed = $3 AND version = $4 \
+         ORDER BY bucket_seq DESC LIMIT 1"
+    );
+    let hash = name_hash(name_sealed);
+    q.query_opt(&sql, &[bucket.into(), (&hash).into(), name_sealed.into(), version[..].into()], read_version)
+}
+
+/// Changes of a bucket after a place, or of one name in it, oldest first.
+pub fn changes(
+    q: &mut Reader<'_>,
+    bucket: u32,
+    name_sealed: Option<&[u8]>,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<VersionRow>, DbError> {
+    let Some(name) = name_sealed else {
+        let sql =
+            format!("SELECT {VERSION} FROM version WHERE bucket = $1 AND bucket_seq > $2 ORDER BY bucket_seq LIMIT $3");
+        return q.query(&sql, &[bucket.into(), after.into(), limit.into()], read_version);
+    };
+    let sql = format!(
+        "SELECT {VERSION} FROM version WHERE bucket = $1 AND bucket_seq > $2 AND name_hash = $4 AND name_sealed = $5 \
+         ORDER BY bucket_seq LIMIT $3"
+    );
+    let hash = name_hash(name);
+    q.query(&sql, &[bucket.into(), after.into(), limit.into(), (&hash).into(), name.into()], read_version)
+}
+
+/// Holds what a commit expects against the newest version of its name. Refuses E0305.
+pub fn check_expected(newest: Option<&VersionRow>, expect: &Expect) -> Result<(), StoreError> {
+    let there = newest.filter(|v| v.kind == Kind::Object);
+    let holds = match expect {
+        Expect::Any => true,
+        Expect::Absent => there.is_none(),
+        Expect::Version(version) => there.is_some_and(|v| v.version == *version),
+    };
+    if holds { Ok(()) } else { Err(StoreError::refused(errors::PRECONDITION, "another version is there")) }
+}
+
+/// Appends a version to a bucket's order and moves its head; the head after it. `was_there` says whether the name was there
+/// before.
+pub fn append(
+    tx: &mut Tx<'_>,
+    bucket: &BucketRow,
+    version: &VersionRow,
+    was_there: bool,
+    record: &[u8; wire::signed::CommitRecord::LEN],
+) -> Result<Head, StoreError> {
+    let head = bucket.head.after(record);
+    let (hash, runs) = (name_hash(&version.name_sealed), run_bytes(&version.segments));
+    let values: [Value<'_>; 12] = [
+        bucket.number.into(),
+        head.seq.into(),
+        (&hash).into(),
+        (&version.name_sealed).into(),
+        version.version[..].into(),
+        Value::Int(version.kind as i64),
+        (&version.record).into(),
+        (&version.manifest).into(),
+        (&runs).into(),
+        version.segments_count.into(),
+        version.sealed_bytes.into(),
+        version.made_at.into(),
+    ];
+    let sql = "INSERT INTO version (bucket, bucket_seq, name_hash, name_sealed, version, kind, record, manifest, segments, \
+        segments_count, sealed_bytes, made_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    tx.execute(sql, &values)?;
+    let is_there = version.kind == Kind::Object;
+    let objects = bucket.objects + u64::from(is_there) - u64::from(was_there).min(bucket.objects + u64::from(is_there));
+    let sql = "UPDATE bucket SET head_seq = $2, head_hash = $3, objects = $4, sealed_bytes = sealed_bytes + $5 \
+        WHERE number = $1";
+    let values =
+        [bucket.number.into(), head.seq.into(), head.hash[..].into(), objects.into(), version.sealed_bytes.into()];
+    tx.execute(sql, &values)?;
+    Ok(head)
+}
+
+/// The answer a commit id was given, if it was.
+pub fn answered(q: &mut Reader<'_>, commit: &[u8; 16]) -> Result<Option<(Head, Stamp)>, DbError> {
+    let sql = "SELECT head_seq, head_hash, made_at FROM commit_answer WHERE id = $1";
+    q.query_opt(sql, &[commit[..].into()], |row| Ok((Head { seq: row.get(0)?, hash: row.get(1)? }, row.get(2)?)))
+}
+
+/// Remembers an answer.
+pub fn remember(tx: &mut Tx<'_>, commit: &[u8; 16], head: &Head, at: Stamp) -> Result<(), DbError> {
+    let sql = "INSERT INTO commit_answer (id, head_seq, head_hash, made_at) VALUES ($1, $2, $3, $4)";
+    tx.execute(sql, &[commit[..].into(), head.seq.into(), head.hash[..].into(), at.into()]).map(drop)
+}
+
+/// Forgets answers given before `at`; how many.
+pub fn forget_answers_before(tx: &mut Tx<'_>, at: Stamp) -> Result<u64, DbError> {
+    tx.execute("DELETE FROM commit_answer WHERE made_at < $1", &[at.into()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_read_back_and_damage_is_no_panic() {
+        let runs = [
+            SegmentRun { pg: model::PgId(7), seq: 1 << 40, count: 12 },
+            SegmentRun { pg: model::PgId(8), seq: 1, count: 1 },
+        ];
+        assert_eq!(runs_from(&run_bytes(&runs)), runs);
+        assert_eq!(runs_from(&[1, 2, 3]), []);
+    }
+}

@@ -1,0 +1,210 @@
+//! A segment's columns in order, from whichever `k` holders bring their cells first. A holder that fails or stalls is
+//! replaced by another from the column at hand on; the rest goes on as it was.
+
+use crate::piece::Incoming;
+use crate::{Client, ClientError};
+use codec::{Decoder, GROUP_LEN, Layout};
+use model::{PgId, SegmentId};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinSet;
+use wire::storage::Slot;
+
+/// Bytes one holder may be ahead of the column at hand.
+const AHEAD_BYTES: usize = 1 << 20;
+/// Cells that wait to be taken, all holders together.
+const CELLS_QUEUE: usize = 256;
+/// Without a step forward for so long, one more holder is asked.
+const HEDGE_AFTER: Duration = Duration::from_millis(1_500);
+/// Of `k` holders a quarter more may be asked for speed alone, at least one.
+const HEDGE_SHARE: usize = 4;
+
+/// What holders send: a cell, or why no more comes.
+enum Came {
+    Cell { index: u16, column: u64, bytes: Vec<u8>, place: OwnedSemaphorePermit },
+    Failed { index: u16, error: ClientError },
+}
+
+/// A cell that waits for its column, and the room it takes.
+type Held = (u16, Vec<u8>, OwnedSemaphorePermit);
+
+/// A segment that is read.
+#[derive(Clone)]
+pub(crate) struct Source {
+    pub pg: PgId,
+    pub id: SegmentId,
+    pub layout: Layout,
+    /// Holders that have their piece, best first.
+    pub slots: Vec<Slot>,
+}
+
+/// Reads columns of one segment in order.
+pub(crate) struct Columns {
+    client: Client,
+    source: Arc<Source>,
+    decoder: Decoder,
+    next: u64,
+    end: u64,
+    spare: std::vec::IntoIter<Slot>,
+    /// Index of each holder that may still bring cells.
+    active: Vec<u16>,
+    hedges_left: usize,
+    proved: usize,
+    send: mpsc::Sender<Came>,
+    came: mpsc::Receiver<Came>,
+    held: BTreeMap<u64, Vec<Held>>,
+    tasks: JoinSet<()>,
+}
+
+impl Columns {
+    /// For the columns in `range`; the first holders are asked at once.
+    pub fn new(client: Client, source: Source, range: Range<u64>) -> Result<Self, ClientError> {
+        let (send, came) = mpsc::channel(CELLS_QUEUE);
+        let k = usize::from(source.layout.scheme.k);
+        let mut columns = Self {
+            client,
+            decoder: Decoder::new(&source.layout)?,
+            next: range.start,
+            end: range.end,
+            spare: source.slots.clone().into_iter(),
+            source: Arc::new(source),
+            active: Vec::new(),
+            hedges_left: (k / HEDGE_SHARE).max(1),
+            proved: 0,
+            send,
+            came,
+            held: BTreeMap::new(),
+            tasks: JoinSet::new(),
+        };
+        columns.fill();
+        Ok(columns)
+    }
+
+    /// The next column's sealed bytes; nothing after the last.
+    ///
+    /// # Errors
+    /// [`ClientError::Unreadable`] when fewer than `k` holders bring what proves itself.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, ClientError> {
+        if self.next >= self.end {
+            return Ok(None);
+        }
+        let k = usize::from(self.source.layout.scheme.k);
+        while self.held.get(&self.next).map_or(0, Vec::len) < k {
+            self.fill();
+            if self.active.len() < k {
+                let have = self.held.get(&self.next).map_or(0, Vec::len).max(self.active.len());
+                return Err(ClientError::Unreadable { have, need: k });
+            }
+            match tokio::time::timeout(HEDGE_AFTER, self.came.recv()).await {
+                Ok(Some(came)) => self.note(came),
+                Ok(None) => return Err(ClientError::Unexpected("holders ended")),
+                Err(_) => self.hedge(),
+            }
+        }
+        let cells = self.held.remove(&self.next).unwrap_or_default();
+        let given: Vec<(u16, &[u8])> = cells.iter().map(|(index, bytes, _)| (*index, &bytes[..])).collect();
+        let mut out = vec![0; usize::try_from(self.source.layout.column_bytes()).unwrap_or(0)];
+        let sealed = self.decoder.column(self.next, &given, &mut out)?;
+        out.truncate(sealed);
+        self.next += 1;
+        self.held = self.held.split_off(&self.next);
+        Ok(Some(out))
+    }
+
+    /// How many holders have brought what proved itself.
+    pub const fn proved(&self) -> usize {
+        self.proved
+    }
+
+    fn note(&mut self, came: Came) {
+        match came {
+            Came::Cell { index, column, bytes, place } => {
+                if column >= self.next {
+                    self.held.entry(column).or_default().push((index, bytes, place));
+                }
+            }
+            Came::Failed { index, error } => {
+                tracing::debug!(index, %error, "a holder brings no more");
+                self.active.retain(|at| *at != index);
+            }
+        }
+    }
+
+    /// Asks as many holders as are needed; where those that are on do not suffice, all the others at once.
+    fn fill(&mut self) {
+        let k = usize::from(self.source.layout.scheme.k);
+        let on_left = self.spare.as_slice().iter().filter(|s| s.on).count();
+        let wanted = if self.active.len() + on_left < k { usize::MAX } else { k };
+        while self.active.len() < wanted {
+            let Some(slot) = self.spare.next() else { return };
+            self.begin(slot);
+        }
+    }
+
+    fn hedge(&mut self) {
+        if self.hedges_left == 0 || self.spare.as_slice().is_empty() {
+            return;
+        }
+        self.hedges_left -= 1;
+        if let Some(slot) = self.spare.next() {
+            tracing::debug!(index = slot.index, column = self.next, "one more holder is asked");
+            self.begin(slot);
+        }
+    }
+
+    fn begin(&mut self, slot: Slot) {
+        self.active.push(slot.index);
+        self.proved += 1;
+        let cell = self.source.layout.cell as usize;
+        let ahead = Arc::new(Semaphore::new((AHEAD_BYTES / cell).max(2)));
+        let (client, source, send) = (self.client.clone(), Arc::clone(&self.source), self.send.clone());
+        let range = self.next..self.end;
+        self.tasks.spawn(async move {
+            let index = slot.index;
+            if let Err(error) = bring(&client, &source, &slot, range, &send, &ahead).await {
+                let _ = send.send(Came::Failed { index, error }).await;
+            }
+        });
+    }
+}
+
+/// Brings the cells of a range of columns from one holder.
+async fn bring(
+    client: &Client,
+    source: &Source,
+    slot: &Slot,
+    columns: Range<u64>,
+    send: &mpsc::Sender<Came>,
+    ahead: &Arc<Semaphore>,
+) -> Result<(), ClientError> {
+    let layout = &source.layout;
+    let (begin, end) = (layout.cell_in_piece(columns.start).start, layout.cell_in_piece(columns.end).start);
+    let group = GROUP_LEN as u64;
+    let range = begin / group * group..end.next_multiple_of(group).min(layout.piece_len());
+    let mut skip = usize::try_from(begin - range.start).unwrap_or(0);
+    let mut incoming: Incoming = client.open_piece(source.pg, slot, &source.id, layout, range).await?;
+    let cell = layout.cell as usize;
+    let (mut held, mut column) = (Vec::with_capacity(2 * cell), columns.start);
+    while column < columns.end {
+        let Some(bytes) = incoming.next().await? else {
+            return Err(ClientError::Unexpected("a piece that ends early"));
+        };
+        let cut = skip.min(bytes.len());
+        skip -= cut;
+        held.extend_from_slice(&bytes[cut..]);
+        while held.len() >= cell && column < columns.end {
+            let rest = held.split_off(cell);
+            let bytes = std::mem::replace(&mut held, rest);
+            let place =
+                Arc::clone(ahead).acquire_owned().await.map_err(|_| ClientError::Unexpected("reading ended"))?;
+            if send.send(Came::Cell { index: slot.index, column, bytes, place }).await.is_err() {
+                return Ok(()); // nobody reads any more
+            }
+            column += 1;
+        }
+    }
+    Ok(())
+}

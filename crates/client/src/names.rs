@@ -1,0 +1,223 @@
+//! Names: listed in true order, looked at, removed, brought back, copied without moving a piece.
+
+use crate::put::{Change, join_run};
+use crate::{Bucket, Client, ClientError};
+use model::{Bytes, Stamp};
+use rand_core::Rng;
+use seal::Manifest;
+use std::collections::BTreeMap;
+use wire::limits::READ_SEGMENTS_MAX;
+use wire::signed::{CommitOp, CommitRecord};
+use wire::storage::{Expect, ObjectLine, ObjectList, SegmentRun};
+use wire::{Reply, Request};
+
+/// Changes asked for at a time.
+const PAGE: u16 = 500;
+
+/// A name in a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Plain name.
+    pub name: String,
+    /// Size.
+    pub size: Bytes,
+    /// When it was committed.
+    pub at: Stamp,
+    /// When its content was last changed, where that is known.
+    pub changed: Option<Stamp>,
+    /// BLAKE3 of the content.
+    pub hash: [u8; 32],
+    /// Media type; empty when unknown.
+    pub content_type: String,
+    /// Which version.
+    pub version: [u8; 16],
+}
+
+/// A version of a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// Place in the bucket's order.
+    pub bucket_seq: u64,
+    /// Which.
+    pub version: [u8; 16],
+    /// When.
+    pub at: Stamp,
+    /// Its size; none for a marker.
+    pub size: Option<Bytes>,
+}
+
+impl Client {
+    /// Names in a bucket that begin with `prefix`, in true order.
+    pub async fn list(&self, bucket: &Bucket, prefix: &str) -> Result<Vec<Entry>, ClientError> {
+        let mut found = BTreeMap::new();
+        let mut note = |line: ObjectLine| {
+            let name = bucket.names.open_path(&line.name_sealed)?;
+            if !name.starts_with(prefix) {
+                return Ok(());
+            }
+            if line.manifest.is_empty() {
+                found.remove(&name);
+            } else {
+                let manifest = Manifest::open(&bucket.keys, &line.manifest)?;
+                if manifest.name != name {
+                    return Err(ClientError::Unexpected("a manifest of another name"));
+                }
+                found.insert(name, entry(&manifest, line.version, line.at));
+            }
+            Ok(())
+        };
+        self.changes(bucket, None, &mut note).await?;
+        Ok(found.into_values().collect())
+    }
+
+    /// One name.
+    pub async fn stat(&self, bucket: &Bucket, name: &str) -> Result<Entry, ClientError> {
+        let (opened, _) = self.open(bucket, name, None, 0).await?;
+        Ok(entry(&opened.manifest, opened.version, opened.at))
+    }
+
+    /// All versions of a name, the newest first.
+    pub async fn versions(&self, bucket: &Bucket, name: &str) -> Result<Vec<Version>, ClientError> {
+        let mut all = Vec::new();
+        let mut note = |line: ObjectLine| {
+            let size = match line.manifest.is_empty() {
+                true => None,
+                false => Some(Bytes(Manifest::open(&bucket.keys, &line.manifest)?.size)),
+            };
+            all.push(Version { bucket_seq: line.bucket_seq, version: line.version, at: line.at, size });
+            Ok(())
+        };
+        self.changes(bucket, Some(bucket.seal_name(name)?), &mut note).await?;
+        all.reverse();
+        Ok(all)
+    }
+
+    /// Removes a name; it can be brought back.
+    pub async fn remove(&self, bucket: &Bucket, name: &str, expect: Expect) -> Result<(), ClientError> {
+        let change = Change {
+            op: CommitOp::Delete,
+            name_sealed: bucket.seal_name(name)?,
+            expect,
+            version: random(),
+            segments: Vec::new(),
+            manifest: Vec::new(),
+        };
+        self.commit(bucket, change).await.map(drop)
+    }
+
+    /// Makes a removed name's last version its newest again.
+    pub async fn undelete(&self, bucket: &Bucket, name: &str) -> Result<Entry, ClientError> {
+        let versions = self.versions(bucket, name).await?;
+        let last = versions.iter().find(|v| v.size.is_some()).ok_or_else(unknown)?;
+        if versions.first().is_some_and(|newest| newest.version == last.version) {
+            return self.stat(bucket, name).await; // it is there
+        }
+        self.name_anew(bucket, (name, Some(last.version)), name, CommitOp::Undelete, Expect::Absent).await
+    }
+
+    /// Another name for the same content, in the same bucket; no piece moves.
+    pub async fn copy(&self, bucket: &Bucket, from: &str, to: &str, expect: Expect) -> Result<Entry, ClientError> {
+        self.name_anew(bucket, (from, None), to, CommitOp::Copy, expect).await
+    }
+
+    async fn name_anew(
+        &self,
+        bucket: &Bucket,
+        (from, version): (&str, Option<[u8; 16]>),
+        to: &str,
+        op: CommitOp,
+        expect: Expect,
+    ) -> Result<Entry, ClientError> {
+        let (opened, page) = self.open(bucket, from, version, READ_SEGMENTS_MAX).await?;
+        let runs = self.runs_of(bucket, from, opened.version, opened.segments_count, page).await?;
+        let manifest = Manifest { name: to.to_owned(), ..opened.manifest };
+        let sealed = manifest.seal(&bucket.keys, &mut rand::rng())?;
+        let version = random();
+        let name_sealed = bucket.seal_name(to)?;
+        let change = Change { op, name_sealed, expect, version, segments: runs, manifest: sealed };
+        self.commit(bucket, change).await?;
+        Ok(entry(&manifest, version, self.now()))
+    }
+
+    async fn runs_of(
+        &self,
+        bucket: &Bucket,
+        name: &str,
+        version: [u8; 16],
+        count: u32,
+        first: wire::storage::ReadGrant,
+    ) -> Result<Vec<SegmentRun>, ClientError> {
+        let (mut runs, mut number, mut page) = (Vec::new(), 0u32, first);
+        loop {
+            for s in &page.segments {
+                join_run(&mut runs, SegmentRun { pg: s.pg, seq: s.seq, count: 1 });
+            }
+            let came = u32::try_from(page.segments.len()).unwrap_or(u32::MAX);
+            number += came;
+            if number >= count || came == 0 {
+                return Ok(runs);
+            }
+            page = self.read_page(bucket, name, Some(version), number, READ_SEGMENTS_MAX).await?;
+        }
+    }
+
+    /// Walks the changes of a bucket, or of one name, in order. Each must carry its writer's record.
+    async fn changes(
+        &self,
+        bucket: &Bucket,
+        name_sealed: Option<Vec<u8>>,
+        note: &mut (impl FnMut(ObjectLine) -> Result<(), ClientError> + Send),
+    ) -> Result<(), ClientError> {
+        let mut after = 0;
+        loop {
+            let ask = ObjectList { bucket: *bucket.id(), name_sealed: name_sealed.clone(), after, limit: PAGE };
+            let Reply::Objects(page) = self.ask(Request::ObjectList(ask)).await? else {
+                return Err(ClientError::Unexpected("no list"));
+            };
+            bucket.saw(page.head)?;
+            let (more, is_empty) = (page.more, page.objects.is_empty());
+            for line in page.objects {
+                after = line.bucket_seq;
+                if is_signed(bucket, &line) {
+                    note(line)?;
+                } else {
+                    // H7: what nobody signed is not shown.
+                    tracing::warn!(seq = after, "a change without its writer's word is passed over");
+                }
+            }
+            if !more || is_empty {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn is_signed(bucket: &Bucket, line: &ObjectLine) -> bool {
+    CommitRecord::check(&line.record).is_some_and(|record| {
+        record.bucket == *bucket.id()
+            && record.version == line.version
+            && record.covers(&line.name_sealed, &line.manifest)
+    })
+}
+
+fn entry(manifest: &Manifest, version: [u8; 16], at: Stamp) -> Entry {
+    Entry {
+        name: manifest.name.clone(),
+        size: Bytes(manifest.size),
+        at,
+        changed: (manifest.changed_ms != 0).then_some(Stamp(manifest.changed_ms)),
+        hash: manifest.hash,
+        content_type: manifest.content_type.clone(),
+        version,
+    }
+}
+
+fn random() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    rand::rng().fill_bytes(&mut bytes);
+    bytes
+}
+
+fn unknown() -> ClientError {
+    ClientError::Refused(wire::RefusalMsg::new(model::errors::OBJECT_UNKNOWN, []))
+}

@@ -1,0 +1,255 @@
+//! `pumasi cp`: a file or a folder in, an object or a prefix out, a second name beside the first; `-` is a pipe.
+
+use crate::app::App;
+use crate::cli::Form;
+use crate::cli::session::{Place, Session, client_fault, progress};
+use crate::fault::Fault;
+use clap::Args;
+use client::{Bucket, Put, PutAsk, Wanted};
+use console::args;
+use model::{Stamp, errors};
+use serde_json::json;
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+use wire::storage::Expect;
+
+/// Folders below each other that are followed.
+const DEPTH_MAX: usize = 64;
+
+/// `cp`
+#[derive(Args, Debug, Clone)]
+pub struct CpArgs {
+    #[arg(value_name = "FROM")]
+    pub from: String,
+    #[arg(value_name = "TO")]
+    pub to: String,
+    #[arg(short, long)]
+    pub recursive: bool,
+    #[arg(long)]
+    pub no_overwrite: bool,
+}
+
+/// Runs `cp`.
+pub async fn cp(app: &App, args: &CpArgs) -> Result<(), Fault> {
+    let sides = (Place::find(&args.from), Place::find(&args.to));
+    Session::with(app, async |session| match &sides {
+        (None, Some(to)) => put(app, session, args, to).await,
+        (Some(from), None) => get(app, session, args, from).await,
+        (Some(from), Some(to)) => copy(app, session, args, from, to).await,
+        (None, None) => {
+            Err(Fault::bad_value("cp", &format!("{} {}", args.from, args.to), "at least one side is my:bucket/key"))
+        }
+    })
+    .await
+}
+
+/// What is expected of the name.
+fn expect(args: &CpArgs) -> Expect {
+    if args.no_overwrite { Expect::Absent } else { Expect::Any }
+}
+
+async fn put(app: &App, session: &Session, args: &CpArgs, to: &Place) -> Result<(), Fault> {
+    let files = sources(args, to)?;
+    let bucket = session.bucket_or_make(&to.bucket).await?;
+    for (path, key) in &files {
+        let stored = put_one(app, session, &bucket, path, key, expect(args)).await;
+        report(app, &to.at(key), &stored?);
+    }
+    if args.recursive && app.out.form == Form::Human {
+        app.out.print(&app.out.text("cp-many", args!["n" => files.len(), "place" => &args.to]));
+    }
+    Ok(())
+}
+
+/// Files to store, each with its key.
+fn sources(args: &CpArgs, to: &Place) -> Result<Vec<(PathBuf, String)>, Fault> {
+    let path = PathBuf::from(&args.from);
+    if args.recursive {
+        let mut files = Vec::new();
+        walk(&path, &path, 0, &mut files)?;
+        let folder = if to.key.is_empty() || to.key.ends_with('/') { to.key.clone() } else { format!("{}/", to.key) };
+        return Ok(files.into_iter().map(|(path, below)| (path, format!("{folder}{below}"))).collect());
+    }
+    if path.is_dir() {
+        return Err(Fault::bad_value("cp", &args.from, "it is a folder; add -r"));
+    }
+    let into_folder = to.key.is_empty() || to.key.ends_with('/');
+    let base = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let key = if into_folder { format!("{}{base}", to.key) } else { to.key.clone() };
+    Ok(vec![(path, key)])
+}
+
+/// Files below a folder in order of their names, with their keys; links are not followed.
+fn walk(root: &Path, dir: &Path, depth: usize, files: &mut Vec<(PathBuf, String)>) -> Result<(), Fault> {
+    if depth > DEPTH_MAX {
+        return Err(Fault::bad_value("cp", &dir.display().to_string(), "more than 64 folders below each other"));
+    }
+    let entries = std::fs::read_dir(dir).map_err(|e| Fault::file(dir, &e))?;
+    let mut entries: Vec<_> = entries.collect::<Result<_, _>>().map_err(|e| Fault::file(dir, &e))?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        let kind = entry.file_type().map_err(|e| Fault::file(&path, &e))?;
+        if kind.is_dir() {
+            walk(root, &path, depth + 1, files)?;
+        } else if kind.is_file() {
+            let below = path.strip_prefix(root).unwrap_or(&path);
+            let parts: Option<Vec<&str>> = below.iter().map(std::ffi::OsStr::to_str).collect();
+            let parts = parts.ok_or_else(|| {
+                let shown = path.display().to_string();
+                Fault::new(errors::BAD_NAME, [("name", &*shown), ("why", "it is not UTF-8")])
+            })?;
+            files.push((path.clone(), parts.join("/")));
+        }
+    }
+    Ok(())
+}
+
+async fn put_one(
+    app: &App,
+    session: &Session,
+    bucket: &Bucket,
+    path: &Path,
+    key: &str,
+    expect: Expect,
+) -> Result<Put, Fault> {
+    let mut ask = PutAsk { expect, ..PutAsk::new(key) };
+    let content: Box<dyn Read + Send> = if path == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        let file = std::fs::File::open(path).map_err(|e| Fault::file(path, &e))?;
+        let facts = file.metadata().map_err(|e| Fault::file(path, &e))?;
+        ask.size_hint = facts.len();
+        let changed = facts.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+        ask.changed = changed.map(|since| Stamp(u64::try_from(since.as_millis()).unwrap_or(0)));
+        Box::new(file)
+    };
+    let shown = path.display().to_string();
+    let stored = session.client.put(bucket, ask, content, &progress(app)).await;
+    stored.map_err(|error| match error {
+        client::ClientError::File { source, .. } => Fault::file(Path::new(&shown), &source),
+        error => client_fault(error, key),
+    })
+}
+
+fn report(app: &App, shown: &str, stored: &Put) {
+    let k = stored.scheme.map_or(0, |s| usize::from(s.k));
+    let may_die = stored.pieces.saturating_sub(k);
+    match (app.out.form, stored.scheme) {
+        (Form::Json, scheme) => app.out.json(
+            "object",
+            json!({"place": shown, "size_bytes": stored.size.0, "pieces_count": stored.pieces, "k": k,
+            "n": scheme.map(|s| s.o), "may_die_count": may_die, "inline": scheme.is_none(),
+            "bucket_seq": stored.bucket_seq}),
+        ),
+        (_, Some(scheme)) => {
+            let survive = app.out.text("cp-survives", args!["n" => may_die]);
+            app.out.print(&app.out.text(
+                "cp-put",
+                args!["place" => shown, "size" => stored.size, "pieces" => stored.pieces,
+                "nodes" => stored.holders, "scheme" => scheme, "survive" => survive],
+            ));
+        }
+        (_, None) => {
+            app.out.print(&app.out.text("cp-put-inline", args!["place" => shown, "size" => stored.size]));
+        }
+    }
+}
+
+async fn get(app: &App, session: &Session, args: &CpArgs, from: &Place) -> Result<(), Fault> {
+    let bucket = session.bucket(&from.bucket).await?;
+    if args.recursive {
+        let all = session.client.list(&bucket, &from.key).await.map_err(|e| client_fault(e, &args.from))?;
+        for entry in &all {
+            let below = entry.name.strip_prefix(&from.key).unwrap_or(&entry.name).trim_start_matches('/');
+            let path = below_folder(Path::new(&args.to), below)?;
+            get_one(app, session, &bucket, from, &entry.name, &path, args.no_overwrite).await?;
+        }
+        if app.out.form == Form::Human {
+            app.out.print(&app.out.text("cp-many-got", args!["n" => all.len(), "file" => &args.to]));
+        }
+        return Ok(());
+    }
+    let from = Place::object(&args.from)?;
+    if args.to == "-" {
+        let mut out = tokio::io::stdout();
+        let got = session.client.get(&bucket, &from.key, Wanted::default(), &mut out, &progress(app)).await;
+        return got.map(drop).map_err(|e| client_fault(e, &args.from));
+    }
+    let mut path = PathBuf::from(&args.to);
+    if path.is_dir() {
+        path.push(from.key.rsplit('/').next().unwrap_or(&from.key));
+    }
+    get_one(app, session, &bucket, &from, &from.key, &path, args.no_overwrite).await
+}
+
+/// Where an object of a prefix goes below a folder. A key that would lead out of it is refused.
+fn below_folder(folder: &Path, key: &str) -> Result<PathBuf, Fault> {
+    let below = Path::new(key);
+    let is_plain = !key.is_empty() && below.components().all(|part| matches!(part, Component::Normal(_)));
+    // `a//b` and `a/./b` are other keys than `a/b`, and would be written over each other.
+    let is_exact = key.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
+    if is_plain && is_exact && !key.contains('\\') {
+        return Ok(folder.join(below));
+    }
+    Err(Fault::new(errors::BAD_NAME, [("name", key), ("why", "as a file it would lie elsewhere")]))
+}
+
+#[expect(clippy::too_many_arguments, reason = "one object of many, each argument of its own kind")]
+async fn get_one(
+    app: &App,
+    session: &Session,
+    bucket: &Bucket,
+    from: &Place,
+    key: &str,
+    path: &Path,
+    no_overwrite: bool,
+) -> Result<(), Fault> {
+    let shown = path.display().to_string();
+    if no_overwrite && path.exists() {
+        return Err(Fault::bad_value("file", &shown, "it is there, and --no-overwrite was given"));
+    }
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(|e| Fault::file(folder, &e))?;
+    }
+    let place = from.at(key);
+    let got = session.client.get_file(bucket, key, path, &progress(app)).await.map_err(|e| client_fault(e, &place))?;
+    match app.out.form {
+        Form::Json => app.out.json(
+            "object",
+            json!({"place": place, "file": shown, "size_bytes": got.size.0, "holders_count": got.holders}),
+        ),
+        _ => app.out.print(&app.out.text("cp-get", args!["place" => place, "size" => got.size, "file" => shown])),
+    }
+    Ok(())
+}
+
+/// Inside a bucket no byte moves; between buckets it goes through this machine, since keys differ.
+async fn copy(app: &App, session: &Session, args: &CpArgs, from: &Place, to: &Place) -> Result<(), Fault> {
+    let _ = (Place::object(&args.from)?, Place::object(&args.to)?);
+    if from.bucket != to.bucket {
+        return Err(Fault::bad_value("cp", &args.to, "both names are in one bucket; go through a file or a pipe"));
+    }
+    let bucket = session.bucket(&from.bucket).await?;
+    let copied = session.client.copy(&bucket, &from.key, &to.key, expect(args)).await;
+    let entry = copied.map_err(|e| client_fault(e, &args.from))?;
+    match app.out.form {
+        Form::Json => app.out.json("object", json!({"place": args.to, "from": args.from, "size_bytes": entry.size.0})),
+        _ => app.out.print(&app.out.text("cp-copied", args!["from" => &args.from, "place" => &args.to])),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_never_leads_out_of_the_folder() {
+        let folder = Path::new("/back");
+        assert_eq!(below_folder(folder, "a/b.txt").ok(), Some(PathBuf::from("/back/a/b.txt")));
+        for bad in ["", "..", "../x", "a/../../x", "/etc/passwd", "a//b", "./a", "a/.", "a\\..\\b"] {
+            assert!(below_folder(folder, bad).is_err(), "{bad}");
+        }
+    }
+}

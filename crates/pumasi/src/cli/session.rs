@@ -1,0 +1,179 @@
+//! A member's side for one command: keys, an endpoint of its own, the way to the center.
+
+use crate::app::App;
+use crate::clock;
+use crate::dial::{endpoint_config, net_fault};
+use crate::fault::Fault;
+use crate::local::ask_center;
+use crate::membership::Membership;
+use crate::secret;
+use client::{Bucket, Client, ClientError};
+use console::args;
+use model::errors;
+use net::Endpoint;
+use seal::AccountRoot;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Places on this account's side are written so.
+pub const MINE: &str = "my:";
+
+/// `my:bucket/key`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Bucket.
+    pub bucket: String,
+    /// Key, or the beginning of keys; empty for the whole bucket.
+    pub key: String,
+}
+
+impl Place {
+    /// The place in `text`; none where it is a file.
+    pub fn find(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix(MINE)?;
+        let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+        (!bucket.is_empty()).then(|| Self { bucket: bucket.to_owned(), key: key.to_owned() })
+    }
+
+    /// The place in `text`, which must be one.
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        Self::find(text).ok_or_else(|| Fault::bad_value("place", text, "it is written as my:bucket/key"))
+    }
+
+    /// The same, with a key that names one object.
+    pub fn object(text: &str) -> Result<Self, Fault> {
+        let place = Self::parse(text)?;
+        if place.key.is_empty() || place.key.ends_with('/') {
+            return Err(Fault::bad_value("place", text, "it names a bucket or a folder; name one object, or add -r"));
+        }
+        Ok(place)
+    }
+
+    /// The object `key` of the same bucket.
+    pub fn at(&self, key: &str) -> String {
+        format!("{MINE}{}/{key}", self.bucket)
+    }
+}
+
+/// Client, account root, endpoint.
+pub struct Session {
+    /// To store and read with.
+    pub client: Client,
+    /// This account's root.
+    pub root: AccountRoot,
+    endpoint: Endpoint,
+}
+
+impl Session {
+    /// Opens one; ends with [`Self::close`].
+    pub async fn open(app: &App) -> Result<Self, Fault> {
+        let membership = Membership::load(&app.home)?;
+        let key = secret::load(&app.home.machine_key())?.ok_or_else(|| Fault::new(errors::NOT_JOINED, []))?;
+        let root = AccountRoot::from_bytes(secret::load_or_make(&app.home.data.join("account.root"))?);
+        let endpoint = Endpoint::bind(endpoint_config(&key, membership.bind, &membership.center, false)).await;
+        let endpoint = endpoint.map_err(|e| net_fault(&e, "bind"))?;
+        let (home, timeout) = (app.home.clone(), app.timeout);
+        let ask: client::AskCenter = Arc::new(move |request| {
+            let home = home.clone();
+            Box::pin(async move {
+                ask_center(&home, request, timeout)
+                    .await
+                    .map_err(|fault| ClientError::Refused(wire::RefusalMsg { id: fault.id, args: fault.args }))
+            })
+        });
+        Ok(Self { client: Client::new(endpoint.clone(), key, clock::now, ask), root, endpoint })
+    }
+
+    /// A bucket that is there.
+    pub async fn bucket(&self, name: &str) -> Result<Bucket, Fault> {
+        self.client.bucket(&self.root, name).await.map_err(|e| client_fault(e, &format!("{MINE}{name}")))
+    }
+
+    /// A bucket, made first where it is not there.
+    pub async fn bucket_or_make(&self, name: &str) -> Result<Bucket, Fault> {
+        self.client.bucket_or_make(&self.root, name).await.map_err(|e| client_fault(e, &format!("{MINE}{name}")))
+    }
+
+    /// Runs `work` with a session and closes it, whatever came of it.
+    pub async fn with<T>(app: &App, work: impl AsyncFnOnce(&Self) -> Result<T, Fault>) -> Result<T, Fault> {
+        let session = Self::open(app).await?;
+        let done = work(&session).await;
+        session.endpoint.close().await;
+        done
+    }
+}
+
+/// A bar with rate and time left, or nothing where nobody watches.
+pub fn progress(app: &App) -> impl Fn(&'static str, u64, u64) + Send + Sync + use<> {
+    use indicatif::{ProgressBar, ProgressStyle};
+    use std::io::IsTerminal;
+    let bar =
+        if app.out.quiet || !std::io::stderr().is_terminal() { ProgressBar::hidden() } else { ProgressBar::new(0) };
+    if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}") {
+        bar.set_style(style);
+    }
+    let out = app.out.clone();
+    move |phase, done, total| {
+        bar.set_length(total);
+        bar.set_message(out.text(phase, args![]));
+        bar.set_position(done);
+    }
+}
+
+/// An error of a transfer as a command ends with it; `shown` is the place it happened to.
+pub fn client_fault(error: ClientError, shown: &str) -> Fault {
+    let bucket = shown.strip_prefix(MINE).and_then(|rest| rest.split('/').next()).unwrap_or(shown);
+    match error {
+        ClientError::Refused(refusal) => {
+            let mut fault = Fault::from(refusal);
+            fault.args.entry("key".to_owned()).or_insert_with(|| shown.to_owned());
+            fault.args.entry("bucket".to_owned()).or_insert_with(|| bucket.to_owned());
+            fault
+        }
+        ClientError::TooFewHolders { have, need, ref why } => {
+            let (have, need) = (have.to_string(), need.to_string());
+            Fault::new(errors::TOO_FEW_NODES, [("class", "standard"), ("need", &need), ("live", &have), ("fit", &have)])
+                .because(why.join("; "))
+        }
+        ClientError::Unreadable { have, need } => Fault::new(
+            errors::UNREADABLE_NOW,
+            [("have", &have.to_string()), ("need", &need.to_string()), ("when", "–")],
+        ),
+        ClientError::WrongKey | ClientError::Seal(seal::SealError::WrongKey) => {
+            Fault::new(errors::KEY_WRONG, [("bucket", bucket)])
+        }
+        ClientError::Range { from, to, size } => {
+            Fault::new(errors::BAD_RANGE, [("range", &format!("{from}-{to}")), ("size", &size.to_string())])
+        }
+        ClientError::Head(_) => Fault::new(errors::DAMAGED, [("key", shown), ("n", "1")]).because(error),
+        ClientError::Seal(seal::SealError::Commitment) => Fault::new(errors::KEY_COMMITMENT, [("thing", shown)]),
+        ClientError::Seal(seal::SealError::Name(why)) => Fault::new(errors::BAD_NAME, [("name", shown), ("why", why)]),
+        ClientError::Seal(e) => Fault::new(errors::DAMAGED, [("key", shown), ("n", "1")]).because(e),
+        ClientError::File { path, source } => Fault::file(&PathBuf::from(path), &source),
+        ClientError::Net(e) => net_fault(&e, shown),
+        other => Fault::bug(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_told_from_files() {
+        let at = |bucket: &str, key: &str| Some(Place { bucket: bucket.into(), key: key.into() });
+        let cases = [
+            ("my:album/a/b.jpg", at("album", "a/b.jpg")),
+            ("my:album", at("album", "")),
+            ("my:album/", at("album", "")),
+            ("my:/x", None),
+            ("my:", None),
+            ("album/a", None),
+            ("/tmp/my:x", None),
+        ];
+        for (text, place) in cases {
+            assert_eq!(Place::find(text), place, "{text}");
+        }
+        assert!(Place::object("my:album/").is_err() && Place::object("my:album/x/").is_err());
+    }
+}

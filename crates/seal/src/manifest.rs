@@ -1,0 +1,323 @@
+//! The sealed manifest of one version: name, true size, time, type and the keys of its content (`docs/design/security.md` §4.4).
+//!
+//! Plain, little-endian, before sealing (role 3): format 1 · kind u8 (1 run, 2 inline) · reserved 2 · size u64 · changed at
+//! ms u64 · BLAKE3 of the content 32 · BLAKE3 of the segment ids in order 32 · kind 1: content header 96, wrapped key 80 ·
+//! content type u16 + bytes · name u16 + bytes · pairs u16, each key u8 + bytes, value u16 + bytes · kind 2: content u32 +
+//! bytes · zeros to a multiple of 256. In front of the sealed run stand its header, 96 bytes, and its wrapped key, 80.
+//!
+//! (A) Nothing reads that was not sealed under this bucket's keys, for this bucket. (B) Bytes that are no manifest are
+//! refused without a panic, whatever they are. (C) The length tells the name's to 256 bytes.
+
+use crate::{BucketKeys, ContentKey, Header, Role, SealError, Wrapped, open_run, seal_run};
+use rand_core::CryptoRng;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// Content of at most this length travels inside its manifest.
+pub const INLINE_MAX: usize = 4 << 10;
+/// Longest content type in bytes.
+pub const TYPE_MAX: usize = 255;
+/// Keys and values of a member's own pairs together, in bytes.
+pub const PAIRS_MAX: usize = 2 << 10;
+/// A manifest is padded to a multiple of this.
+const PAD: usize = 256;
+const FORMAT: u8 = 1;
+
+/// Where the content is.
+#[derive(Clone)]
+pub enum Body {
+    /// Sealed as one run, coded into segments.
+    Run {
+        /// The run's header.
+        header: Header,
+        /// The run's key.
+        key: ContentKey,
+        /// BLAKE3 of the ids of its segments, in order.
+        segments: [u8; 32],
+    },
+    /// Here.
+    Inline(Inline),
+}
+
+/// Content inside a manifest.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct Inline(pub Vec<u8>);
+
+/// What a version is.
+#[derive(Clone)]
+pub struct Manifest {
+    /// Plain name.
+    pub name: String,
+    /// Content bytes.
+    pub size: u64,
+    /// When the content was last changed, ms since 1970; 0 when unknown.
+    pub changed_ms: u64,
+    /// BLAKE3 of the content.
+    pub hash: [u8; 32],
+    /// Media type; empty when unknown.
+    pub content_type: String,
+    /// Pairs of the member's own, in the order given.
+    pub pairs: Vec<(String, String)>,
+    /// The content.
+    pub body: Body,
+}
+
+/// BLAKE3 of segment ids in order: the manifest's word on which segments are its content.
+pub fn segments_hash<'a>(ids: impl IntoIterator<Item = &'a [u8; 32]>) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    for id in ids {
+        hasher.update(id);
+    }
+    *hasher.finalize().as_bytes()
+}
+
+impl Manifest {
+    /// Sealed for the center to keep.
+    ///
+    /// # Errors
+    /// [`SealError::Name`] for a name no face takes, [`SealError::TooLong`] beyond the limits of this module.
+    pub fn seal(&self, bucket: &BucketKeys, rng: &mut impl CryptoRng) -> Result<Vec<u8>, SealError> {
+        let mut plain = self.to_plain(bucket, rng)?;
+        let key = ContentKey::random(rng);
+        let header = Header::new(&key, Role::Manifest, bucket.bucket(), 0, rng);
+        let wrapped = bucket.wrap_manifest(&header.content_id(), &key, rng);
+        let sealed = seal_run(&key, &header, &plain)?;
+        plain.zeroize();
+        Ok([&header.as_bytes()[..], &wrapped.as_bytes()[..], &sealed].concat())
+    }
+
+    /// Opens what [`Self::seal`] made.
+    ///
+    /// # Errors
+    /// [`SealError::WrongKey`], [`SealError::Damaged`], [`SealError::Header`].
+    pub fn open(bucket: &BucketKeys, sealed: &[u8]) -> Result<Self, SealError> {
+        let (header, rest) = sealed.split_at_checked(Header::LEN).ok_or(SealError::Header)?;
+        let (wrapped, run) = rest.split_at_checked(Wrapped::LEN).ok_or(SealError::Header)?;
+        let header = Header::parse_as(header, Role::Manifest, bucket.bucket())?;
+        let key = bucket.unwrap_manifest(&header.content_id(), &Wrapped::parse(wrapped)?)?;
+        let mut plain = open_run(&key, &header, run)?;
+        let manifest = Self::from_plain(bucket, &plain);
+        plain.zeroize();
+        manifest
+    }
+
+    fn to_plain(&self, bucket: &BucketKeys, rng: &mut impl CryptoRng) -> Result<Vec<u8>, SealError> {
+        crate::name::check(&self.name)?;
+        let pairs_len: usize = self.pairs.iter().map(|(key, value)| key.len() + value.len()).sum();
+        if self.content_type.len() > TYPE_MAX || pairs_len > PAIRS_MAX {
+            return Err(SealError::TooLong);
+        }
+        let mut out = vec![FORMAT, 0, 0, 0];
+        out.extend_from_slice(&self.size.to_le_bytes());
+        out.extend_from_slice(&self.changed_ms.to_le_bytes());
+        out.extend_from_slice(&self.hash);
+        match &self.body {
+            Body::Run { header, key, segments } => {
+                out[1] = 1;
+                out.extend_from_slice(segments);
+                out.extend_from_slice(header.as_bytes());
+                out.extend_from_slice(bucket.wrap(&self.name, &header.content_id(), key, rng).as_bytes());
+            }
+            Body::Inline(_) => {
+                out[1] = 2;
+                out.extend_from_slice(&[0; 32]);
+            }
+        }
+        put_u16(&mut out, self.content_type.as_bytes())?;
+        put_u16(&mut out, self.name.as_bytes())?;
+        out.extend_from_slice(&u16::try_from(self.pairs.len()).map_err(|_| SealError::TooLong)?.to_le_bytes());
+        for (key, value) in &self.pairs {
+            out.push(u8::try_from(key.len()).map_err(|_| SealError::TooLong)?);
+            out.extend_from_slice(key.as_bytes());
+            put_u16(&mut out, value.as_bytes())?;
+        }
+        if let Body::Inline(Inline(content)) = &self.body {
+            if content.len() > INLINE_MAX || content.len() as u64 != self.size {
+                return Err(SealError::TooLong);
+            }
+            out.extend_from_slice(&u32::try_from(content.len()).map_err(|_| SealError::TooLong)?.to_le_bytes());
+            out.extend_from_slice(content);
+        }
+        out.resize(out.len().next_multiple_of(PAD), 0);
+        Ok(out)
+    }
+
+    fn from_plain(bucket: &BucketKeys, plain: &[u8]) -> Result<Self, SealError> {
+        let mut f = Fields(plain);
+        let [format, kind, zero @ ..] = f.array::<4>()?;
+        if format != FORMAT || zero != [0; 2] {
+            return Err(SealError::Header);
+        }
+        let (size, changed_ms) = (u64::from_le_bytes(f.array()?), u64::from_le_bytes(f.array()?));
+        let (hash, segments) = (f.array()?, f.array()?);
+        let run = match kind {
+            1 => Some((
+                Header::parse_as(f.take(Header::LEN)?, Role::Content, bucket.bucket())?,
+                Wrapped::parse(f.take(Wrapped::LEN)?)?,
+            )),
+            2 => None,
+            _ => return Err(SealError::Header),
+        };
+        let content_type = f.text(TYPE_MAX)?;
+        let name = f.text(crate::name::NAME_MAX)?;
+        crate::name::check(&name)?;
+        let mut pairs = Vec::new();
+        for _ in 0..u16::from_le_bytes(f.array()?) {
+            let [len] = f.array::<1>()?;
+            let key = text(f.take(usize::from(len))?)?;
+            pairs.push((key, f.text(PAIRS_MAX)?));
+        }
+        let body = match run {
+            Some((header, wrapped)) => {
+                let key = bucket.unwrap(&name, &header.content_id(), &wrapped)?;
+                Body::Run { header, key, segments }
+            }
+            None => {
+                let len = u32::from_le_bytes(f.array()?) as usize;
+                if len > INLINE_MAX || len as u64 != size {
+                    return Err(SealError::Header);
+                }
+                Body::Inline(Inline(f.take(len)?.to_vec()))
+            }
+        };
+        if f.0.len() >= PAD || f.0.iter().any(|byte| *byte != 0) {
+            return Err(SealError::Header);
+        }
+        Ok(Self { name, size, changed_ms, hash, content_type, pairs, body })
+    }
+}
+
+fn put_u16(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), SealError> {
+    out.extend_from_slice(&u16::try_from(bytes.len()).map_err(|_| SealError::TooLong)?.to_le_bytes());
+    out.extend_from_slice(bytes);
+    Ok(())
+}
+
+fn text(bytes: &[u8]) -> Result<String, SealError> {
+    std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| SealError::Header)
+}
+
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8], SealError> {
+        let (bytes, rest) = self.0.split_at_checked(len).ok_or(SealError::Header)?;
+        self.0 = rest;
+        Ok(bytes)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], SealError> {
+        Ok(self.take(N)?.try_into().expect("as many were taken"))
+    }
+
+    fn text(&mut self, max: usize) -> Result<String, SealError> {
+        let len = usize::from(u16::from_le_bytes(self.array()?));
+        if len > max { Err(SealError::TooLong) } else { text(self.take(len)?) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::AccountRoot;
+    use proptest::prelude::*;
+    use rand_chacha::ChaCha8Rng;
+    use rand_core::SeedableRng;
+
+    fn keys(root: u8) -> BucketKeys {
+        let root = AccountRoot::from_bytes([root; 32]);
+        root.bucket(&root.bucket_id("photos"))
+    }
+
+    fn sample(rng: &mut ChaCha8Rng, inline: bool) -> Manifest {
+        let key = ContentKey::random(rng);
+        let header = Header::new(&key, Role::Content, keys(1).bucket(), 0, rng);
+        let body = if inline {
+            Body::Inline(Inline(b"hello".to_vec()))
+        } else {
+            Body::Run { header, key, segments: segments_hash([&[7; 32], &[8; 32]]) }
+        };
+        Manifest {
+            name: "album/김치.jpg".into(),
+            size: if inline { 5 } else { 1 << 33 },
+            changed_ms: 1_800_000_000_000,
+            hash: [3; 32],
+            content_type: "image/jpeg".into(),
+            pairs: vec![("camera".into(), "x".into())],
+            body,
+        }
+    }
+
+    #[test]
+    fn a_manifest_opens_for_its_bucket_only_and_shows_nothing() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        for inline in [false, true] {
+            let manifest = sample(&mut rng, inline);
+            let sealed = manifest.seal(&keys(1), &mut rng).unwrap();
+            let back = Manifest::open(&keys(1), &sealed).unwrap();
+            assert_eq!((&back.name, back.size, back.hash), (&manifest.name, manifest.size, manifest.hash));
+            assert_eq!((&back.content_type, &back.pairs), (&manifest.content_type, &manifest.pairs));
+            match (&back.body, &manifest.body) {
+                (Body::Run { key, segments, .. }, Body::Run { key: k, segments: s, .. }) => {
+                    assert_eq!((key.bytes(), segments), (k.bytes(), s));
+                }
+                (Body::Inline(a), Body::Inline(b)) => assert_eq!(a.0, b.0),
+                _ => panic!("another kind of body"),
+            }
+            assert!(!sealed.windows(4).any(|w| w == b"jpeg" || w == b"albu"), "(A)");
+            assert_eq!(Manifest::open(&keys(2), &sealed).err(), Some(SealError::Header), "(A): another bucket");
+            assert_eq!((sealed.len() - Header::LEN - Wrapped::LEN - 16) % PAD, 0, "(C)");
+            for bit in (0..sealed.len() * 8).step_by(7) {
+                let mut bad = sealed.clone();
+                bad[bit / 8] ^= 1 << (bit % 8);
+                assert!(Manifest::open(&keys(1), &bad).is_err(), "bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_longest_of_everything_fits_and_one_more_does_not() {
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let most = Manifest {
+            name: "n".repeat(crate::name::NAME_MAX),
+            size: INLINE_MAX as u64,
+            content_type: "t".repeat(TYPE_MAX),
+            pairs: vec![("k".into(), "v".repeat(PAIRS_MAX - 1))],
+            body: Body::Inline(Inline(vec![9; INLINE_MAX])),
+            ..sample(&mut rng, true)
+        };
+        assert!(most.seal(&keys(1), &mut rng).is_ok_and(|sealed| sealed.len() <= 8 << 10));
+        let over = [
+            Manifest { name: "n".repeat(crate::name::NAME_MAX + 1), ..most.clone() },
+            Manifest { content_type: "t".repeat(TYPE_MAX + 1), ..most.clone() },
+            Manifest { pairs: vec![("k".into(), "v".repeat(PAIRS_MAX))], ..most.clone() },
+            Manifest {
+                size: INLINE_MAX as u64 + 1,
+                body: Body::Inline(Inline(vec![9; INLINE_MAX + 1])),
+                ..most.clone()
+            },
+        ];
+        assert!(over.iter().all(|m| m.seal(&keys(1), &mut rng).is_err()));
+    }
+
+    #[test]
+    fn plain_bytes_are_locked() {
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let lines = [true, false].map(|inline| {
+            let plain = sample(&mut rng, inline).to_plain(&keys(1), &mut rng).unwrap();
+            plain.iter().map(|b| format!("{b:02x}")).collect::<String>()
+        });
+        assert_eq!(lines.join("\n"), include_str!("../tests/golden/manifest.txt").trim());
+    }
+
+    proptest! {
+        #[test]
+        fn random_bytes_are_no_manifest_and_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600), kind in 0u8..4) {
+            let mut framed = bytes.clone();
+            if framed.len() > 4 {
+                framed[..4].copy_from_slice(&[1, kind, 0, 0]);
+            }
+            let _ = Manifest::from_plain(&keys(1), &framed);
+            let _ = Manifest::open(&keys(1), &bytes);
+        }
+    }
+}
