@@ -75,7 +75,14 @@ impl Client {
     /// Opens a bucket that is there; E0112 as [`ClientError::WrongKey`] when this account's keys are not its.
     pub async fn bucket(&self, root: &AccountRoot, name: &str) -> Result<Bucket, ClientError> {
         let bucket = Bucket::of(root, name);
-        let line = self.bucket_line(bucket.id()).await?;
+        let line = match self.bucket_line(bucket.id()).await {
+            Err(ClientError::Refused(refusal)) if refusal.id == model::errors::BUCKET_UNKNOWN => {
+                // Another root derives other ids: a wrong key must not look like a bucket that was never made.
+                let strangers = self.buckets(root).await?.iter().any(|b| b.name.is_none());
+                return Err(if strangers { ClientError::WrongKey } else { ClientError::Refused(refusal) });
+            }
+            found => found?,
+        };
         if !bucket.matches(&line) {
             return Err(ClientError::WrongKey);
         }

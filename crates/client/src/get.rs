@@ -126,7 +126,8 @@ impl Client {
         first: u32,
         limit: u16,
     ) -> Result<ReadGrant, ClientError> {
-        let ask = ReadOpen { bucket: *bucket.id(), name_sealed: bucket.seal_name(name)?, version, first, limit };
+        let (name_sealed, session) = (bucket.seal_name(name)?, self.endpoint.id());
+        let ask = ReadOpen { bucket: *bucket.id(), name_sealed, version, first, limit, session };
         match self.ask(Request::ReadOpen(ask)).await? {
             Reply::ReadGrant(grant) => Ok(*grant),
             _ => Err(ClientError::Unexpected("no leave to read")),

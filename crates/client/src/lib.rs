@@ -116,8 +116,8 @@ struct Device {
 }
 
 impl Client {
-    /// With an endpoint whose key is the session key of permits, the same key to sign commits, a clock, and a way to the
-    /// center.
+    /// With an endpoint whose key is the session key of permits, the machine's own key to sign commits, a clock, and a way to
+    /// the center. The session's key is not the machine's: the agent beside it has that one, and may be a holder itself.
     pub fn new(endpoint: Endpoint, secret: [u8; 32], now: fn() -> Stamp, ask: AskCenter) -> Self {
         Self { endpoint, device: Arc::new(Device { secret, now }), ask }
     }

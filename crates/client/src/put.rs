@@ -184,7 +184,7 @@ impl Client {
     }
 
     async fn write_grant(&self) -> Result<WriteGrant, ClientError> {
-        match self.ask(Request::WriteOpen(WriteOpen { bytes_max: u64::MAX })).await? {
+        match self.ask(Request::WriteOpen(WriteOpen { bytes_max: u64::MAX, session: self.endpoint.id() })).await? {
             Reply::WriteGrant(grant) => Ok(*grant),
             _ => Err(ClientError::Unexpected("no leave to write")),
         }

@@ -3,7 +3,7 @@
 
 use crate::addr::PeerAddr;
 use crate::signed::Head;
-use model::{BucketId, PgId, Scheme, SegmentId, Stamp};
+use model::{BucketId, NodeId, PgId, Scheme, SegmentId, Stamp};
 use serde::{Deserialize, Serialize};
 
 /// Asks for a placement group to write to.
@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub struct WriteOpen {
     /// Bytes that are going to be sent to nodes, all pieces together.
     pub bytes_max: u64,
+    /// Key of the endpoint that will send: permits are for it alone.
+    pub session: NodeId,
 }
 
 /// A holder, or one to be.
@@ -156,6 +158,8 @@ pub struct ReadOpen {
     pub first: u32,
     /// At most so many segments; none are told with 0.
     pub limit: u16,
+    /// Key of the endpoint that will read: permits are for it alone.
+    pub session: NodeId,
 }
 
 /// Where to read.

@@ -63,7 +63,7 @@ pub async fn write_open(center: &Center, caller: &Caller, ask: WriteOpen) -> Res
     });
     let pg = opened.await?;
     let bytes = ask.bytes_max.min(WRITE_BYTES_MAX);
-    let slots = slots(center, &pg, caller.id, PermitOp::Put, WRITE_LIFE, bytes);
+    let slots = slots(center, &pg, ask.session, PermitOp::Put, WRITE_LIFE, bytes);
     Ok(Reply::WriteGrant(Box::new(WriteGrant { pg: pg.pg, generation: pg.generation, scheme: pg.scheme, slots })))
 }
 
@@ -308,6 +308,7 @@ async fn load_pg(center: &Center, pg: PgId) -> Result<PgRow, Refused> {
 /// A manifest, and as many of its segments as were asked for, with their holders.
 pub async fn read_open(center: &Center, caller: &Caller, ask: ReadOpen) -> Result<Reply, Refused> {
     let member = who(center, caller).await?;
+    let session = ask.session;
     let found = center.db().read(move |q| {
         let row = own(bucket::find(q, &ask.bucket)?, &member)?;
         let version = match &ask.version {
@@ -325,7 +326,7 @@ pub async fn read_open(center: &Center, caller: &Caller, ask: ReadOpen) -> Resul
     let groups = groups.into_iter().map(|pg| ReadGroup {
         pg: pg.pg,
         scheme: pg.scheme,
-        slots: slots(center, &pg, caller.id, PermitOp::Get, READ_LIFE, WRITE_BYTES_MAX),
+        slots: slots(center, &pg, session, PermitOp::Get, READ_LIFE, WRITE_BYTES_MAX),
     });
     let segment =
         |s: SegmentRow| ReadSegment { id: s.id, pg: s.pg, seq: s.seq, sealed_bytes: s.sealed_bytes, have: s.have };

@@ -46,7 +46,7 @@ pub struct MvArgs {
 pub struct CatArgs {
     #[arg(value_name = "my:BUCKET/KEY")]
     pub place: String,
-    #[arg(long, value_name = "FROM-TO")]
+    #[arg(long, value_name = "FROM-TO", allow_hyphen_values = true)]
     pub range: Option<String>,
 }
 

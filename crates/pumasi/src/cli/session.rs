@@ -70,7 +70,8 @@ impl Session {
         let membership = Membership::load(&app.home)?;
         let key = secret::load(&app.home.machine_key())?.ok_or_else(|| Fault::new(errors::NOT_JOINED, []))?;
         let root = AccountRoot::from_bytes(secret::load_or_make(&app.home.data.join("account.root"))?);
-        let endpoint = Endpoint::bind(endpoint_config(&key, membership.bind, &membership.center, false)).await;
+        let session = secret::random();
+        let endpoint = Endpoint::bind(endpoint_config(&session, membership.bind, &membership.center, false)).await;
         let endpoint = endpoint.map_err(|e| net_fault(&e, "bind"))?;
         let (home, timeout) = (app.home.clone(), app.timeout);
         let ask: client::AskCenter = Arc::new(move |request| {

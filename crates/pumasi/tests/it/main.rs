@@ -3,4 +3,5 @@
 mod cloud;
 mod fleet;
 mod imports;
+mod storage;
 mod world;

@@ -36,6 +36,19 @@ impl World {
         String::from_utf8(out.stdout).expect("output is UTF-8").trim().to_owned()
     }
 
+    /// Runs a command with something on its standard input; what it printed.
+    pub fn pipe(&self, name: &str, args: &[&str], input: &[u8]) -> Vec<u8> {
+        use std::io::Write;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pumasi"));
+        command.args(args).env("PUMASI_HOME", self.home(name)).env_remove("XDG_RUNTIME_DIR").env("LC_ALL", "C.UTF-8");
+        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        child.stdin.take().expect("its input is a pipe").write_all(input).expect("it reads its input");
+        let out = child.wait_with_output().expect("it ends");
+        assert!(out.status.success(), "{args:?}");
+        out.stdout
+    }
+
     /// The error's id and the exit code.
     pub fn refused(&self, name: &str, args: &[&str], skew_ms: i64) -> (String, i32) {
         let out = self.run_at(name, &[args, &["--json"]].concat(), skew_ms);

@@ -132,8 +132,14 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
     let written =
         WrittenSegment { id: SegmentId([4; 32]), pg: PgId(1), sealed_bytes: 65_536, receipts: vec![vec![5; 176]] };
     let make = BucketMake { id: BucketId([2; 16]), check: [3; 16], name_check: [4; 16], label: vec![5; 40] };
-    let read =
-        ReadOpen { bucket: BucketId([2; 16]), name_sealed: vec![3; 40], version: Some([4; 16]), first: 5, limit: 6 };
+    let read = ReadOpen {
+        bucket: BucketId([2; 16]),
+        name_sealed: vec![3; 40],
+        version: Some([4; 16]),
+        first: 5,
+        limit: 6,
+        session: NodeId([9; 32]),
+    };
     let list = ObjectList { bucket: BucketId([2; 16]), name_sealed: Some(vec![3; 40]), after: 5, limit: 100 };
     [
         ("cloud", Request::Cloud),
@@ -157,7 +163,7 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
         ),
         ("node_show", Request::NodeShow("li-desktop".into())),
         ("node_set", Request::NodeSet(NodeSet { node: "li".into(), act: NodeAct::Quarantine { why: "test".into() } })),
-        ("write_open", Request::WriteOpen(WriteOpen { bytes_max: 1 << 20 })),
+        ("write_open", Request::WriteOpen(WriteOpen { bytes_max: 1 << 20, session: NodeId([9; 32]) })),
         ("commit", Request::Commit(Box::new(commit))),
         ("read_open", Request::ReadOpen(read)),
         ("object_list", Request::ObjectList(list)),

@@ -1,0 +1,186 @@
+//! A member's files by the commands a person types: stored, read whole and in part, renamed, removed, brought back; under
+//! wrong keys, with nasty names, while holders die. Whole processes: a center and three nodes.
+
+use crate::world::World;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Bytes that repeat nowhere, so that a piece in the wrong place is seen.
+fn bytes(len: usize, seed: u8) -> Vec<u8> {
+    let mut out = vec![0; len];
+    blake3::Hasher::new().update(&[seed]).finalize_xof().fill(&mut out);
+    out
+}
+
+/// A center with a node in home `a`, nodes in `b` and `c`; `a`'s account stores.
+fn three() -> World {
+    let world = World::new();
+    world.init(&["--node-name", "one"]);
+    for (home, name) in [("b", "two"), ("c", "three")] {
+        let ticket = world.ok("a", &["invite", "-q"]);
+        world.ok(home, &["join", &ticket, "--yes", "--no-probe", "--name", name]);
+    }
+    world.until("three nodes are on", Duration::from_secs(60), || world.nodes_on("a"), |on| *on == 3);
+    world
+}
+
+fn file(world: &World, name: &str, content: &[u8]) -> String {
+    let path: PathBuf = world.home("files").join(name);
+    std::fs::create_dir_all(path.parent().expect("a file has a folder")).expect("a folder can be made");
+    std::fs::write(&path, content).expect("a file can be written");
+    path.display().to_string()
+}
+
+fn cat(world: &World, args: &[&str]) -> Vec<u8> {
+    let out = world.run("a", &[&["cat"], args].concat());
+    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    out.stdout
+}
+
+fn names(world: &World, place: &str) -> Vec<String> {
+    world.ok("a", &["ls", place, "-o", "id"]).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn files_of_every_size_read_back_whole_and_in_part() {
+    let world = three();
+    // Around every edge: empty, inline and one more, a chunk, a column, a segment and one more.
+    for (at, len) in [0, 1, 4_096, 4_097, 65_520, 65_521, 1 << 20, (8 << 20) + 4_321].into_iter().enumerate() {
+        let content = bytes(len, at as u8);
+        let (from, place) = (file(&world, &format!("f{at}"), &content), format!("my:sizes/f{at}"));
+        let stored = world.json("a", &["cp", &from, &place]);
+        assert_eq!((stored["size_bytes"].as_u64(), stored["inline"].as_bool()), (Some(len as u64), Some(len <= 4_096)));
+        assert!(cat(&world, &[&place]) == content, "{len} bytes came back otherwise");
+        let stat = world.json("a", &["stat", &place]);
+        assert_eq!(stat["blake3"].as_str(), Some(blake3::hash(&content).to_hex().as_str()), "{len}");
+    }
+    let content = bytes((8 << 20) + 4_321, 7);
+    for (range, part) in [
+        ("0-0", 0..1),
+        ("65519-65521", 65_519..65_522),
+        ("8388600-8388700", 8_388_600..8_388_701),
+        ("-10", content.len() - 10..content.len()),
+        ("8000000-", 8_000_000..content.len()),
+    ] {
+        assert!(cat(&world, &["my:sizes/f7", "--range", range]) == content[part], "{range}");
+    }
+    assert_eq!(world.refused("a", &["cat", "my:sizes/f1", "--range", "5-9"], 0).0, "E0314");
+    let listed = names(&world, "my:sizes/");
+    assert_eq!(listed, (0..8).map(|at| format!("f{at}")).collect::<Vec<_>>());
+    one_of_three_may_die(&world, &content);
+}
+
+/// 1 of 3: two holders are gone, every byte is there; with the third gone it is told with both numbers.
+fn one_of_three_may_die(world: &World, content: &[u8]) {
+    world.run("b", &["agent", "stop"]);
+    world.run("c", &["agent", "stop"]);
+    assert!(cat(world, &["my:sizes/f7"]) == content, "two of three holders are gone");
+    assert!(cat(world, &["my:sizes/f2"]) == bytes(4_096, 2), "what is inline needs no holder");
+}
+
+#[test]
+fn names_change_without_moving_a_byte_and_what_is_removed_comes_back() {
+    let world = three();
+    world.ok("a", &["bucket", "create", "album"]);
+    assert_eq!(world.refused("a", &["bucket", "create", "album"], 0), ("".into(), 0), "the same again is no fault");
+    let (one, two) = (bytes(100_000, 1), bytes(200_000, 2));
+    let (first, second) = (file(&world, "one", &one), file(&world, "two", &two));
+    let place = "my:album/2019/일본.jpg";
+    world.ok("a", &["cp", &first, place]);
+    world.ok("a", &["cp", &second, place]);
+    let versions = world.ok("a", &["object", "versions", place, "-o", "id"]);
+    assert_eq!(versions.lines().count(), 2);
+    assert_eq!(world.refused("a", &["cp", &first, place, "--no-overwrite"], 0), ("E0305".into(), 5));
+    world.ok("a", &["cp", place, "my:album/copy.jpg"]);
+    world.ok("a", &["mv", place, "my:album/moved.jpg"]);
+    assert_eq!(names(&world, "my:album"), ["copy.jpg", "moved.jpg"]);
+    assert!(cat(&world, &["my:album/moved.jpg"]) == two && cat(&world, &["my:album/copy.jpg"]) == two);
+    assert_eq!(world.refused("a", &["stat", place], 0), ("E0304".into(), 3));
+    world.ok("a", &["rm", "-r", "my:album/"]);
+    assert_eq!(names(&world, "my:album"), Vec::<String>::new());
+    world.ok("a", &["object", "undelete", "my:album/copy.jpg"]);
+    assert!(cat(&world, &["my:album/copy.jpg"]) == two);
+    assert_eq!(world.refused("a", &["bucket", "rm", "album"], 0).0, "E0303");
+    world.ok("a", &["rm", "my:album/copy.jpg"]);
+    world.ok("a", &["bucket", "rm", "album"]);
+    assert_eq!(world.refused("a", &["ls", "my:album/"], 0), ("E0301".into(), 3));
+}
+
+#[test]
+fn folders_go_in_and_out_and_nasty_names_stay_where_they_belong() {
+    let world = three();
+    let tree = [("a.txt", 10), ("deep/er/b.bin", 70_000), ("deep/c with space", 0), ("日本/ü.txt", 5_000)];
+    for (at, (name, len)) in tree.iter().enumerate() {
+        file(&world, &format!("tree/{name}"), &bytes(*len, at as u8));
+    }
+    let tree_dir = world.home("files").join("tree").display().to_string();
+    world.ok("a", &["cp", "-r", &tree_dir, "my:tree/in/"]);
+    let back = world.home("files").join("back");
+    world.ok("a", &["cp", "-r", "my:tree/in/", &back.display().to_string()]);
+    for (at, (name, len)) in tree.iter().enumerate() {
+        assert!(std::fs::read(back.join(name)).is_ok_and(|got| got == bytes(*len, at as u8)), "{name}");
+    }
+    // Any key is kept as it is; as a file it must not lead out of the folder.
+    let long = "x".repeat(1_024);
+    let small = file(&world, "small", b"small");
+    for key in ["a/../b", "..", "./x", "emoji 🙂", "quote'\"", "-rf", long.as_str()] {
+        let place = format!("my:nasty/{key}");
+        world.ok("a", &["cp", &small, &place]);
+        assert!(cat(&world, &[&place]) == b"small", "{key}");
+    }
+    assert_eq!(world.refused("a", &["cp", &small, &format!("my:nasty/{long}x")], 0), ("E0310".into(), 2));
+    let out = world.home("files").join("out").display().to_string();
+    assert_eq!(world.refused("a", &["cp", "-r", "my:nasty/", &out], 0).0, "E0310");
+    assert!(!Path::new(&out).parent().expect("a folder").join("b").exists(), "nothing was written outside");
+}
+
+/// The account's root is another one: told as a wrong key, never as an empty bucket.
+#[test]
+fn another_key_is_told_and_another_member_sees_nothing() {
+    let world = three();
+    let secret = file(&world, "secret", &bytes(50_000, 3));
+    world.ok("a", &["cp", &secret, "my:safe/plan"]);
+    let root = world.home("a").join("data/account.root");
+    let right = std::fs::read(&root).expect("the account has a root");
+    std::fs::write(&root, [7; 32]).expect("a root can be written");
+    for verb in [&["ls", "my:safe/"][..], &["cat", "my:safe/plan"], &["cp", &secret, "my:safe/plan"]] {
+        assert_eq!(world.refused("a", verb, 0), ("E0112".into(), 4), "{verb:?}");
+    }
+    let listed = world.ok("a", &["bucket", "list"]);
+    assert!(listed.contains("(another key)"), "{listed}");
+    std::fs::write(&root, &right).expect("a root can be written");
+    // Another member with the very same root is not the bucket's owner.
+    std::fs::write(world.home("b").join("data/account.root"), &right).expect("a root can be written");
+    assert_eq!(world.refused("b", &["ls", "my:safe/"], 0), ("E0301".into(), 3));
+    assert!(cat(&world, &["my:safe/plan"]) == bytes(50_000, 3));
+}
+
+/// What a pipe brings has no length beforehand, and what was half written is not there.
+#[test]
+fn pipes_go_both_ways_and_a_failed_put_leaves_no_name() {
+    let world = three();
+    let content = bytes((8 << 20) + 99, 4);
+    let stored = world.pipe("a", &["cp", "-", "my:pipe/x", "--json"], &content);
+    let stored: Value = serde_json::from_slice(&stored).unwrap_or_default();
+    assert_eq!(stored["size_bytes"].as_u64(), Some(content.len() as u64));
+    let out = world.run("a", &["cp", "my:pipe/x", "-"]);
+    assert!(out.stdout == content);
+    world.run("b", &["agent", "stop"]);
+    world.run("c", &["agent", "stop"]);
+    let node =
+        |name: &str| world.json("a", &["node", "show", name])["presence"].as_str().unwrap_or_default().to_owned();
+    world.until(
+        "two are gone",
+        Duration::from_secs(30),
+        || (node("two"), node("three")),
+        |(b, c)| b != "on" && c != "on",
+    );
+    let big = file(&world, "big", &content);
+    let (id, code) = world.refused("a", &["cp", &big, "my:pipe/never"], 0);
+    // With one node left the group is opened anew for one; what was there before still reads.
+    if code != 0 {
+        assert_eq!(id, "E0306");
+        assert_eq!(names(&world, "my:pipe/"), ["x"]);
+    }
+}
