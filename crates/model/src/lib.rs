@@ -19,7 +19,7 @@ pub use fleet::{
 };
 pub use ids::{Alias, BucketId, CloudKey, DeviceId, JobId, MemberId, NodeId, PgId, SegmentId, TicketId};
 pub use region::Region;
-pub use scheme::Scheme;
+pub use scheme::{Class, Scheme};
 pub use time::{HourOfWeek, Span, Stamp};
 pub use units::{Bytes, Kbps, Ppm};
 

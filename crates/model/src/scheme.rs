@@ -1,7 +1,9 @@
 //! A scheme: how a segment is cut into pieces and how many of them are needed, wanted and possible.
 
+use crate::ParseError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::str::FromStr;
 
 /// Numbers of pieces. `k ≤ accept ≤ slots ≤ n_max`, `k ≤ m ≤ o ≤ slots`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -56,9 +58,73 @@ impl fmt::Display for Scheme {
     }
 }
 
+/// Storage class of a bucket: the public name of a scheme in public pools. In smaller pools all three name the one code
+/// that fits (`docs/design/storage.md` §3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// A second copy of what the owner still has.
+    Eco = 0,
+    /// The default.
+    #[default]
+    Standard = 1,
+    /// The only copy: outlives an instant, uncorrelated loss of more than half.
+    Fortress = 2,
+}
+
+impl Class {
+    /// Every class, cheapest first.
+    pub const ALL: [Self; 3] = [Self::Eco, Self::Standard, Self::Fortress];
+
+    /// The word people and JSON see.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Eco => "eco",
+            Self::Standard => "standard",
+            Self::Fortress => "fortress",
+        }
+    }
+    /// The stored number.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+    /// Reads the stored number.
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Eco),
+            1 => Some(Self::Standard),
+            2 => Some(Self::Fortress),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+impl FromStr for Class {
+    type Err = ParseError;
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let found = Self::ALL.into_iter().find(|class| class.word() == text);
+        found.ok_or_else(|| ParseError::new("class", text, "it is one of: eco standard fortress"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_class_reads_back_from_its_word_and_its_number() {
+        for class in Class::ALL {
+            assert_eq!(class.word().parse::<Class>(), Ok(class));
+            assert_eq!(Class::from_code(class.code()), Some(class));
+        }
+        assert!("gold".parse::<Class>().is_err() && Class::from_code(3).is_none());
+    }
 
     #[test]
     fn circles_follow_the_table_of_the_design() {

@@ -1,3 +1,9 @@
-//! Storage: which nodes hold the pieces.
+//! Storage: by which code a segment is cut, which nodes hold the pieces, what a loss would cost.
+//!
+//! [`scheme`] says the code for the pool, [`group`] who gets the slots of a placement group, [`writer`] where a gateway
+//! writes, [`read`] where it reads, [`health`] what has to be repaired, [`survives`] what the member is told. [`chance`]
+//! counts for all of them. [`place`] is the circle's short form of [`group`].
 
+pub mod chance;
 pub mod place;
+pub mod scheme;
