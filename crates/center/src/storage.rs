@@ -2,3 +2,18 @@
 
 pub mod api;
 pub mod store;
+
+use crate::Center;
+use model::Span;
+
+/// How long the answer to a commit is remembered, so that the same commit asked again is not done twice.
+const ANSWERS_KEPT: Span = Span::days(7);
+
+/// Forgets old answers to commits.
+pub async fn forget_answers(center: &Center) {
+    let before = center.now() - ANSWERS_KEPT;
+    let forgot = center.db().write(move |tx| Ok(store::bucket::forget_answers_before(tx, before)?));
+    if let Err(error) = forgot.await {
+        tracing::warn!(%error, "old answers to commits were not forgotten; the next hour tries again");
+    }
+}

@@ -25,6 +25,7 @@ pub async fn run(center: Center) {
             if let Err(error) = learn::run(&center, now - 1).await {
                 tracing::warn!(%error, "what nodes' hours teach was not kept; it is learned in the next hour");
             }
+            crate::storage::forget_answers(&center).await;
             hour = now;
         }
     }

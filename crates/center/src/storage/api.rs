@@ -143,7 +143,7 @@ pub async fn bucket_remove(center: &Center, caller: &Caller, id: BucketId) -> Re
     let member = who(center, caller).await?;
     let now = center.now();
     let removed = center.db().write(move |tx| {
-        let row = own(bucket::find(tx, &id)?, &member)?;
+        let row = own(bucket::hold(tx, &id)?, &member)?;
         bucket::remove(tx, &row, now)
     });
     removed.await?;
@@ -200,10 +200,10 @@ pub async fn commit(center: &Center, caller: &Caller, commit: Commit) -> Result<
     let (record, bytes) = check_record(caller, &commit)?;
     let now = center.now();
     let done = center.db().write(move |tx| {
+        let row = own(bucket::hold(tx, &record.bucket)?, &member)?;
         if let Some((head, at)) = bucket::answered(tx, &commit.commit_id)? {
             return Ok(Committed { head, at });
         }
-        let row = own(bucket::find(tx, &record.bucket)?, &member)?;
         let newest = bucket::newest(tx, row.number, &commit.name_sealed)?;
         bucket::check_expected(newest.as_ref(), &commit.expect)?;
         let was_there = newest.is_some_and(|v| v.kind == Kind::Object);

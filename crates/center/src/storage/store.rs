@@ -108,6 +108,8 @@ pub fn insert_segment(
     now: Stamp,
 ) -> Result<u64, StoreError> {
     let WrittenSegment { id, pg, sealed_bytes, .. } = segment;
+    // Segments of one group come one after another, whichever center process takes them.
+    tx.execute("UPDATE pg SET next_seq = next_seq WHERE pg = $1", &[pg.0.into()])?;
     let known = tx.query_opt(
         "SELECT seq, have FROM segment WHERE pg = $1 AND id = $2",
         &[pg.0.into(), id.as_bytes()[..].into()],

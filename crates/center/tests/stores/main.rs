@@ -19,6 +19,7 @@ mod promises;
 mod rows;
 mod schema;
 mod server;
+mod storage;
 
 /// Makes of each `async fn name(place: &mut Place)` two tests, one for each engine.
 macro_rules! on_both {

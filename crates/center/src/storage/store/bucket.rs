@@ -136,6 +136,13 @@ pub fn find(q: &mut Reader<'_>, bucket: &BucketId) -> Result<Option<BucketRow>, 
     q.query_opt(&format!("SELECT {BUCKET} FROM bucket WHERE id = $1 AND removed_at IS NULL"), &[id(bucket)], read)
 }
 
+/// A bucket that is there, held until the transaction ends: changes of one bucket come one after another, whichever center
+/// process takes them.
+pub fn hold(tx: &mut Tx<'_>, bucket: &BucketId) -> Result<Option<BucketRow>, DbError> {
+    let sql = format!("UPDATE bucket SET head_seq = head_seq WHERE id = $1 AND removed_at IS NULL RETURNING {BUCKET}");
+    tx.change_returning(&sql, &[id(bucket)], read)
+}
+
 /// A member's buckets, in the order they were made.
 pub fn of_owner(q: &mut Reader<'_>, owner: &MemberId) -> Result<Vec<BucketRow>, DbError> {
     let sql = format!("SELECT {BUCKET} FROM bucket WHERE owner = $1 AND removed_at IS NULL ORDER BY number LIMIT $2");
