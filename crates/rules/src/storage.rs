@@ -5,5 +5,6 @@
 //! counts for all of them. [`place`] is the circle's short form of [`group`].
 
 pub mod chance;
+pub mod group;
 pub mod place;
 pub mod scheme;
