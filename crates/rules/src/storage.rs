@@ -6,5 +6,7 @@
 
 pub mod chance;
 pub mod group;
+pub mod health;
 pub mod place;
 pub mod scheme;
+pub mod survives;

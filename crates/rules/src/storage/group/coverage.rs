@@ -86,11 +86,8 @@ impl Coverage {
     pub fn z_milli(&self, k: u16) -> u32 {
         let z_of = |hour| {
             let above = self.mean(hour) - f64::from(k);
-            match self.deviation(hour) {
-                _ if above <= 0.0 => 0,
-                deviation if deviation == 0.0 => u32::MAX,
-                deviation => (above / deviation * 1_000.0).min(f64::from(u32::MAX)) as u32,
-            }
+            // Without deviation the quotient is infinite and is cut to the largest; at μ = k it is no number, which is 0.
+            if above <= 0.0 { 0 } else { (above / self.deviation(hour) * 1_000.0).min(f64::from(u32::MAX)) as u32 }
         };
         (0..HourOfWeek::COUNT as u64).map(|h| z_of(HourOfWeek::wrapped(h))).min().unwrap_or(0)
     }

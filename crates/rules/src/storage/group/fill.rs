@@ -384,7 +384,7 @@ fn draw<'e, 'a: 'e>(kind: PoolKind, among: impl Iterator<Item = &'e Entry<'a>>, 
         sums.push(sum.saturating_add(entry.weight));
         sum.saturating_add(entry.weight)
     });
-    let points = (0..DRAWS).map(|_| u128::from(rng.next_u64()) * u128::from(total) >> 64);
+    let points = (0..DRAWS).map(|_| (u128::from(rng.next_u64()) * u128::from(total)) >> 64);
     let drawn: BTreeSet<usize> = points.map(|point| sums.partition_point(|sum| u128::from(*sum) <= point)).collect();
     // A point is below the total, so a sum above it is there.
     drawn.into_iter().map(|at| *among[at]).collect()

@@ -225,7 +225,7 @@ fn more_room_draws_more_often_and_debt_comes_first() {
     let mut with_room = [0usize; 2];
     let mut in_debt = [0usize; 2];
     for seed in 0..20 {
-        let same = |c: Candidate<'_>| c.node.0 / 2 % 2 == 0;
+        let same = |c: Candidate<'_>| (c.node.0 / 2).is_multiple_of(2);
         let nodes: Vec<Candidate<'_>> = world
             .nodes(2_000)
             .into_iter()
