@@ -298,7 +298,8 @@ async fn start_endpoint(keys: &Keys, settings: &Settings, relay: Option<&RelayHi
     } else {
         vec![SocketAddr::new(settings.net.bind, settings.net.port)]
     };
-    let mut limits = PeerLimits::default();
+    let rate = settings.net.calls_per_s.max(1);
+    let mut limits = PeerLimits { streams_per_s: rate, burst: rate.saturating_mul(2), ..PeerLimits::default() };
     if settings.dev {
         limits = PeerLimits { streams: DEV_STREAMS, streams_per_s: 1_000_000, burst: 1_000_000 };
     }

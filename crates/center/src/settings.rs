@@ -42,6 +42,8 @@ pub struct NetSettings {
     pub relay_host: Option<String>,
     /// Ask the router for a port.
     pub port_mapping: bool,
+    /// Calls one machine may make a second, on average; above it, it waits. A busy gateway of small objects makes thousands.
+    pub calls_per_s: u32,
 }
 
 /// Where pages and metrics are served.
@@ -89,6 +91,7 @@ impl Default for NetSettings {
             announce: Vec::new(),
             relay_host: None,
             port_mapping: true,
+            calls_per_s: 3_000,
         }
     }
 }

@@ -43,16 +43,20 @@ impl Bucket {
         *self.head.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a head the center shows. Refuses one that is older, or as old and another.
-    pub(crate) fn saw(&self, head: Head) -> Result<(), ClientError> {
+    /// Notes a head the center showed in answer to a question; `asked` is the highest that had been seen when it was put, as
+    /// answers to several at once come in any order. Refuses one that is older, or as old and another.
+    pub(crate) fn saw(&self, asked: Head, head: Head) -> Result<(), ClientError> {
         let mut seen = self.head.lock().unwrap_or_else(PoisonError::into_inner);
-        head.follows(&seen).map_err(|fault| {
+        let as_old = if head.seq == seen.seq { head.follows(&seen) } else { Ok(()) };
+        head.follows(&asked).and(as_old).map_err(|fault| {
             ClientError::Head(match fault {
                 HeadFault::RolledBack => "an older state of the bucket than it did before (head_rolled_back)",
                 HeadFault::Fork => "another history of the bucket than it did before (fork_seen)",
             })
         })?;
-        *seen = head;
+        if head.seq > seen.seq {
+            *seen = head;
+        }
         Ok(())
     }
 
@@ -86,7 +90,7 @@ impl Client {
         if !bucket.matches(&line) {
             return Err(ClientError::WrongKey);
         }
-        bucket.saw(line.head)?;
+        bucket.saw(Head::default(), line.head)?;
         Ok(bucket)
     }
 
@@ -153,5 +157,23 @@ fn facts(root: &AccountRoot, line: BucketLine) -> BucketFacts {
         objects: line.objects,
         sealed: Bytes(line.sealed_bytes),
         changes: line.head.seq,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_may_cross_but_no_state_goes_back() {
+        let bucket = Bucket::of(&AccountRoot::from_bytes([1; 32]), "photos");
+        let first = Head::default().after(&[1; wire::signed::CommitRecord::LEN]);
+        let (second, other) = (first.after(&[2; 256]), first.after(&[3; 256]));
+        assert!(bucket.saw(Head::default(), second).is_ok());
+        assert!(bucket.saw(Head::default(), first).is_ok(), "asked before the second was seen");
+        assert_eq!(bucket.head(), second);
+        assert!(matches!(bucket.saw(second, first), Err(ClientError::Head(why)) if why.contains("head_rolled_back")));
+        assert!(matches!(bucket.saw(first, other), Err(ClientError::Head(why)) if why.contains("fork_seen")));
+        assert!(bucket.saw(second, second).is_ok());
     }
 }

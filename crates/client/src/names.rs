@@ -171,10 +171,11 @@ impl Client {
         let mut after = 0;
         loop {
             let ask = ObjectList { bucket: *bucket.id(), name_sealed: name_sealed.clone(), after, limit: PAGE };
+            let asked = bucket.head();
             let Reply::Objects(page) = self.ask(Request::ObjectList(ask)).await? else {
                 return Err(ClientError::Unexpected("no list"));
             };
-            bucket.saw(page.head)?;
+            bucket.saw(asked, page.head)?;
             let (more, is_empty) = (page.more, page.objects.is_empty());
             for line in page.objects {
                 after = line.bucket_seq;

@@ -151,9 +151,8 @@ impl Client {
         content: Box<dyn Read + Send>,
         progress: Progress<'_>,
     ) -> Result<Stored, ClientError> {
-        let mut rng = rand::rng();
-        let key = ContentKey::random(&mut rng);
-        let header = Header::new(&key, Role::Content, bucket.id(), 0, &mut rng);
+        let key = ContentKey::random(&mut rand::rng());
+        let header = Header::new(&key, Role::Content, bucket.id(), 0, &mut rand::rng());
         let grant = Arc::new(self.write_grant().await?);
         let (grants, granted) = watch::channel(Arc::clone(&grant));
         let (send, mut ready) = mpsc::channel::<Ready>(1);
@@ -252,7 +251,7 @@ impl Client {
             segments: change.segments,
             manifest: change.manifest,
         };
-        let mut tries = 0;
+        let (asked, mut tries) = (bucket.head(), 0);
         let committed = loop {
             tries += 1;
             match self.ask(Request::Commit(Box::new(commit.clone()))).await {
@@ -264,7 +263,7 @@ impl Client {
                 Err(error) => return Err(error),
             }
         };
-        bucket.saw(committed.head)?;
+        bucket.saw(asked, committed.head)?;
         Ok(committed.head.seq)
     }
 }

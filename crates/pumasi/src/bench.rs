@@ -4,3 +4,4 @@ pub mod center;
 mod figure;
 mod process;
 pub mod report;
+pub mod storage;

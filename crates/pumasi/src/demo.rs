@@ -4,7 +4,7 @@
 //! this same program and end when their parent's pipe closes, whatever ended the parent. Every check is a command a person
 //! could type, or a look at what the center says.
 
-mod cloud;
+pub mod cloud;
 
 use crate::app::App;
 use crate::cli::{DemoArgs, Form};

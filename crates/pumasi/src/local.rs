@@ -55,6 +55,55 @@ pub async fn ask_center(home: &Home, request: Request, timeout: Duration) -> Res
     Ok(Reply::from_bytes(&bytes).map_err(Fault::bug)?.into_answer()?)
 }
 
+/// The way to the center of a command that asks it often: through the agent where one runs, else over one link of its own
+/// that is kept, and dialed anew when it was lost.
+pub struct CenterLink {
+    home: Home,
+    timeout: Duration,
+    has_agent: bool,
+    own: tokio::sync::Mutex<Option<std::sync::Arc<crate::dial::Dialed>>>,
+}
+
+impl CenterLink {
+    /// Looks whether an agent runs; dials nobody yet.
+    pub async fn new(home: &Home, timeout: Duration) -> Self {
+        let has_agent = agent_runs(home).await;
+        Self { home: home.clone(), timeout, has_agent, own: tokio::sync::Mutex::default() }
+    }
+
+    /// Asks the center.
+    pub async fn ask(&self, request: Request) -> Result<Reply, Fault> {
+        if self.has_agent {
+            return ask_center(&self.home, request, self.timeout).await;
+        }
+        let dialed = self.dialed().await?;
+        let answer = dialed.call(&Envelope::new(request), self.timeout).await;
+        if answer.is_err() {
+            self.own.lock().await.take();
+            dialed.endpoint().close().await;
+        }
+        Ok(Reply::from_bytes(&answer?).map_err(Fault::bug)?.into_answer()?)
+    }
+
+    async fn dialed(&self) -> Result<std::sync::Arc<crate::dial::Dialed>, Fault> {
+        let mut own = self.own.lock().await;
+        if let Some(dialed) = own.as_ref() {
+            return Ok(std::sync::Arc::clone(dialed));
+        }
+        let center = Membership::load(&self.home)?.center;
+        let dialed = std::sync::Arc::new(crate::dial::Dialed::to_center(&self.home, center, self.timeout).await?);
+        *own = Some(std::sync::Arc::clone(&dialed));
+        Ok(dialed)
+    }
+
+    /// Ends the link of its own.
+    pub async fn close(&self) {
+        if let Some(dialed) = self.own.lock().await.take() {
+            dialed.endpoint().close().await;
+        }
+    }
+}
+
 /// Dials the center with the machine's key for one call.
 async fn ask_directly(
     home: &Home,

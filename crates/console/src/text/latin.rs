@@ -24,6 +24,7 @@ const WORDS: &[&str] = &[
     "GB",
     "MB/s",
     "GiB",
+    "MiB",
     "kbit/s",
     "Mbit/s",
     "GMT",

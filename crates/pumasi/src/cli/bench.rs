@@ -10,6 +10,7 @@ use std::path::PathBuf;
 #[derive(Subcommand, Debug)]
 pub enum BenchVerb {
     Center(BenchCenterArgs),
+    Storage(BenchStorageArgs),
     Report(BenchReportArgs),
 }
 
@@ -32,6 +33,17 @@ pub struct BenchCenterArgs {
     pub dir: Option<PathBuf>,
 }
 
+/// `bench storage`
+#[derive(Args, Debug, Clone)]
+pub struct BenchStorageArgs {
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    pub mib: u32,
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
 /// `bench report`
 #[derive(Args, Debug, Clone)]
 pub struct BenchReportArgs {
@@ -43,6 +55,7 @@ pub struct BenchReportArgs {
 pub async fn run(app: &App, verb: &BenchVerb) -> Result<u8, Fault> {
     match verb {
         BenchVerb::Center(args) => bench::center::run(app, args).await,
+        BenchVerb::Storage(args) => bench::storage::run(app, args).await,
         BenchVerb::Report(args) => bench::report::run(app, args).map(|()| 0),
     }
 }

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::clock;
 use crate::dial::{endpoint_config, net_fault};
 use crate::fault::Fault;
-use crate::local::ask_center;
+use crate::local::CenterLink;
 use crate::membership::Membership;
 use crate::secret;
 use client::{Bucket, Client, ClientError};
@@ -62,6 +62,7 @@ pub struct Session {
     /// This account's root.
     pub root: AccountRoot,
     endpoint: Endpoint,
+    center: Arc<CenterLink>,
 }
 
 impl Session {
@@ -73,16 +74,21 @@ impl Session {
         let session = secret::random();
         let endpoint = Endpoint::bind(endpoint_config(&session, membership.bind, &membership.center, false)).await;
         let endpoint = endpoint.map_err(|e| net_fault(&e, "bind"))?;
-        let (home, timeout) = (app.home.clone(), app.timeout);
+        let center = Arc::new(CenterLink::new(&app.home, app.timeout).await);
+        let link = Arc::clone(&center);
         let ask: client::AskCenter = Arc::new(move |request| {
-            let home = home.clone();
+            let link = Arc::clone(&link);
             Box::pin(async move {
-                ask_center(&home, request, timeout)
-                    .await
-                    .map_err(|fault| ClientError::Refused(wire::RefusalMsg { id: fault.id, args: fault.args }))
+                let refused = |fault: Fault| wire::RefusalMsg { id: fault.id, args: fault.args };
+                link.ask(request).await.map_err(|fault| ClientError::Refused(refused(fault)))
             })
         });
-        Ok(Self { client: Client::new(endpoint.clone(), key, clock::now, ask), root, endpoint })
+        Ok(Self { client: Client::new(endpoint.clone(), key, clock::now, ask), root, endpoint, center })
+    }
+
+    /// Ends its links.
+    pub async fn close(&self) {
+        tokio::join!(self.endpoint.close(), self.center.close());
     }
 
     /// A bucket that is there.
@@ -99,7 +105,7 @@ impl Session {
     pub async fn with<T>(app: &App, work: impl AsyncFnOnce(&Self) -> Result<T, Fault>) -> Result<T, Fault> {
         let session = Self::open(app).await?;
         let done = work(&session).await;
-        session.endpoint.close().await;
+        session.close().await;
         done
     }
 }

@@ -72,6 +72,16 @@ impl Cloud {
         Self { operator: quiet("center"), center: None, card: None, nodes: nodes.collect(), dir: dir.to_owned(), seed }
     }
 
+    /// The operator's home, whose account stores.
+    pub fn operator(&self) -> &App {
+        &self.operator
+    }
+
+    /// Process numbers of center and nodes.
+    pub fn pids(&self) -> Vec<u32> {
+        self.nodes.iter().filter_map(|n| n.child.as_ref()).chain(&self.center).map(Child::id).collect()
+    }
+
     /// How many nodes.
     pub fn size(&self) -> usize {
         self.nodes.len()
