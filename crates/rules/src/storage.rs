@@ -8,5 +8,7 @@ pub mod chance;
 pub mod group;
 pub mod health;
 pub mod place;
+pub mod read;
 pub mod scheme;
 pub mod survives;
+pub mod writer;
