@@ -309,6 +309,19 @@ mod tests {
         assert_eq!(ranked.iter().map(|g| g.pg.0).collect::<Vec<_>>(), [6, 5, 3, 4, 2], "(D)");
     }
 
+    /// Prints what judging costs; the limit is wide, since the machine may be busy. A full cell has 1.8e5 groups.
+    #[test]
+    fn a_thousand_groups_are_judged_in_a_moment() {
+        let slots = standing(104, 104);
+        #[expect(clippy::disallowed_methods, reason = "a test may measure")]
+        let started = std::time::Instant::now();
+        let full = (0..1_000).filter(|_| judge(public(Class::Standard), PoolKind::Public, &slots).state == State::Full);
+        assert_eq!(full.count(), 1_000);
+        let each_us = started.elapsed().as_secs_f64() * 1_000.0;
+        println!("health: {each_us:.1} µs for a group of 104 slots");
+        assert!(each_us < 10_000.0);
+    }
+
     proptest! {
         #[test]
         fn fewer_pieces_are_never_better(d in 0u16..=104, oses in proptest::collection::vec(0u8..4, 104), covered: bool) {

@@ -4,15 +4,18 @@
 //! `scheme.slots` of them. (C) A second node of an owner gets a slot only when every owner has one, and so on.
 //! (D) Same facts, ask and seed, same plan; slots are in order of alias. (E) No more than [`CIRCLE_MAX`] slots.
 //!
-//! Placement in public clouds (coverage, caps by domain) grows behind the same signature.
+//! The short form of [`group::fill`] for callers that know only owners and who is on; public pools need the long one.
 
+use super::group::{self, FillAsk, RegionRule, Site, fill};
+use super::scheme::{self, PoolKind, circle};
 use crate::Refusal;
-use model::{Alias, MemberId, Scheme, errors};
+use crate::fleet::profile::WeeklyProfile;
+use model::{Alias, Bytes, Class, MemberId, Os, Ppm, Scheme, Tier, errors};
 use rand_core::Rng;
 use std::collections::BTreeMap;
 
 /// Most nodes of a circle's placement group.
-pub const CIRCLE_MAX: usize = 11;
+pub const CIRCLE_MAX: usize = scheme::CIRCLE_MAX as usize;
 
 /// A node as placement sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,43 +61,51 @@ pub struct PlacePlan {
 
 /// Chooses the holders of one placement group. E0306 when fewer than `nodes_min` nodes fit.
 pub fn place(facts: &PlaceFacts, ask: &PlaceAsk, rng: &mut impl Rng) -> Result<PlacePlan, Refusal> {
-    let mut fit: Vec<(u64, Candidate)> = facts.nodes.iter().filter(|c| c.fit).map(|c| (rng.next_u64(), *c)).collect();
-    fit.sort_by_key(|(draw, c)| (c.alias, *draw));
-    fit.dedup_by_key(|(_, c)| c.alias);
+    let fit: BTreeMap<Alias, Candidate> = facts.nodes.iter().filter(|c| c.fit).map(|c| (c.alias, *c)).collect();
     let need = usize::from(ask.nodes_min.max(1));
     if fit.len() < need {
         let live = facts.nodes.iter().filter(|c| c.on).count();
         let refusal = Refusal::new(errors::TOO_FEW_NODES).with("class", &ask.class).with("need", need);
         return Err(refusal.with("live", live).with("fit", fit.len()));
     }
-    let chosen = spread(fit);
-    let members = u16::try_from(chosen.len()).expect("at most CIRCLE_MAX, cut in spread");
+    let members = u16::try_from(fit.len().min(CIRCLE_MAX)).expect("at most CIRCLE_MAX");
+    let mut chosen = best(&fit, members, rng)?;
     let always_on = u16::try_from(chosen.iter().filter(|c| c.always_on).count()).expect("no more than chosen");
-    let scheme = Scheme::circle(members, always_on).expect("1 to CIRCLE_MAX members");
-    Ok(finish(scheme, chosen))
-}
-
-/// Round by round over the owners, those always on first within a round, then by draw.
-fn spread(mut fit: Vec<(u64, Candidate)>) -> Vec<Candidate> {
-    fit.sort_by_key(|(draw, c)| (!c.always_on, *draw, c.alias));
-    let mut rounds: BTreeMap<MemberId, u32> = BTreeMap::new();
-    let mut ranked: Vec<(u32, Candidate)> = fit
-        .into_iter()
-        .map(|(_, c)| {
-            let round = rounds.entry(c.owner).or_default();
-            *round += 1;
-            (*round, c)
-        })
-        .collect();
-    ranked.sort_by_key(|(round, _)| *round);
-    ranked.into_iter().take(CIRCLE_MAX).map(|(_, c)| c).collect()
-}
-
-/// Cuts to the scheme's slots (the last round goes first) and puts them in order of alias.
-fn finish(scheme: Scheme, mut chosen: Vec<Candidate>) -> PlacePlan {
+    let scheme = circle(members, always_on).expect("1 to CIRCLE_MAX members");
+    // The last chosen go first.
     chosen.truncate(usize::from(scheme.slots));
+    Ok(finish(scheme, &chosen))
+}
+
+/// The best `members` of them in the order of [`group::fill`]: owners take turns, those always on first within a turn.
+fn best(fit: &BTreeMap<Alias, Candidate>, members: u16, rng: &mut impl Rng) -> Result<Vec<Candidate>, Refusal> {
+    let (always, now_and_then) = (WeeklyProfile::flat(Ppm::ONE), WeeklyProfile::flat(Ppm::percent(50)));
+    let candidate = |c: &Candidate| group::Candidate {
+        node: c.alias,
+        site: Site { owner: c.owner, lan: None, prefix: None, network: None, os: Os::Other, version: 0, country: None },
+        region: None,
+        profile: if c.always_on { &always } else { &now_and_then },
+        tier: Tier::T2,
+        free: Bytes(0),
+        quality: Ppm::ONE,
+        debt: Ppm::ONE,
+        on: c.on,
+        is_flaky: false,
+        is_young: false,
+        unfit: None,
+    };
+    let candidates: Vec<group::Candidate<'_>> = fit.values().map(candidate).collect();
+    let everybody = circle(members, members).expect("1 to CIRCLE_MAX members");
+    let rule = RegionRule::default();
+    let ask = FillAsk::open(PoolKind::Circle, Class::Standard, everybody, &rule, Bytes(0));
+    let plan = fill(&candidates, &ask, rng)?;
+    Ok(plan.picks.iter().map(|pick| fit[&pick.node]).collect())
+}
+
+/// Puts the slots in order of alias.
+fn finish(scheme: Scheme, chosen: &[Candidate]) -> PlacePlan {
     let mut owned: BTreeMap<MemberId, u16> = BTreeMap::new();
-    for c in &chosen {
+    for c in chosen {
         *owned.entry(c.owner).or_default() += 1;
     }
     let mut slots: Vec<Alias> = chosen.iter().map(|c| c.alias).collect();

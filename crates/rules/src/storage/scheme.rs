@@ -100,7 +100,7 @@ impl Steadiness {
     }
 }
 
-/// What the choice of a scheme knows of the pool: nodes that may hold pieces.
+/// What the choice of a scheme knows of the pool: nodes that may hold pieces, inside the bucket's region rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolFacts {
     /// Nodes.

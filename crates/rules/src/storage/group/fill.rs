@@ -245,17 +245,17 @@ impl<'a> Filler<'a> {
     /// Gives one slot to one of those `among`; false when nobody is left.
     fn step(&mut self, rng: &mut impl Rng, among: impl Fn(&Candidate<'_>) -> bool) -> bool {
         let weakest = self.coverage.weakest(self.ask.scheme.k, self.ask.kind.z_milli());
-        let mut drawn = draw(self.ask.kind, self.free.iter().filter(|e| among(&e.node)), rng);
+        let vetted_only = self.probation_is_full();
+        let may = |e: &&Entry<'_>| among(&e.node) && !(vetted_only && e.node.tier <= Tier::T1);
+        let mut drawn = draw(self.ask.kind, self.free.iter().filter(may), rng);
         if drawn.is_empty() {
-            drawn = draw(self.ask.kind, self.crowded.iter().map(|(e, _)| e).filter(|e| among(&e.node)), rng);
+            drawn = draw(self.ask.kind, self.crowded.iter().map(|(e, _)| e).filter(may), rng);
         }
         let mut scored: Vec<(i64, Candidate<'a>)> = drawn.iter().map(|e| (self.score(e, &weakest), e.node)).collect();
         scored.sort_by_key(|(score, c)| (-score, c.node));
         let Some((score, node)) = scored.first().copied() else { return false };
-        let beaten: Vec<(Alias, i64)> = scored[1..].iter().take(DRAWS - 1).map(|(s, c)| (c.node, *s)).collect();
-        for (alias, score) in &beaten {
-            self.passed.insert(*alias, Pass::Outdone(*score));
-        }
+        let beaten: Vec<(Alias, i64)> = scored[1..].iter().map(|(s, c)| (c.node, *s)).take(DRAWS - 1).collect();
+        self.passed.extend(scored[1..].iter().map(|(score, c)| (c.node, Pass::Outdone(*score))));
         let index = (0..).find(|i| !self.indexes.contains(i)).expect("fewer than n_max are taken");
         let breaks = node.site.domains().filter(|d| self.is_full(d)).collect();
         self.picks.push(Pick { index, node: node.node, hour: weakest.hour, score, beaten, breaks });
@@ -288,15 +288,18 @@ impl<'a> Filler<'a> {
         self.counts.get(domain).copied().unwrap_or(0) >= allowed
     }
 
+    /// (B) Whether one more slot with a node on probation would be more than their share of the slots there are then.
+    fn probation_is_full(&self) -> bool {
+        let slots = u64::from(self.count()) + 1;
+        self.ask.kind.has_hard_caps() && u64::from(self.probation) + 1 > PROBATION_SHARE.of(slots)
+    }
+
     /// Counts a holder and takes out whoever may follow it no more.
     fn occupy(&mut self, node: &Candidate<'_>) {
         self.countries.extend(Site::country_of(node.region));
         let hard = self.ask.kind.has_hard_caps();
         if hard && node.tier <= Tier::T1 {
             self.probation += 1;
-        }
-        if hard && u64::from(self.probation) >= PROBATION_SHARE.of(self.ask.want.into()) {
-            self.forbid(|c| (c.tier <= Tier::T1).then_some(Pass::ProbationFull));
         }
         for domain in node.site.domains() {
             *self.counts.entry(domain).or_default() += 1;
@@ -326,6 +329,11 @@ impl<'a> Filler<'a> {
         }
         for (entry, domain) in &self.crowded {
             self.passed.insert(entry.node.node, Pass::Crowded(*domain));
+        }
+        if self.probation_is_full() {
+            let left = self.free.iter().chain(self.crowded.iter().map(|(e, _)| e));
+            let waiting = left.filter(|e| e.node.tier <= Tier::T1);
+            self.passed.extend(waiting.map(|e| (e.node.node, Pass::ProbationFull)));
         }
         let (count, scheme, kind) = (self.count(), self.ask.scheme, self.ask.kind);
         let over = self.counts.iter().map(|(domain, slots)| Over {
