@@ -1,6 +1,6 @@
 //! A placement group: its words, and who gets its slots (`docs/design/storage.md` §5).
 //!
-//! A group is an ordered list of slots; the index of a slot is the index of the piece it holds. [`fill`] chooses holders,
+//! A group is an ordered list of slots; the index of a slot is the index of the piece it holds. [`fill()`] chooses holders,
 //! [`Coverage`] counts the hours of the week, [`life()`] opens, closes, splits and merges, [`move_step`] moves one slot.
 
 pub mod coverage;

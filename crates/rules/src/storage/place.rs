@@ -4,7 +4,7 @@
 //! `scheme.slots` of them. (C) A second node of an owner gets a slot only when every owner has one, and so on.
 //! (D) Same facts, ask and seed, same plan; slots are in order of alias. (E) No more than [`CIRCLE_MAX`] slots.
 //!
-//! The short form of [`group::fill`] for callers that know only owners and who is on; public pools need the long one.
+//! The short form of [`group::fill()`] for callers that know only owners and who is on; public pools need the long one.
 
 use super::group::{self, FillAsk, RegionRule, Site, fill};
 use super::scheme::{self, PoolKind, circle};
@@ -77,7 +77,7 @@ pub fn place(facts: &PlaceFacts, ask: &PlaceAsk, rng: &mut impl Rng) -> Result<P
     Ok(finish(scheme, &chosen))
 }
 
-/// The best `members` of them in the order of [`group::fill`]: owners take turns, those always on first within a turn.
+/// The best `members` of them in the order of [`group::fill()`]: owners take turns, those always on first within a turn.
 fn best(fit: &BTreeMap<Alias, Candidate>, members: u16, rng: &mut impl Rng) -> Result<Vec<Candidate>, Refusal> {
     let (always, now_and_then) = (WeeklyProfile::flat(Ppm::ONE), WeeklyProfile::flat(Ppm::percent(50)));
     let candidate = |c: &Candidate| group::Candidate {

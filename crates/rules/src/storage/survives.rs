@@ -259,6 +259,19 @@ mod tests {
         assert!(s.pool_now > s.pool_average, "(D) full now, on average not: {}", s.pool_now);
     }
 
+    /// Prints what a report costs; the limit is wide, since the machine may be busy.
+    #[test]
+    fn a_report_takes_well_under_a_millisecond() {
+        let holders: Vec<Holder> = (0..104).map(|i| holder(i, i as u8, Os::Linux)).collect();
+        #[expect(clippy::disallowed_methods, reason = "a test may measure")]
+        let started = std::time::Instant::now();
+        let all = (0..100).map(|_| survives(&public(Class::Standard), PoolKind::Public, &holders));
+        assert_eq!(weakest(all).map(|s| s.any_nodes), Some(72));
+        let each_us = started.elapsed().as_secs_f64() * 10_000.0;
+        println!("survives: {each_us:.0} µs for a set of 104 holders");
+        assert!(each_us < 10_000.0);
+    }
+
     #[test]
     fn the_worst_hour_is_when_few_are_on() {
         let home = WeeklyProfile::declared(|h| h.index() != 149);
