@@ -103,6 +103,7 @@ async fn dispatch(center: &Center, caller: &Caller, request: Request) -> Result<
         Request::BucketMake(make) => storage::api::bucket_make(center, caller, *make).await,
         Request::BucketList => storage::api::bucket_list(center, caller).await,
         Request::BucketShow(id) => storage::api::bucket_show(center, caller, id).await,
+        Request::BucketReport(id) => storage::api::bucket_report(center, caller, id).await,
         Request::BucketRemove(id) => storage::api::bucket_remove(center, caller, id).await,
         Request::SegmentsKeep(keep) => storage::api::segments_keep(center, caller, *keep).await,
         Request::Absence(absence) => fleet::api::absence(center, caller, absence).await,

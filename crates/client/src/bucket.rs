@@ -1,11 +1,11 @@
 //! Buckets of one's own: made, listed, opened with a check of the keys before anything else.
 
 use crate::{Client, ClientError};
-use model::{BucketId, Bytes, Stamp};
+use model::{BucketId, Bytes, Class, Region, Stamp};
 use seal::{AccountRoot, BucketKeys, NameKey};
 use std::sync::{Mutex, PoisonError};
 use wire::signed::{Head, HeadFault};
-use wire::storage::{BucketLine, BucketMake};
+use wire::storage::{BucketLine, BucketMake, BucketReport};
 use wire::{Reply, Request};
 
 /// An open bucket: its keys, which the center's check values have proved right.
@@ -13,6 +13,17 @@ pub struct Bucket {
     pub(crate) keys: BucketKeys,
     pub(crate) names: NameKey,
     head: Mutex<Head>,
+}
+
+/// How a bucket is made.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BucketAsk {
+    /// How much its pieces must outlive.
+    pub class: Class,
+    /// Its pieces stand in these regions only; empty: anywhere.
+    pub regions: Vec<Region>,
+    /// And in at least so many countries.
+    pub regions_min: u16,
 }
 
 /// What is known of a bucket.
@@ -30,6 +41,8 @@ pub struct BucketFacts {
     pub sealed: Bytes,
     /// Changes so far.
     pub changes: u64,
+    /// How it was made.
+    pub made: BucketAsk,
 }
 
 impl Bucket {
@@ -98,7 +111,7 @@ impl Client {
     pub async fn bucket_or_make(&self, root: &AccountRoot, name: &str) -> Result<Bucket, ClientError> {
         match self.bucket(root, name).await {
             Err(ClientError::Refused(refusal)) if refusal.id == model::errors::BUCKET_UNKNOWN => {
-                self.make_bucket(root, name).await?;
+                self.make_bucket(root, name, &BucketAsk::default()).await?;
                 self.bucket(root, name).await
             }
             opened => opened,
@@ -106,13 +119,16 @@ impl Client {
     }
 
     /// Makes a bucket.
-    pub async fn make_bucket(&self, root: &AccountRoot, name: &str) -> Result<BucketId, ClientError> {
+    pub async fn make_bucket(&self, root: &AccountRoot, name: &str, ask: &BucketAsk) -> Result<BucketId, ClientError> {
         let bucket = Bucket::of(root, name);
         let make = BucketMake {
             id: *bucket.id(),
             check: bucket.keys.check_value(),
             name_check: bucket.names.check_value(),
             label: root.seal_label(bucket.id(), name, &mut rand::rng())?,
+            class: ask.class,
+            regions: ask.regions.clone(),
+            regions_min: ask.regions_min,
         };
         match self.ask(Request::BucketMake(Box::new(make))).await? {
             Reply::Done => Ok(*bucket.id()),
@@ -136,6 +152,14 @@ impl Client {
         Ok(facts(root, line))
     }
 
+    /// What a bucket survives now; nothing where it has no segments.
+    pub async fn bucket_report(&self, bucket: &Bucket) -> Result<Option<BucketReport>, ClientError> {
+        match self.ask(Request::BucketReport(*bucket.id())).await? {
+            Reply::BucketReport(report) => Ok(report.map(|boxed| *boxed)),
+            _ => Err(ClientError::Unexpected("no report")),
+        }
+    }
+
     /// Removes a bucket without names.
     pub async fn remove_bucket(&self, root: &AccountRoot, name: &str) -> Result<(), ClientError> {
         self.ask(Request::BucketRemove(root.bucket_id(name))).await.map(drop)
@@ -157,6 +181,7 @@ fn facts(root: &AccountRoot, line: BucketLine) -> BucketFacts {
         objects: line.objects,
         sealed: Bytes(line.sealed_bytes),
         changes: line.head.seq,
+        made: BucketAsk { class: line.class, regions: line.regions, regions_min: line.regions_min },
     }
 }
 

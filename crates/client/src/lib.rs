@@ -14,7 +14,7 @@ mod names;
 mod piece;
 mod put;
 
-pub use bucket::{Bucket, BucketFacts};
+pub use bucket::{Bucket, BucketAsk, BucketFacts};
 pub use get::{Got, Wanted};
 pub use names::{Entry, Version};
 pub use put::{Put, PutAsk, SEGMENTS_OPEN};

@@ -153,7 +153,7 @@ impl Client {
     ) -> Result<Stored, ClientError> {
         let key = ContentKey::random(&mut rand::rng());
         let header = Header::new(&key, Role::Content, bucket.id(), 0, &mut rand::rng());
-        let grant = Arc::new(self.write_grant().await?);
+        let grant = Arc::new(self.write_grant(bucket).await?);
         let (grants, granted) = watch::channel(Arc::clone(&grant));
         let (send, mut ready) = mpsc::channel::<Ready>(1);
         let thread_key = key.clone();
@@ -165,7 +165,7 @@ impl Client {
             progress("phase-send", segment.content, ask.size_hint.max(segment.content));
             sending.add(segment).await?;
             if granted_at.elapsed() > GRANT_AGE_MAX {
-                grants.send_replace(Arc::new(self.write_grant().await?));
+                grants.send_replace(Arc::new(self.write_grant(bucket).await?));
                 granted_at = Instant::now();
             }
         }
@@ -182,8 +182,9 @@ impl Client {
         })
     }
 
-    async fn write_grant(&self) -> Result<WriteGrant, ClientError> {
-        match self.ask(Request::WriteOpen(WriteOpen { bytes_max: u64::MAX, session: self.endpoint.id() })).await? {
+    async fn write_grant(&self, bucket: &Bucket) -> Result<WriteGrant, ClientError> {
+        let ask = WriteOpen { bucket: *bucket.id(), bytes_max: u64::MAX, session: self.endpoint.id() };
+        match self.ask(Request::WriteOpen(ask)).await? {
             Reply::WriteGrant(grant) => Ok(*grant),
             _ => Err(ClientError::Unexpected("no leave to write")),
         }

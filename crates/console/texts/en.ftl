@@ -550,7 +550,15 @@ bucket-removed = { $place } is removed
 bucket-foreign-key = (another key)
 bucket-show = 
     { $place }: { $objects } objects, { $size } sealed with all versions, { $changes } changes
-    made { $at }, id { $id }
+    class { $class }, pieces in { $regions }; made { $at }, id { $id }
+regions-any = any region
+survives-any = { $scheme }: any { $n } of its { $nodes } PCs may die at once; { $on } of { $pieces } pieces are on, { $readable }
+survives-reads = it reads now
+survives-waits = too few to read now
+survives-domains = it survives the loss of any whole owner, network, country or system at once
+survives-not = it does not survive the loss of: { $domains }
+survives-partial = (only a part of its segments was looked at)
+survives-nothing-yet = nothing of it is on nodes yet
 version-removed = removed
 column-objects = objects
 column-made = made
@@ -729,11 +737,16 @@ help-stat-examples = pumasi stat my:album/photo.jpg --json
 help-stat--place = my:bucket/key
 help-bucket = Your buckets
 help-bucket-create = Make a bucket
-help-bucket-create-examples = pumasi bucket create album
+help-bucket-create-examples = 
+    pumasi bucket create album
+    pumasi bucket create papers --region asia/kr
 help-bucket-create--name = Its name; only you can read it
+help-bucket-create--class = How much it must outlive; small clouds have one code for all
+help-bucket-create--region = Its pieces stand there only; may be given more than once
+help-bucket-create--regions_min = Its pieces stand in at least so many countries
 help-bucket-list = List your buckets
 help-bucket-list-examples = pumasi bucket list
-help-bucket-show = What is in a bucket, in numbers
+help-bucket-show = What is in a bucket, and what it survives now
 help-bucket-show-examples = pumasi bucket show album
 help-bucket-show--name = Its name
 help-bucket-rm = Remove an empty bucket

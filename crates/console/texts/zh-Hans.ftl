@@ -550,7 +550,15 @@ bucket-removed = 已删除 { $place }
 bucket-foreign-key = （其他密钥）
 bucket-show = 
     { $place }：{ $objects } 个对象，含全部版本共 { $size }（加封后），{ $changes } 次变更
-    建立于 { $at }，编号 { $id }
+    等级 { $class }，分片所在地域：{ $regions }；建立于 { $at }，编号 { $id }
+regions-any = 不限
+survives-any = { $scheme }：{ $nodes } 台电脑中任意 { $n } 台可以同时失效；{ $pieces } 个分片中 { $on } 个在线，{ $readable }
+survives-reads = 现在可读
+survives-waits = 现在不足以读取
+survives-domains = 任何一位机主、一个网络、一个国家或一类系统整体失效后仍可读
+survives-not = 以下整体失效后无法读取：{ $domains }
+survives-partial = （只检查了部分段）
+survives-nothing-yet = 还没有任何内容在节点上
 version-removed = 已删除
 column-objects = 对象
 column-made = 建立时间
@@ -729,11 +737,16 @@ help-stat-examples = pumasi stat my:album/photo.jpg --json
 help-stat--place = my:存储桶/键
 help-bucket = 自己的存储桶
 help-bucket-create = 建立存储桶
-help-bucket-create-examples = pumasi bucket create album
+help-bucket-create-examples = 
+    pumasi bucket create album
+    pumasi bucket create papers --region asia/kr
 help-bucket-create--name = 名字，只有自己能读
+help-bucket-create--class = 需要承受的损失；小的云只有一种编码
+help-bucket-create--region = 分片只能放在这些地域（可多次指定）
+help-bucket-create--regions_min = 分片至少分布在几个国家
 help-bucket-list = 列出自己的存储桶
 help-bucket-list-examples = pumasi bucket list
-help-bucket-show = 存储桶的数据
+help-bucket-show = 存储桶的内容，以及它现在能承受的损失
 help-bucket-show-examples = pumasi bucket show album
 help-bucket-show--name = 名字
 help-bucket-rm = 删除空的存储桶

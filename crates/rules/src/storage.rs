@@ -2,12 +2,11 @@
 //!
 //! [`scheme`] says the code for the pool, [`group`] who gets the slots of a placement group, [`writer`] where a gateway
 //! writes, [`read`] where it reads, [`health`] what has to be repaired, [`survives`] what the member is told. [`chance`]
-//! counts for all of them. [`place`] is the circle's short form of [`group`].
+//! counts for all of them.
 
 pub mod chance;
 pub mod group;
 pub mod health;
-pub mod place;
 pub mod read;
 pub mod scheme;
 pub mod survives;

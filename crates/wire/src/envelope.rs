@@ -72,6 +72,8 @@ pub enum Request {
     BucketRemove(model::BucketId),
     /// Segments that were written, before the commit that names them.
     SegmentsKeep(Box<storage::SegmentsKeep>),
+    /// What a bucket survives now.
+    BucketReport(model::BucketId),
 }
 
 /// What the center answers. Append-only.
@@ -113,6 +115,8 @@ pub enum Reply {
     Buckets(Vec<storage::BucketLine>),
     /// Segments are kept, each at its place.
     SegmentsKept(Vec<storage::SegmentRun>),
+    /// What a bucket survives; nothing where it has no segments.
+    BucketReport(Option<Box<storage::BucketReport>>),
 }
 
 /// A lawful no: its registered id and the variables of its text, in the reader's language.

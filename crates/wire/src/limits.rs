@@ -38,6 +38,10 @@ pub const SEGMENTS_KEEP_MAX: usize = 64;
 pub const READ_SEGMENTS_MAX: u16 = 256;
 /// Sealed name of a bucket in bytes.
 pub const LABEL_MAX: usize = 512;
+/// Regions one bucket names.
+pub const REGIONS_MAX: usize = 32;
+/// Whole domains in one bucket's report.
+pub const FATES_MAX: usize = 16;
 /// Buckets of one member.
 pub const BUCKETS_MAX: usize = 1_000;
 /// Longest sealed manifest kept at the center.

@@ -3,12 +3,14 @@
 
 use crate::addr::PeerAddr;
 use crate::signed::Head;
-use model::{BucketId, NodeId, PgId, Scheme, SegmentId, Stamp};
+use model::{BucketId, Class, NodeId, PgId, Region, Scheme, SegmentId, Stamp};
 use serde::{Deserialize, Serialize};
 
 /// Asks for a placement group to write to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WriteOpen {
+    /// The bucket it is for: its class and regions choose the group.
+    pub bucket: BucketId,
     /// Bytes that are going to be sent to nodes, all pieces together.
     pub bytes_max: u64,
     /// Key of the endpoint that will send: permits are for it alone.
@@ -85,6 +87,12 @@ pub struct BucketMake {
     pub name_check: [u8; 16],
     /// Its name, sealed for its owner, at most [`crate::limits::LABEL_MAX`] bytes.
     pub label: Vec<u8>,
+    /// How much its pieces must outlive.
+    pub class: Class,
+    /// Its pieces stand in these regions only; empty: anywhere.
+    pub regions: Vec<Region>,
+    /// And in at least so many countries.
+    pub regions_min: u16,
 }
 
 /// A bucket.
@@ -106,6 +114,37 @@ pub struct BucketLine {
     pub objects: u64,
     /// Sealed bytes of all versions.
     pub sealed_bytes: u64,
+    /// As it was made.
+    pub class: Class,
+    /// As it was made.
+    pub regions: Vec<Region>,
+    /// As it was made.
+    pub regions_min: u16,
+}
+
+/// What a bucket survives now, counted from the pieces that stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BucketReport {
+    /// The weakest code of its segments.
+    pub scheme: Scheme,
+    /// Pieces of the weakest segment that stand.
+    pub pieces: u16,
+    /// Those whose holder is on.
+    pub on: u16,
+    /// Machines that hold them.
+    pub nodes: u16,
+    /// So many machines may go at once, whichever they are.
+    pub any_nodes: u16,
+    /// By kind of domain (`owner`, `network`, `country`, `os` …): how many hold pieces, how many may go at once.
+    pub any: Vec<(String, u16, u16)>,
+    /// Whole domains, the most dangerous first, at most [`crate::limits::FATES_MAX`]: in words, pieces left, whether enough.
+    pub whole: Vec<(String, u16, bool)>,
+    /// Largest share of the pool that may go at once at a loss of 1 segment in 1,000,000, in ppm.
+    pub pool_ppm: u32,
+    /// Fewer segments were looked at than there are.
+    pub is_partial: bool,
+    /// The pool is small, so that membership is the vetting.
+    pub is_waived: bool,
 }
 
 /// What must be true of a name for a commit to be taken.

@@ -14,6 +14,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0003_storage.sql"),
     include_str!("../../migrations/0004_learned.sql"),
     include_str!("../../migrations/0005_buckets_and_versions.sql"),
+    include_str!("../../migrations/0006_classes_and_regions.sql"),
 ];
 
 const VERSION_TABLE: &str =

@@ -1,25 +1,26 @@
 //! What gateways ask: a placement group to write to, a commit, a manifest with the holders that are on. Thin in this version:
 //! one open group of a circle, whole segments; every receipt is checked all the same.
 
+use super::place;
 use super::store::bucket::{self, BucketRow, Kind, VersionRow};
 use super::store::{self, PgRow, SegmentRow};
 use crate::access::api::who;
 use crate::access::store::MemberRow;
 use crate::db::{Reader, StoreError, Tx};
-use crate::fleet::store::Standing;
 use crate::refuse::{Refused, bad_value, plain};
 use crate::{Caller, Center};
-use model::{Alias, BucketId, Capability, DeviceId, NodeId, PgId, Presence, Span, errors};
-use rules::storage::place::{Candidate, PlaceAsk, PlaceFacts, place};
+use model::{BucketId, DeviceId, NodeId, PgId, Presence, Span, errors};
+use rules::storage::group::DomainKind;
+use rules::storage::survives::AnyOf;
 use std::collections::BTreeSet;
 use wire::limits::{
-    COMMIT_RUNS_MAX, LABEL_MAX, MANIFEST_MAX, OBJECT_SEGMENTS_MAX, PAGE_MAX, READ_SEGMENTS_MAX, REPLY_MAX,
-    SEALED_NAME_MAX, SEGMENTS_KEEP_MAX,
+    COMMIT_RUNS_MAX, FATES_MAX, LABEL_MAX, MANIFEST_MAX, OBJECT_SEGMENTS_MAX, PAGE_MAX, READ_SEGMENTS_MAX, REGIONS_MAX,
+    REPLY_MAX, SEALED_NAME_MAX, SEGMENTS_KEEP_MAX,
 };
 use wire::signed::{CommitOp, CommitRecord, Permit, PermitOp, PieceReceipt};
 use wire::storage::{
-    BucketLine, BucketMake, Commit, Committed, ObjectLine, ObjectList, ObjectPage, ReadGrant, ReadGroup, ReadOpen,
-    ReadSegment, SegmentRun, SegmentsKeep, Slot, WriteGrant, WriteOpen, WrittenSegment,
+    BucketLine, BucketMake, BucketReport, Commit, Committed, ObjectLine, ObjectList, ObjectPage, ReadGrant, ReadGroup,
+    ReadOpen, ReadSegment, SegmentRun, SegmentsKeep, Slot, WriteGrant, WriteOpen, WrittenSegment,
 };
 use wire::{PeerAddr, RefusalMsg, Reply};
 
@@ -34,34 +35,12 @@ const LINE_BYTES: usize = 64;
 /// Bytes one leave to write covers at one node.
 const WRITE_BYTES_MAX: u64 = 1 << 40;
 
-/// The nodes of the cloud as placement sees them.
-fn facts(center: &Center, accepts: &[(Alias, u32)]) -> PlaceFacts {
-    let now = center.now();
-    let fleet = center.fleet();
-    let store_bit = 1 << Capability::Store.code();
-    let nodes = accepts.iter().filter_map(|(alias, bits)| {
-        let node = fleet.node(*alias)?;
-        let on = fleet.presence.state(now, *alias) == Presence::On;
-        let takes_part = node.standing == Standing::Active && bits & store_bit != 0;
-        // A node that was never heard since this start, or is away, gets no new pieces; without a month of history a
-        // member of a circle counts as always on while it has no gap (`docs/design/storage.md` §3).
-        Some(Candidate { alias: *alias, owner: node.owner, fit: takes_part && on, on, always_on: on })
-    });
-    PlaceFacts { nodes: nodes.collect() }
-}
-
-/// Where to write: the open group when its members are those the rules would choose now, else a new one.
+/// Where to write: the group of the bucket's class and regions.
 pub async fn write_open(center: &Center, caller: &Caller, ask: WriteOpen) -> Result<Reply, Refused> {
-    who(center, caller).await?;
-    let accepts = center.db().read(|q| Ok(crate::fleet::store::accepts_of_all(q)?)).await?;
-    let facts = facts(center, &accepts);
-    let place_ask = PlaceAsk { class: "standard".to_owned(), nodes_min: 1 };
-    let plan = place(&facts, &place_ask, &mut rand::rng())?;
-    let opened = center.db().write(move |tx| match store::open_pg(tx)? {
-        Some(pg) if pg.scheme == plan.scheme && pg.slots == plan.slots => Ok(pg),
-        _ => store::insert_pg(tx, &plan.scheme, &plan.slots),
-    });
-    let pg = opened.await?;
+    let member = who(center, caller).await?;
+    let id = ask.bucket;
+    let row = center.db().read(move |q| own(bucket::find(q, &id)?, &member)).await?;
+    let pg = place::group_for(center, &row).await?;
     let bytes = ask.bytes_max.min(WRITE_BYTES_MAX);
     let slots = slots(center, &pg, ask.session, PermitOp::Put, WRITE_LIFE, bytes);
     Ok(Reply::WriteGrant(Box::new(WriteGrant { pg: pg.pg, generation: pg.generation, scheme: pg.scheme, slots })))
@@ -114,6 +93,9 @@ pub async fn bucket_make(center: &Center, caller: &Caller, make: BucketMake) -> 
     if make.label.len() > LABEL_MAX {
         return Err(too_large("label", make.label.len(), LABEL_MAX));
     }
+    if make.regions.len() > REGIONS_MAX {
+        return Err(too_large("list of regions", make.regions.len(), REGIONS_MAX));
+    }
     let now = center.now();
     let made = center.db().write(move |tx| match bucket::find(tx, &make.id)? {
         // The same again is answered as if it were the first.
@@ -138,6 +120,42 @@ pub async fn bucket_show(center: &Center, caller: &Caller, id: BucketId) -> Resu
     Ok(Reply::Buckets(vec![line(row)]))
 }
 
+/// What a bucket of one's own survives now.
+pub async fn bucket_report(center: &Center, caller: &Caller, id: BucketId) -> Result<Reply, Refused> {
+    let member = who(center, caller).await?;
+    let row = center.db().read(move |q| own(bucket::find(q, &id)?, &member)).await?;
+    let report = place::report(center, &row).await?;
+    let told = report.survives.zip(report.scheme).map(|(s, scheme)| {
+        let any = |(kind, any): (&DomainKind, &AnyOf)| (kind_word(*kind).to_owned(), any.count, any.may_die);
+        Box::new(BucketReport {
+            scheme,
+            pieces: s.pieces,
+            on: s.on,
+            nodes: s.nodes,
+            any_nodes: s.any_nodes,
+            any: s.any.iter().map(any).collect(),
+            whole: s.whole.iter().take(FATES_MAX).map(|f| (f.domain.to_string(), f.left, f.survives)).collect(),
+            pool_ppm: s.pool_now.0,
+            is_partial: report.is_partial,
+            is_waived: report.kind.waives_tiers(),
+        })
+    });
+    Ok(Reply::BucketReport(told))
+}
+
+/// The word of a kind of domain on the wire.
+const fn kind_word(kind: DomainKind) -> &'static str {
+    match kind {
+        DomainKind::Owner => "owner",
+        DomainKind::Lan => "lan",
+        DomainKind::Prefix => "prefix",
+        DomainKind::Network => "network",
+        DomainKind::Os => "os",
+        DomainKind::Version => "version",
+        DomainKind::Country => "country",
+    }
+}
+
 /// Removes a bucket without names.
 pub async fn bucket_remove(center: &Center, caller: &Caller, id: BucketId) -> Result<Reply, Refused> {
     let member = who(center, caller).await?;
@@ -151,6 +169,7 @@ pub async fn bucket_remove(center: &Center, caller: &Caller, id: BucketId) -> Re
 }
 
 fn line(row: BucketRow) -> BucketLine {
+    let regions = row.rule().only.into_iter().collect();
     BucketLine {
         id: row.id,
         check: row.key_check,
@@ -160,6 +179,9 @@ fn line(row: BucketRow) -> BucketLine {
         head: row.head,
         objects: row.objects,
         sealed_bytes: row.sealed_bytes,
+        class: row.class,
+        regions,
+        regions_min: row.regions_min,
     }
 }
 

@@ -4,7 +4,7 @@
 pub mod bucket;
 
 use crate::db::{DbError, Reader, Row, StoreError, Tx, Value};
-use model::{Alias, MemberId, PgId, Scheme, SegmentId, Stamp, errors};
+use model::{Alias, Class, MemberId, PgId, Scheme, SegmentId, Stamp, errors};
 use wire::storage::{SegmentRun, WrittenSegment};
 
 /// A placement group.
@@ -39,10 +39,11 @@ pub struct SegmentRow {
     pub have: Vec<u8>,
 }
 
-/// The newest open group, with its slots.
-pub fn open_pg(q: &mut Reader<'_>) -> Result<Option<PgRow>, DbError> {
-    let sql = "select pg, k, m, o, slots, n_max, accept, generation, next_seq, is_open from pg where is_open = 1 order by pg desc limit 1";
-    let found = q.query_opt(sql, &[], read_pg)?;
+/// The newest open group of a class and a region rule, with its slots.
+pub fn open_pg(q: &mut Reader<'_>, class: Class, regions: &str, regions_min: u16) -> Result<Option<PgRow>, DbError> {
+    let sql = "SELECT pg, k, m, o, slots, n_max, accept, generation, next_seq, is_open FROM pg \
+        WHERE is_open = 1 AND class = $1 AND regions = $2 AND regions_min = $3 ORDER BY pg DESC LIMIT 1";
+    let found = q.query_opt(sql, &[class.code().into(), regions.into(), regions_min.into()], read_pg)?;
     found.map(|pg| with_slots(q, pg)).transpose()
 }
 
@@ -79,16 +80,28 @@ fn with_slots(q: &mut Reader<'_>, mut pg: PgRow) -> Result<PgRow, DbError> {
     Ok(pg)
 }
 
-/// Opens a new group and closes those before it.
-pub fn insert_pg(tx: &mut Tx<'_>, scheme: &Scheme, slots: &[Alias]) -> Result<PgRow, StoreError> {
+/// Opens a new group and closes those of the same class and region rule before it.
+pub fn insert_pg(
+    tx: &mut Tx<'_>,
+    scheme: &Scheme,
+    slots: &[Alias],
+    class: Class,
+    regions: &str,
+    regions_min: u16,
+) -> Result<PgRow, StoreError> {
+    let of: [Value<'_>; 3] = [class.code().into(), regions.into(), regions_min.into()];
     tx.execute("update counter set value = value + 1 where name = 'pg'", &[])?;
     let number = tx.query_opt("select value from counter where name = 'pg'", &[], |row| row.get::<u32>(0))?;
     let pg = PgId(number.ok_or_else(|| DbError::Column { column: 0, why: "the counter of groups is missing".into() })?);
-    tx.execute("update pg set is_open = 0 where is_open = 1", &[])?;
+    let close = "UPDATE pg SET is_open = 0 WHERE is_open = 1 AND class = $1 AND regions = $2 AND regions_min = $3";
+    tx.execute(close, &of)?;
     let s = scheme;
     let numbers: [Value<'_>; 8] =
         [pg.0.into(), s.k.into(), s.m.into(), s.o.into(), s.slots.into(), s.n_max.into(), s.accept.into(), 1u64.into()];
-    tx.execute("insert into pg (pg, k, m, o, slots, n_max, accept, generation, next_seq, is_open) values ($1, $2, $3, $4, $5, $6, $7, $8, 1, 1)", &numbers)?;
+    let values: Vec<Value<'_>> = numbers.into_iter().chain(of).collect();
+    let sql = "INSERT INTO pg (pg, k, m, o, slots, n_max, accept, generation, next_seq, is_open, class, regions, \
+        regions_min) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, 1, $9, $10, $11)";
+    tx.execute(sql, &values)?;
     for (slot, alias) in (0u16..).zip(slots) {
         tx.execute(
             "insert into pg_slot (pg, slot, alias) values ($1, $2, $3)",
@@ -151,6 +164,12 @@ pub fn segments(q: &mut Reader<'_>, pg: PgId, seq: u64, limit: u32) -> Result<Ve
             have: row.get(4)?,
         })
     })
+}
+
+/// Distinct sets of holders of a bucket's segments that versions name, at most `limit`.
+pub fn holder_sets(q: &mut Reader<'_>, bucket: u32, limit: u32) -> Result<Vec<(PgId, Vec<u8>)>, DbError> {
+    let sql = "SELECT DISTINCT pg, have FROM segment WHERE bucket = $1 AND refs > 0 ORDER BY pg, have LIMIT $2";
+    q.query(sql, &[bucket.into(), limit.into()], |row| Ok((PgId(row.get(0)?), row.get(1)?)))
 }
 
 /// One more version names the segments of a run, which all are of buckets of `owner`: how many there are, and their sealed

@@ -9,7 +9,7 @@ use center::fleet::store as fleet;
 use center::storage::store::bucket::{self, BucketRow, Kind, VersionRow};
 use center::storage::store::{self as storage, PgRow};
 use model::errors::{self, ErrorId};
-use model::{Alias, BucketId, PgId, Scheme, SegmentId, Stamp};
+use model::{Alias, BucketId, Class, PgId, Scheme, SegmentId, Stamp};
 use wire::signed::{CommitRecord, Head};
 use wire::storage::{BucketMake, Expect, SegmentRun, WrittenSegment};
 
@@ -30,7 +30,15 @@ async fn write<T: Send + 'static>(
 }
 
 fn make(n: u8) -> BucketMake {
-    BucketMake { id: BucketId([n; 16]), check: [n; 16], name_check: [n + 1; 16], label: vec![n; 40] }
+    BucketMake {
+        id: BucketId([n; 16]),
+        check: [n; 16],
+        name_check: [n + 1; 16],
+        label: vec![n; 40],
+        class: Class::Fortress,
+        regions: ["europe/de", "asia/kr"].map(|r| r.parse().unwrap()).into(),
+        regions_min: 2,
+    }
 }
 
 async fn with_bucket(place: &Place) -> BucketRow {
@@ -55,6 +63,7 @@ async fn a_bucket_is_made_found_and_removed_when_empty(place: &mut Place) {
     let row = with_bucket(place).await;
     assert_eq!((row.number, row.owner, row.key_check, row.name_check), (1, member_id(1), [1; 16], [2; 16]));
     assert_eq!((row.head, row.objects, row.made_at, row.label), (Head::default(), 0, Stamp(5), vec![1; 40]));
+    assert_eq!((row.class, row.regions.as_str(), row.regions_min), (Class::Fortress, "asia/kr,europe/de", 2));
     let again = place.db.write(|tx| bucket::insert(tx, &member_id(2), &make(1), Stamp(6))).await;
     assert_eq!(refused(again), Some(errors::BUCKET_EXISTS));
     write(place, |tx| bucket::insert(tx, &member_id(2), &make(3), Stamp(6)).map(drop)).await;
@@ -154,7 +163,7 @@ fn scheme() -> Scheme {
 }
 
 async fn with_pg(place: &Place) -> PgRow {
-    write(place, |tx| storage::insert_pg(tx, &scheme(), &[1, 2, 3, 4].map(Alias))).await
+    write(place, |tx| storage::insert_pg(tx, &scheme(), &[1, 2, 3, 4].map(Alias), Class::Standard, "asia/kr", 0)).await
 }
 
 async fn segments_keep_their_place_and_count_who_names_them(place: &mut Place) {

@@ -6,14 +6,15 @@ use crate::cli::Form;
 use crate::fault::Fault;
 use crate::output::Row;
 use clap::{Args, Subcommand};
-use client::BucketFacts;
+use client::{BucketAsk, BucketFacts};
 use console::args;
 use serde_json::{Value, json};
+use wire::storage::BucketReport;
 
 /// `bucket`
 #[derive(Subcommand, Debug)]
 pub enum BucketVerb {
-    Create(BucketArgs),
+    Create(CreateArgs),
     List,
     Show(BucketArgs),
     Rm(BucketArgs),
@@ -26,30 +27,44 @@ pub struct BucketArgs {
     pub name: String,
 }
 
-impl BucketArgs {
-    /// With or without `my:` in front; a key behind it is an error.
-    fn name(&self) -> Result<&str, Fault> {
-        let name = self.name.strip_prefix(MINE).unwrap_or(&self.name).trim_end_matches('/');
-        if name.is_empty() || name.contains('/') || name.len() > seal::keys::LABEL_NAME_MAX {
-            return Err(Fault::bad_value("bucket", &self.name, "a bucket's name has 1 to 255 bytes and no slash"));
-        }
-        Ok(name)
+/// `bucket create`
+#[derive(Args, Debug, Clone)]
+pub struct CreateArgs {
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    #[arg(long, default_value = "standard", value_name = "eco|standard|fortress")]
+    pub class: String,
+    #[arg(long, value_name = "REGION")]
+    pub region: Vec<String>,
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub regions_min: u16,
+}
+
+/// A name with or without `my:` in front; a key behind it is an error.
+fn name_of(given: &str) -> Result<&str, Fault> {
+    let name = given.strip_prefix(MINE).unwrap_or(given).trim_end_matches('/');
+    if name.is_empty() || name.contains('/') || name.len() > seal::keys::LABEL_NAME_MAX {
+        return Err(Fault::bad_value("bucket", given, "a bucket's name has 1 to 255 bytes and no slash"));
     }
+    Ok(name)
 }
 
 /// Runs `bucket …`.
 pub async fn run(app: &App, verb: &BucketVerb) -> Result<(), Fault> {
     Session::with(app, async |session| match verb {
-        BucketVerb::Create(args) => create(app, session, args.name()?).await,
+        BucketVerb::Create(args) => create(app, session, args).await,
         BucketVerb::List => list(app, session).await,
-        BucketVerb::Show(args) => show(app, session, args.name()?).await,
-        BucketVerb::Rm(args) => remove(app, session, args.name()?).await,
+        BucketVerb::Show(args) => show(app, session, name_of(&args.name)?).await,
+        BucketVerb::Rm(args) => remove(app, session, name_of(&args.name)?).await,
     })
     .await
 }
 
-async fn create(app: &App, session: &Session, name: &str) -> Result<(), Fault> {
-    let made = session.client.make_bucket(&session.root, name).await.map_err(|e| client_fault(e, name))?;
+async fn create(app: &App, session: &Session, args: &CreateArgs) -> Result<(), Fault> {
+    let name = name_of(&args.name)?;
+    let regions = args.region.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
+    let ask = BucketAsk { class: args.class.parse()?, regions, regions_min: args.regions_min };
+    let made = session.client.make_bucket(&session.root, name, &ask).await.map_err(|e| client_fault(e, name))?;
     match app.out.form {
         Form::Json => app.out.json("bucket", json!({"name": name, "id": made.to_string()})),
         Form::Id => app.out.print(&made.to_string()),
@@ -78,21 +93,63 @@ async fn list(app: &App, session: &Session) -> Result<(), Fault> {
 
 fn fields(b: &BucketFacts) -> Value {
     json!({"id": b.id.to_string(), "name": b.name, "objects_count": b.objects, "sealed_bytes": b.sealed.0,
-        "changes_count": b.changes, "at": b.at.to_string()})
+        "changes_count": b.changes, "at": b.at.to_string(), "class": b.made.class.word(), "regions": b.made.regions,
+        "regions_min": b.made.regions_min})
 }
 
 async fn show(app: &App, session: &Session, name: &str) -> Result<(), Fault> {
     let facts = session.client.bucket_facts(&session.root, name).await.map_err(|e| client_fault(e, name))?;
-    session.bucket(name).await?; // a wrong key says so
-    match app.out.form {
-        Form::Json => app.out.json("bucket", fields(&facts)),
-        _ => app.out.print(&app.out.text(
-            "bucket-show",
-            args!["place" => format!("{MINE}{name}/"), "objects" => facts.objects, "size" => facts.sealed,
-            "changes" => facts.changes, "at" => facts.at, "id" => facts.id],
-        )),
+    let bucket = session.bucket(name).await?; // a wrong key says so
+    let report = session.client.bucket_report(&bucket).await.map_err(|e| client_fault(e, name))?;
+    if app.out.form == Form::Json {
+        let mut all = fields(&facts);
+        all["survives"] = report.as_ref().map_or(Value::Null, survives_fields);
+        app.out.json("bucket", all);
+        return Ok(());
+    }
+    let regions: Vec<&str> = facts.made.regions.iter().map(model::Region::as_str).collect();
+    app.out.print(&app.out.text(
+        "bucket-show",
+        args!["place" => format!("{MINE}{name}/"), "objects" => facts.objects, "size" => facts.sealed,
+        "changes" => facts.changes, "at" => facts.at, "id" => facts.id, "class" => facts.made.class,
+        "regions" => if regions.is_empty() { app.out.text("regions-any", args![]) } else { regions.join(", ") }],
+    ));
+    match &report {
+        Some(report) => say_survives(app, report),
+        None => app.out.print(&app.out.text("survives-nothing-yet", args![])),
     }
     Ok(())
+}
+
+fn survives_fields(r: &BucketReport) -> Value {
+    let any: serde_json::Map<String, Value> =
+        r.any.iter().map(|(kind, count, may)| (kind.clone(), json!({"count": count, "may_die": may}))).collect();
+    let whole: Vec<Value> =
+        r.whole.iter().map(|(domain, left, ok)| json!({"domain": domain, "left": left, "survives": ok})).collect();
+    json!({"k": r.scheme.k, "n": r.scheme.o, "pieces": r.pieces, "on": r.on, "nodes": r.nodes, "may_die": r.any_nodes,
+        "readable_now": r.on >= r.scheme.k, "any": any, "whole": whole, "pool_ppm": r.pool_ppm, "partial": r.is_partial,
+        "tiers_waived": r.is_waived})
+}
+
+/// In words: how many PCs may die, which whole domain must not, and whether it reads now.
+fn say_survives(app: &App, r: &BucketReport) {
+    let out = &app.out;
+    let readable = out.text(if r.on >= r.scheme.k { "survives-reads" } else { "survives-waits" }, args![]);
+    out.print(&out.text(
+        "survives-any",
+        args!["scheme" => r.scheme, "n" => r.any_nodes, "nodes" => r.nodes, "on" => r.on, "pieces" => r.pieces,
+        "readable" => readable],
+    ));
+    let deadly: Vec<&str> =
+        r.whole.iter().filter(|(_, _, survives)| !survives).map(|(domain, ..)| domain.as_str()).collect();
+    if deadly.is_empty() {
+        out.print(&out.text("survives-domains", args![]));
+    } else {
+        out.print(&out.text("survives-not", args!["domains" => deadly.join(", ")]));
+    }
+    if r.is_partial {
+        out.print(&out.text("survives-partial", args![]));
+    }
 }
 
 async fn remove(app: &App, session: &Session, name: &str) -> Result<(), Fault> {

@@ -13,13 +13,13 @@ fn bytes(len: usize, seed: u8) -> Vec<u8> {
     out
 }
 
-/// A center with a node in home `a`, nodes in `b` and `c`; `a`'s account stores.
+/// A center with a node in home `a`, nodes in `b` and `c`; `a`'s account stores. Two say they stand in Korea, one in Germany.
 fn three() -> World {
     let world = World::new();
-    world.init(&["--node-name", "one"]);
-    for (home, name) in [("b", "two"), ("c", "three")] {
+    world.init(&["--node-name", "one", "--region", "asia/kr/seoul"]);
+    for (home, name, region) in [("b", "two", "asia/kr/busan"), ("c", "three", "europe/de")] {
         let ticket = world.ok("a", &["invite", "-q"]);
-        world.ok(home, &["join", &ticket, "--yes", "--no-probe", "--name", name]);
+        world.ok(home, &["join", &ticket, "--yes", "--no-probe", "--name", name, "--region", region]);
     }
     world.until("three nodes are on", Duration::from_secs(60), || world.nodes_on("a"), |on| *on == 3);
     world
@@ -183,4 +183,34 @@ fn pipes_go_both_ways_and_a_failed_put_leaves_no_name() {
         assert_eq!(id, "E0306");
         assert_eq!(names(&world, "my:pipe/"), ["x"]);
     }
+}
+
+/// A region rule is hard: no piece outside it, and what it cannot have is refused.
+#[test]
+fn pieces_stand_in_the_regions_of_their_bucket_and_nowhere_else() {
+    let world = three();
+    world.ok("a", &["bucket", "create", "korea", "--region", "asia/kr"]);
+    world.ok("a", &["bucket", "create", "mars", "--region", "oceania/nz"]);
+    world.ok("a", &["bucket", "create", "two-countries", "--regions-min", "2"]);
+    world.ok("a", &["bucket", "create", "three-countries", "--regions-min", "3"]);
+    let held = |home: &str| world.json(home, &["status"])["pieces_count"].as_u64().unwrap_or(99);
+    assert_eq!(["a", "b", "c"].map(held), [0, 0, 0]);
+    let content = bytes(100_000, 9);
+    let from = file(&world, "f", &content);
+    let stored = world.json("a", &["cp", &from, "my:korea/f"]);
+    assert_eq!((stored["k"].as_u64(), stored["pieces_count"].as_u64()), (Some(1), Some(2)), "1/2 in a pool of two");
+    assert_eq!(["a", "b", "c"].map(held), [1, 1, 0], "nothing in Germany");
+    assert_eq!(world.refused("a", &["cp", &from, "my:mars/f"], 0), ("E0506".into(), 7));
+    assert_eq!(world.refused("a", &["cp", &from, "my:three-countries/f"], 0), ("E0506".into(), 7));
+    world.ok("a", &["cp", &from, "my:two-countries/f"]);
+    assert_eq!(["a", "b", "c"].map(held), [2, 2, 1]);
+    // What it survives is counted from the pieces that stand.
+    let shown = world.json("a", &["bucket", "show", "two-countries"]);
+    let survives = &shown["survives"];
+    assert_eq!((survives["pieces"].as_u64(), survives["may_die"].as_u64()), (Some(3), Some(2)), "{survives}");
+    assert_eq!(survives["any"]["country"], serde_json::json!({"count": 2, "may_die": 1}), "{survives}");
+    let said = world.ok("a", &["bucket", "show", "two-countries"]);
+    assert!(said.contains("any 2 of its 3 PCs may die at once"), "{said}");
+    assert!(said.contains("system linux"), "all of them run one system: {said}");
+    assert!(cat(&world, &["my:korea/f"]) == content);
 }

@@ -131,7 +131,15 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
     };
     let written =
         WrittenSegment { id: SegmentId([4; 32]), pg: PgId(1), sealed_bytes: 65_536, receipts: vec![vec![5; 176]] };
-    let make = BucketMake { id: BucketId([2; 16]), check: [3; 16], name_check: [4; 16], label: vec![5; 40] };
+    let make = BucketMake {
+        id: BucketId([2; 16]),
+        check: [3; 16],
+        name_check: [4; 16],
+        label: vec![5; 40],
+        class: Class::Fortress,
+        regions: vec!["asia/kr".parse().unwrap()],
+        regions_min: 2,
+    };
     let read = ReadOpen {
         bucket: BucketId([2; 16]),
         name_sealed: vec![3; 40],
@@ -163,7 +171,10 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
         ),
         ("node_show", Request::NodeShow("li-desktop".into())),
         ("node_set", Request::NodeSet(NodeSet { node: "li".into(), act: NodeAct::Quarantine { why: "test".into() } })),
-        ("write_open", Request::WriteOpen(WriteOpen { bytes_max: 1 << 20, session: NodeId([9; 32]) })),
+        (
+            "write_open",
+            Request::WriteOpen(WriteOpen { bucket: BucketId([2; 16]), bytes_max: 1 << 20, session: NodeId([9; 32]) }),
+        ),
         ("commit", Request::Commit(Box::new(commit))),
         ("read_open", Request::ReadOpen(read)),
         ("object_list", Request::ObjectList(list)),
@@ -172,6 +183,7 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
         ("bucket_list", Request::BucketList),
         ("bucket_show", Request::BucketShow(BucketId([2; 16]))),
         ("bucket_remove", Request::BucketRemove(BucketId([2; 16]))),
+        ("bucket_report", Request::BucketReport(BucketId([2; 16]))),
         (
             "segments_keep",
             Request::SegmentsKeep(Box::new(SegmentsKeep { bucket: BucketId([2; 16]), segments: vec![written] })),
@@ -324,7 +336,25 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
                 head: head(),
                 objects: 6,
                 sealed_bytes: 7,
+                class: Class::Eco,
+                regions: vec!["asia/kr".parse().unwrap()],
+                regions_min: 2,
             }]),
+        ),
+        (
+            "bucket_report",
+            Reply::BucketReport(Some(Box::new(BucketReport {
+                scheme: scheme(),
+                pieces: 1,
+                on: 2,
+                nodes: 3,
+                any_nodes: 4,
+                any: vec![("owner".into(), 5, 6)],
+                whole: vec![("country kr".into(), 7, true)],
+                pool_ppm: 8,
+                is_partial: true,
+                is_waived: false,
+            }))),
         ),
         ("segments_kept", Reply::SegmentsKept(vec![SegmentRun { pg: PgId(1), seq: 5, count: 6 }])),
     ]

@@ -1,7 +1,7 @@
 //! Rows of buckets and of versions of names, in one order per bucket.
 
 use crate::db::{DbError, Reader, Row, StoreError, Tx, Value};
-use model::{BucketId, MemberId, Stamp, errors};
+use model::{BucketId, Class, MemberId, Region, Stamp, errors};
 use wire::signed::Head;
 use wire::storage::{BucketMake, Expect, SegmentRun};
 
@@ -28,6 +28,12 @@ pub struct BucketRow {
     pub objects: u64,
     /// Sealed bytes of all versions.
     pub sealed_bytes: u64,
+    /// How much its pieces must outlive.
+    pub class: Class,
+    /// Regions its pieces may stand in, in order, with commas; empty: anywhere.
+    pub regions: String,
+    /// In at least so many countries.
+    pub regions_min: u16,
 }
 
 /// What a version is.
@@ -65,8 +71,8 @@ pub struct VersionRow {
 }
 
 const RUN_LEN: usize = 16;
-const BUCKET: &str =
-    "number, id, owner, key_check, name_check, label, made_at, head_seq, head_hash, objects, sealed_bytes";
+const BUCKET: &str = "number, id, owner, key_check, name_check, label, made_at, head_seq, head_hash, objects, sealed_bytes, class, regions, \
+     regions_min";
 const VERSION: &str =
     "bucket_seq, name_sealed, version, kind, record, manifest, segments, segments_count, sealed_bytes, made_at";
 
@@ -111,7 +117,8 @@ pub fn insert(tx: &mut Tx<'_>, owner: &MemberId, make: &BucketMake, now: Stamp) 
     let number =
         number.ok_or_else(|| DbError::Column { column: 0, why: "the counter of buckets is missing".into() })?;
     let hash = Head::default().hash;
-    let values: [Value<'_>; 8] = [
+    let regions = regions_text(&make.regions);
+    let values: [Value<'_>; 11] = [
         number.into(),
         id(&make.id),
         owner.into(),
@@ -120,9 +127,12 @@ pub fn insert(tx: &mut Tx<'_>, owner: &MemberId, make: &BucketMake, now: Stamp) 
         (&make.label).into(),
         now.into(),
         hash[..].into(),
+        make.class.code().into(),
+        (&regions).into(),
+        make.regions_min.into(),
     ];
     let sql = "INSERT INTO bucket (number, id, owner, key_check, name_check, label, made_at, head_seq, head_hash, objects, \
-        sealed_bytes) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, 0, 0)";
+        sealed_bytes, class, regions, regions_min) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, 0, 0, $9, $10, $11)";
     tx.execute(sql, &values)?;
     Ok(number)
 }
@@ -171,7 +181,16 @@ fn read(row: &Row<'_>) -> Result<BucketRow, DbError> {
         head: Head { seq: row.get(7)?, hash: row.get(8)? },
         objects: row.get(9)?,
         sealed_bytes: row.get(10)?,
+        class: Class::from_code(row.get(11)?).unwrap_or_default(),
+        regions: row.get(12)?,
+        regions_min: row.get(13)?,
     })
+}
+
+/// Regions as a row keeps them.
+pub fn regions_text(regions: &[Region]) -> String {
+    let sorted: std::collections::BTreeSet<&str> = regions.iter().map(Region::as_str).collect();
+    sorted.into_iter().collect::<Vec<_>>().join(",")
 }
 
 fn read_version(row: &Row<'_>) -> Result<VersionRow, DbError> {

@@ -1,0 +1,8 @@
+-- Step 6. A bucket's class and the regions its pieces may stand in; the same of a group.
+
+ALTER TABLE bucket ADD COLUMN class INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE bucket ADD COLUMN regions TEXT NOT NULL DEFAULT '';
+ALTER TABLE bucket ADD COLUMN regions_min INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE pg ADD COLUMN class INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE pg ADD COLUMN regions TEXT NOT NULL DEFAULT '';
+ALTER TABLE pg ADD COLUMN regions_min INTEGER NOT NULL DEFAULT 0;

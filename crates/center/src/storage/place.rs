@@ -1,0 +1,240 @@
+//! Which group a bucket writes to: facts of the fleet for `rules`, the group that fits kept or opened.
+
+use super::store::bucket::BucketRow;
+use super::store::{self, PgRow};
+use crate::Center;
+use crate::db::{Reader, StoreError};
+use crate::fleet::store::{NodeFilter, NodeRow, Standing, list_nodes};
+use crate::refuse::Refused;
+use model::{Alias, Bytes, Capability, Ppm, Presence, Region, Span, Stamp, errors};
+use rules::fleet::profile::WeeklyProfile;
+use rules::storage::group::{Candidate, Coverage, FillAsk, FillPlan, NetPrefix, RegionRule, Site, Unfit, fill};
+use rules::storage::scheme::{Chosen, HISTORY, PoolFacts, PoolKind, Steadiness, choose};
+use rules::storage::survives::{Holder, Survives, survives, weakest};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A node younger than this is taken a little later than others.
+const YOUNG: Span = Span::days(14);
+/// Room a slot needs, in pools whose groups grow with their members.
+const SLOT_MIN: Bytes = Bytes(64 << 20);
+/// Sets of holders looked at for one bucket's report.
+const SETS_MAX: u32 = 1_000;
+
+/// A node with what only the memory knows of it.
+struct Member {
+    row: NodeRow,
+    on: bool,
+    presence: Presence,
+    lent: Bytes,
+    profile: WeeklyProfile,
+}
+
+/// All nodes of the cloud, page by page.
+fn rows(q: &mut Reader<'_>) -> Result<Vec<NodeRow>, StoreError> {
+    let mut all: Vec<NodeRow> = Vec::new();
+    loop {
+        let after = all.last().map(|row| row.alias);
+        let page = list_nodes(q, &NodeFilter::default(), after, u32::MAX)?;
+        if page.is_empty() {
+            return Ok(all);
+        }
+        all.extend(page);
+    }
+}
+
+fn members(center: &Center, rows: Vec<NodeRow>, now: Stamp) -> Vec<Member> {
+    let fleet = center.fleet();
+    let member = |row: NodeRow| {
+        let presence = fleet.presence.state(now, row.alias);
+        let lent = fleet.node(row.alias).map_or(row.node.lent, |n| if n.lent.0 > 0 { n.lent } else { row.node.lent });
+        let profile = WeeklyProfile(row.profile);
+        Member { on: presence == Presence::On, presence, lent, profile, row }
+    };
+    rows.into_iter().map(member).collect()
+}
+
+impl Member {
+    /// Why it may hold nothing new; nothing where it may. A member that is off for the night may: its piece comes later.
+    fn unfit(&self) -> Option<Unfit> {
+        let store_bit = 1 << Capability::Store.code();
+        match (self.row.standing, self.presence) {
+            (Standing::Left | Standing::Banned, _) | (_, Presence::Left) => Some(Unfit::Left),
+            (Standing::Quarantined, _) => Some(Unfit::Quarantined),
+            (Standing::Holiday, _) | (_, Presence::Holiday) => Some(Unfit::Holiday),
+            _ if self.row.node.accepts & store_bit == 0 => Some(Unfit::NotCapable),
+            (_, Presence::Missing) => Some(Unfit::Away),
+            _ => None,
+        }
+    }
+
+    fn site(&self) -> Site {
+        let prefix = self.row.node.net_prefix.as_deref().and_then(|text| text.split('/').next()?.parse().ok());
+        Site {
+            owner: self.row.node.owner,
+            lan: None,
+            prefix: prefix.map(NetPrefix::of),
+            network: self.row.node.as_number,
+            os: self.row.node.os,
+            version: self.row.node.version,
+            country: Site::country_of(self.row.node.region.as_ref()),
+        }
+    }
+
+    fn candidate(&self, now: Stamp) -> Candidate<'_> {
+        Candidate {
+            node: self.row.alias,
+            site: self.site(),
+            region: self.row.node.region.as_ref(),
+            profile: &self.profile,
+            tier: self.row.tier,
+            free: self.lent,
+            quality: Ppm::ONE,
+            debt: rules::debt_first_weight(model::Credits::ZERO),
+            on: self.on,
+            is_flaky: false,
+            is_young: now.since(self.row.node.joined_at) < YOUNG,
+            unfit: self.unfit(),
+        }
+    }
+
+    /// Whether it counts as always on. Without a month of history: no gap, as far as this center's memory goes.
+    fn is_always_on(&self, now: Stamp) -> bool {
+        let age = now.since(self.row.node.joined_at);
+        let on = if age >= HISTORY { self.profile.mean_on() } else { Ppm(0) };
+        Steadiness { age, on, is_declared: false, had_gap: !self.on }.is_always_on()
+    }
+}
+
+/// What the choice of a scheme knows of the nodes that a bucket's region rule admits.
+fn pool(members: &[Member], now: Stamp) -> PoolFacts {
+    let owners: BTreeSet<_> = members.iter().map(|m| m.row.node.owner).collect();
+    let coverage = Coverage::of(members.iter().map(|m| &m.profile));
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    PoolFacts {
+        nodes: count(members.len()),
+        owners: count(owners.len()),
+        always_on: count(members.iter().filter(|m| m.is_always_on(now)).count()),
+        k_covered: coverage.k_max(PoolKind::Neighborhood.z_milli()),
+    }
+}
+
+/// The group a bucket writes to now: the open one of its class and regions where it is what would be chosen now, else a new
+/// one. Refuses E0306, E0317, E0506.
+pub async fn group_for(center: &Center, bucket: &BucketRow) -> Result<PgRow, Refused> {
+    let now = center.now();
+    let all = members(center, center.db().read(rows).await?, now);
+    let rule = bucket.rule();
+    let fit: Vec<Member> =
+        all.into_iter().filter(|m| m.unfit().is_none() && rule.admits(m.row.node.region.as_ref())).collect();
+    if fit.is_empty() && !rule.is_empty() {
+        let args = [("region", rule.to_string()), ("have", "0".to_owned()), ("need", "1".to_owned())];
+        return Err(wire::RefusalMsg::new(errors::REGION_THIN, args).into());
+    }
+    let chosen = choose(&pool(&fit, now), bucket.class)?;
+    let (class, text, regions_min) = (bucket.class, bucket.regions.clone(), bucket.regions_min);
+    let open = center.db().read({
+        let text = text.clone();
+        move |q| Ok(store::open_pg(q, class, &text, regions_min)?)
+    });
+    if let Some(open) = open.await?.filter(|open| is_current(open, &chosen, &fit)) {
+        return Ok(open);
+    }
+    let plan = plan(&fit, &chosen, bucket, &rule, now)?;
+    let mut slots: Vec<(u16, Alias)> = plan.picks.iter().map(|pick| (pick.index, pick.node)).collect();
+    slots.sort_unstable();
+    let slots: Vec<Alias> = slots.into_iter().map(|(_, node)| node).collect();
+    let scheme = chosen.scheme;
+    let opened = center.db().write(move |tx| {
+        // Another call may have opened the very same group meanwhile.
+        match store::open_pg(tx, class, &text, regions_min)? {
+            Some(pg) if pg.scheme == scheme && same_members(&pg.slots, &slots) => Ok(pg),
+            _ => store::insert_pg(tx, &scheme, &slots, class, &text, regions_min),
+        }
+    });
+    Ok(opened.await?)
+}
+
+fn plan(
+    fit: &[Member],
+    chosen: &Chosen,
+    bucket: &BucketRow,
+    rule: &RegionRule,
+    now: Stamp,
+) -> Result<FillPlan, Refused> {
+    let candidates: Vec<Candidate<'_>> = fit.iter().map(|m| m.candidate(now)).collect();
+    let ask = FillAsk::open(chosen.kind, bucket.class, chosen.scheme, rule, SLOT_MIN);
+    Ok(fill(&candidates, &ask, &mut rand::rng())?)
+}
+
+/// In small pools everybody holds a slot, so the members must be those of now; in big ones an open group stays.
+fn is_current(open: &PgRow, chosen: &Chosen, fit: &[Member]) -> bool {
+    let now: Vec<Alias> = fit.iter().map(|m| m.row.alias).collect();
+    open.scheme == chosen.scheme
+        && match chosen.kind {
+            // A circle of more people than slots keeps the group it has.
+            PoolKind::Circle | PoolKind::Neighborhood if now.len() > open.slots.len() => {
+                open.slots.iter().all(|slot| now.contains(slot))
+            }
+            PoolKind::Circle | PoolKind::Neighborhood => same_members(&open.slots, &now),
+            PoolKind::Public => {
+                open.slots.iter().filter(|slot| now.contains(slot)).count() > usize::from(open.scheme.m)
+            }
+        }
+}
+
+fn same_members(a: &[Alias], b: &[Alias]) -> bool {
+    let set = |all: &[Alias]| all.iter().copied().collect::<BTreeSet<_>>();
+    set(a) == set(b)
+}
+
+/// What a bucket is and survives now.
+pub struct Report {
+    /// What all of its segments survive; none where it has none.
+    pub survives: Option<Survives>,
+    /// Its weakest code.
+    pub scheme: Option<model::Scheme>,
+    /// Kind of pool.
+    pub kind: PoolKind,
+    /// Fewer sets of holders were looked at than there are.
+    pub is_partial: bool,
+}
+
+/// Counts what a bucket survives from the pieces that stand.
+pub async fn report(center: &Center, bucket: &BucketRow) -> Result<Report, Refused> {
+    let (now, number) = (center.now(), bucket.number);
+    let read = center.db().read(move |q| {
+        let sets = store::holder_sets(q, number, SETS_MAX + 1)?;
+        let numbers: BTreeSet<_> = sets.iter().map(|(pg, _)| *pg).collect();
+        let groups: Vec<PgRow> =
+            numbers.into_iter().map(|pg| store::pg(q, pg)).filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        Ok((sets, groups, rows(q)?))
+    });
+    let (sets, groups, rows) = read.await?;
+    let members: BTreeMap<Alias, Member> = members(center, rows, now).into_iter().map(|m| (m.row.alias, m)).collect();
+    let owners: BTreeSet<_> = members.values().map(|m| m.row.node.owner).collect();
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let kind = PoolKind::of(count(members.len()), count(owners.len()));
+    let groups: BTreeMap<_, _> = groups.into_iter().map(|pg| (pg.pg, pg)).collect();
+    let one = |(pg, have): &(model::PgId, Vec<u8>)| {
+        let group = groups.get(pg)?;
+        let holds = |index: usize| have.get(index / 8).is_some_and(|byte| byte & (1 << (index % 8)) != 0);
+        let holders = group.slots.iter().enumerate().filter(|(index, _)| holds(*index)).filter_map(|(_, alias)| {
+            let member = members.get(alias)?;
+            // What was missing too long, or left, stands no more.
+            let stands = !matches!(member.presence, Presence::Missing | Presence::Left);
+            stands.then(|| Holder { node: *alias, site: member.site(), on: member.on })
+        });
+        Some(survives(&group.scheme, kind, &holders.collect::<Vec<_>>()))
+    };
+    let is_partial = sets.len() > SETS_MAX as usize;
+    let scheme = groups.values().map(|pg| pg.scheme).min_by_key(|s| (s.o - s.k, s.o));
+    Ok(Report { survives: weakest(sets.iter().take(SETS_MAX as usize).filter_map(one)), scheme, kind, is_partial })
+}
+
+impl BucketRow {
+    /// Where its pieces may stand.
+    pub fn rule(&self) -> RegionRule {
+        let only = self.regions.split(',').filter_map(|text| text.parse::<Region>().ok()).collect();
+        RegionRule { only, regions_min: self.regions_min }
+    }
+}
