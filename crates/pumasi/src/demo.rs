@@ -17,7 +17,9 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 /// Bytes of the file that is stored.
-const FILE_BYTES: usize = 16 << 20;
+const FILE_BYTES: usize = 64 << 20;
+/// Small files stored beside it.
+const TREE_FILES: usize = 40;
 
 struct Board<'a> {
     app: &'a App,
@@ -105,8 +107,12 @@ async fn tell(board: &mut Board<'_>, cloud: &mut Cloud) -> Option<()> {
     board.check("checked_in", n, cloud.all_on()).await?;
     board.check("probed", n, cloud.probed()).await?;
     let file = cloud.make_file(FILE_BYTES).map_err(|e| board.app.out.say_raw(&e)).ok()?;
+    let tree = cloud.make_tree(TREE_FILES).map_err(|e| board.app.out.say_raw(&e)).ok()?;
     board.check("put_cli", n, cloud.put(&file)).await?;
     board.check("get_cli", n, cloud.get(&file)).await?;
+    board.check("tree_cli", TREE_FILES, cloud.put_tree(&tree)).await?;
+    board.check("names", n, cloud.names()).await?;
+    board.check("bucket_says", n, cloud.says()).await?;
     board.check("nothing_in_clear", n, cloud.nothing_in_clear(&file)).await?;
     board.check("owner_pause", n, cloud.owner_pauses()).await?;
     let dead = n / 2 + 1;
@@ -114,7 +120,7 @@ async fn tell(board: &mut Board<'_>, cloud: &mut Cloud) -> Option<()> {
     cloud.kill(0..dead);
     let patience = Duration::from_secs(15).saturating_sub(killed_at.elapsed());
     board.check("node_suspect", n, cloud.suspect(dead, killed_at, patience)).await?;
-    board.check("majority_dead", dead, cloud.get(&file)).await?;
+    board.check("majority_dead", dead, cloud.get_all(&file, &tree)).await?;
     cloud.kill(dead..dead + 1);
     board.check("honest_degraded", n, cloud.degraded(&file)).await?;
     board.check("owner_back", n, cloud.comes_back(0)).await?;

@@ -8,6 +8,7 @@ use crate::fault::Fault;
 use crate::home::Home;
 use crate::local::ask_agent;
 use crate::process::PARENT_PIPE;
+use aho_corasick::AhoCorasick;
 use center::CenterCard;
 use model::{NodeState, PauseReason, Presence, Roles};
 use std::path::{Path, PathBuf};
@@ -263,6 +264,77 @@ impl Cloud {
         Ok(path)
     }
 
+    /// Small files of many sizes in a few folders, an empty one among them.
+    pub fn make_tree(&self, count: usize) -> Result<PathBuf, String> {
+        let root = self.dir.join("tree");
+        for at in 0..count {
+            let path = root.join(format!("year-{}", at % 4)).join(format!("note-{at}.bin"));
+            std::fs::create_dir_all(path.parent().unwrap_or(&root)).map_err(|e| e.to_string())?;
+            let mut bytes = vec![0; at * at * 97];
+            blake3::Hasher::new()
+                .update(&self.seed.to_le_bytes())
+                .update(&at.to_le_bytes())
+                .finalize_xof()
+                .fill(&mut bytes);
+            std::fs::write(&path, bytes).map_err(|e| e.to_string())?;
+        }
+        Ok(root)
+    }
+
+    async fn done(&self, args: &[&str]) -> Result<String, String> {
+        let out = self.command(args).await?;
+        if out.status.success() {
+            return Ok(String::from_utf8_lossy(&out.stdout).trim().to_owned());
+        }
+        Err(String::from_utf8_lossy(&out.stderr).trim().to_owned())
+    }
+
+    /// `pumasi cp -r DIR my:…`, and back.
+    pub async fn put_tree(&self, tree: &Path) -> Result<(), String> {
+        self.done(&["cp", "-r", &tree.display().to_string(), "my:home/tree/"]).await?;
+        self.get_tree(tree).await
+    }
+
+    async fn get_tree(&self, tree: &Path) -> Result<(), String> {
+        let back = self.dir.join("tree-back");
+        let _ = std::fs::remove_dir_all(&back);
+        self.done(&["cp", "-r", "my:home/tree/", &back.display().to_string()]).await?;
+        same_tree(tree, &back)
+    }
+
+    /// The file and the tree, byte for byte.
+    pub async fn get_all(&self, file: &Path, tree: &Path) -> Result<(), String> {
+        self.get(file).await?;
+        self.get_tree(tree).await
+    }
+
+    /// A name changes, goes and comes back; what was removed is not listed meanwhile.
+    pub async fn names(&self) -> Result<(), String> {
+        let (old, new) = ("my:home/tree/year-1/note-5.bin", "my:home/renamed.bin");
+        let before = self.done(&["stat", old, "--json"]).await?;
+        self.done(&["mv", old, new]).await?;
+        self.done(&["rm", new]).await?;
+        let listed = self.done(&["ls", "my:home/", "-o", "id"]).await?;
+        if listed.lines().any(|name| name == "renamed.bin" || name.ends_with("/note-5.bin")) {
+            return Err(format!("a removed name is listed: {listed}"));
+        }
+        self.done(&["object", "undelete", new]).await?;
+        self.done(&["mv", new, old]).await?;
+        let after = self.done(&["stat", old, "--json"]).await?;
+        let hash = |text: &str| serde_json::from_str::<serde_json::Value>(text).map(|v| v["blake3"].clone()).ok();
+        if hash(&before).is_some_and(|h| Some(h) == hash(&after)) { Ok(()) } else { Err(format!("{before} {after}")) }
+    }
+
+    /// `pumasi bucket show`: how many of the nodes may die at once, counted from the pieces that stand.
+    pub async fn says(&self) -> Result<(), String> {
+        let shown = self.done(&["bucket", "show", "home", "--json"]).await?;
+        let shown: serde_json::Value = serde_json::from_str(&shown).map_err(|e| e.to_string())?;
+        let survives = &shown["survives"];
+        let (may_die, k) = (survives["may_die"].as_u64(), survives["k"].as_u64().unwrap_or(0));
+        let all = self.nodes.len() as u64;
+        if may_die == Some(all - k) && survives["readable_now"] == true { Ok(()) } else { Err(survives.to_string()) }
+    }
+
     async fn command(&self, args: &[&str]) -> Result<std::process::Output, String> {
         let exe = std::env::current_exe().map_err(|e| e.to_string())?;
         let root = self.operator.home.data.parent().unwrap_or(&self.operator.home.data).to_owned();
@@ -313,6 +385,10 @@ impl Cloud {
         planted.push(b"letters-from-grandmother".to_vec());
         let homes: Vec<PathBuf> =
             self.nodes.iter().map(|n| n.app.home.data.clone()).chain([self.operator.home.center()]).collect();
+        let planted = AhoCorasick::new(&planted).map_err(|e| e.to_string())?;
+        if !planted.is_match(&text) || !planted.is_match(OBJECT) {
+            return Err("the search finds nothing anywhere".into());
+        }
         let search = tokio::task::spawn_blocking(move || homes.iter().try_for_each(|home| search(home, &planted)));
         search.await.map_err(|e| e.to_string())?
     }
@@ -408,20 +484,39 @@ impl Cloud {
 }
 
 /// Looks for any of the planted byte strings in every file below a folder.
-fn search(dir: &Path, planted: &[Vec<u8>]) -> Result<(), String> {
+fn search(dir: &Path, planted: &AhoCorasick) -> Result<(), String> {
     for entry in std::fs::read_dir(dir).map_err(|e| e.to_string())?.flatten() {
         let path = entry.path();
         if path.is_dir() {
             search(&path, planted)?;
         } else if path.is_file() {
             let bytes = std::fs::read(&path).unwrap_or_default();
-            let firsts: std::collections::BTreeSet<u8> = planted.iter().filter_map(|p| p.first().copied()).collect();
-            let found = (0..bytes.len())
-                .filter(|at| firsts.contains(&bytes[*at]))
-                .any(|at| planted.iter().any(|p| bytes[at..].starts_with(p)));
-            if found {
+            if planted.is_match(&bytes) {
                 return Err(format!("found in {}", path.display()));
             }
+        }
+    }
+    Ok(())
+}
+
+/// Every file of one folder stands in the other with the same bytes, and no more.
+fn same_tree(a: &Path, b: &Path) -> Result<(), String> {
+    let names = |dir: &Path| -> Result<Vec<std::ffi::OsString>, String> {
+        let entries = std::fs::read_dir(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+        let mut names: Vec<_> = entries.flatten().map(|e| e.file_name()).collect();
+        names.sort();
+        Ok(names)
+    };
+    let (here, there) = (names(a)?, names(b)?);
+    if here != there {
+        return Err(format!("{} and {} hold other names", a.display(), b.display()));
+    }
+    for name in here {
+        let (a, b) = (a.join(&name), b.join(&name));
+        if a.is_dir() {
+            same_tree(&a, &b)?;
+        } else if std::fs::read(&a).ok() != std::fs::read(&b).ok() {
+            return Err(format!("{} differs", b.display()));
         }
     }
     Ok(())
