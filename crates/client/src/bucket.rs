@@ -2,17 +2,19 @@
 
 use crate::{Client, ClientError};
 use model::{BucketId, Bytes, Class, Region, Stamp};
-use seal::{AccountRoot, BucketKeys, NameKey};
-use std::sync::{Mutex, PoisonError};
+use seal::{AccountRoot, BucketKeys, LabelKey, NameKey};
+use std::sync::{Arc, Mutex, PoisonError};
 use wire::signed::{Head, HeadFault};
 use wire::storage::{BucketLine, BucketMake, BucketReport};
 use wire::{Reply, Request};
 
-/// An open bucket: its keys, which the center's check values have proved right.
+/// An open bucket: its keys, which the center's check values have proved right. Clones share the highest head seen.
+#[derive(Clone)]
 pub struct Bucket {
     pub(crate) keys: BucketKeys,
     pub(crate) names: NameKey,
-    head: Mutex<Head>,
+    pub(crate) labels: LabelKey,
+    head: Arc<Mutex<Head>>,
 }
 
 /// How a bucket is made.
@@ -80,7 +82,7 @@ impl Bucket {
     fn of(root: &AccountRoot, name: &str) -> Self {
         let keys = root.bucket(&root.bucket_id(name));
         let names = keys.names();
-        Self { keys, names, head: Mutex::default() }
+        Self { keys, names, labels: root.labels(), head: Arc::default() }
     }
 
     fn matches(&self, line: &BucketLine) -> bool {

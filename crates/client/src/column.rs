@@ -94,7 +94,8 @@ impl Columns {
         let k = usize::from(self.source.layout.scheme.k);
         while self.held.get(&self.next).map_or(0, Vec::len) < k {
             self.fill();
-            if self.active.len() < k {
+            // Those given up on may still bring what they have; only when none can is it told.
+            if self.active.len() < k && self.tasks.is_empty() {
                 let have = self.held.get(&self.next).map_or(0, Vec::len).max(self.active.len());
                 return Err(ClientError::Unreadable { have, need: k });
             }
@@ -103,6 +104,7 @@ impl Columns {
                 Ok(None) => return Err(ClientError::Unexpected("holders ended")),
                 Err(_) => self.hedge(),
             }
+            while self.tasks.try_join_next().is_some() {}
         }
         let cells = self.held.remove(&self.next).unwrap_or_default();
         let given: Vec<(u16, &[u8])> = cells.iter().map(|(index, bytes, _)| (*index, &bytes[..])).collect();
@@ -144,8 +146,16 @@ impl Columns {
         }
     }
 
+    /// Nothing moved for a while: one more holder is asked for speed; when enough were, whoever has not brought the column at
+    /// hand counts as gone, and others take their places.
     fn hedge(&mut self) {
-        if self.hedges_left == 0 || self.spare.as_slice().is_empty() {
+        if self.spare.as_slice().is_empty() {
+            return;
+        }
+        if self.hedges_left == 0 {
+            let held = self.held.get(&self.next);
+            let brought = |index: &u16| held.is_some_and(|cells| cells.iter().any(|(at, ..)| at == index));
+            self.active.retain(brought);
             return;
         }
         self.hedges_left -= 1;

@@ -90,10 +90,10 @@ impl Client {
                 let part = usize::try_from(range.start).unwrap_or(0)..usize::try_from(range.end).unwrap_or(0);
                 write(out, &content.0[part]).await?;
             }
-            Body::Run { header, key, segments } => {
+            Body::Run { header, key, segments, offset } => {
                 let whole = (range == (0..size)).then_some(*segments);
                 let of = Of { client: self, bucket, name, opened: &opened };
-                let reader = Reader::new(of, (key, header), range, whole)?;
+                let reader = Reader::new(of, (key, header, *offset), range, whole)?;
                 got.holders = reader.run(first, out, progress).await?;
             }
         }
@@ -161,7 +161,7 @@ struct Of<'a> {
 struct Reader<'a> {
     of: Of<'a>,
     opener: Opener,
-    /// Sealed bytes that are needed, whole chunks.
+    /// Bytes of the segments that are needed, whole chunks.
     sealed: Range<u64>,
     /// Content bytes to drop at the beginning, then to hand on.
     skip: u64,
@@ -174,7 +174,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn new(
         of: Of<'a>,
-        (key, header): (&ContentKey, &Header),
+        (key, header, offset): (&ContentKey, &Header, u64),
         range: Range<u64>,
         whole: Option<[u8; 32]>,
     ) -> Result<Self, ClientError> {
@@ -186,7 +186,7 @@ impl<'a> Reader<'a> {
         Ok(Self {
             of,
             opener: Opener::new(key, header, first, count)?,
-            sealed: first * SEALED_CHUNK as u64..sealed_end,
+            sealed: offset + first * SEALED_CHUNK as u64..offset + sealed_end,
             skip: range.start - first * chunk,
             left: range.end - range.start,
             total: range.end - range.start,

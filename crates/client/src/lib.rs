@@ -11,12 +11,14 @@ mod bucket;
 mod column;
 mod get;
 mod names;
+mod pack;
 mod piece;
 mod put;
 
 pub use bucket::{Bucket, BucketAsk, BucketFacts};
 pub use get::{Got, Wanted};
 pub use names::{Entry, Version};
+pub use pack::{PACK_BYTES, SMALL_MAX, Small};
 pub use put::{Put, PutAsk, SEGMENTS_OPEN};
 
 use model::Stamp;

@@ -17,8 +17,6 @@ pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(6);
 const PIECE_TIMEOUT: Duration = Duration::from_secs(300);
 /// Bytes handed to or taken from the transport at a time.
 const STEP: usize = 64 << 10;
-/// Sealed label of a piece; all zero until the account's root seals it.
-const LABEL_LEN: usize = 512;
 
 /// A segment with the pieces that are to be sent.
 pub(crate) struct Coded {
@@ -26,6 +24,8 @@ pub(crate) struct Coded {
     pub roots: codec::SegmentRoots,
     /// By index; empty where the piece is not sent.
     pub pieces: Vec<Vec<u8>>,
+    /// Sealed label, alike in all pieces.
+    pub label: Vec<u8>,
 }
 
 impl Client {
@@ -46,7 +46,7 @@ impl Client {
                 index: slot.index,
                 piece_root: coded.roots.pieces[usize::from(slot.index)],
                 path: coded.roots.path(slot.index),
-                label: vec![0; LABEL_LEN],
+                label: coded.label.clone(),
                 len: piece.len() as u64,
             };
             stream.write_frame(&wire::encode(&StreamOpen::PutPiece(Box::new(open)))).await?;

@@ -6,7 +6,9 @@ use crate::{Bucket, Client, ClientError, Progress};
 use codec::{Encoder, Group, Layout, PieceSet};
 use model::{Bytes, Scheme, Stamp};
 use rand_core::Rng;
-use seal::{Body, ContentKey, Header, INLINE_MAX, Inline, Manifest, Role, Sealer};
+use seal::{
+    Body, ContentKey, Header, INLINE_MAX, Inline, Label, LabelKey, LabelKind, LabelName, Manifest, Role, Sealer,
+};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
@@ -81,11 +83,11 @@ pub struct Put {
 }
 
 /// A segment ready to be sent, with the leave under which it was coded.
-struct Ready {
-    grant: Arc<WriteGrant>,
-    coded: Coded,
+pub(crate) struct Ready {
+    pub grant: Arc<WriteGrant>,
+    pub coded: Coded,
     /// Content read so far.
-    content: u64,
+    pub content: u64,
 }
 
 /// What the thread found when the content ended.
@@ -105,6 +107,8 @@ impl Client {
         progress: Progress<'_>,
     ) -> Result<Put, ClientError> {
         let name_sealed = bucket.seal_name(&ask.name)?;
+        let mut version = [0; 16];
+        rand::rng().fill_bytes(&mut version);
         let begun = tokio::task::spawn_blocking(move || {
             let mut head = Vec::with_capacity(INLINE_MAX + 1);
             let read = content.by_ref().take(INLINE_MAX as u64 + 1).read_to_end(&mut head);
@@ -114,7 +118,7 @@ impl Client {
         let stored = if head.len() <= INLINE_MAX {
             Stored::inline(head)
         } else {
-            self.put_run(bucket, &ask, Box::new(std::io::Cursor::new(head).chain(content)), progress).await?
+            self.put_run(bucket, &ask, version, Box::new(std::io::Cursor::new(head).chain(content)), progress).await?
         };
         let size = stored.size;
         let manifest = Manifest {
@@ -128,8 +132,6 @@ impl Client {
         };
         let sealed = manifest.seal(&bucket.keys, &mut rand::rng())?;
         progress("phase-commit", size, size.max(ask.size_hint));
-        let mut version = [0; 16];
-        rand::rng().fill_bytes(&mut version);
         let change = Change {
             op: CommitOp::Put,
             name_sealed,
@@ -148,6 +150,7 @@ impl Client {
         &self,
         bucket: &Bucket,
         ask: &PutAsk,
+        version: [u8; 16],
         content: Box<dyn Read + Send>,
         progress: Progress<'_>,
     ) -> Result<Stored, ClientError> {
@@ -156,9 +159,18 @@ impl Client {
         let grant = Arc::new(self.write_grant(bucket).await?);
         let (grants, granted) = watch::channel(Arc::clone(&grant));
         let (send, mut ready) = mpsc::channel::<Ready>(1);
+        let label = Label {
+            kind: LabelKind::Object,
+            bucket: *bucket.id(),
+            version,
+            run: 0,
+            offset: 0,
+            key: key.clone(),
+            name: LabelName::of(&ask.name),
+        };
+        let cutter = Cutter::new(granted, send, bucket.labels.clone(), label);
         let thread_key = key.clone();
-        let reading =
-            tokio::task::spawn_blocking(move || Pipeline::new(&thread_key, &header, granted, send)?.run(content));
+        let reading = tokio::task::spawn_blocking(move || Pipeline::new(&thread_key, &header, cutter)?.run(content));
         let mut sending = Sending::new(self.clone(), *bucket.id());
         let mut granted_at = Instant::now();
         while let Some(segment) = ready.recv().await {
@@ -174,7 +186,7 @@ impl Client {
         Ok(Stored {
             size: ended.size,
             hash: ended.hash,
-            body: Body::Run { header, key, segments: ended.ids },
+            body: Body::Run { header, key, segments: ended.ids, offset: 0 },
             runs,
             scheme: Some(grant.scheme),
             pieces,
@@ -182,7 +194,7 @@ impl Client {
         })
     }
 
-    async fn write_grant(&self, bucket: &Bucket) -> Result<WriteGrant, ClientError> {
+    pub(crate) async fn write_grant(&self, bucket: &Bucket) -> Result<WriteGrant, ClientError> {
         let ask = WriteOpen { bucket: *bucket.id(), bytes_max: u64::MAX, session: self.endpoint.id() };
         match self.ask(Request::WriteOpen(ask)).await? {
             Reply::WriteGrant(grant) => Ok(*grant),
@@ -192,7 +204,7 @@ impl Client {
 
     /// Sends every piece of a segment to its holder at the same time; id and receipts. A holder that is slower than twice
     /// the median, when enough others have answered, is left behind.
-    async fn send_segment(&self, segment: &Arc<Ready>) -> Result<WrittenSegment, ClientError> {
+    pub(crate) async fn send_segment(&self, segment: &Arc<Ready>) -> Result<WrittenSegment, ClientError> {
         let mut sends = JoinSet::new();
         let begun = Instant::now();
         for slot in segment.grant.slots.iter().filter(|s| s.on).cloned() {
@@ -332,13 +344,8 @@ struct Pipeline {
 }
 
 impl Pipeline {
-    fn new(
-        key: &ContentKey,
-        header: &Header,
-        granted: watch::Receiver<Arc<WriteGrant>>,
-        send: mpsc::Sender<Ready>,
-    ) -> Result<Self, ClientError> {
-        Ok(Self { sealer: Sealer::new(key, header)?, cutter: Cutter::new(granted, send) })
+    fn new(key: &ContentKey, header: &Header, cutter: Cutter) -> Result<Self, ClientError> {
+        Ok(Self { sealer: Sealer::new(key, header)?, cutter })
     }
 
     fn run(mut self, mut content: Box<dyn Read + Send>) -> Result<Ended, ClientError> {
@@ -373,13 +380,21 @@ struct Cutter {
     encoder: Option<Encoder>,
     ids: blake3::Hasher,
     content: u64,
+    labels: LabelKey,
+    /// The label of the segment at hand.
+    label: Label,
 }
 
 impl Cutter {
-    fn new(granted: watch::Receiver<Arc<WriteGrant>>, send: mpsc::Sender<Ready>) -> Self {
+    fn new(
+        granted: watch::Receiver<Arc<WriteGrant>>,
+        send: mpsc::Sender<Ready>,
+        labels: LabelKey,
+        label: Label,
+    ) -> Self {
         let grant = Arc::clone(&granted.borrow());
-        let segment = Vec::new();
-        Self { granted, send, grant, segment, encoder: None, ids: blake3::Hasher::new(), content: 0 }
+        let (segment, ids) = (Vec::new(), blake3::Hasher::new());
+        Self { granted, send, grant, segment, encoder: None, ids, content: 0, labels, label }
     }
 
     fn push(&mut self, mut sealed: &[u8]) -> Result<(), ClientError> {
@@ -400,33 +415,40 @@ impl Cutter {
         if self.segment.is_empty() {
             return Ok(());
         }
-        let layout = Layout::new(self.grant.scheme, self.segment.len() as u64)?;
-        let mut kept = PieceSet::EMPTY;
-        self.grant.slots.iter().filter(|s| s.on).for_each(|s| kept.insert(s.index));
-        let mut pieces = vec![Vec::new(); usize::from(layout.scheme.n_max)];
-        let len = usize::try_from(layout.piece_len()).unwrap_or(0);
-        kept.iter().for_each(|index| pieces[usize::from(index)].reserve_exact(len));
-        let encoder = match &mut self.encoder {
-            Some(encoder) => {
-                encoder.restart(&layout, kept)?;
-                encoder
-            }
-            none => none.insert(Encoder::new(&layout, kept)?),
-        };
-        let mut keep = |group: Group<'_>| {
-            pieces[usize::from(group.index)].extend_from_slice(group.bytes);
-            Ok::<(), ClientError>(())
-        };
-        encoder.push(&self.segment, &mut keep)?;
-        let commitment = encoder.finish(&mut keep)?;
+        let mut coded = code(&self.grant, &self.segment, &mut self.encoder)?;
+        coded.label = self.labels.seal(&self.label, &coded.roots.id, &mut rand::rng()).to_vec();
+        self.label.offset += self.segment.len() as u64;
         self.segment.clear();
-        self.ids.update(commitment.roots.id.as_bytes());
-        let coded = Coded { layout, roots: commitment.roots, pieces };
+        self.ids.update(coded.roots.id.as_bytes());
         let ready = Ready { grant: Arc::clone(&self.grant), coded, content: self.content };
         self.send.blocking_send(ready).map_err(|_| ClientError::Unexpected("sending ended"))?;
         self.grant = Arc::clone(&self.granted.borrow());
         Ok(())
     }
+}
+
+/// Codes sealed bytes as one segment, with the pieces of the holders that are on; its label is still empty.
+pub(crate) fn code(grant: &WriteGrant, sealed: &[u8], encoder: &mut Option<Encoder>) -> Result<Coded, ClientError> {
+    let layout = Layout::new(grant.scheme, sealed.len() as u64)?;
+    let mut kept = PieceSet::EMPTY;
+    grant.slots.iter().filter(|s| s.on).for_each(|s| kept.insert(s.index));
+    let mut pieces = vec![Vec::new(); usize::from(layout.scheme.n_max)];
+    let len = usize::try_from(layout.piece_len()).unwrap_or(0);
+    kept.iter().for_each(|index| pieces[usize::from(index)].reserve_exact(len));
+    let encoder = match encoder {
+        Some(encoder) => {
+            encoder.restart(&layout, kept)?;
+            encoder
+        }
+        none => none.insert(Encoder::new(&layout, kept)?),
+    };
+    let mut keep = |group: Group<'_>| {
+        pieces[usize::from(group.index)].extend_from_slice(group.bytes);
+        Ok::<(), ClientError>(())
+    };
+    encoder.push(sealed, &mut keep)?;
+    let commitment = encoder.finish(&mut keep)?;
+    Ok(Coded { layout, roots: commitment.roots, pieces, label: Vec::new() })
 }
 
 /// Segments on their way, kept in order.

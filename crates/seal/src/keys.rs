@@ -1,6 +1,7 @@
 //! Account root, bucket keys, content keys and their wraps (`docs/design/security.md` §4.1, §4.3).
 
 use crate::SealError;
+use crate::label::LabelKey;
 use crate::name::NameKey;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -25,6 +26,10 @@ impl ContentKey {
 
     pub(crate) const fn bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    pub(crate) const fn from_bytes(key: [u8; 32]) -> Self {
+        Self(key)
     }
 }
 
@@ -89,6 +94,11 @@ impl AccountRoot {
         let (len, rest) = plain.split_first().ok_or(SealError::Header)?;
         let name = rest.get(..usize::from(*len)).ok_or(SealError::Header)?;
         String::from_utf8(name.to_vec()).map_err(|_| SealError::Header)
+    }
+
+    /// The key of this account's piece labels.
+    pub fn labels(&self) -> LabelKey {
+        LabelKey::from_bytes(blake3::derive_key("pumasi v1 label", &self.0))
     }
 
     fn label_key(&self) -> PathKey {

@@ -8,6 +8,7 @@
 
 pub mod content;
 pub mod keys;
+pub mod label;
 pub mod manifest;
 pub mod name;
 
@@ -16,6 +17,7 @@ pub use content::{
     sealed_len,
 };
 pub use keys::{AccountRoot, BucketKeys, ContentKey, PathKey, Purpose, Wrapped};
+pub use label::{LABEL_LEN, Label, LabelKey, LabelKind, LabelName};
 pub use manifest::{Body, INLINE_MAX, Inline, Manifest, segments_hash};
 pub use name::NameKey;
 

@@ -1,7 +1,8 @@
 //! The sealed manifest of one version: name, true size, time, type and the keys of its content (`docs/design/security.md` §4.4).
 //!
 //! Plain, little-endian, before sealing (role 3): format 1 · kind u8 (1 run, 2 inline) · reserved 2 · size u64 · changed at
-//! ms u64 · BLAKE3 of the content 32 · BLAKE3 of the segment ids in order 32 · kind 1: content header 96, wrapped key 80 ·
+//! ms u64 · BLAKE3 of the content 32 · BLAKE3 of the segment ids in order 32 · kind 1: offset of the run in
+//! the segments u64, content header 96, wrapped key 80 ·
 //! content type u16 + bytes · name u16 + bytes · pairs u16, each key u8 + bytes, value u16 + bytes · kind 2: content u32 +
 //! bytes · zeros to a multiple of 256. In front of the sealed run stand its header, 96 bytes, and its wrapped key, 80.
 //!
@@ -33,6 +34,8 @@ pub enum Body {
         key: ContentKey,
         /// BLAKE3 of the ids of its segments, in order.
         segments: [u8; 32],
+        /// Where the sealed run begins in them: 0 unless it lies in a pack with others.
+        offset: u64,
     },
     /// Here.
     Inline(Inline),
@@ -111,9 +114,10 @@ impl Manifest {
         out.extend_from_slice(&self.changed_ms.to_le_bytes());
         out.extend_from_slice(&self.hash);
         match &self.body {
-            Body::Run { header, key, segments } => {
+            Body::Run { header, key, segments, offset } => {
                 out[1] = 1;
                 out.extend_from_slice(segments);
+                out.extend_from_slice(&offset.to_le_bytes());
                 out.extend_from_slice(header.as_bytes());
                 out.extend_from_slice(bucket.wrap(&self.name, &header.content_id(), key, rng).as_bytes());
             }
@@ -151,6 +155,7 @@ impl Manifest {
         let (hash, segments) = (f.array()?, f.array()?);
         let run = match kind {
             1 => Some((
+                u64::from_le_bytes(f.array()?),
                 Header::parse_as(f.take(Header::LEN)?, Role::Content, bucket.bucket())?,
                 Wrapped::parse(f.take(Wrapped::LEN)?)?,
             )),
@@ -167,9 +172,9 @@ impl Manifest {
             pairs.push((key, f.text(PAIRS_MAX)?));
         }
         let body = match run {
-            Some((header, wrapped)) => {
+            Some((offset, header, wrapped)) => {
                 let key = bucket.unwrap(&name, &header.content_id(), &wrapped)?;
-                Body::Run { header, key, segments }
+                Body::Run { header, key, segments, offset }
             }
             None => {
                 let len = u32::from_le_bytes(f.array()?) as usize;
@@ -234,7 +239,7 @@ mod tests {
         let body = if inline {
             Body::Inline(Inline(b"hello".to_vec()))
         } else {
-            Body::Run { header, key, segments: segments_hash([&[7; 32], &[8; 32]]) }
+            Body::Run { header, key, segments: segments_hash([&[7; 32], &[8; 32]]), offset: 77 }
         };
         Manifest {
             name: "album/김치.jpg".into(),

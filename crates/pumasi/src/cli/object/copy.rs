@@ -5,7 +5,7 @@ use crate::cli::Form;
 use crate::cli::session::{Place, Session, client_fault, progress};
 use crate::fault::Fault;
 use clap::Args;
-use client::{Bucket, Put, PutAsk, Wanted};
+use client::{Bucket, Put, PutAsk, Small, Wanted};
 use console::args;
 use model::{Stamp, errors};
 use serde_json::json;
@@ -15,6 +15,9 @@ use wire::storage::Expect;
 
 /// Folders below each other that are followed.
 const DEPTH_MAX: usize = 64;
+
+/// Small files read and stored together at most.
+const FILES_AT_ONCE: usize = 1_000;
 
 /// `cp`
 #[derive(Args, Debug, Clone)]
@@ -51,14 +54,54 @@ fn expect(args: &CpArgs) -> Expect {
 async fn put(app: &App, session: &Session, args: &CpArgs, to: &Place) -> Result<(), Fault> {
     let files = sources(args, to)?;
     let bucket = session.bucket_or_make(&to.bucket).await?;
+    let mut small: Vec<(PathBuf, String)> = Vec::new();
+    let mut small_bytes = 0;
     for (path, key) in &files {
-        let stored = put_one(app, session, &bucket, path, key, expect(args)).await;
-        report(app, &to.at(key), &stored?);
+        let len = if args.recursive { std::fs::metadata(path).map_or(u64::MAX, |m| m.len()) } else { u64::MAX };
+        if len > client::SMALL_MAX {
+            let stored = put_one(app, session, &bucket, path, key, expect(args)).await;
+            report(app, &to.at(key), &stored?);
+            continue;
+        }
+        if small_bytes + len > client::PACK_BYTES as u64 || small.len() >= FILES_AT_ONCE {
+            put_small(app, session, &bucket, std::mem::take(&mut small), args, to).await?;
+            small_bytes = 0;
+        }
+        small_bytes += len;
+        small.push((path.clone(), key.clone()));
     }
+    put_small(app, session, &bucket, small, args, to).await?;
     if args.recursive && app.out.form == Form::Human {
         app.out.print(&app.out.text("cp-many", args!["n" => files.len(), "place" => &args.to]));
     }
     Ok(())
+}
+
+/// Small files of a folder, packed together.
+async fn put_small(
+    app: &App,
+    session: &Session,
+    bucket: &Bucket,
+    files: Vec<(PathBuf, String)>,
+    args: &CpArgs,
+    to: &Place,
+) -> Result<(), Fault> {
+    let mut items = Vec::with_capacity(files.len());
+    for (path, key) in &files {
+        let content = std::fs::read(path).map_err(|e| Fault::file(path, &e))?;
+        let changed = std::fs::metadata(path).ok().and_then(|facts| changed(&facts));
+        items.push(Small { ask: PutAsk { expect: expect(args), changed, ..PutAsk::new(key) }, content });
+    }
+    let stored = session.client.put_small(bucket, items, &progress(app)).await;
+    let stored = stored.map_err(|e| client_fault(e, &args.to))?;
+    files.iter().zip(&stored).for_each(|((_, key), put)| report(app, &to.at(key), put));
+    Ok(())
+}
+
+/// When a file was last changed, where the system knows.
+fn changed(facts: &std::fs::Metadata) -> Option<Stamp> {
+    let since = facts.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_millis()).ok().map(Stamp)
 }
 
 /// Files to store, each with its key.
@@ -120,8 +163,7 @@ async fn put_one(
         let file = std::fs::File::open(path).map_err(|e| Fault::file(path, &e))?;
         let facts = file.metadata().map_err(|e| Fault::file(path, &e))?;
         ask.size_hint = facts.len();
-        let changed = facts.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
-        ask.changed = changed.map(|since| Stamp(u64::try_from(since.as_millis()).unwrap_or(0)));
+        ask.changed = changed(&facts);
         Box::new(file)
     };
     let shown = path.display().to_string();
