@@ -4,11 +4,11 @@
 use crate::piece::Incoming;
 use crate::{Client, ClientError};
 use codec::{Decoder, GROUP_LEN, Layout};
-use model::{PgId, SegmentId};
+use model::{NodeId, PgId, SegmentId};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use wire::storage::Slot;
@@ -19,6 +19,8 @@ const AHEAD_BYTES: usize = 1 << 20;
 const CELLS_QUEUE: usize = 256;
 /// Without a step forward for so long, one more holder is asked.
 const HEDGE_AFTER: Duration = Duration::from_millis(1_500);
+/// Without a step forward for so long, and nobody left to ask, it is unreadable now.
+const READ_WAIT: Duration = Duration::from_secs(30);
 /// Of `k` holders a quarter more may be asked for speed alone, at least one.
 const HEDGE_SHARE: usize = 4;
 
@@ -30,6 +32,14 @@ enum Came {
 
 /// A cell that waits for its column, and the room it takes.
 type Held = (u16, Vec<u8>, OwnedSemaphorePermit);
+
+/// A holder that was asked.
+struct Asked {
+    index: u16,
+    node: NodeId,
+    /// Given up on: its cells count when they come, but nobody waits for them.
+    is_slow: bool,
+}
 
 /// A segment that is read.
 #[derive(Clone)]
@@ -49,10 +59,11 @@ pub(crate) struct Columns {
     next: u64,
     end: u64,
     spare: std::vec::IntoIter<Slot>,
-    /// Index of each holder that may still bring cells.
-    active: Vec<u16>,
+    /// Holders that may still bring cells.
+    active: Vec<Asked>,
     hedges_left: usize,
-    proved: usize,
+    asked: usize,
+    idle_since: Instant,
     send: mpsc::Sender<Came>,
     came: mpsc::Receiver<Came>,
     held: BTreeMap<u64, Vec<Held>>,
@@ -73,7 +84,8 @@ impl Columns {
             source: Arc::new(source),
             active: Vec::new(),
             hedges_left: (k / HEDGE_SHARE).max(1),
-            proved: 0,
+            asked: 0,
+            idle_since: Instant::now(),
             send,
             came,
             held: BTreeMap::new(),
@@ -94,17 +106,17 @@ impl Columns {
         let k = usize::from(self.source.layout.scheme.k);
         while self.held.get(&self.next).map_or(0, Vec::len) < k {
             self.fill();
-            // Those given up on may still bring what they have; only when none can is it told.
-            if self.active.len() < k && self.tasks.is_empty() {
-                let have = self.held.get(&self.next).map_or(0, Vec::len).max(self.active.len());
-                return Err(ClientError::Unreadable { have, need: k });
+            // Those given up on may still bring what they have, for a while.
+            let too_few = self.active.len() < k || self.idle_since.elapsed() > READ_WAIT;
+            if too_few && self.spare.as_slice().is_empty() {
+                let have = self.active.iter().filter(|asked| !asked.is_slow).count();
+                return Err(ClientError::Unreadable { have: have.min(k.saturating_sub(1)), need: k });
             }
             match tokio::time::timeout(HEDGE_AFTER, self.came.recv()).await {
                 Ok(Some(came)) => self.note(came),
                 Ok(None) => return Err(ClientError::Unexpected("holders ended")),
                 Err(_) => self.hedge(),
             }
-            while self.tasks.try_join_next().is_some() {}
         }
         let cells = self.held.remove(&self.next).unwrap_or_default();
         let given: Vec<(u16, &[u8])> = cells.iter().map(|(index, bytes, _)| (*index, &bytes[..])).collect();
@@ -112,13 +124,14 @@ impl Columns {
         let sealed = self.decoder.column(self.next, &given, &mut out)?;
         out.truncate(sealed);
         self.next += 1;
+        self.idle_since = Instant::now();
         self.held = self.held.split_off(&self.next);
         Ok(Some(out))
     }
 
-    /// How many holders have brought what proved itself.
-    pub const fn proved(&self) -> usize {
-        self.proved
+    /// How many holders were asked.
+    pub const fn asked(&self) -> usize {
+        self.asked
     }
 
     fn note(&mut self, came: Came) {
@@ -130,7 +143,8 @@ impl Columns {
             }
             Came::Failed { index, error } => {
                 tracing::debug!(index, %error, "a holder brings no more");
-                self.active.retain(|at| *at != index);
+                self.shun(|asked| asked.index == index);
+                self.active.retain(|asked| asked.index != index);
             }
         }
     }
@@ -139,8 +153,8 @@ impl Columns {
     fn fill(&mut self) {
         let k = usize::from(self.source.layout.scheme.k);
         let on_left = self.spare.as_slice().iter().filter(|s| s.on).count();
-        let wanted = if self.active.len() + on_left < k { usize::MAX } else { k };
-        while self.active.len() < wanted {
+        let wanted = if self.quick() + on_left < k { usize::MAX } else { k };
+        while self.quick() < wanted {
             let Some(slot) = self.spare.next() else { return };
             self.begin(slot);
         }
@@ -154,8 +168,9 @@ impl Columns {
         }
         if self.hedges_left == 0 {
             let held = self.held.get(&self.next);
-            let brought = |index: &u16| held.is_some_and(|cells| cells.iter().any(|(at, ..)| at == index));
-            self.active.retain(brought);
+            let brought = |index: u16| held.is_some_and(|cells| cells.iter().any(|(at, ..)| *at == index));
+            self.active.iter_mut().for_each(|asked| asked.is_slow |= !brought(asked.index));
+            self.shun(|asked| asked.is_slow);
             return;
         }
         self.hedges_left -= 1;
@@ -165,9 +180,19 @@ impl Columns {
         }
     }
 
+    /// Holders that were asked and are not given up on.
+    fn quick(&self) -> usize {
+        self.active.iter().filter(|asked| !asked.is_slow).count()
+    }
+
+    /// Others are asked before these for a while, for other segments too.
+    fn shun(&self, which: impl Fn(&Asked) -> bool) {
+        self.active.iter().filter(|asked| which(asked)).for_each(|asked| self.client.shun(asked.node));
+    }
+
     fn begin(&mut self, slot: Slot) {
-        self.active.push(slot.index);
-        self.proved += 1;
+        self.active.push(Asked { index: slot.index, node: slot.addr.id, is_slow: false });
+        self.asked += 1;
         let cell = self.source.layout.cell as usize;
         let ahead = Arc::new(Semaphore::new((AHEAD_BYTES / cell).max(2)));
         let (client, source, send) = (self.client.clone(), Arc::clone(&self.source), self.send.clone());

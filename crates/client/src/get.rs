@@ -257,7 +257,7 @@ impl<'a> Reader<'a> {
         let holds =
             |index: u16| segment.have.get(usize::from(index / 8)).is_some_and(|byte| byte & (1 << (index % 8)) != 0);
         let mut slots: Vec<_> = group.slots.iter().filter(|s| holds(s.index)).cloned().collect();
-        slots.sort_by_key(|slot| (!slot.on, slot.index));
+        slots.sort_by_key(|slot| (self.of.client.is_shunned(&slot.addr.id), !slot.on, slot.index));
         let source = Source { pg: segment.pg, id: segment.id, layout, slots };
         let mut at = columns.start * layout.column_bytes();
         let mut reading = Columns::new(self.of.client.clone(), source, columns)?;
@@ -269,7 +269,7 @@ impl<'a> Reader<'a> {
             at = end;
             progress("phase-read", self.total - self.left, self.total);
         }
-        Ok(reading.proved())
+        Ok(reading.asked())
     }
 
     /// Opens sealed bytes and hands on what is wanted of them.

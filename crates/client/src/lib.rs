@@ -21,12 +21,14 @@ pub use names::{Entry, Version};
 pub use pack::{PACK_BYTES, SMALL_MAX, Small};
 pub use put::{Put, PutAsk, SEGMENTS_OPEN};
 
-use model::Stamp;
+use model::{NodeId, Stamp};
 use net::{Endpoint, NetError};
 use seal::SealError;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use wire::{RefusalMsg, Reply, Request};
 
 /// Why storing or reading failed.
@@ -109,7 +111,13 @@ pub struct Client {
     endpoint: Endpoint,
     device: Arc<Device>,
     ask: AskCenter,
+    shunned: Arc<Mutex<BTreeMap<NodeId, Instant>>>,
 }
+
+/// A holder that failed or stalled is asked after the others for so long.
+const SHUN_FOR: Duration = Duration::from_secs(60);
+/// Holders remembered so.
+const SHUNNED_MAX: usize = 4_096;
 
 /// What signs for this machine, and its clock.
 struct Device {
@@ -121,11 +129,25 @@ impl Client {
     /// With an endpoint whose key is the session key of permits, the machine's own key to sign commits, a clock, and a way to
     /// the center. The session's key is not the machine's: the agent beside it has that one, and may be a holder itself.
     pub fn new(endpoint: Endpoint, secret: [u8; 32], now: fn() -> Stamp, ask: AskCenter) -> Self {
-        Self { endpoint, device: Arc::new(Device { secret, now }), ask }
+        Self { endpoint, device: Arc::new(Device { secret, now }), ask, shunned: Arc::default() }
     }
 
     async fn ask(&self, request: Request) -> Result<Reply, ClientError> {
         Ok((self.ask)(request).await?.into_answer()?)
+    }
+
+    /// Others are asked before this holder for a while.
+    fn shun(&self, node: NodeId) {
+        let mut shunned = self.shunned.lock().unwrap_or_else(PoisonError::into_inner);
+        shunned.retain(|_, since| since.elapsed() < SHUN_FOR);
+        if shunned.len() < SHUNNED_MAX {
+            shunned.insert(node, Instant::now());
+        }
+    }
+
+    fn is_shunned(&self, node: &NodeId) -> bool {
+        let shunned = self.shunned.lock().unwrap_or_else(PoisonError::into_inner);
+        shunned.get(node).is_some_and(|since| since.elapsed() < SHUN_FOR)
     }
 
     fn now(&self) -> Stamp {

@@ -46,6 +46,13 @@ struct Member {
     body: MemberBody,
 }
 
+/// What came of one member's commit.
+struct Named {
+    at: usize,
+    put: Put,
+    committed: Result<u64, ClientError>,
+}
+
 enum MemberBody {
     Inline(Vec<u8>),
     Run { header: Header, key: ContentKey, offset: u64 },
@@ -108,15 +115,15 @@ impl Client {
             changes.push(member.change(bucket, pack.as_ref())?);
         }
         let mut stored: Vec<Option<Put>> = changes.iter().map(|_| None).collect();
-        let mut running: JoinSet<(usize, Put, Result<u64, ClientError>)> = JoinSet::new();
+        let mut running: JoinSet<Named> = JoinSet::new();
         let bucket = Arc::new(bucket.clone());
-        let mut take = |done: Option<Result<(usize, Put, Result<u64, ClientError>), _>>| match done {
-            Some(Ok((at, put, committed))) => {
+        let mut take = |done: Option<Result<Named, tokio::task::JoinError>>| match done {
+            Some(Ok(Named { at, put, committed })) => {
                 let bucket_seq = committed?;
                 stored[at] = Some(Put { bucket_seq, ..put });
                 Ok(())
             }
-            Some(Err::<_, tokio::task::JoinError>(_)) => Err(ClientError::Unexpected("a commit ended")),
+            Some(Err(_)) => Err(ClientError::Unexpected("a commit ended")),
             None => Ok(()),
         };
         for (at, (change, put)) in changes.into_iter().enumerate() {
@@ -126,7 +133,7 @@ impl Client {
             let (client, bucket) = (self.clone(), Arc::clone(&bucket));
             running.spawn(async move {
                 let committed = client.commit(&bucket, change).await;
-                (at, put, committed)
+                Named { at, put, committed }
             });
         }
         while !running.is_empty() {

@@ -26,6 +26,12 @@ fn a_declared_place_that_a_round_trip_refutes_is_shown_as_unknown() {
     let shown = world.ok("a", &["node", "list"]);
     let line = shown.lines().find(|line| line.contains("liar")).unwrap_or_default();
     assert!(!line.contains("asia/kr"), "{shown}");
+    // And it satisfies no region rule: nobody is left for a bucket that may stand in Korea only.
+    world.ok("a", &["bucket", "create", "seoul", "--region", "asia/kr"]);
+    let file = world.home("a").join("file");
+    std::fs::write(&file, vec![7; 50_000]).expect("a file can be written");
+    let place = world.refused("a", &["cp", &file.display().to_string(), "my:seoul/x"], 0);
+    assert_eq!(place, ("E0506".into(), 7));
 }
 
 /// Adds to the center's settings and starts it again.
