@@ -74,8 +74,6 @@ pub struct World {
     pub client: Client,
     /// Its endpoint.
     pub endpoint: Endpoint,
-    /// The code.
-    pub scheme: Scheme,
 }
 
 fn now() -> Stamp {
@@ -113,7 +111,7 @@ impl World {
             Box::pin(async move { reply.map_err(ClientError::Refused) })
         });
         let client = Client::new(endpoint.clone(), [201; 32], now, ask);
-        Self { nodes, rows, client, endpoint, scheme }
+        Self { nodes, rows, client, endpoint }
     }
 
     /// From now on these holders do so, the others are honest.
@@ -183,7 +181,7 @@ impl Rows {
                 let all: Vec<(u64, &WrittenSegment)> = commit
                     .segments
                     .iter()
-                    .flat_map(|run| (run.seq..run.seq + u64::from(run.count)))
+                    .flat_map(|run| run.seq..run.seq + u64::from(run.count))
                     .map(|seq| (seq, &self.segments[usize::try_from(seq).unwrap()]))
                     .collect();
                 let segments = all.iter().skip(ask.first as usize).take(usize::from(ask.limit));
