@@ -29,6 +29,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wire::{RefusalMsg, Reply, Request};
 
 /// Why storing or reading failed.
@@ -112,7 +113,15 @@ pub struct Client {
     device: Arc<Device>,
     ask: AskCenter,
     shunned: Arc<Mutex<BTreeMap<NodeId, Instant>>>,
+    /// Room for coded pieces that wait to be sent, in [`ROOM_UNIT`]s, of all uploads together.
+    room: Arc<Semaphore>,
 }
+
+/// Coded pieces in memory, all uploads of a client together. One segment alone may take more, when nothing else is there.
+pub const PIECES_BYTES_MAX: usize = 128 << 20;
+const ROOM_UNIT: usize = 64 << 10;
+const ROOM_UNITS: u32 = 2_048;
+const _: () = assert!(PIECES_BYTES_MAX / ROOM_UNIT == ROOM_UNITS as usize);
 
 /// A holder that failed or stalled is asked after the others for so long.
 const SHUN_FOR: Duration = Duration::from_secs(60);
@@ -129,11 +138,24 @@ impl Client {
     /// With an endpoint whose key is the session key of permits, the machine's own key to sign commits, a clock, and a way to
     /// the center. The session's key is not the machine's: the agent beside it has that one, and may be a holder itself.
     pub fn new(endpoint: Endpoint, secret: [u8; 32], now: fn() -> Stamp, ask: AskCenter) -> Self {
-        Self { endpoint, device: Arc::new(Device { secret, now }), ask, shunned: Arc::default() }
+        Self {
+            endpoint,
+            device: Arc::new(Device { secret, now }),
+            ask,
+            shunned: Arc::default(),
+            room: Arc::new(Semaphore::new(ROOM_UNITS as usize)),
+        }
     }
 
     async fn ask(&self, request: Request) -> Result<Reply, ClientError> {
         Ok((self.ask)(request).await?.into_answer()?)
+    }
+
+    /// Waits for room for so many bytes of pieces; given back when dropped.
+    pub(crate) async fn room(&self, bytes: u64) -> Result<OwnedSemaphorePermit, ClientError> {
+        let units = u32::try_from(bytes.div_ceil(ROOM_UNIT as u64)).unwrap_or(u32::MAX).min(ROOM_UNITS);
+        let room = Arc::clone(&self.room).acquire_many_owned(units).await;
+        room.map_err(|_| ClientError::Unexpected("the client ended"))
     }
 
     /// Others are asked before this holder for a while.

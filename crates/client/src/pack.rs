@@ -1,7 +1,7 @@
 //! Many small objects at once: sealed each under its own key, packed into one segment with a sealed directory at its end,
 //! sent once, then named by one commit each (`docs/design/storage.md` §2).
 
-use crate::put::{Change, Ready, code};
+use crate::put::{Change, Ready, code, pieces_bytes};
 use crate::{Bucket, Client, ClientError, Progress, Put, PutAsk};
 use codec::pack::{Directory, Trailer};
 use model::{Bytes, Stamp};
@@ -11,6 +11,7 @@ use seal::{
     Sealer, seal_run, segments_hash,
 };
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use wire::signed::CommitOp;
 use wire::storage::{SegmentRun, SegmentsKeep, WriteGrant};
@@ -90,7 +91,9 @@ impl Client {
         }
         let grant = Arc::new(self.write_grant(bucket).await?);
         let (keys, labels) = (bucket.keys.clone(), bucket.labels.clone());
-        let packing = tokio::task::spawn_blocking(move || pack(&keys, &labels, &grant, batch));
+        let sealed: usize = batch.iter().map(|item| item.content.len()).sum();
+        let room = self.room(pieces_bytes(&grant, sealed)).await?;
+        let packing = tokio::task::spawn_blocking(move || pack(&keys, &labels, &grant, batch, room));
         let Packed { ready, members } = packing.await.map_err(|_| ClientError::Unexpected("packing ended"))??;
         let ready = Arc::new(ready);
         let segment = self.send_segment(&ready).await?;
@@ -197,6 +200,7 @@ fn pack(
     labels: &LabelKey,
     grant: &Arc<WriteGrant>,
     batch: Vec<Small>,
+    room: OwnedSemaphorePermit,
 ) -> Result<Packed, ClientError> {
     let mut rng = rand::rng();
     let (mut directory, mut sealed, mut members) = (Directory::new(), Vec::new(), Vec::with_capacity(batch.len()));
@@ -237,5 +241,5 @@ fn pack(
     let label = Label { kind: LabelKind::Pack, bucket: *keys.bucket(), version, run: 0, offset: 0, key, name };
     coded.label = labels.seal(&label, &coded.roots.id, &mut rng).to_vec();
     let content = sealed.len() as u64;
-    Ok(Packed { ready: Ready { grant: Arc::clone(grant), coded, content }, members })
+    Ok(Packed { ready: Ready { grant: Arc::clone(grant), coded, content, _room: room }, members })
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinSet;
 use wire::signed::{CommitOp, CommitRecord};
 use wire::storage::{Commit, Expect, SegmentRun, SegmentsKeep, WriteGrant, WriteOpen, WrittenSegment};
@@ -88,6 +88,14 @@ pub(crate) struct Ready {
     pub coded: Coded,
     /// Content read so far.
     pub content: u64,
+    /// Room its pieces take; given back with them.
+    pub _room: OwnedSemaphorePermit,
+}
+
+/// Bytes of the pieces that are coded for the holders that are on.
+pub(crate) fn pieces_bytes(grant: &WriteGrant, sealed: usize) -> u64 {
+    let on = grant.slots.iter().filter(|s| s.on).count() as u64;
+    (sealed as u64).div_ceil(u64::from(grant.scheme.k.max(1))) * on
 }
 
 /// What the thread found when the content ended.
@@ -168,7 +176,7 @@ impl Client {
             key: key.clone(),
             name: LabelName::of(&ask.name),
         };
-        let cutter = Cutter::new(granted, send, bucket.labels.clone(), label);
+        let cutter = Cutter::new(granted, send, self.clone(), (bucket.labels.clone(), label));
         let thread_key = key.clone();
         let reading = tokio::task::spawn_blocking(move || Pipeline::new(&thread_key, &header, cutter)?.run(content));
         let mut sending = Sending::new(self.clone(), *bucket.id());
@@ -380,6 +388,7 @@ struct Cutter {
     encoder: Option<Encoder>,
     ids: blake3::Hasher,
     content: u64,
+    client: Client,
     labels: LabelKey,
     /// The label of the segment at hand.
     label: Label,
@@ -389,12 +398,12 @@ impl Cutter {
     fn new(
         granted: watch::Receiver<Arc<WriteGrant>>,
         send: mpsc::Sender<Ready>,
-        labels: LabelKey,
-        label: Label,
+        client: Client,
+        (labels, label): (LabelKey, Label),
     ) -> Self {
         let grant = Arc::clone(&granted.borrow());
         let (segment, ids) = (Vec::new(), blake3::Hasher::new());
-        Self { granted, send, grant, segment, encoder: None, ids, content: 0, labels, label }
+        Self { granted, send, grant, segment, encoder: None, ids, content: 0, client, labels, label }
     }
 
     fn push(&mut self, mut sealed: &[u8]) -> Result<(), ClientError> {
@@ -415,12 +424,15 @@ impl Cutter {
         if self.segment.is_empty() {
             return Ok(());
         }
+        // This is a thread for blocking work, so it may wait for room here.
+        let room = self.client.room(pieces_bytes(&self.grant, self.segment.len()));
+        let room = tokio::runtime::Handle::current().block_on(room)?;
         let mut coded = code(&self.grant, &self.segment, &mut self.encoder)?;
         coded.label = self.labels.seal(&self.label, &coded.roots.id, &mut rand::rng()).to_vec();
         self.label.offset += self.segment.len() as u64;
         self.segment.clear();
         self.ids.update(coded.roots.id.as_bytes());
-        let ready = Ready { grant: Arc::clone(&self.grant), coded, content: self.content };
+        let ready = Ready { grant: Arc::clone(&self.grant), coded, content: self.content, _room: room };
         self.send.blocking_send(ready).map_err(|_| ClientError::Unexpected("sending ended"))?;
         self.grant = Arc::clone(&self.granted.borrow());
         Ok(())

@@ -886,3 +886,4 @@ bench-put_4097b_c8 = put, 4,097 bytes on nodes, eight writers
 bench-get_4097b_c8 = get, 4,097 bytes on nodes, eight readers
 bench-put_full_cpu_s_per_gib = put until all pieces stand, processor time of all processes per GiB
 bench-get_full_cpu_s_per_gib = get, processor time of all processes per GiB
+bench-writer_peak_mib = most memory of the writing process, its 64 MiB of test data included

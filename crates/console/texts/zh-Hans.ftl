@@ -886,3 +886,4 @@ bench-put_4097b_c8 = 写入节点上的 4,097 字节，8 个写者
 bench-get_4097b_c8 = 读取节点上的 4,097 字节，8 个读者
 bench-put_full_cpu_s_per_gib = 写入至全部分片就绪，每 GiB 占用全部进程的处理器时间
 bench-get_full_cpu_s_per_gib = 读取，每 GiB 占用全部进程的处理器时间
+bench-writer_peak_mib = 写入进程的最大内存（含 64 MiB 测试数据）

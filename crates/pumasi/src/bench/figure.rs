@@ -40,6 +40,7 @@ pub const BARS: &[(&str, &str, Bar)] = &[
     ("center", "row_bytes_per_node", Bar::AtMost(1_024.0)),
     ("center", "back_after_restart_s", Bar::AtMost(36.0)),
     ("center", "missing_after_restart", Bar::AtMost(0.0)),
+    ("storage", "writer_peak_mib", Bar::AtMost(256.0)),
     ("storage", "put_64mib_c1", Bar::AtLeast(75.0)),
     ("storage", "put_full_cpu_s_per_gib", Bar::AtMost(26.0)),
     ("storage", "get_64mib_c1", Bar::AtLeast(200.0)),

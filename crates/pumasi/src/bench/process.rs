@@ -39,6 +39,14 @@ fn parse(stat: &str, status: &str) -> Option<Usage> {
     Some(Usage { cpu_s: (ticks(11)? + ticks(12)?) / TICKS_PER_S, resident_bytes: kib * 1024.0 })
 }
 
+/// Most resident memory a process had so far, in bytes.
+pub fn peak_bytes(pid: u32) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: f64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kib * 1024.0)
+}
+
 /// The metrics of a center.
 pub async fn metrics(http: SocketAddr) -> io::Result<String> {
     let ask = async {
@@ -66,6 +74,7 @@ mod tests {
         let used = parse(stat, "Name:\tx\nVmRSS:\t    2048 kB\n").unwrap();
         assert_eq!(used, Usage { cpu_s: 3.0, resident_bytes: 2_097_152.0 });
         assert!(usage(std::process::id()).unwrap().resident_bytes > 1e5);
+        assert!(peak_bytes(std::process::id()).unwrap() > 1e5);
     }
 
     #[test]

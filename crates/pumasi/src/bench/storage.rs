@@ -7,7 +7,7 @@
 //! there.
 
 use super::figure::Printer;
-use super::process::usage;
+use super::process::{peak_bytes, usage};
 use crate::app::App;
 use crate::cli::bench::BenchStorageArgs;
 use crate::cli::session::{Session, client_fault};
@@ -87,6 +87,9 @@ async fn measure(app: &App, args: &BenchStorageArgs, cloud: &mut Cloud, dir: &Pa
         if done.is_err() {
             break;
         }
+    }
+    if let (Ok(()), Some(peak)) = (&done, peak_bytes(std::process::id())) {
+        printer.figure("writer_peak_mib", peak / f64::from(1 << 20), "MiB");
     }
     session.close().await;
     done.map(|()| u8::from(!printer.good))
