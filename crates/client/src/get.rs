@@ -33,6 +33,8 @@ pub struct Got {
     pub holders: usize,
     /// Which version.
     pub version: [u8; 16],
+    /// When its content was last changed, where that is known.
+    pub changed: Option<Stamp>,
 }
 
 /// An object as its manifest tells it.
@@ -84,7 +86,9 @@ impl Client {
         if range.start > range.end || (range.start == size && size > 0 && range.end == size && range.start != 0) {
             return Err(ClientError::Range { from: range.start, to: range.end, size });
         }
-        let mut got = Got { size: Bytes(size), bytes: range.end - range.start, holders: 0, version: opened.version };
+        let changed = (opened.manifest.changed_ms != 0).then_some(Stamp(opened.manifest.changed_ms));
+        let mut got =
+            Got { size: Bytes(size), bytes: range.end - range.start, holders: 0, version: opened.version, changed };
         match &opened.manifest.body {
             Body::Inline(content) => {
                 let part = usize::try_from(range.start).unwrap_or(0)..usize::try_from(range.end).unwrap_or(0);

@@ -563,6 +563,8 @@ version-removed = removed
 column-objects = objects
 column-made = made
 column-version = version
+sync-done = { $n } copied, { $gone } removed, { $same } were the same
+sync-would = { $n } would be copied, { $gone } removed, { $same } are the same
 cp-survives = any { $n } of them may die
 cp-progress = { $phase } { $done } of { $total }, { $rate }/s
 phase-seal = seal and encode
@@ -738,6 +740,14 @@ help-cat--range = Bytes from and to, both counted in: 0-1023, 1024- or -512 for 
 help-stat = Size, times, version and hash of an object
 help-stat-examples = pumasi stat my:album/photo.jpg --json
 help-stat--place = my:bucket/key
+help-sync = Make a folder and a prefix alike, one way
+help-sync-examples = 
+    pumasi sync Documents my:papers/
+    pumasi sync my:papers/ restored --dry-run
+help-sync--from = A folder, or my:bucket/prefix
+help-sync--to = my:bucket/prefix, or a folder
+help-sync--delete = Remove there what is not here; in the cloud it can be brought back
+help-sync--dry_run = Only say what would be done
 help-bucket = Your buckets
 help-bucket-create = Make a bucket
 help-bucket-create-examples = 

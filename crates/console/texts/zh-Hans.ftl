@@ -563,6 +563,8 @@ version-removed = 已删除
 column-objects = 对象
 column-made = 建立时间
 column-version = 版本
+sync-done = 复制 { $n } 个，删除 { $gone } 个，{ $same } 个相同
+sync-would = 将复制 { $n } 个，删除 { $gone } 个，{ $same } 个相同
 cp-survives = 其中任意 { $n } 个可以失效
 cp-progress = { $phase } { $done } / { $total }，{ $rate }/秒
 phase-seal = 加封与编码
@@ -738,6 +740,14 @@ help-cat--range = 起止字节（均含）：0-1023、1024-，或 -512 表示末
 help-stat = 对象的大小、时间、版本和散列值
 help-stat-examples = pumasi stat my:album/photo.jpg --json
 help-stat--place = my:存储桶/键
+help-sync = 单向同步目录与前缀
+help-sync-examples = 
+    pumasi sync Documents my:papers/
+    pumasi sync my:papers/ restored --dry-run
+help-sync--from = 目录，或 my:存储桶/前缀
+help-sync--to = my:存储桶/前缀，或目录
+help-sync--delete = 删除对方多出的内容（云中的可以恢复）
+help-sync--dry_run = 只说明将要做什么
 help-bucket = 自己的存储桶
 help-bucket-create = 建立存储桶
 help-bucket-create-examples = 

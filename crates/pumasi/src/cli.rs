@@ -112,6 +112,7 @@ pub enum Verb {
     Mv(object::MvArgs),
     Cat(object::CatArgs),
     Stat(object::OneArgs),
+    Sync(object::SyncArgs),
     #[command(subcommand)]
     Bucket(bucket::BucketVerb),
     #[command(subcommand)]

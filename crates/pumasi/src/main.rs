@@ -76,6 +76,7 @@ async fn run(app: &App, verb: Verb) -> Result<u8, Fault> {
         Verb::Mv(args) => cli::object::mv(app, &args).await?,
         Verb::Cat(args) => cli::object::cat(app, &args).await?,
         Verb::Stat(args) => cli::object::stat(app, &args).await?,
+        Verb::Sync(args) => cli::object::sync(app, &args).await?,
         Verb::Bucket(verb) => cli::bucket::run(app, &verb).await?,
         Verb::Object(verb) => cli::object::object(app, &verb).await?,
         Verb::Node(verb) => cli::node::run(app, &verb).await?,

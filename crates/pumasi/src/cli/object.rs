@@ -1,8 +1,10 @@
 //! Files into the cloud and out of it, sealed on this machine: `cp ls rm mv cat stat`, and `object versions|undelete`.
 
 mod copy;
+mod sync;
 
 pub use copy::{CpArgs, cp};
+pub use sync::{SyncArgs, sync};
 
 use super::session::{Place, Session, client_fault, progress};
 use crate::app::App;

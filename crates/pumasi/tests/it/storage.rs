@@ -121,6 +121,20 @@ fn folders_go_in_and_out_and_nasty_names_stay_where_they_belong() {
     for (at, (name, len)) in tree.iter().enumerate() {
         assert!(std::fs::read(back.join(name)).is_ok_and(|got| got == bytes(*len, at as u8)), "{name}");
     }
+    // A second way: sync moves only what differs, in both directions.
+    let count = |args: &[&str]| {
+        let out = world.ok("a", &[args, &["--json"]].concat());
+        let done: Value = serde_json::from_str(out.lines().last().unwrap_or_default()).unwrap_or_default();
+        ["copied_count", "removed_count", "same_count"].map(|key| done[key].as_u64().unwrap_or(99))
+    };
+    assert_eq!(count(&["sync", &tree_dir, "my:tree/in"]), [0, 0, 4], "cp kept the times of change");
+    file(&world, "tree/new", b"new");
+    std::fs::remove_file(world.home("files").join("tree/a.txt")).expect("a file can be removed");
+    assert_eq!(count(&["sync", &tree_dir, "my:tree/in", "--delete", "--dry-run"]), [1, 1, 3]);
+    assert_eq!(count(&["sync", &tree_dir, "my:tree/in", "--delete"]), [1, 1, 3]);
+    assert_eq!(count(&["sync", "my:tree/in/", &back.display().to_string(), "--delete"]), [1, 1, 3]);
+    assert!(!back.join("a.txt").exists() && back.join("new").exists());
+    assert_eq!(count(&["sync", "my:tree/in/", &back.display().to_string()]), [0, 0, 4]);
     // Any key is kept as it is; as a file it must not lead out of the folder.
     let long = "x".repeat(1_024);
     let small = file(&world, "small", b"small");

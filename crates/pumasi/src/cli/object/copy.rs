@@ -54,27 +54,45 @@ fn expect(args: &CpArgs) -> Expect {
 async fn put(app: &App, session: &Session, args: &CpArgs, to: &Place) -> Result<(), Fault> {
     let files = sources(args, to)?;
     let bucket = session.bucket_or_make(&to.bucket).await?;
+    if let ([(path, key)], false) = (&files[..], args.recursive) {
+        let stored = put_one(app, session, &bucket, path, key, expect(args)).await?;
+        report(app, &to.at(key), &stored);
+        return Ok(());
+    }
+    let count = files.len();
+    put_files(app, session, &bucket, files, expect(args), to).await?;
+    if app.out.form == Form::Human {
+        app.out.print(&app.out.text("cp-many", args!["n" => count, "place" => &args.to]));
+    }
+    Ok(())
+}
+
+/// Many files, each with its key: small ones packed together, others one by one.
+pub(super) async fn put_files(
+    app: &App,
+    session: &Session,
+    bucket: &Bucket,
+    files: Vec<(PathBuf, String)>,
+    expect: Expect,
+    to: &Place,
+) -> Result<(), Fault> {
     let mut small: Vec<(PathBuf, String)> = Vec::new();
     let mut small_bytes = 0;
-    for (path, key) in &files {
-        let len = if args.recursive { std::fs::metadata(path).map_or(u64::MAX, |m| m.len()) } else { u64::MAX };
+    for (path, key) in files {
+        let len = std::fs::metadata(&path).map_err(|e| Fault::file(&path, &e))?.len();
         if len > client::SMALL_MAX {
-            let stored = put_one(app, session, &bucket, path, key, expect(args)).await;
-            report(app, &to.at(key), &stored?);
+            let stored = put_one(app, session, bucket, &path, &key, expect).await?;
+            report(app, &to.at(&key), &stored);
             continue;
         }
         if small_bytes + len > client::PACK_BYTES as u64 || small.len() >= FILES_AT_ONCE {
-            put_small(app, session, &bucket, std::mem::take(&mut small), args, to).await?;
+            put_small(app, session, bucket, std::mem::take(&mut small), expect, to).await?;
             small_bytes = 0;
         }
         small_bytes += len;
-        small.push((path.clone(), key.clone()));
+        small.push((path, key));
     }
-    put_small(app, session, &bucket, small, args, to).await?;
-    if args.recursive && app.out.form == Form::Human {
-        app.out.print(&app.out.text("cp-many", args!["n" => files.len(), "place" => &args.to]));
-    }
-    Ok(())
+    put_small(app, session, bucket, small, expect, to).await
 }
 
 /// Small files of a folder, packed together.
@@ -83,23 +101,23 @@ async fn put_small(
     session: &Session,
     bucket: &Bucket,
     files: Vec<(PathBuf, String)>,
-    args: &CpArgs,
+    expect: Expect,
     to: &Place,
 ) -> Result<(), Fault> {
     let mut items = Vec::with_capacity(files.len());
     for (path, key) in &files {
         let content = std::fs::read(path).map_err(|e| Fault::file(path, &e))?;
         let changed = std::fs::metadata(path).ok().and_then(|facts| changed(&facts));
-        items.push(Small { ask: PutAsk { expect: expect(args), changed, ..PutAsk::new(key) }, content });
+        items.push(Small { ask: PutAsk { expect, changed, ..PutAsk::new(key) }, content });
     }
     let stored = session.client.put_small(bucket, items, &progress(app)).await;
-    let stored = stored.map_err(|e| client_fault(e, &args.to))?;
+    let stored = stored.map_err(|e| client_fault(e, &to.at(&to.key)))?;
     files.iter().zip(&stored).for_each(|((_, key), put)| report(app, &to.at(key), put));
     Ok(())
 }
 
 /// When a file was last changed, where the system knows.
-fn changed(facts: &std::fs::Metadata) -> Option<Stamp> {
+pub(super) fn changed(facts: &std::fs::Metadata) -> Option<Stamp> {
     let since = facts.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
     u64::try_from(since.as_millis()).ok().map(Stamp)
 }
@@ -123,7 +141,7 @@ fn sources(args: &CpArgs, to: &Place) -> Result<Vec<(PathBuf, String)>, Fault> {
 }
 
 /// Files below a folder in order of their names, with their keys; links are not followed.
-fn walk(root: &Path, dir: &Path, depth: usize, files: &mut Vec<(PathBuf, String)>) -> Result<(), Fault> {
+pub(super) fn walk(root: &Path, dir: &Path, depth: usize, files: &mut Vec<(PathBuf, String)>) -> Result<(), Fault> {
     if depth > DEPTH_MAX {
         return Err(Fault::bad_value("cp", &dir.display().to_string(), "more than 64 folders below each other"));
     }
@@ -226,7 +244,7 @@ async fn get(app: &App, session: &Session, args: &CpArgs, from: &Place) -> Resul
 }
 
 /// Where an object of a prefix goes below a folder. A key that would lead out of it is refused.
-fn below_folder(folder: &Path, key: &str) -> Result<PathBuf, Fault> {
+pub(super) fn below_folder(folder: &Path, key: &str) -> Result<PathBuf, Fault> {
     let below = Path::new(key);
     let is_plain = !key.is_empty() && below.components().all(|part| matches!(part, Component::Normal(_)));
     // `a//b` and `a/./b` are other keys than `a/b`, and would be written over each other.
@@ -238,7 +256,7 @@ fn below_folder(folder: &Path, key: &str) -> Result<PathBuf, Fault> {
 }
 
 #[expect(clippy::too_many_arguments, reason = "one object of many, each argument of its own kind")]
-async fn get_one(
+pub(super) async fn get_one(
     app: &App,
     session: &Session,
     bucket: &Bucket,
@@ -256,6 +274,11 @@ async fn get_one(
     }
     let place = from.at(key);
     let got = session.client.get_file(bucket, key, path, &progress(app)).await.map_err(|e| client_fault(e, &place))?;
+    if let Some(changed) = got.changed {
+        // A file whose time cannot be set is whole all the same; a later sync looks at it again.
+        let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(changed.as_ms());
+        let _ = std::fs::File::options().write(true).open(path).and_then(|file| file.set_modified(at));
+    }
     match app.out.form {
         Form::Json => app.out.json(
             "object",
