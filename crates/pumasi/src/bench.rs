@@ -4,4 +4,5 @@ pub mod center;
 mod figure;
 mod process;
 pub mod report;
+mod rows;
 pub mod storage;

@@ -92,6 +92,9 @@ async fn measure(app: &App, args: &BenchStorageArgs, cloud: &mut Cloud, dir: &Pa
         printer.figure("writer_peak_mib", peak / f64::from(1 << 20), "MiB");
     }
     session.close().await;
+    if done.is_ok() {
+        done = super::rows::run(&mut printer, dir, args.rows).await;
+    }
     done.map(|()| u8::from(!printer.good))
 }
 
