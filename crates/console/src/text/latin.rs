@@ -18,6 +18,7 @@ const WORDS: &[&str] = &[
     "n",
     "fsync",
     "BLAKE3",
+    "SQLite",
     "p50",
     "p99",
     "pid",

@@ -38,7 +38,7 @@ pub struct BenchCenterArgs {
 pub struct BenchStorageArgs {
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=4_096))]
     pub mib: u32,
-    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
+    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
     pub rows: u32,
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
