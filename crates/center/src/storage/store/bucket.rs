@@ -211,11 +211,12 @@ fn read_version(row: &Row<'_>) -> Result<VersionRow, DbError> {
 
 /// The newest version of a name, a marker included.
 ///
-/// The plus keeps SQLite from walking the bucket backwards by its primary key, which finds an old name last.
+/// The place is found in the index of names alone: asked in one step, SQLite walks the whole bucket backwards by its primary
+/// key, which finds an old name last.
 pub fn newest(q: &mut Reader<'_>, bucket: u32, name_sealed: &[u8]) -> Result<Option<VersionRow>, DbError> {
     let sql = format!(
-        "SELECT {VERSION} FROM version WHERE bucket = $1 AND name_hash = $2 AND name_sealed = $3 \
-         ORDER BY +bucket_seq DESC LIMIT 1"
+        "SELECT {VERSION} FROM version WHERE bucket = $1 AND name_sealed = $3 AND bucket_seq = \
+         (SELECT max(bucket_seq) FROM version WHERE bucket = $1 AND name_hash = $2)"
     );
     let hash = name_hash(name_sealed);
     q.query_opt(&sql, &[bucket.into(), (&hash).into(), name_sealed.into()], read_version)
@@ -229,8 +230,8 @@ pub fn version(
     version: &[u8; 16],
 ) -> Result<Option<VersionRow>, DbError> {
     let sql = format!(
-        "SELECT {VERSION} FROM version WHERE bucket = $1 AND name_hash = $2 AND name_sealed = $3 AND version = $4 \
-         ORDER BY +bucket_seq DESC LIMIT 1"
+        "SELECT {VERSION} FROM version WHERE bucket = $1 AND name_sealed = $3 AND version = $4 AND bucket_seq IN \
+         (SELECT bucket_seq FROM version WHERE bucket = $1 AND name_hash = $2) ORDER BY bucket_seq DESC LIMIT 1"
     );
     let hash = name_hash(name_sealed);
     q.query_opt(&sql, &[bucket.into(), (&hash).into(), name_sealed.into(), version[..].into()], read_version)
