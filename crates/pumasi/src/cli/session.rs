@@ -93,7 +93,16 @@ impl Session {
 
     /// A bucket that is there.
     pub async fn bucket(&self, name: &str) -> Result<Bucket, Fault> {
-        self.client.bucket(&self.root, name).await.map_err(|e| client_fault(e, &format!("{MINE}{name}")))
+        let opened = self.client.bucket(&self.root, name).await;
+        match opened.map_err(|e| client_fault(e, &format!("{MINE}{name}"))) {
+            Err(mut fault) if fault.id == errors::BUCKET_UNKNOWN => {
+                let all = self.client.buckets(&self.root).await.unwrap_or_default();
+                let near = nearest(name, all.iter().filter_map(|b| b.name.as_deref()));
+                fault.args.insert("near".to_owned(), near.map_or_else(|| "bucket create".to_owned(), str::to_owned));
+                Err(fault)
+            }
+            opened => opened,
+        }
     }
 
     /// A bucket, made first where it is not there.
@@ -108,6 +117,12 @@ impl Session {
         session.close().await;
         done
     }
+}
+
+/// The name most like the one that was typed: the longest common beginning, then the closest length.
+fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let common = |name: &str| typed.chars().zip(name.chars()).take_while(|(a, b)| a == b).count();
+    names.max_by_key(|name| (common(name), std::cmp::Reverse(name.len().abs_diff(typed.len()))))
 }
 
 /// A bar with rate and time left, or nothing where nobody watches.
@@ -181,6 +196,8 @@ mod tests {
         for (text, place) in cases {
             assert_eq!(Place::find(text), place, "{text}");
         }
+        assert_eq!(nearest("papres", ["album", "papers", "pa"].into_iter()), Some("papers"));
+        assert_eq!(nearest("x", [].into_iter()), None);
         assert!(Place::object("my:album/").is_err() && Place::object("my:album/x/").is_err());
     }
 }
