@@ -148,6 +148,8 @@ struct Inner {
     relay: Mutex<Option<Relay>>,
     relay_hint: Option<RelayHint>,
     fleet: Mutex<FleetMemory>,
+    nodes_read: Mutex<storage::place::NodesRead>,
+    stewards: Mutex<storage::expand::Stewards>,
     metrics: Metrics,
     http: OnceLock<SocketAddr>,
     regions: RegionTable,
@@ -177,6 +179,8 @@ impl Center {
             relay: Mutex::new(Some(relay)),
             relay_hint,
             fleet: Mutex::new(fleet),
+            nodes_read: Mutex::default(),
+            stewards: Mutex::default(),
             metrics: Metrics::default(),
             http: OnceLock::new(),
             regions,
@@ -189,6 +193,7 @@ impl Center {
         let mut tasks = center.0.tasks.lock().await;
         tasks.spawn(serve::accept_loop(center.clone()));
         tasks.spawn(fleet::chore::run(center.clone()));
+        tasks.spawn(storage::expand::run(center.clone()));
         drop(tasks);
         center.0.ready.store(true, Ordering::Release);
         Ok(center)
@@ -256,6 +261,14 @@ impl Center {
     }
     pub(crate) fn fleet(&self) -> MutexGuard<'_, FleetMemory> {
         self.0.fleet.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn nodes_read(&self) -> MutexGuard<'_, storage::place::NodesRead> {
+        self.0.nodes_read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// Never locked while the fleet is: this lock comes first.
+    pub(crate) fn stewards(&self) -> MutexGuard<'_, storage::expand::Stewards> {
+        self.0.stewards.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Random bytes from the system, through one place.

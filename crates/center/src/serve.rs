@@ -97,7 +97,7 @@ async fn dispatch(center: &Center, caller: &Caller, request: Request) -> Result<
         Request::NodeShow(text) => fleet::list::node_show(center, caller, text).await,
         Request::NodeSet(set) => fleet::list::node_set(center, caller, set).await,
         Request::WriteOpen(ask) => storage::api::write_open(center, caller, ask).await,
-        Request::Commit(commit) => storage::api::commit(center, caller, *commit).await,
+        Request::Commit(commit) => storage::commit::one(center, caller, *commit).await,
         Request::ReadOpen(ask) => storage::api::read_open(center, caller, ask).await,
         Request::ObjectList(ask) => storage::api::object_list(center, caller, ask).await,
         Request::BucketMake(make) => storage::api::bucket_make(center, caller, *make).await,
@@ -105,7 +105,11 @@ async fn dispatch(center: &Center, caller: &Caller, request: Request) -> Result<
         Request::BucketShow(id) => storage::api::bucket_show(center, caller, id).await,
         Request::BucketReport(id) => storage::api::bucket_report(center, caller, id).await,
         Request::BucketRemove(id) => storage::api::bucket_remove(center, caller, id).await,
-        Request::SegmentsKeep(keep) => storage::api::segments_keep(center, caller, *keep).await,
+        Request::SegmentsKeep(keep) => storage::commit::segments_keep(center, caller, *keep).await,
+        Request::CommitBatch(batch) => storage::commit::batch(center, caller, *batch).await,
+        Request::StewardAsk(ask) => storage::expand::ask(center, caller, ask).await,
+        Request::StewardDone(done) => storage::expand::done(center, caller, *done).await,
+        Request::Staged(runs) => storage::expand::staged(center, caller, runs).await,
         Request::Absence(absence) => fleet::api::absence(center, caller, absence).await,
     }
 }

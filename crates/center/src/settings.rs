@@ -20,6 +20,8 @@ pub struct Settings {
     pub db: DbSettings,
     /// Check-in.
     pub fleet: FleetSettings,
+    /// Storage.
+    pub storage: StorageSettings,
     /// Nodes whose place the operator knows: the fixed points against which round trips are held.
     pub beacon: Vec<Beacon>,
     /// A center for tests: many simulated nodes may share one connection.
@@ -70,6 +72,27 @@ pub struct FleetSettings {
     pub period_busy_s: u64,
     /// Period of the rest, in seconds.
     pub period_idle_s: u64,
+}
+
+/// How storage behaves.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StorageSettings {
+    /// In a circle or a neighborhood, a node on without a gap for so many seconds fills up what others wrote.
+    pub steward_after_s: u64,
+}
+
+impl Default for StorageSettings {
+    fn default() -> Self {
+        Self { steward_after_s: rules::storage::expand::STEWARD_AFTER.as_ms() / 1_000 }
+    }
+}
+
+impl StorageSettings {
+    /// Time on after which a node is a steward, in small pools.
+    pub fn steward_after(&self) -> Span {
+        Span::secs(self.steward_after_s)
+    }
 }
 
 /// A node whose place is known.

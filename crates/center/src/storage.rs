@@ -1,6 +1,8 @@
 //! Storage at the center: placement groups, segment records, sealed names. No payload and no key passes here.
 
 pub mod api;
+pub mod commit;
+pub mod expand;
 pub mod place;
 pub mod store;
 

@@ -27,6 +27,7 @@ const HEDGE_SHARE: usize = 4;
 /// What holders send: a cell, or why no more comes.
 enum Came {
     Cell { index: u16, column: u64, bytes: Vec<u8>, place: OwnedSemaphorePermit },
+    Label(Vec<u8>),
     Failed { index: u16, error: ClientError },
 }
 
@@ -49,6 +50,8 @@ pub(crate) struct Source {
     pub layout: Layout,
     /// Holders that have their piece, best first.
     pub slots: Vec<Slot>,
+    /// Their labels are wanted too.
+    pub with_label: bool,
 }
 
 /// Reads columns of one segment in order.
@@ -67,6 +70,8 @@ pub(crate) struct Columns {
     send: mpsc::Sender<Came>,
     came: mpsc::Receiver<Came>,
     held: BTreeMap<u64, Vec<Held>>,
+    /// Labels that holders showed, and how many showed each.
+    labels: BTreeMap<Vec<u8>, u16>,
     tasks: JoinSet<()>,
 }
 
@@ -89,6 +94,7 @@ impl Columns {
             send,
             came,
             held: BTreeMap::new(),
+            labels: BTreeMap::new(),
             tasks: JoinSet::new(),
         };
         columns.fill();
@@ -134,8 +140,14 @@ impl Columns {
         self.asked
     }
 
+    /// The label that most holders showed.
+    pub fn label(&self) -> Option<&[u8]> {
+        self.labels.iter().max_by_key(|(_, count)| **count).map(|(label, _)| &label[..])
+    }
+
     fn note(&mut self, came: Came) {
         match came {
+            Came::Label(label) => *self.labels.entry(label).or_default() += 1,
             Came::Cell { index, column, bytes, place } => {
                 if column >= self.next {
                     self.held.entry(column).or_default().push((index, bytes, place));
@@ -143,6 +155,9 @@ impl Columns {
             }
             Came::Failed { index, error } => {
                 tracing::debug!(index, %error, "a holder brings no more");
+                if matches!(&error, ClientError::Refused(no) if no.id == model::errors::BAD_PERMIT) {
+                    self.client.forget_group(self.source.pg);
+                }
                 self.shun(|asked| asked.index == index);
                 self.active.retain(|asked| asked.index != index);
             }
@@ -220,7 +235,11 @@ async fn bring(
     let group = GROUP_LEN as u64;
     let range = begin / group * group..end.next_multiple_of(group).min(layout.piece_len());
     let mut skip = usize::try_from(begin - range.start).unwrap_or(0);
-    let mut incoming: Incoming = client.open_piece(source.pg, slot, &source.id, layout, range).await?;
+    let mut incoming: Incoming =
+        client.open_piece(source.pg, slot, &source.id, layout, range, source.with_label).await?;
+    if source.with_label && send.send(Came::Label(std::mem::take(&mut incoming.label))).await.is_err() {
+        return Ok(()); // nobody reads any more
+    }
     let cell = layout.cell as usize;
     let (mut held, mut column) = (Vec::with_capacity(2 * cell), columns.start);
     while column < columns.end {

@@ -131,9 +131,13 @@ impl Client {
         limit: u16,
     ) -> Result<ReadGrant, ClientError> {
         let (name_sealed, session) = (bucket.seal_name(name)?, self.endpoint.id());
-        let ask = ReadOpen { bucket: *bucket.id(), name_sealed, version, first, limit, session };
+        let known = self.known_groups();
+        let ask = ReadOpen { bucket: *bucket.id(), name_sealed, version, first, limit, session, known };
         match self.ask(Request::ReadOpen(ask)).await? {
-            Reply::ReadGrant(grant) => Ok(*grant),
+            Reply::ReadGrant(grant) => {
+                self.learn_groups(&grant.groups);
+                Ok(*grant)
+            }
             _ => Err(ClientError::Unexpected("no leave to read")),
         }
     }
@@ -262,7 +266,7 @@ impl<'a> Reader<'a> {
             |index: u16| segment.have.get(usize::from(index / 8)).is_some_and(|byte| byte & (1 << (index % 8)) != 0);
         let mut slots: Vec<_> = group.slots.iter().filter(|s| holds(s.index)).cloned().collect();
         slots.sort_by_key(|slot| (self.of.client.is_shunned(&slot.addr.id), !slot.on, slot.index));
-        let source = Source { pg: segment.pg, id: segment.id, layout, slots };
+        let source = Source { pg: segment.pg, id: segment.id, layout, slots, with_label: false };
         let mut at = columns.start * layout.column_bytes();
         let mut reading = Columns::new(self.of.client.clone(), source, columns)?;
         while let Some(column) = reading.next().await? {

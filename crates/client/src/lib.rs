@@ -9,13 +9,17 @@
 
 mod bucket;
 mod column;
+mod fill;
 mod get;
 mod names;
 mod pack;
+mod permits;
 mod piece;
 mod put;
+mod send;
 
 pub use bucket::{Bucket, BucketAsk, BucketFacts};
+pub use fill::{FILL_BYTES_MAX, Filled};
 pub use get::{Got, Wanted};
 pub use names::{Entry, Version};
 pub use pack::{PACK_BYTES, SMALL_MAX, Small};
@@ -23,6 +27,7 @@ pub use put::{Put, PutAsk, SEGMENTS_OPEN};
 
 use model::{NodeId, Stamp};
 use net::{Endpoint, NetError};
+use rules::storage::writer::HOLDERS_WAIT;
 use seal::SealError;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -113,6 +118,9 @@ pub struct Client {
     device: Arc<Device>,
     ask: AskCenter,
     shunned: Arc<Mutex<BTreeMap<NodeId, Instant>>>,
+    permits: Arc<Mutex<permits::Permits>>,
+    /// For so long an upload waits for holders to come on.
+    holders_wait: Duration,
     /// Room for coded pieces that wait to be sent, in [`ROOM_UNIT`]s, of all uploads together.
     room: Arc<Semaphore>,
 }
@@ -143,8 +151,16 @@ impl Client {
             device: Arc::new(Device { secret, now }),
             ask,
             shunned: Arc::default(),
+            permits: Arc::default(),
+            holders_wait: HOLDERS_WAIT.to_std(),
             room: Arc::new(Semaphore::new(ROOM_UNITS as usize)),
         }
+    }
+
+    /// The same, with another patience for holders to come on than the default, [`HOLDERS_WAIT`].
+    #[must_use]
+    pub fn with_holders_wait(self, wait: Duration) -> Self {
+        Self { holders_wait: wait, ..self }
     }
 
     async fn ask(&self, request: Request) -> Result<Reply, ClientError> {

@@ -96,7 +96,7 @@ impl Client {
         let packing = tokio::task::spawn_blocking(move || pack(&keys, &labels, &grant, batch, room));
         let Packed { ready, members } = packing.await.map_err(|_| ClientError::Unexpected("packing ended"))??;
         let ready = Arc::new(ready);
-        let segment = self.send_segment(&ready).await?;
+        let segment = self.send_segment(&ready.grant, &ready.coded).await?;
         let pieces = segment.receipts.len();
         let keep = SegmentsKeep { bucket: *bucket.id(), segments: vec![segment] };
         let Reply::SegmentsKept(runs) = self.ask(Request::SegmentsKeep(Box::new(keep))).await? else {
@@ -241,5 +241,5 @@ fn pack(
     let label = Label { kind: LabelKind::Pack, bucket: *keys.bucket(), version, run: 0, offset: 0, key, name };
     coded.label = labels.seal(&label, &coded.roots.id, &mut rng).to_vec();
     let content = sealed.len() as u64;
-    Ok(Packed { ready: Ready { grant: Arc::clone(grant), coded, content, _room: room }, members })
+    Ok(Packed { ready: Ready { grant: Arc::clone(grant), coded: Arc::new(coded), content, _room: room }, members })
 }

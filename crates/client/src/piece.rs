@@ -5,6 +5,7 @@ use codec::{Layout, PieceProof};
 use model::{PgId, SegmentId};
 use net::Stream;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::time::timeout;
 use wire::limits::{REPLY_MAX, REQUEST_MAX};
@@ -28,14 +29,27 @@ pub(crate) struct Coded {
     pub label: Vec<u8>,
 }
 
+impl Coded {
+    /// A piece at hand; empty where it is not.
+    pub fn piece(&self, index: u16) -> &[u8] {
+        self.pieces.get(usize::from(index)).map_or(&[], Vec::as_slice)
+    }
+}
+
 impl Client {
-    /// Sends piece `slot.index` to its holder; the receipt, checked, as bytes.
-    pub(crate) async fn send_piece(&self, pg: PgId, slot: &Slot, coded: &Coded) -> Result<Vec<u8>, ClientError> {
+    /// Sends piece `slot.index` to its holder; the receipt, checked, as bytes. `moved` counts what the transport took.
+    pub(crate) async fn send_piece(
+        &self,
+        pg: PgId,
+        slot: &Slot,
+        coded: &Coded,
+        piece: &[u8],
+        moved: &AtomicU64,
+    ) -> Result<Vec<u8>, ClientError> {
         let sending = async {
             self.endpoint.learn(slot.addr.clone());
             let link = self.endpoint.connect(slot.addr.id, DIAL_TIMEOUT).await?;
             let mut stream = link.open().await?;
-            let piece = &coded.pieces[usize::from(slot.index)];
             let open = PutPiece {
                 permit: slot.permit.clone(),
                 pg,
@@ -52,6 +66,7 @@ impl Client {
             stream.write_frame(&wire::encode(&StreamOpen::PutPiece(Box::new(open)))).await?;
             for step in piece.chunks(STEP) {
                 stream.write_all(step).await?;
+                moved.fetch_add(step.len() as u64, Relaxed);
             }
             stream.finish()?;
             match answer(stream.read_frame(REQUEST_MAX).await?)? {
@@ -70,16 +85,17 @@ impl Client {
         id: &SegmentId,
         layout: &Layout,
         range: Range<u64>,
+        with_label: bool,
     ) -> Result<Incoming, ClientError> {
         self.endpoint.learn(slot.addr.clone());
         let link = self.endpoint.connect(slot.addr.id, DIAL_TIMEOUT).await?;
         let mut stream = link.open().await?;
         let len = range.end - range.start;
-        let open =
-            GetPiece { permit: slot.permit.clone(), pg, segment: *id, index: slot.index, offset: range.start, len };
+        let (permit, index, offset) = (self.permit_for(pg, slot), slot.index, range.start);
+        let open = GetPiece { permit, pg, segment: *id, index, offset, len, with_label };
         stream.write_frame(&wire::encode(&StreamOpen::GetPiece(open))).await?;
         stream.finish()?;
-        let PieceAnswer::Piece { segment_root, piece_root, path, groups, range_path, piece_len, len: coming } =
+        let PieceAnswer::Piece { segment_root, piece_root, path, groups, range_path, label, piece_len, len: coming } =
             answer(stream.read_frame(REPLY_MAX).await?)?
         else {
             return Err(ClientError::Unexpected("no piece"));
@@ -89,7 +105,7 @@ impl Client {
         }
         let known = PieceProof { index: slot.index, segment_root, piece_root, path }.prove(id, layout)?;
         let arrival = known.arrival(range.start / codec::GROUP_LEN as u64, groups, &range_path)?;
-        Ok(Incoming { stream, arrival, left: len, buffer: vec![0; STEP] })
+        Ok(Incoming { stream, arrival, left: len, buffer: vec![0; STEP], label })
     }
 }
 
@@ -99,6 +115,8 @@ pub(crate) struct Incoming {
     arrival: codec::Arrival,
     left: u64,
     buffer: Vec<u8>,
+    /// Sealed label, where it was asked for.
+    pub label: Vec<u8>,
 }
 
 impl Incoming {

@@ -1,5 +1,5 @@
-//! Upload as a stream: a thread reads, seals, cuts and codes; pieces go to all holders at once; what is durable is told to
-//! the center as it comes; the commit makes it visible.
+//! Upload as a stream: a thread reads, seals, cuts and codes; the first pieces go out at once ([`crate::send`]); what is
+//! durable is told to the center as it comes; the commit makes it visible, and the pool fills up the rest.
 
 use crate::piece::Coded;
 use crate::{Bucket, Client, ClientError, Progress};
@@ -25,12 +25,12 @@ pub const SEGMENTS_OPEN: usize = 2;
 const PORTION: usize = 256 << 10;
 /// Leave to write is asked for anew when it is older than this; permits to write live for an hour.
 const GRANT_AGE_MAX: Duration = Duration::from_secs(20 * 60);
-/// With enough receipts, the rest of a segment's holders get at least so long, and at most twice the median of the others.
-const TAIL_MIN: Duration = Duration::from_secs(3);
 /// Bytes of receipts told in one message.
 const KEEP_BYTES: usize = 48 << 10;
 /// What a segment takes in that message beside its receipts.
 const KEEP_SEGMENT_BYTES: usize = 64;
+/// Pause before an upload looks again whether enough holders are on.
+const HOLDERS_LOOK: Duration = Duration::from_secs(2);
 /// Tries of a commit whose answer did not come; the same id gives the same answer.
 const COMMIT_TRIES: u32 = 3;
 
@@ -85,17 +85,16 @@ pub struct Put {
 /// A segment ready to be sent, with the leave under which it was coded.
 pub(crate) struct Ready {
     pub grant: Arc<WriteGrant>,
-    pub coded: Coded,
+    pub coded: Arc<Coded>,
     /// Content read so far.
     pub content: u64,
     /// Room its pieces take; given back with them.
     pub _room: OwnedSemaphorePermit,
 }
 
-/// Bytes of the pieces that are coded for the holders that are on.
+/// Bytes of the first pieces of so many sealed ones.
 pub(crate) fn pieces_bytes(grant: &WriteGrant, sealed: usize) -> u64 {
-    let on = grant.slots.iter().filter(|s| s.on).count() as u64;
-    (sealed as u64).div_ceil(u64::from(grant.scheme.k.max(1))) * on
+    (sealed as u64).div_ceil(u64::from(grant.scheme.k.max(1))) * grant.first.len() as u64
 }
 
 /// What the thread found when the content ended.
@@ -203,49 +202,42 @@ impl Client {
     }
 
     pub(crate) async fn write_grant(&self, bucket: &Bucket) -> Result<WriteGrant, ClientError> {
-        let ask = WriteOpen { bucket: *bucket.id(), bytes_max: u64::MAX, session: self.endpoint.id() };
-        match self.ask(Request::WriteOpen(ask)).await? {
-            Reply::WriteGrant(grant) => Ok(*grant),
-            _ => Err(ClientError::Unexpected("no leave to write")),
+        self.write_grant_of(*bucket.id()).await
+    }
+
+    /// Leave to write to a bucket's group; waits for a while where too few of its holders are on.
+    async fn write_grant_of(&self, bucket: model::BucketId) -> Result<WriteGrant, ClientError> {
+        let begun = Instant::now();
+        loop {
+            let ask = WriteOpen { bucket, bytes_max: u64::MAX, session: self.endpoint.id() };
+            match self.ask(Request::WriteOpen(ask)).await {
+                Ok(Reply::WriteGrant(grant)) => return Ok(*grant),
+                Ok(_) => return Err(ClientError::Unexpected("no leave to write")),
+                Err(ClientError::Refused(no))
+                    if no.id == model::errors::TOO_FEW_NODES && begun.elapsed() < self.holders_wait =>
+                {
+                    tokio::time::sleep(HOLDERS_LOOK).await;
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
 
-    /// Sends every piece of a segment to its holder at the same time; id and receipts. A holder that is slower than twice
-    /// the median, when enough others have answered, is left behind.
-    pub(crate) async fn send_segment(&self, segment: &Arc<Ready>) -> Result<WrittenSegment, ClientError> {
-        let mut sends = JoinSet::new();
-        let begun = Instant::now();
-        for slot in segment.grant.slots.iter().filter(|s| s.on).cloned() {
-            let (client, segment) = (self.clone(), Arc::clone(segment));
-            sends.spawn(async move {
-                let sent = client.send_piece(segment.grant.pg, &slot, &segment.coded).await;
-                (slot.addr.id, sent)
-            });
+    /// Sends a segment; where too few holders took their piece, once more to those that are on then.
+    async fn send_patiently(
+        &self,
+        bucket: model::BucketId,
+        segment: Arc<Ready>,
+    ) -> Result<WrittenSegment, ClientError> {
+        let failed = match self.send_segment(&segment.grant, &segment.coded).await {
+            Err(failed @ ClientError::TooFewHolders { .. }) => failed,
+            sent => return sent,
+        };
+        tokio::time::sleep(HOLDERS_LOOK.min(self.holders_wait)).await;
+        match self.write_grant_of(bucket).await {
+            Ok(grant) if grant.pg == segment.grant.pg => self.send_segment(&Arc::new(grant), &segment.coded).await,
+            _ => Err(failed),
         }
-        let need = usize::from(segment.grant.scheme.accept);
-        let (mut receipts, mut why, mut times) = (Vec::new(), Vec::new(), Vec::new());
-        loop {
-            let wait = if receipts.len() < need { Duration::MAX } else { tail(&times).saturating_sub(begun.elapsed()) };
-            let sent = tokio::select! {
-                sent = sends.join_next() => sent,
-                () = sleep(wait) => { tracing::debug!(left = sends.len(), "slow holders are left behind"); None }
-            };
-            match sent {
-                Some(Ok((_, Ok(receipt)))) => {
-                    receipts.push(receipt);
-                    times.push(begun.elapsed());
-                }
-                Some(Ok((node, Err(error)))) => why.push(format!("{}: {error}", node.short())),
-                Some(Err(_)) => why.push("a sender ended".to_owned()),
-                None => break,
-            }
-        }
-        if receipts.len() < need {
-            return Err(ClientError::TooFewHolders { have: receipts.len(), need, why });
-        }
-        let coded = &segment.coded;
-        let (id, sealed_bytes) = (coded.roots.id, coded.layout.sealed_bytes);
-        Ok(WrittenSegment { id, pg: segment.grant.pg, sealed_bytes, receipts })
     }
 
     /// Commits a change of a name; its place in the bucket's order.
@@ -270,6 +262,7 @@ impl Client {
             name_sealed: change.name_sealed,
             expect: change.expect,
             segments: change.segments,
+            fresh: Vec::new(),
             manifest: change.manifest,
         };
         let (asked, mut tries) = (bucket.head(), 0);
@@ -293,17 +286,6 @@ impl Client {
 fn is_lost(id: model::errors::ErrorId) -> bool {
     use model::errors;
     [errors::TIMED_OUT, errors::CENTER_UNREACHABLE].contains(&id)
-}
-
-/// Twice the median so far, at least [`TAIL_MIN`].
-fn tail(times: &[Duration]) -> Duration {
-    let mut times = times.to_vec();
-    times.sort_unstable();
-    times.get(times.len() / 2).map_or(TAIL_MIN, |median| (*median * 2).max(TAIL_MIN))
-}
-
-async fn sleep(wait: Duration) {
-    if wait == Duration::MAX { std::future::pending().await } else { tokio::time::sleep(wait).await }
 }
 
 fn content_error(error: &std::io::Error) -> ClientError {
@@ -432,18 +414,19 @@ impl Cutter {
         self.label.offset += self.segment.len() as u64;
         self.segment.clear();
         self.ids.update(coded.roots.id.as_bytes());
-        let ready = Ready { grant: Arc::clone(&self.grant), coded, content: self.content, _room: room };
+        let ready =
+            Ready { grant: Arc::clone(&self.grant), coded: Arc::new(coded), content: self.content, _room: room };
         self.send.blocking_send(ready).map_err(|_| ClientError::Unexpected("sending ended"))?;
         self.grant = Arc::clone(&self.granted.borrow());
         Ok(())
     }
 }
 
-/// Codes sealed bytes as one segment, with the pieces of the holders that are on; its label is still empty.
+/// Codes sealed bytes as one segment, with the pieces that are sent first; its label is still empty.
 pub(crate) fn code(grant: &WriteGrant, sealed: &[u8], encoder: &mut Option<Encoder>) -> Result<Coded, ClientError> {
     let layout = Layout::new(grant.scheme, sealed.len() as u64)?;
     let mut kept = PieceSet::EMPTY;
-    grant.slots.iter().filter(|s| s.on).for_each(|s| kept.insert(s.index));
+    grant.first.iter().for_each(|index| kept.insert(*index));
     let mut pieces = vec![Vec::new(); usize::from(layout.scheme.n_max)];
     let len = usize::try_from(layout.piece_len()).unwrap_or(0);
     kept.iter().for_each(|index| pieces[usize::from(index)].reserve_exact(len));
@@ -486,9 +469,10 @@ impl Sending {
         while self.open.len() >= SEGMENTS_OPEN {
             self.take().await?;
         }
-        let (client, number, segment) = (self.client.clone(), self.next, Arc::new(segment));
+        let (client, bucket, number) = (self.client.clone(), self.bucket, self.next);
+        let segment = Arc::new(segment);
         self.next += 1;
-        self.open.spawn(async move { (number, client.send_segment(&segment).await) });
+        self.open.spawn(async move { (number, client.send_patiently(bucket, segment).await) });
         self.tell(KEEP_BYTES).await
     }
 
@@ -561,13 +545,5 @@ mod tests {
         let mut runs = Vec::new();
         [run(5, 2), run(7, 1), run(9, 1)].into_iter().for_each(|r| join_run(&mut runs, r));
         assert_eq!(runs, [run(5, 3), run(9, 1)]);
-    }
-
-    #[test]
-    fn the_slow_get_twice_the_median_and_never_less_than_three_seconds() {
-        let s = Duration::from_secs;
-        assert_eq!(tail(&[]), s(3));
-        assert_eq!(tail(&[s(1), s(1), s(9)]), s(3));
-        assert_eq!(tail(&[s(5), s(2), s(9)]), s(10));
     }
 }

@@ -7,6 +7,7 @@ use crate::fleet::owner_loop::{OwnerCommand, OwnerConfig, OwnerHandle};
 use crate::fleet::sensors::{ScriptedSensors, Sensors, SystemSensors};
 use crate::serve::{Server, commits};
 use crate::session::{Session, SessionParts};
+use crate::steward::{self, Steward};
 use crate::storage::{PieceStore, StoreLimits};
 use model::ids::base32;
 use model::{Bytes, CloudKey, NatKind, Stamp, errors};
@@ -146,6 +147,9 @@ impl Agent {
         tasks.spawn(Arc::clone(&session).run());
         tasks.spawn(server.clone().run(endpoint.clone()));
         tasks.spawn(follow_owner(owner.clone(), store.clone()));
+        let client = steward::client(endpoint.clone(), config.key, config.now, &session);
+        let works = Steward { session: Arc::clone(&session), owner: owner.watch(), client };
+        tasks.spawn(works.run());
         let started = (config.now)();
         let socket = config.socket.clone();
         let inner = Inner {

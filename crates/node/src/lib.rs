@@ -11,4 +11,5 @@ pub mod machine;
 pub mod probe;
 mod serve;
 mod session;
+mod steward;
 pub mod storage;

@@ -236,6 +236,7 @@ impl Server {
             path: meta.path,
             groups: proof.groups,
             range_path: proof.path,
+            label: if get.with_label { meta.label } else { Vec::new() },
             piece_len: all,
             len,
         };

@@ -9,7 +9,7 @@ use rules::fleet::ask::check_generation;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use wire::fleet::{Allowed, CheckIn, CheckInReply, Free, Goodbye, Measured, Parting, Plan};
 use wire::limits::{CHECK_IN_REPLY_MAX, REPLY_MAX};
@@ -17,6 +17,8 @@ use wire::{Envelope, Reply, Request};
 
 /// Longest wait for the answer to a check-in.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for the answer to a request of this node's own work.
+const ASK_TIMEOUT: Duration = Duration::from_secs(30);
 /// After a check-in that failed on a live link.
 const RETRY: Duration = Duration::from_secs(2);
 /// Changes of the owner's are gathered for this long before they are told.
@@ -64,6 +66,7 @@ pub struct Session {
     parts: SessionParts,
     view: watch::Sender<SessionView>,
     quarantined: watch::Sender<bool>,
+    chosen: Notify,
     sequence: Mutex<u32>,
 }
 
@@ -72,7 +75,7 @@ impl Session {
     pub fn new(parts: SessionParts) -> Arc<Self> {
         let (view, _) = watch::channel(SessionView::default());
         let (quarantined, _) = watch::channel(false);
-        Arc::new(Self { parts, view, quarantined, sequence: Mutex::new(0) })
+        Arc::new(Self { parts, view, quarantined, chosen: Notify::new(), sequence: Mutex::new(0) })
     }
 
     /// What is known now.
@@ -194,8 +197,16 @@ impl Session {
         }
     }
 
+    /// Resolves when the center has chosen this node as a steward.
+    pub async fn chosen(&self) {
+        self.chosen.notified().await;
+    }
+
     /// Takes a plan that is not older than the one in force.
     fn obey(&self, reply: CheckInReply) {
+        if reply.has_steward_work {
+            self.chosen.notify_one();
+        }
         let held = self.view.borrow().plan.generation;
         if let Err(refusal) = check_generation(held, reply.plan.generation) {
             tracing::warn!(id = %refusal.id, held, offered = reply.plan.generation, "an older plan was refused");
@@ -233,6 +244,12 @@ impl Session {
             let goodbye = Request::Goodbye(Goodbye { boot: self.parts.boot, why });
             let _ = timeout(GOODBYE_TIMEOUT, self.call(&link, goodbye)).await;
         }
+    }
+
+    /// Asks the center as this node.
+    pub async fn ask(&self, request: Request) -> Result<Reply, net::NetError> {
+        let bytes = self.carry(&Envelope::new(request).to_bytes(), ASK_TIMEOUT).await?;
+        Reply::from_bytes(&bytes).map_err(|_| net::NetError::Cut)
     }
 
     /// Carries a command's request to the center.

@@ -9,6 +9,7 @@
 pub mod content;
 pub mod keys;
 pub mod label;
+pub mod local;
 pub mod manifest;
 pub mod name;
 
@@ -18,6 +19,7 @@ pub use content::{
 };
 pub use keys::{AccountRoot, BucketKeys, ContentKey, PathKey, Purpose, Wrapped};
 pub use label::{LABEL_LEN, Label, LabelKey, LabelKind, LabelName};
+pub use local::LocalKey;
 pub use manifest::{Body, INLINE_MAX, Inline, Manifest, segments_hash};
 pub use name::NameKey;
 

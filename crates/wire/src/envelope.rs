@@ -74,6 +74,14 @@ pub enum Request {
     SegmentsKeep(Box<storage::SegmentsKeep>),
     /// What a bucket survives now.
     BucketReport(model::BucketId),
+    /// Segments and the commits that name them.
+    CommitBatch(Box<storage::CommitBatch>),
+    /// Work of a steward.
+    StewardAsk(storage::StewardAsk),
+    /// Receipts of a steward's work.
+    StewardDone(Box<storage::StewardDone>),
+    /// How segments stand that this machine wrote and keeps staged.
+    Staged(Vec<storage::SegmentRun>),
 }
 
 /// What the center answers. Append-only.
@@ -117,6 +125,12 @@ pub enum Reply {
     SegmentsKept(Vec<storage::SegmentRun>),
     /// What a bucket survives; nothing where it has no segments.
     BucketReport(Option<Box<storage::BucketReport>>),
+    /// What came of each commit.
+    CommitBatch(storage::CommitAnswers),
+    /// Work of a steward, where there is any.
+    StewardWork(Option<Box<storage::StewardWork>>),
+    /// Staged segments in the order asked for.
+    Staged(Vec<storage::StagedState>),
 }
 
 /// A lawful no: its registered id and the variables of its text, in the reader's language.

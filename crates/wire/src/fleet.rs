@@ -102,6 +102,8 @@ pub struct CheckInReply {
     pub notices: Vec<u16>,
     /// This boot is not the newest with this key.
     pub duplicate: bool,
+    /// Segments lack pieces, and this node was chosen to make them: it asks for the work.
+    pub has_steward_work: bool,
 }
 
 /// What a node shall do: complete, with a generation; an older one is refused by the node.

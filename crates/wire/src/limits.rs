@@ -34,6 +34,16 @@ pub const COMMIT_RUNS_MAX: usize = 4_096;
 pub const OBJECT_SEGMENTS_MAX: u32 = 1_000_000;
 /// Segments told as written in one message.
 pub const SEGMENTS_KEEP_MAX: usize = 64;
+/// Commits in one batch.
+pub const COMMITS_MAX: usize = 64;
+/// Segments of one piece of a steward's work.
+pub const STEWARD_SEGMENTS_MAX: usize = 64;
+/// Runs of staged segments asked about at once.
+pub const STAGED_RUNS_MAX: usize = 64;
+/// Segments of those.
+pub const STAGED_SEGMENTS_MAX: usize = 1_024;
+/// Groups a reader says it has permits for.
+pub const KNOWN_GROUPS_MAX: usize = 64;
 /// Segments in one answer to a reader.
 pub const READ_SEGMENTS_MAX: u16 = 256;
 /// Sealed name of a bucket in bytes.

@@ -26,7 +26,7 @@ pub struct Slot {
     pub addr: PeerAddr,
     /// On at this moment.
     pub on: bool,
-    /// Permit for this node, 224 bytes.
+    /// Permit for this node, 224 bytes; empty where the caller said that it has one.
     pub permit: Vec<u8>,
 }
 
@@ -41,6 +41,10 @@ pub struct WriteGrant {
     pub scheme: Scheme,
     /// Its slots, in order.
     pub slots: Vec<Slot>,
+    /// Indexes that get the first pieces, `accept` of them, best first.
+    pub first: Vec<u16>,
+    /// Indexes that stand in for those that stall, best first.
+    pub spare: Vec<u16>,
 }
 
 /// A segment that was written.
@@ -171,9 +175,25 @@ pub struct Commit {
     pub expect: Expect,
     /// Segments in order.
     pub segments: Vec<SegmentRun>,
+    /// After them, segments of the batch this commit travels in, by their place in it.
+    pub fresh: Vec<u16>,
     /// Sealed manifest; empty for a marker.
     pub manifest: Vec<u8>,
 }
+
+/// Segments and the commits that name them, all of one bucket, in one transaction and one answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitBatch {
+    /// The bucket.
+    pub bucket: BucketId,
+    /// Segments that were written, at most [`crate::limits::SEGMENTS_KEEP_MAX`].
+    pub segments: Vec<WrittenSegment>,
+    /// Commits in order, at most [`crate::limits::COMMITS_MAX`].
+    pub commits: Vec<Commit>,
+}
+
+/// What came of each commit of a batch, in order: a refused one leaves the others alone.
+pub type CommitAnswers = Vec<Result<Committed, crate::envelope::RefusalMsg>>;
 
 /// Committed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -199,6 +219,8 @@ pub struct ReadOpen {
     pub limit: u16,
     /// Key of the endpoint that will read: permits are for it alone.
     pub session: NodeId,
+    /// Groups, with their generations, for whose members this session has permits that are good for an hour yet.
+    pub known: Vec<(PgId, u64)>,
 }
 
 /// Where to read.
@@ -238,10 +260,67 @@ pub struct ReadSegment {
 pub struct ReadGroup {
     /// The group.
     pub pg: PgId,
+    /// Its generation.
+    pub generation: u64,
     /// Code.
     pub scheme: Scheme,
     /// Holders.
     pub slots: Vec<Slot>,
+}
+
+/// A steward asks for pieces to make anew (`docs/design/storage.md` §6, step 5).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StewardAsk {
+    /// Key of the endpoint that will read and write: permits are for it alone.
+    pub session: NodeId,
+    /// These segments, which its machine wrote and keeps staged; where none are named, what the center wants done first.
+    pub staged: Vec<SegmentRun>,
+}
+
+/// Work of a steward: segments of one group that lack pieces whose holders are on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StewardWork {
+    /// Number of the lease.
+    pub lease: u64,
+    /// Until when nobody else gets this work.
+    pub until: Stamp,
+    /// The group, with leave to read.
+    pub group: ReadGroup,
+    /// Slots whose pieces are to be made, with leave to write.
+    pub targets: Vec<Slot>,
+    /// What is to be done, at most [`crate::limits::STEWARD_SEGMENTS_MAX`].
+    pub segments: Vec<StewardSegment>,
+}
+
+/// A segment that lacks pieces.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StewardSegment {
+    /// The segment, and who has its pieces.
+    pub segment: ReadSegment,
+    /// Indexes to make and to send, each to its slot.
+    pub wanted: Vec<u16>,
+}
+
+/// Receipts of a steward's work; may come in parts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StewardDone {
+    /// The lease.
+    pub lease: u64,
+    /// Nothing more comes under it.
+    pub is_over: bool,
+    /// Receivers' receipts by segment.
+    pub segments: Vec<WrittenSegment>,
+}
+
+/// How a staged segment stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StagedState {
+    /// Pieces with receipts whose holders have not been missing too long.
+    pub pieces: u16,
+    /// With so many its writer's copy is not needed any more.
+    pub enough: u16,
+    /// No version names it and none will: it was dropped, or never was.
+    pub is_gone: bool,
 }
 
 /// Asks for names.
@@ -345,6 +424,8 @@ pub struct GetPiece {
     pub offset: u64,
     /// So many, whole groups but at the piece's end; 0 means to the end.
     pub len: u64,
+    /// Its sealed label is wanted too: who makes pieces anew gives it on.
+    pub with_label: bool,
 }
 
 /// A node's answer on a data stream. Append-only.
@@ -364,6 +445,8 @@ pub enum PieceAnswer {
         groups: Vec<[u8; 32]>,
         /// What stands beside them in the piece's tree, up to its root.
         range_path: Vec<[u8; 32]>,
+        /// Sealed label, where it was asked for.
+        label: Vec<u8>,
         /// Bytes of the whole piece.
         piece_len: u64,
         /// Bytes that follow.

@@ -16,6 +16,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0005_buckets_and_versions.sql"),
     include_str!("../../migrations/0006_classes_and_regions.sql"),
     include_str!("../../migrations/0007_lighter_segments.sql"),
+    include_str!("../../migrations/0008_thin_segments.sql"),
 ];
 
 const VERSION_TABLE: &str =

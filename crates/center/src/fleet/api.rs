@@ -85,6 +85,7 @@ fn record(
         parked_or_leased: ask.busy,
         offset_ms: offset,
     };
+    let has_steward_work = center.stewards().has_offer(alias);
     let mut fleet = center.fleet();
     let known = fleet.node(alias).map(|n| (n.standing, n.lent));
     let Some((standing, lent)) = known else {
@@ -124,6 +125,7 @@ fn record(
         program_floor: 0,
         notices,
         duplicate: verdict.duplicate,
+        has_steward_work,
     };
     Ok((reply, news))
 }

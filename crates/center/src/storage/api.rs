@@ -1,26 +1,23 @@
-//! What gateways ask: a placement group to write to, a commit, a manifest with the holders that are on. Thin in this version:
-//! one open group of a circle, whole segments; every receipt is checked all the same.
+//! What gateways ask: a placement group to write to, a manifest with the holders that are on, buckets and their names. Commits
+//! stand in [`super::commit`].
 
 use super::place;
-use super::store::bucket::{self, BucketRow, Kind, VersionRow};
+use super::store::bucket::{self, BucketRow, Kind};
 use super::store::{self, PgRow, SegmentRow};
 use crate::access::api::who;
 use crate::access::store::MemberRow;
-use crate::db::{Reader, StoreError, Tx};
+use crate::db::{Reader, StoreError};
 use crate::refuse::{Refused, bad_value, plain};
 use crate::{Caller, Center};
-use model::{BucketId, DeviceId, NodeId, PgId, Presence, Span, errors};
+use model::{BucketId, NodeId, PgId, Presence, Span, errors};
 use rules::storage::group::DomainKind;
 use rules::storage::survives::AnyOf;
 use std::collections::BTreeSet;
-use wire::limits::{
-    COMMIT_RUNS_MAX, FATES_MAX, LABEL_MAX, MANIFEST_MAX, OBJECT_SEGMENTS_MAX, PAGE_MAX, READ_SEGMENTS_MAX, REGIONS_MAX,
-    REPLY_MAX, SEALED_NAME_MAX, SEGMENTS_KEEP_MAX,
-};
-use wire::signed::{CommitOp, CommitRecord, Permit, PermitOp, PieceReceipt};
+use wire::limits::{FATES_MAX, KNOWN_GROUPS_MAX, LABEL_MAX, PAGE_MAX, READ_SEGMENTS_MAX, REGIONS_MAX, REPLY_MAX};
+use wire::signed::{Permit, PermitOp};
 use wire::storage::{
-    BucketLine, BucketMake, BucketReport, Commit, Committed, ObjectLine, ObjectList, ObjectPage, ReadGrant, ReadGroup,
-    ReadOpen, ReadSegment, SegmentRun, SegmentsKeep, Slot, WriteGrant, WriteOpen, WrittenSegment,
+    BucketLine, BucketMake, BucketReport, ObjectLine, ObjectList, ObjectPage, ReadGrant, ReadGroup, ReadOpen,
+    ReadSegment, SegmentRun, Slot, WriteGrant, WriteOpen,
 };
 use wire::{PeerAddr, RefusalMsg, Reply};
 
@@ -40,14 +37,26 @@ pub async fn write_open(center: &Center, caller: &Caller, ask: WriteOpen) -> Res
     let member = who(center, caller).await?;
     let id = ask.bucket;
     let row = center.db().read(move |q| own(bucket::find(q, &id)?, &member)).await?;
-    let pg = place::group_for(center, &row).await?;
+    let place::WriteTo { group: pg, first } = place::write_to(center, &row).await?;
     let bytes = ask.bytes_max.min(WRITE_BYTES_MAX);
-    let slots = slots(center, &pg, ask.session, PermitOp::Put, WRITE_LIFE, bytes);
-    Ok(Reply::WriteGrant(Box::new(WriteGrant { pg: pg.pg, generation: pg.generation, scheme: pg.scheme, slots })))
+    let slots = slots(center, &pg, (ask.session, PermitOp::Put), WRITE_LIFE, bytes, true);
+    let (pg, generation, scheme) = (pg.pg, pg.generation, pg.scheme);
+    let grant = WriteGrant { pg, generation, scheme, slots, first: first.send, spare: first.spare };
+    Ok(Reply::WriteGrant(Box::new(grant)))
 }
 
-fn slots(center: &Center, pg: &PgRow, session: NodeId, op: PermitOp, life: Span, units: u64) -> Vec<Slot> {
+/// A group's slots with leave for a session to do `op` with up to `units` bytes; without the permits where the session has
+/// them already.
+pub(super) fn slots(
+    center: &Center,
+    pg: &PgRow,
+    (session, op): (NodeId, PermitOp),
+    life: Span,
+    units: u64,
+    with_permits: bool,
+) -> Vec<Slot> {
     let now = center.now();
+    let units = units.min(WRITE_BYTES_MAX);
     let known: Vec<(u16, NodeId, PeerAddr, bool)> = {
         let fleet = center.fleet();
         let members = (0u16..).zip(&pg.slots).filter_map(|(index, alias)| {
@@ -77,11 +86,12 @@ fn slots(center: &Center, pg: &PgRow, session: NodeId, op: PermitOp, life: Span,
         };
         permit.sign(&center.keys().permit).to_vec()
     };
-    known.into_iter().map(|(index, id, addr, on)| Slot { index, addr, on, permit: sign(id) }).collect()
+    let permit = |node| if with_permits { sign(node) } else { Vec::new() };
+    known.into_iter().map(|(index, id, addr, on)| Slot { index, addr, on, permit: permit(id) }).collect()
 }
 
 /// A bucket of the caller's own; another's is as unknown as one that is not there.
-fn own(found: Option<BucketRow>, member: &MemberRow) -> Result<BucketRow, StoreError> {
+pub(super) fn own(found: Option<BucketRow>, member: &MemberRow) -> Result<BucketRow, StoreError> {
     found
         .filter(|bucket| bucket.owner == member.id)
         .ok_or_else(|| StoreError::refused(errors::BUCKET_UNKNOWN, "no such bucket of this member"))
@@ -185,144 +195,12 @@ fn line(row: BucketRow) -> BucketLine {
     }
 }
 
-fn too_large(what: &str, size: usize, limit: usize) -> Refused {
+pub(super) fn too_large(what: &str, size: usize, limit: usize) -> Refused {
     let args = [("what", what.to_owned()), ("size", size.to_string()), ("limit", limit.to_string())];
     RefusalMsg::new(errors::TOO_LARGE, args).into()
 }
 
-/// Keeps segments that were written: enough receipts of distinct holders for each, then one transaction.
-pub async fn segments_keep(center: &Center, caller: &Caller, keep: SegmentsKeep) -> Result<Reply, Refused> {
-    let member = who(center, caller).await?;
-    if keep.segments.is_empty() || keep.segments.len() > SEGMENTS_KEEP_MAX {
-        return Err(too_large("segments", keep.segments.len(), SEGMENTS_KEEP_MAX));
-    }
-    let mut checked = Vec::with_capacity(keep.segments.len());
-    for segment in &keep.segments {
-        checked.push(check_segment(center, segment).await?);
-    }
-    let now = center.now();
-    let kept = center.db().write(move |tx| {
-        let row = own(bucket::find(tx, &keep.bucket)?, &member)?;
-        let mut runs: Vec<SegmentRun> = Vec::new();
-        for (s, have) in keep.segments.iter().zip(&checked) {
-            let seq = store::insert_segment(tx, row.number, s, have, now)?;
-            match runs.last_mut() {
-                Some(run) if run.pg == s.pg && run.seq + u64::from(run.count) == seq => run.count += 1,
-                _ => runs.push(SegmentRun { pg: s.pg, seq, count: 1 }),
-            }
-        }
-        Ok(runs)
-    });
-    Ok(Reply::SegmentsKept(kept.await?))
-}
-
-/// Changes a name: the writer's record, what it expects, its segments; then one transaction, and the bucket's next head.
-pub async fn commit(center: &Center, caller: &Caller, commit: Commit) -> Result<Reply, Refused> {
-    let member = who(center, caller).await?;
-    let (record, bytes) = check_record(caller, &commit)?;
-    let now = center.now();
-    let done = center.db().write(move |tx| {
-        let row = own(bucket::hold(tx, &record.bucket)?, &member)?;
-        if let Some((head, at)) = bucket::answered(tx, &commit.commit_id)? {
-            return Ok(Committed { head, at });
-        }
-        let newest = bucket::newest(tx, row.number, &commit.name_sealed)?;
-        bucket::check_expected(newest.as_ref(), &commit.expect)?;
-        let was_there = newest.is_some_and(|v| v.kind == Kind::Object);
-        let is_marker = record.op == CommitOp::Delete;
-        if is_marker && !was_there {
-            return Err(StoreError::refused(errors::OBJECT_UNKNOWN, "the name is not there"));
-        }
-        let (count, sealed_bytes) = name_all(tx, &member, &commit)?;
-        let version = VersionRow {
-            bucket_seq: row.head.seq + 1,
-            name_sealed: commit.name_sealed.clone(),
-            version: record.version,
-            kind: if is_marker { Kind::Marker } else { Kind::Object },
-            record: commit.record.clone(),
-            manifest: commit.manifest.clone(),
-            segments: commit.segments.clone(),
-            segments_count: count,
-            sealed_bytes: sealed_bytes.max(commit.manifest.len() as u64),
-            made_at: now,
-        };
-        let head = bucket::append(tx, &row, &version, was_there, &bytes)?;
-        bucket::remember(tx, &commit.commit_id, &head, now)?;
-        Ok(Committed { head, at: now })
-    });
-    Ok(Reply::Committed(done.await?))
-}
-
-/// The writer's record, when the calling device signed it over this name and this manifest; with its bytes.
-fn check_record(caller: &Caller, commit: &Commit) -> Result<(CommitRecord, [u8; CommitRecord::LEN]), Refused> {
-    if commit.name_sealed.is_empty() || commit.name_sealed.len() > SEALED_NAME_MAX {
-        return Err(too_large("sealed name", commit.name_sealed.len(), SEALED_NAME_MAX));
-    }
-    if commit.manifest.len() > MANIFEST_MAX {
-        return Err(too_large("manifest", commit.manifest.len(), MANIFEST_MAX));
-    }
-    if commit.segments.len() > COMMIT_RUNS_MAX {
-        return Err(too_large("runs of segments", commit.segments.len(), COMMIT_RUNS_MAX));
-    }
-    let bad = || Refused(RefusalMsg::new(errors::BAD_SIGNATURE, [("thing", "commit".to_owned())]));
-    let record = CommitRecord::check(&commit.record).ok_or_else(bad)?;
-    let bytes = commit.record[..].try_into().map_err(|_| bad())?;
-    let is_marker = record.op == CommitOp::Delete;
-    let shape = is_marker == commit.manifest.is_empty() && (commit.segments.is_empty() || !is_marker);
-    if record.device != DeviceId::from(caller.id) || !record.covers(&commit.name_sealed, &commit.manifest) || !shape {
-        return Err(bad());
-    }
-    Ok((record, bytes))
-}
-
-/// One more version names its segments; how many they are, and their sealed bytes. Refuses runs that are not there whole.
-fn name_all(tx: &mut Tx<'_>, member: &MemberRow, commit: &Commit) -> Result<(u32, u64), StoreError> {
-    let (mut count, mut bytes) = (0u32, 0u64);
-    for run in &commit.segments {
-        let (found, sealed) = store::name_segments(tx, &member.id, run)?;
-        if run.count == 0 || found != run.count {
-            return Err(StoreError::refused(errors::LEASE_STALE, format!("{} of {} segments", found, run.count)));
-        }
-        (count, bytes) = (count.saturating_add(found), bytes.saturating_add(sealed));
-    }
-    if count > OBJECT_SEGMENTS_MAX {
-        return Err(StoreError::refused(errors::TOO_LARGE, format!("{count} segments")));
-    }
-    Ok((count, bytes))
-}
-
-/// Bitmap of the holders whose receipts hold; E0306 with fewer than the scheme accepts.
-async fn check_segment(center: &Center, segment: &WrittenSegment) -> Result<Vec<u8>, Refused> {
-    let pg = load_pg(center, segment.pg).await?;
-    let mut have = vec![0u8; pg.slots.len().div_ceil(8)];
-    let mut holders = BTreeSet::new();
-    for bytes in segment.receipts.iter().take(pg.slots.len()) {
-        let receipt = PieceReceipt::check(bytes).ok_or_else(|| bad_receipt("–"))?;
-        let at_slot =
-            pg.slots.get(usize::from(receipt.index)).and_then(|alias| center.fleet().node(*alias).map(|n| n.id));
-        if receipt.segment != segment.id || receipt.pg != segment.pg || at_slot != Some(receipt.node) {
-            return Err(bad_receipt(&receipt.node.short()));
-        }
-        have[usize::from(receipt.index / 8)] |= 1 << (receipt.index % 8);
-        holders.insert(receipt.node);
-    }
-    if holders.len() < usize::from(pg.scheme.accept) {
-        let args = [
-            ("class", pg.scheme.to_string()),
-            ("need", pg.scheme.accept.to_string()),
-            ("live", holders.len().to_string()),
-            ("fit", holders.len().to_string()),
-        ];
-        return Err(RefusalMsg::new(errors::TOO_FEW_NODES, args).into());
-    }
-    Ok(have)
-}
-
-fn bad_receipt(serial: &str) -> Refused {
-    RefusalMsg::new(errors::BAD_RECEIPT, [("serial", serial.to_owned())]).into()
-}
-
-async fn load_pg(center: &Center, pg: PgId) -> Result<PgRow, Refused> {
+pub(super) async fn load_pg(center: &Center, pg: PgId) -> Result<PgRow, Refused> {
     let found = center.db().read(move |q| Ok(store::pg(q, pg)?)).await?;
     found.ok_or_else(|| RefusalMsg::new(errors::LEASE_STALE, [("pg", pg.to_string())]).into())
 }
@@ -330,7 +208,10 @@ async fn load_pg(center: &Center, pg: PgId) -> Result<PgRow, Refused> {
 /// A manifest, and as many of its segments as were asked for, with their holders.
 pub async fn read_open(center: &Center, caller: &Caller, ask: ReadOpen) -> Result<Reply, Refused> {
     let member = who(center, caller).await?;
-    let session = ask.session;
+    if ask.known.len() > KNOWN_GROUPS_MAX {
+        return Err(too_large("list of groups", ask.known.len(), KNOWN_GROUPS_MAX));
+    }
+    let (session, known) = (ask.session, ask.known.clone());
     let found = center.db().read(move |q| {
         let row = own(bucket::find(q, &ask.bucket)?, &member)?;
         let version = match &ask.version {
@@ -345,10 +226,14 @@ pub async fn read_open(center: &Center, caller: &Caller, ask: ReadOpen) -> Resul
         Ok(Some((version, segments, groups)))
     });
     let (version, segments, groups) = found.await?.ok_or_else(|| Refused(plain(errors::OBJECT_UNKNOWN)))?;
-    let groups = groups.into_iter().map(|pg| ReadGroup {
-        pg: pg.pg,
-        scheme: pg.scheme,
-        slots: slots(center, &pg, session, PermitOp::Get, READ_LIFE, WRITE_BYTES_MAX),
+    let groups = groups.into_iter().map(|pg| {
+        let is_new = !known.contains(&(pg.pg, pg.generation));
+        ReadGroup {
+            pg: pg.pg,
+            generation: pg.generation,
+            scheme: pg.scheme,
+            slots: slots(center, &pg, (session, PermitOp::Get), READ_LIFE, WRITE_BYTES_MAX, is_new),
+        }
     });
     let segment =
         |s: SegmentRow| ReadSegment { id: s.id, pg: s.pg, seq: s.seq, sealed_bytes: s.sealed_bytes, have: s.have };

@@ -6,12 +6,16 @@ use crate::Center;
 use crate::db::{Reader, StoreError};
 use crate::fleet::store::{NodeFilter, NodeRow, Standing, list_nodes};
 use crate::refuse::Refused;
-use model::{Alias, Bytes, Capability, Ppm, Presence, Region, Span, Stamp, errors};
-use rules::fleet::profile::WeeklyProfile;
-use rules::storage::group::{Candidate, Coverage, FillAsk, FillPlan, NetPrefix, RegionRule, Site, Unfit, fill};
+use model::{Alias, Bytes, Capability, Ppm, Presence, Region, Span, Stamp, Tier, errors};
+use rules::fleet::profile::{SessionScale, WeeklyProfile};
+use rules::storage::group::{
+    Candidate, Coverage, FillAsk, FillPlan, NetPrefix, RegionRule, Site, SlotState, Unfit, fill,
+};
 use rules::storage::scheme::{Chosen, HISTORY, PoolFacts, PoolKind, Steadiness, choose};
 use rules::storage::survives::{Holder, Survives, survives, weakest};
+use rules::storage::writer::{FirstPieces, STAYS_FOR, SlotFacts, first_pieces};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A node younger than this is taken a little later than others.
 const YOUNG: Span = Span::days(14);
@@ -25,8 +29,30 @@ struct Member {
     row: NodeRow,
     on: bool,
     presence: Presence,
+    on_since: Option<Stamp>,
     lent: Bytes,
     profile: WeeklyProfile,
+}
+
+/// Rows of all nodes as they were read last. A node that joins or leaves is seen at once; another change of a row, within
+/// [`ROWS_FRESH`].
+#[derive(Default)]
+pub struct NodesRead(Option<(usize, Stamp, Arc<Vec<NodeRow>>)>);
+
+/// For so long rows of nodes are not read anew.
+const ROWS_FRESH: Span = Span::secs(1);
+
+async fn nodes(center: &Center, now: Stamp) -> Result<Arc<Vec<NodeRow>>, StoreError> {
+    let aliases = center.fleet().aliases();
+    let is_fresh = |(count, at, _): &&(usize, Stamp, Arc<Vec<NodeRow>>)| {
+        *count == aliases && *at <= now && now.since(*at) < ROWS_FRESH
+    };
+    if let Some((.., rows)) = center.nodes_read().0.as_ref().filter(is_fresh) {
+        return Ok(Arc::clone(rows));
+    }
+    let read = Arc::new(center.db().read(rows).await?);
+    center.nodes_read().0 = Some((aliases, now, Arc::clone(&read)));
+    Ok(read)
 }
 
 /// All nodes of the cloud, page by page.
@@ -42,15 +68,18 @@ fn rows(q: &mut Reader<'_>) -> Result<Vec<NodeRow>, StoreError> {
     }
 }
 
-fn members(center: &Center, rows: Vec<NodeRow>, now: Stamp) -> Vec<Member> {
+fn members(center: &Center, rows: &[NodeRow], now: Stamp) -> Vec<Member> {
     let fleet = center.fleet();
-    let member = |row: NodeRow| {
-        let presence = fleet.presence.state(now, row.alias);
+    let member = |row: &NodeRow| {
+        let row = row.clone();
+        let view = fleet.presence.view(now, row.alias);
+        let presence = view.map_or(Presence::Unknown, |v| v.presence);
+        let on_since = view.and_then(|v| v.on_since);
         let lent = fleet.node(row.alias).map_or(row.node.lent, |n| if n.lent.0 > 0 { n.lent } else { row.node.lent });
         let profile = WeeklyProfile(row.profile);
-        Member { on: presence == Presence::On, presence, lent, profile, row }
+        Member { on: presence == Presence::On, presence, on_since, lent, profile, row }
     };
-    rows.into_iter().map(member).collect()
+    rows.iter().map(member).collect()
 }
 
 impl Member {
@@ -97,6 +126,24 @@ impl Member {
         }
     }
 
+    /// As a writer sees it in a slot.
+    fn slot(&self, index: u16, now: Stamp) -> SlotFacts<'_> {
+        let age = self.on_since.map_or(Span::ZERO, |at| now.since(at));
+        SlotFacts {
+            index,
+            node: self.row.alias,
+            site: self.site(),
+            region: self.row.node.region.as_ref(),
+            tier: self.row.tier,
+            state: SlotState::Held,
+            on: self.on,
+            is_always_on: self.is_always_on(now),
+            takes: self.unfit().is_none(),
+            stays: SessionScale(self.row.session_scale).survives(age, STAYS_FOR),
+            rtt_ms: None,
+        }
+    }
+
     /// Whether it counts as always on. Without a month of history: no gap, as far as this center's memory goes.
     fn is_always_on(&self, now: Stamp) -> bool {
         let age = now.since(self.row.node.joined_at);
@@ -106,7 +153,7 @@ impl Member {
 }
 
 /// What the choice of a scheme knows of the nodes that a bucket's region rule admits.
-fn pool(members: &[Member], now: Stamp) -> PoolFacts {
+fn pool(members: &[&Member], now: Stamp) -> PoolFacts {
     let owners: BTreeSet<_> = members.iter().map(|m| m.row.node.owner).collect();
     let coverage = Coverage::of(members.iter().map(|m| &m.profile));
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
@@ -118,14 +165,48 @@ fn pool(members: &[Member], now: Stamp) -> PoolFacts {
     }
 }
 
-/// The group a bucket writes to now: the open one of its class and regions where it is what would be chosen now, else a new
-/// one. Refuses E0306, E0317, E0506.
-pub async fn group_for(center: &Center, bucket: &BucketRow) -> Result<PgRow, Refused> {
+/// Kind of the cloud's pool, and the ranks of a group's members.
+pub async fn kind_and_tiers(center: &Center, group: &PgRow) -> Result<(PoolKind, BTreeMap<Alias, Tier>), Refused> {
+    let rows = nodes(center, center.now()).await?;
+    let standing = || rows.iter().filter(|row| !matches!(row.standing, Standing::Left | Standing::Banned));
+    let owners: BTreeSet<_> = standing().map(|row| row.node.owner).collect();
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let tiers = rows.iter().filter(|row| group.slots.contains(&row.alias)).map(|row| (row.alias, row.tier)).collect();
+    Ok((PoolKind::of(count(standing().count()), count(owners.len())), tiers))
+}
+
+/// Where a bucket writes now.
+pub struct WriteTo {
+    /// The group.
+    pub group: PgRow,
+    /// Who gets the first pieces, and who stands in.
+    pub first: FirstPieces,
+}
+
+/// The group a bucket writes to now, and its slots in the order they are asked. Refuses E0306, E0317, E0506.
+pub async fn write_to(center: &Center, bucket: &BucketRow) -> Result<WriteTo, Refused> {
     let now = center.now();
-    let all = members(center, center.db().read(rows).await?, now);
+    let rows = nodes(center, now).await?;
+    let all = members(center, &rows, now);
+    let (group, kind) = group_for(center, bucket, &all, now).await?;
+    let by_alias: BTreeMap<Alias, &Member> = all.iter().map(|m| (m.row.alias, m)).collect();
+    let slots: Vec<SlotFacts<'_>> =
+        (0u16..).zip(&group.slots).filter_map(|(index, alias)| Some(by_alias.get(alias)?.slot(index, now))).collect();
+    let first = first_pieces(&slots, &group.scheme, bucket.class, kind)?;
+    Ok(WriteTo { group, first })
+}
+
+/// The group a bucket writes to now: the open one of its class and regions where it is what would be chosen now, else a new
+/// one; with the kind of its pool.
+async fn group_for(
+    center: &Center,
+    bucket: &BucketRow,
+    all: &[Member],
+    now: Stamp,
+) -> Result<(PgRow, PoolKind), Refused> {
     let rule = bucket.rule();
-    let fit: Vec<Member> =
-        all.into_iter().filter(|m| m.unfit().is_none() && rule.admits(m.row.node.region.as_ref())).collect();
+    let fit: Vec<&Member> =
+        all.iter().filter(|m| m.unfit().is_none() && rule.admits(m.row.node.region.as_ref())).collect();
     if fit.is_empty() && !rule.is_empty() {
         let args = [("region", rule.to_string()), ("have", "0".to_owned()), ("need", "1".to_owned())];
         return Err(wire::RefusalMsg::new(errors::REGION_THIN, args).into());
@@ -137,7 +218,7 @@ pub async fn group_for(center: &Center, bucket: &BucketRow) -> Result<PgRow, Ref
         move |q| Ok(store::open_pg(q, class, &text, regions_min)?)
     });
     if let Some(open) = open.await?.filter(|open| is_current(open, &chosen, &fit)) {
-        return Ok(open);
+        return Ok((open, chosen.kind));
     }
     let plan = plan(&fit, &chosen, bucket, &rule, now)?;
     let mut slots: Vec<(u16, Alias)> = plan.picks.iter().map(|pick| (pick.index, pick.node)).collect();
@@ -151,11 +232,11 @@ pub async fn group_for(center: &Center, bucket: &BucketRow) -> Result<PgRow, Ref
             _ => store::insert_pg(tx, &scheme, &slots, class, &text, regions_min),
         }
     });
-    Ok(opened.await?)
+    Ok((opened.await?, chosen.kind))
 }
 
 fn plan(
-    fit: &[Member],
+    fit: &[&Member],
     chosen: &Chosen,
     bucket: &BucketRow,
     rule: &RegionRule,
@@ -167,7 +248,7 @@ fn plan(
 }
 
 /// In small pools everybody holds a slot, so the members must be those of now; in big ones an open group stays.
-fn is_current(open: &PgRow, chosen: &Chosen, fit: &[Member]) -> bool {
+fn is_current(open: &PgRow, chosen: &Chosen, fit: &[&Member]) -> bool {
     let now: Vec<Alias> = fit.iter().map(|m| m.row.alias).collect();
     open.scheme == chosen.scheme
         && match chosen.kind {
@@ -207,10 +288,11 @@ pub async fn report(center: &Center, bucket: &BucketRow) -> Result<Report, Refus
         let numbers: BTreeSet<_> = sets.iter().map(|(pg, _)| *pg).collect();
         let groups: Vec<PgRow> =
             numbers.into_iter().map(|pg| store::pg(q, pg)).filter_map(Result::transpose).collect::<Result<_, _>>()?;
-        Ok((sets, groups, rows(q)?))
+        Ok((sets, groups))
     });
-    let (sets, groups, rows) = read.await?;
-    let members: BTreeMap<Alias, Member> = members(center, rows, now).into_iter().map(|m| (m.row.alias, m)).collect();
+    let (sets, groups) = read.await?;
+    let rows = nodes(center, now).await?;
+    let members: BTreeMap<Alias, Member> = members(center, &rows, now).into_iter().map(|m| (m.row.alias, m)).collect();
     let owners: BTreeSet<_> = members.values().map(|m| m.row.node.owner).collect();
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let kind = PoolKind::of(count(members.len()), count(owners.len()));

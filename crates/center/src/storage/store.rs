@@ -1,7 +1,10 @@
 //! Rows of placement: groups with their slots, segments. Thin in this version: a group is a circle of everybody; a segment's
-//! pieces are a bitmap over its slots. Buckets and versions stand in [`bucket`].
+//! pieces are a bitmap over its slots. Buckets and
+//! versions stand in [`bucket`], segments that
+//! lack pieces in [`thin`].
 
 pub mod bucket;
+pub mod thin;
 
 use crate::db::{DbError, Reader, Row, StoreError, Tx, Value};
 use model::{Alias, Class, MemberId, PgId, Scheme, SegmentId, Stamp, errors};

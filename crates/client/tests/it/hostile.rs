@@ -41,6 +41,7 @@ async fn world() -> (World, Bucket, Vec<u8>) {
     // More than one segment, so that a holder has another segment's piece to show.
     let content = content(9 << 20);
     put(&world.client, &bucket, "x", &content).await.unwrap();
+    assert_eq!(world.fill().await, 2 * 4, "two segments of which four holders of eight have a piece");
     (world, bucket, content)
 }
 

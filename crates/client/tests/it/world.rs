@@ -11,7 +11,7 @@ use wire::limits::REQUEST_MAX;
 use wire::signed::{CommitRecord, Head, PieceReceipt, public_of};
 use wire::storage::{
     BucketLine, Committed, GetPiece, PieceAnswer, PutPiece, ReadGrant, ReadGroup, ReadSegment, SegmentRun, Slot,
-    StreamOpen, WriteGrant, WrittenSegment,
+    StewardSegment, StewardWork, StreamOpen, WriteGrant, WrittenSegment,
 };
 use wire::{PeerAddr, RefusalMsg, Reply, Request};
 
@@ -70,6 +70,8 @@ struct Rows {
 pub struct World {
     nodes: Vec<Node>,
     rows: Arc<Mutex<Rows>>,
+    slots: Vec<Slot>,
+    scheme: Scheme,
     /// To store and read with.
     pub client: Client,
     /// Its endpoint.
@@ -105,13 +107,13 @@ impl World {
             .map(|(index, node)| Slot { index, addr: node.addr.clone(), on: true, permit: vec![0; 224] })
             .collect();
         let endpoint = endpoint([200; 32], false).await;
-        let center = Arc::clone(&rows);
+        let (center, all) = (Arc::clone(&rows), slots.clone());
         let ask: AskCenter = Arc::new(move |request| {
             let reply = center.lock().unwrap().answer(request, scheme, &slots);
             Box::pin(async move { reply.map_err(ClientError::Refused) })
         });
-        let client = Client::new(endpoint.clone(), [201; 32], now, ask);
-        Self { nodes, rows, client, endpoint }
+        let client = Client::new(endpoint.clone(), [201; 32], now, ask).with_holders_wait(Duration::from_millis(100));
+        Self { nodes, rows, slots: all, scheme, client, endpoint }
     }
 
     /// From now on these holders do so, the others are honest.
@@ -119,6 +121,26 @@ impl World {
         for (at, node) in self.nodes.iter().enumerate() {
             *node.does.lock().unwrap() = if indexes.contains(&at) { does } else { Holder::Honest };
         }
+    }
+
+    /// A steward makes every missing piece of every segment; how many.
+    pub async fn fill(&self) -> usize {
+        let (segments, targets) = {
+            let rows = self.rows.lock().unwrap();
+            let one = |(seq, s): (usize, &WrittenSegment)| {
+                let have = have(s);
+                let lacks = |i: &u16| have[usize::from(i / 8)] >> (i % 8) & 1 == 0;
+                let wanted: Vec<u16> = (0..u16::try_from(self.slots.len()).unwrap()).filter(lacks).collect();
+                let (id, pg, sealed_bytes) = (s.id, s.pg, s.sealed_bytes);
+                StewardSegment { segment: ReadSegment { id, pg, seq: seq as u64, sealed_bytes, have }, wanted }
+            };
+            (rows.segments.iter().enumerate().map(one).collect(), self.slots.clone())
+        };
+        let group = ReadGroup { pg: PgId(1), generation: 1, scheme: self.scheme, slots: self.slots.clone() };
+        let work = StewardWork { lease: 1, until: now(), group, targets, segments };
+        let filled = self.client.fill(&work, |_| None, |_| std::future::ready(())).await.unwrap();
+        assert_eq!(filled.failed, 0);
+        filled.pieces
     }
 
     /// Names the center has.
@@ -130,6 +152,15 @@ impl World {
     pub fn id(&self, index: usize) -> NodeId {
         NodeId(public_of(&self.nodes[index].secret))
     }
+}
+
+/// Bitmap of the holders whose receipts verify.
+fn have(segment: &WrittenSegment) -> Vec<u8> {
+    let mut have = vec![0; 2];
+    for receipt in segment.receipts.iter().filter_map(|bytes| PieceReceipt::check(bytes)) {
+        have[usize::from(receipt.index / 8)] |= 1 << (receipt.index % 8);
+    }
+    have
 }
 
 impl Rows {
@@ -159,7 +190,17 @@ impl Rows {
                 Reply::Buckets(vec![self.buckets.get(&id).cloned().ok_or_else(|| refused(errors::BUCKET_UNKNOWN))?])
             }
             Request::WriteOpen(_) => {
-                Reply::WriteGrant(Box::new(WriteGrant { pg, generation: 1, scheme, slots: slots.to_vec() }))
+                let all: Vec<u16> = slots.iter().map(|slot| slot.index).collect();
+                let (first, spare) = all.split_at(usize::from(scheme.accept));
+                let (first, spare) = (first.to_vec(), spare.to_vec());
+                Reply::WriteGrant(Box::new(WriteGrant {
+                    pg,
+                    generation: 1,
+                    scheme,
+                    slots: slots.to_vec(),
+                    first,
+                    spare,
+                }))
             }
             Request::SegmentsKeep(keep) => {
                 let (seq, count) = (self.segments.len() as u64, u32::try_from(keep.segments.len()).unwrap());
@@ -174,6 +215,13 @@ impl Rows {
                 let head = line.head;
                 self.versions.insert(commit.name_sealed.clone(), (*commit, record.version));
                 Reply::Committed(Committed { head, at: now() })
+            }
+            Request::StewardDone(done) => {
+                for filled in done.segments {
+                    let there = self.segments.iter_mut().find(|s| s.id == filled.id).unwrap();
+                    there.receipts.extend(filled.receipts);
+                }
+                Reply::Done
             }
             Request::ReadOpen(ask) => {
                 let found = self.versions.get(&ask.name_sealed).ok_or_else(|| refused(errors::OBJECT_UNKNOWN))?;
@@ -190,7 +238,7 @@ impl Rows {
                     pg,
                     seq: *seq,
                     sealed_bytes: s.sealed_bytes,
-                    have: vec![0xff; 2],
+                    have: have(s),
                 });
                 Reply::ReadGrant(Box::new(ReadGrant {
                     version,
@@ -198,7 +246,7 @@ impl Rows {
                     at: now(),
                     segments_count: u32::try_from(all.len()).unwrap(),
                     segments: segments.collect(),
-                    groups: vec![ReadGroup { pg, scheme, slots: slots.to_vec() }],
+                    groups: vec![ReadGroup { pg, generation: 1, scheme, slots: slots.to_vec() }],
                 }))
             }
             _ => return Err(refused(errors::BUG)),
@@ -292,6 +340,7 @@ async fn give(stream: &mut Stream, shelf: &Mutex<Shelf>, get: GetPiece, does: Ho
             path: kept.open.path.clone(),
             groups,
             range_path,
+            label: Vec::new(),
             piece_len: kept.bytes.len() as u64,
             len: bytes.len() as u64,
         };

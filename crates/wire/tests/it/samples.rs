@@ -127,10 +127,13 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
         name_sealed: vec![3; 40],
         expect: Expect::Version([4; 16]),
         segments: vec![SegmentRun { pg: PgId(1), seq: 5, count: 6 }],
+        fresh: vec![1],
         manifest: vec![6; 300],
     };
     let written =
         WrittenSegment { id: SegmentId([4; 32]), pg: PgId(1), sealed_bytes: 65_536, receipts: vec![vec![5; 176]] };
+    let batch =
+        CommitBatch { bucket: BucketId([2; 16]), segments: vec![written.clone()], commits: vec![commit.clone()] };
     let make = BucketMake {
         id: BucketId([2; 16]),
         check: [3; 16],
@@ -147,6 +150,7 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
         first: 5,
         limit: 6,
         session: NodeId([9; 32]),
+        known: vec![(PgId(1), 2)],
     };
     let list = ObjectList { bucket: BucketId([2; 16]), name_sealed: Some(vec![3; 40]), after: 5, limit: 100 };
     [
@@ -186,8 +190,24 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
         ("bucket_report", Request::BucketReport(BucketId([2; 16]))),
         (
             "segments_keep",
-            Request::SegmentsKeep(Box::new(SegmentsKeep { bucket: BucketId([2; 16]), segments: vec![written] })),
+            Request::SegmentsKeep(Box::new(SegmentsKeep {
+                bucket: BucketId([2; 16]),
+                segments: vec![written.clone()],
+            })),
         ),
+        ("commit_batch", Request::CommitBatch(Box::new(batch))),
+        (
+            "steward_ask",
+            Request::StewardAsk(StewardAsk {
+                session: NodeId([9; 32]),
+                staged: vec![SegmentRun { pg: PgId(1), seq: 5, count: 6 }],
+            }),
+        ),
+        (
+            "steward_done",
+            Request::StewardDone(Box::new(StewardDone { lease: 7, is_over: true, segments: vec![written] })),
+        ),
+        ("staged_ask", Request::Staged(vec![SegmentRun { pg: PgId(1), seq: 5, count: 6 }])),
     ]
     .into_iter()
     .map(|(name, request)| (name, Envelope { version: 1, alias: Some(Alias(11)), request }))
@@ -224,6 +244,7 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         program_floor: 3,
         notices: vec![201],
         duplicate: true,
+        has_steward_work: true,
     };
     let detail = NodeDetail {
         line: line(),
@@ -296,6 +317,8 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
                 generation: 2,
                 scheme: scheme(),
                 slots: vec![slot()],
+                first: vec![3],
+                spare: vec![4, 5],
             })),
         ),
         ("committed", Reply::Committed(Committed { head: head(), at: NOW })),
@@ -306,8 +329,8 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
                 manifest: vec![6; 30],
                 at: NOW,
                 segments_count: 7,
-                segments: vec![segment],
-                groups: vec![ReadGroup { pg: PgId(1), scheme: scheme(), slots: vec![slot()] }],
+                segments: vec![segment.clone()],
+                groups: vec![read_group()],
             })),
         ),
         (
@@ -357,7 +380,29 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
             }))),
         ),
         ("segments_kept", Reply::SegmentsKept(vec![SegmentRun { pg: PgId(1), seq: 5, count: 6 }])),
+        (
+            "commit_batch_answer",
+            Reply::CommitBatch(vec![
+                Ok(Committed { head: head(), at: NOW }),
+                Err(RefusalMsg::new(errors::PRECONDITION, [("key", "x".into())])),
+            ]),
+        ),
+        (
+            "steward_work",
+            Reply::StewardWork(Some(Box::new(StewardWork {
+                lease: 7,
+                until: NOW,
+                group: read_group(),
+                targets: vec![slot()],
+                segments: vec![StewardSegment { segment, wanted: vec![3, 7] }],
+            }))),
+        ),
+        ("staged", Reply::Staged(vec![StagedState { pieces: 5, enough: 9, is_gone: false }])),
     ]
+}
+
+fn read_group() -> ReadGroup {
+    ReadGroup { pg: PgId(1), generation: 2, scheme: scheme(), slots: vec![slot()] }
 }
 
 fn head() -> Head {
@@ -379,13 +424,22 @@ pub fn streams() -> Vec<(&'static str, Vec<u8>)> {
         label: vec![5; 512],
         len: 65_536,
     };
-    let get = GetPiece { permit: vec![7; 224], pg: PgId(1), segment: SegmentId([4; 32]), index: 2, offset: 3, len: 4 };
+    let get = GetPiece {
+        permit: vec![7; 224],
+        pg: PgId(1),
+        segment: SegmentId([4; 32]),
+        index: 2,
+        offset: 3,
+        len: 4,
+        with_label: true,
+    };
     let piece = PieceAnswer::Piece {
         segment_root: [1; 32],
         piece_root: [2; 32],
         path: vec![[3; 32]],
         groups: vec![[4; 32]],
         range_path: vec![[5; 32]],
+        label: vec![6; 512],
         piece_len: 5,
         len: 6,
     };

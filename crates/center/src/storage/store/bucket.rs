@@ -70,6 +70,21 @@ pub struct VersionRow {
     pub made_at: Stamp,
 }
 
+impl BucketRow {
+    /// The row after a version was appended to it, as [`append`] wrote it.
+    pub fn follow(&mut self, head: Head, version: &VersionRow, was_there: bool) {
+        self.objects = objects_after(self.objects, version, was_there);
+        self.sealed_bytes += version.sealed_bytes;
+        self.head = head;
+    }
+}
+
+/// Names that are there after a change.
+fn objects_after(before: u64, version: &VersionRow, was_there: bool) -> u64 {
+    let with = before + u64::from(version.kind == Kind::Object);
+    with - u64::from(was_there).min(with)
+}
+
 const RUN_LEN: usize = 16;
 const BUCKET: &str = "number, id, owner, key_check, name_check, label, made_at, head_seq, head_hash, objects, sealed_bytes, class, regions, \
      regions_min";
@@ -297,8 +312,7 @@ pub fn append(
     let sql = "INSERT INTO version (bucket, bucket_seq, name_hash, name_sealed, version, kind, record, manifest, segments, \
         segments_count, sealed_bytes, made_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     tx.execute(sql, &values)?;
-    let is_there = version.kind == Kind::Object;
-    let objects = bucket.objects + u64::from(is_there) - u64::from(was_there).min(bucket.objects + u64::from(is_there));
+    let objects = objects_after(bucket.objects, version, was_there);
     let sql = "UPDATE bucket SET head_seq = $2, head_hash = $3, objects = $4, sealed_bytes = sealed_bytes + $5 \
         WHERE number = $1";
     let values =

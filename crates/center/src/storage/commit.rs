@@ -1,0 +1,248 @@
+//! Writing at the center: segments with their holders' receipts, and the commits that name them, alone or many in one
+//! transaction.
+//!
+//! (A) A segment counts only with enough receipts of distinct holders of its group. (B) A commit is its writer's: signed over
+//! this name and this manifest. (C) All of a batch is one transaction; a commit that a precondition refuses leaves the others
+//! alone. (D) The same commit id gives the same answer.
+
+use super::api::{load_pg, own, too_large};
+use super::store::bucket::{self, BucketRow, Kind, VersionRow};
+use super::store::{self, PgRow, thin};
+use crate::access::api::who;
+use crate::access::store::MemberRow;
+use crate::db::{StoreError, Tx};
+use crate::refuse::Refused;
+use crate::{Caller, Center};
+use model::{DeviceId, Stamp, errors};
+use std::collections::BTreeSet;
+use wire::limits::{
+    COMMIT_RUNS_MAX, COMMITS_MAX, MANIFEST_MAX, OBJECT_SEGMENTS_MAX, SEALED_NAME_MAX, SEGMENTS_KEEP_MAX,
+};
+use wire::signed::{CommitOp, CommitRecord, PieceReceipt};
+use wire::storage::{Commit, CommitBatch, Committed, SegmentRun, SegmentsKeep, WrittenSegment};
+use wire::{RefusalMsg, Reply};
+
+/// Keeps segments that were written: enough receipts of distinct holders for each, then one transaction.
+pub async fn segments_keep(center: &Center, caller: &Caller, ask: SegmentsKeep) -> Result<Reply, Refused> {
+    let member = who(center, caller).await?;
+    if ask.segments.is_empty() {
+        return Err(too_large("segments", 0, SEGMENTS_KEEP_MAX));
+    }
+    let checked = check_segments(center, &ask.segments).await?;
+    let now = center.now();
+    let kept = center.db().write(move |tx| {
+        let row = own(bucket::find(tx, &ask.bucket)?, &member)?;
+        let mut runs: Vec<SegmentRun> = Vec::new();
+        for one in keep(tx, row.number, &ask.segments, &checked, now)? {
+            match runs.last_mut() {
+                Some(run) if run.pg == one.pg && run.seq + u64::from(run.count) == one.seq => run.count += 1,
+                _ => runs.push(one),
+            }
+        }
+        Ok(runs)
+    });
+    Ok(Reply::SegmentsKept(kept.await?))
+}
+
+/// Segments into their groups' logs, each at its place; stewards fill up what they lack.
+fn keep(
+    tx: &mut Tx<'_>,
+    bucket: u32,
+    segments: &[WrittenSegment],
+    have: &[Vec<u8>],
+    now: Stamp,
+) -> Result<Vec<SegmentRun>, StoreError> {
+    let one = |(s, have): (&WrittenSegment, &Vec<u8>)| {
+        let seq = store::insert_segment(tx, bucket, s, have, now)?;
+        thin::mark(tx, s.pg, seq)?;
+        Ok(SegmentRun { pg: s.pg, seq, count: 1 })
+    };
+    segments.iter().zip(have).map(one).collect()
+}
+
+/// Bitmaps of holders whose receipts hold, of each segment.
+async fn check_segments(center: &Center, segments: &[WrittenSegment]) -> Result<Vec<Vec<u8>>, Refused> {
+    if segments.len() > SEGMENTS_KEEP_MAX {
+        return Err(too_large("segments", segments.len(), SEGMENTS_KEEP_MAX));
+    }
+    let mut all = Vec::with_capacity(segments.len());
+    for segment in segments {
+        all.push(check_segment(center, segment).await?);
+    }
+    Ok(all)
+}
+
+/// A commit whose record was checked.
+struct Checked {
+    commit: Commit,
+    record: CommitRecord,
+    bytes: [u8; CommitRecord::LEN],
+}
+
+/// Changes a name: the writer's record, what it expects, its segments; then one transaction, and the bucket's next head.
+pub async fn one(center: &Center, caller: &Caller, commit: Commit) -> Result<Reply, Refused> {
+    let member = who(center, caller).await?;
+    if !commit.fresh.is_empty() {
+        return Err(too_large("batch", commit.fresh.len(), 0));
+    }
+    let checked = check_record(caller, commit)?;
+    let now = center.now();
+    let done = center.db().write(move |tx| {
+        let mut row = own(bucket::hold(tx, &checked.record.bucket)?, &member)?;
+        apply(tx, &member, &mut row, &checked, &[], now)
+    });
+    Ok(Reply::Committed(done.await?))
+}
+
+/// Keeps segments and changes the names that they are for.
+pub async fn batch(center: &Center, caller: &Caller, batch: CommitBatch) -> Result<Reply, Refused> {
+    let member = who(center, caller).await?;
+    if batch.commits.is_empty() || batch.commits.len() > COMMITS_MAX {
+        return Err(too_large("commits", batch.commits.len(), COMMITS_MAX));
+    }
+    let have = check_segments(center, &batch.segments).await?;
+    let commits: Vec<Checked> =
+        batch.commits.into_iter().map(|commit| check_record(caller, commit)).collect::<Result<_, _>>()?;
+    if commits.iter().any(|c| c.record.bucket != batch.bucket) {
+        return Err(RefusalMsg::new(errors::BAD_SIGNATURE, [("thing", "commit".to_owned())]).into());
+    }
+    let now = center.now();
+    let done = center.db().write(move |tx| {
+        let mut row = own(bucket::hold(tx, &batch.bucket)?, &member)?;
+        let fresh = keep(tx, row.number, &batch.segments, &have, now)?;
+        let mut answers = Vec::with_capacity(commits.len());
+        for commit in &commits {
+            match apply(tx, &member, &mut row, commit, &fresh, now) {
+                Ok(committed) => answers.push(Ok(committed)),
+                // These are said before anything of the commit is written.
+                Err(StoreError::Refused { id, why }) if id == errors::PRECONDITION || id == errors::OBJECT_UNKNOWN => {
+                    answers.push(Err(RefusalMsg::new(id, [("why", why)])));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(answers)
+    });
+    Ok(Reply::CommitBatch(done.await?))
+}
+
+/// One commit inside a transaction that holds its bucket; `row` moves with it. `fresh` are the batch's own segments.
+fn apply(
+    tx: &mut Tx<'_>,
+    member: &MemberRow,
+    row: &mut BucketRow,
+    checked: &Checked,
+    fresh: &[SegmentRun],
+    now: Stamp,
+) -> Result<Committed, StoreError> {
+    let Checked { commit, record, bytes } = checked;
+    if let Some((head, at)) = bucket::answered(tx, &commit.commit_id)? {
+        return Ok(Committed { head, at });
+    }
+    let newest = bucket::newest(tx, row.number, &commit.name_sealed)?;
+    bucket::check_expected(newest.as_ref(), &commit.expect)?;
+    let was_there = newest.is_some_and(|v| v.kind == Kind::Object);
+    let is_marker = record.op == CommitOp::Delete;
+    if is_marker && !was_there {
+        return Err(StoreError::refused(errors::OBJECT_UNKNOWN, "the name is not there"));
+    }
+    let mut segments = commit.segments.clone();
+    for index in &commit.fresh {
+        let run = fresh.get(usize::from(*index));
+        segments.push(*run.ok_or_else(|| StoreError::refused(errors::LEASE_STALE, format!("segment {index}")))?);
+    }
+    let (count, sealed_bytes) = name_all(tx, member, &segments)?;
+    let version = VersionRow {
+        bucket_seq: row.head.seq + 1,
+        name_sealed: commit.name_sealed.clone(),
+        version: record.version,
+        kind: if is_marker { Kind::Marker } else { Kind::Object },
+        record: commit.record.clone(),
+        manifest: commit.manifest.clone(),
+        segments,
+        segments_count: count,
+        sealed_bytes: sealed_bytes.max(commit.manifest.len() as u64),
+        made_at: now,
+    };
+    let head = bucket::append(tx, row, &version, was_there, bytes)?;
+    bucket::remember(tx, &commit.commit_id, &head, now)?;
+    row.follow(head, &version, was_there);
+    Ok(Committed { head, at: now })
+}
+
+/// The writer's record, when the calling device signed it over this name and this manifest; with its bytes.
+fn check_record(caller: &Caller, commit: Commit) -> Result<Checked, Refused> {
+    if commit.name_sealed.is_empty() || commit.name_sealed.len() > SEALED_NAME_MAX {
+        return Err(too_large("sealed name", commit.name_sealed.len(), SEALED_NAME_MAX));
+    }
+    if commit.manifest.len() > MANIFEST_MAX {
+        return Err(too_large("manifest", commit.manifest.len(), MANIFEST_MAX));
+    }
+    let runs = commit.segments.len() + commit.fresh.len();
+    if runs > COMMIT_RUNS_MAX {
+        return Err(too_large("runs of segments", runs, COMMIT_RUNS_MAX));
+    }
+    let bad = || Refused(RefusalMsg::new(errors::BAD_SIGNATURE, [("thing", "commit".to_owned())]));
+    let record = CommitRecord::check(&commit.record).ok_or_else(bad)?;
+    let bytes = commit.record[..].try_into().map_err(|_| bad())?;
+    let is_marker = record.op == CommitOp::Delete;
+    let has_segments = !commit.segments.is_empty() || !commit.fresh.is_empty();
+    let shape = is_marker == commit.manifest.is_empty() && (!has_segments || !is_marker);
+    if record.device != DeviceId::from(caller.id) || !record.covers(&commit.name_sealed, &commit.manifest) || !shape {
+        return Err(bad());
+    }
+    Ok(Checked { commit, record, bytes })
+}
+
+/// One more version names its segments; how many they are, and their sealed bytes. Refuses runs that are not there whole.
+fn name_all(tx: &mut Tx<'_>, member: &MemberRow, runs: &[SegmentRun]) -> Result<(u32, u64), StoreError> {
+    let (mut count, mut bytes) = (0u32, 0u64);
+    for run in runs {
+        let (found, sealed) = store::name_segments(tx, &member.id, run)?;
+        if run.count == 0 || found != run.count {
+            return Err(StoreError::refused(errors::LEASE_STALE, format!("{} of {} segments", found, run.count)));
+        }
+        (count, bytes) = (count.saturating_add(found), bytes.saturating_add(sealed));
+    }
+    if count > OBJECT_SEGMENTS_MAX {
+        return Err(StoreError::refused(errors::TOO_LARGE, format!("{count} segments")));
+    }
+    Ok((count, bytes))
+}
+
+/// Bitmap of the holders whose receipts hold; E0306 with fewer than the scheme accepts.
+async fn check_segment(center: &Center, segment: &WrittenSegment) -> Result<Vec<u8>, Refused> {
+    let pg = load_pg(center, segment.pg).await?;
+    let (have, holders) = have_of(center, &pg, segment)?;
+    if holders < usize::from(pg.scheme.accept) {
+        let args = [
+            ("class", pg.scheme.to_string()),
+            ("need", pg.scheme.accept.to_string()),
+            ("live", holders.to_string()),
+            ("fit", holders.to_string()),
+        ];
+        return Err(RefusalMsg::new(errors::TOO_FEW_NODES, args).into());
+    }
+    Ok(have)
+}
+
+/// Bitmap of a segment's holders by their receipts, and how many they are; E0313 for a receipt that is not one of the group.
+pub(super) fn have_of(center: &Center, pg: &PgRow, segment: &WrittenSegment) -> Result<(Vec<u8>, usize), Refused> {
+    let mut have = vec![0u8; pg.slots.len().div_ceil(8)];
+    let mut holders = BTreeSet::new();
+    for bytes in segment.receipts.iter().take(pg.slots.len()) {
+        let receipt = PieceReceipt::check(bytes).ok_or_else(|| bad_receipt("–"))?;
+        let at_slot =
+            pg.slots.get(usize::from(receipt.index)).and_then(|alias| center.fleet().node(*alias).map(|n| n.id));
+        if receipt.segment != segment.id || receipt.pg != segment.pg || at_slot != Some(receipt.node) {
+            return Err(bad_receipt(&receipt.node.short()));
+        }
+        have[usize::from(receipt.index / 8)] |= 1 << (receipt.index % 8);
+        holders.insert(receipt.node);
+    }
+    Ok((have, holders.len()))
+}
+
+pub(super) fn bad_receipt(serial: &str) -> Refused {
+    RefusalMsg::new(errors::BAD_RECEIPT, [("serial", serial.to_owned())]).into()
+}

@@ -1,0 +1,334 @@
+//! Filling up what was written: which groups have thin segments, who makes their missing pieces, whose receipts count.
+//!
+//! The chore looks at thin segments and chooses a steward per group by `rules`; the steward hears of it at its next check-in,
+//! asks for the work and holds it as a lease; receivers' receipts move the bitmaps. Leases live in memory: after a restart the
+//! work is given out anew, and doing it twice does no harm.
+
+use super::api::{load_pg, slots};
+use super::commit::{bad_receipt, have_of};
+use super::place;
+use super::store::{self, PgRow, SegmentRow, thin};
+use crate::access::api::who;
+use crate::refuse::Refused;
+use crate::{Caller, Center};
+use model::{Alias, NodeState, PgId, Presence, Span, Stamp, errors};
+use rules::storage::expand::{self, EPOCH, GROUP_LEASES_MAX, LEASE, SlotNow, StewardFacts, holds};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use wire::limits::{STAGED_RUNS_MAX, STAGED_SEGMENTS_MAX, STEWARD_SEGMENTS_MAX};
+use wire::signed::PermitOp;
+use wire::storage::{
+    ReadGroup, ReadSegment, SegmentRun, StagedState, StewardAsk, StewardDone, StewardSegment, StewardWork,
+};
+use wire::{RefusalMsg, Reply};
+
+/// Pause between two looks.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Groups looked at in one look.
+const GROUPS_MAX: u32 = 64;
+/// Thin segments of one group looked at in one look.
+const SEGMENTS_LOOK: u32 = 256;
+/// Leases at one time.
+const LEASES_MAX: usize = 65_536;
+/// Life of leave to read and write under a lease.
+const PERMIT_LIFE: Span = Span::hours(1);
+
+/// A steward's lease.
+#[derive(Debug, Clone)]
+struct Lease {
+    /// The key that asked.
+    caller: model::NodeId,
+    /// The node, where a node asked by the center's choice.
+    node: Option<Alias>,
+    pg: PgId,
+    seqs: BTreeSet<u64>,
+    until: Stamp,
+}
+
+/// Who was chosen, and who works.
+#[derive(Debug, Default)]
+pub struct Stewards {
+    next: u64,
+    leases: BTreeMap<u64, Lease>,
+    offers: BTreeMap<Alias, PgId>,
+    /// Where the look at a group's thin segments goes on.
+    cursors: BTreeMap<PgId, u64>,
+    /// Where the look at groups goes on.
+    group: Option<PgId>,
+}
+
+impl Stewards {
+    /// True when a node was chosen and has not asked yet.
+    pub fn has_offer(&self, node: Alias) -> bool {
+        self.offers.contains_key(&node)
+    }
+
+    fn leased(&self, pg: PgId) -> BTreeSet<u64> {
+        self.leases.values().filter(|lease| lease.pg == pg).flat_map(|lease| lease.seqs.iter().copied()).collect()
+    }
+
+    fn grant(&mut self, lease: Lease) -> u64 {
+        self.next += 1;
+        self.leases.insert(self.next, lease);
+        self.next
+    }
+}
+
+/// Runs until the center stops.
+pub async fn run(center: Center) {
+    let mut tick = tokio::time::interval(LOOK_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if let Err(refused) = look(&center).await {
+            tracing::warn!(id = %refused.0.id, "thin segments were not looked at; the next look is soon");
+        }
+    }
+}
+
+async fn look(center: &Center) -> Result<(), Refused> {
+    let now = center.now();
+    let after = {
+        let mut stewards = center.stewards();
+        let fleet = center.fleet();
+        let is_on = |node: Alias| fleet.presence.state(now, node) == Presence::On;
+        stewards.leases.retain(|_, lease| lease.until > now && lease.node.is_none_or(is_on));
+        stewards.offers.retain(|node, _| is_on(*node));
+        stewards.group
+    };
+    let groups = center.db().read(move |q| Ok(thin::groups(q, after, GROUPS_MAX)?)).await?;
+    center.stewards().group = if groups.len() < GROUPS_MAX as usize { None } else { groups.last().copied() };
+    for pg in groups {
+        look_at(center, pg, now).await?;
+    }
+    Ok(())
+}
+
+/// One group: what is full is settled, and where something can be filled, somebody is chosen.
+async fn look_at(center: &Center, pg: PgId, now: Stamp) -> Result<(), Refused> {
+    let group = load_pg(center, pg).await?;
+    let after = center.stewards().cursors.get(&pg).copied().unwrap_or(0);
+    let rows = center.db().read(move |q| Ok(thin::segments(q, pg, after, SEGMENTS_LOOK)?)).await?;
+    let next = if rows.len() < SEGMENTS_LOOK as usize { 0 } else { rows.last().map_or(0, |row| row.seq) };
+    let slots = slots_now(center, &group, now);
+    let full: Vec<u64> = rows.iter().filter(|row| expand::is_full(&slots, &row.have)).map(|row| row.seq).collect();
+    if !full.is_empty() {
+        center.db().write(move |tx| full.iter().try_for_each(|seq| Ok(thin::settle(tx, pg, *seq)?))).await?;
+    }
+    let (kind, tiers) = place::kind_and_tiers(center, &group).await?;
+    let facts = steward_facts(center, &group, &tiers, now);
+    let mut stewards = center.stewards();
+    stewards.cursors.insert(pg, next);
+    if next == 0 {
+        stewards.cursors.remove(&pg);
+    }
+    let leased = stewards.leased(pg);
+    let has_work = rows
+        .iter()
+        .any(|row| !leased.contains(&row.seq) && !expand::wanted(&group.scheme, &slots, &row.have, false).is_empty());
+    let busy = stewards.leases.values().filter(|lease| lease.pg == pg).count()
+        + stewards.offers.values().filter(|of| **of == pg).count();
+    if !has_work || busy >= GROUP_LEASES_MAX || stewards.leases.len() >= LEASES_MAX {
+        return Ok(());
+    }
+    let free: Vec<StewardFacts> = facts.into_iter().filter(|f| !stewards.has_offer(f.node)).collect();
+    let epoch = now.as_ms() / EPOCH.as_ms();
+    if let Some(node) = expand::steward(pg, epoch, kind, center.settings().storage.steward_after(), &free) {
+        tracing::debug!(%pg, %node, "a steward was chosen");
+        stewards.offers.insert(node, pg);
+    }
+    Ok(())
+}
+
+/// The slots of a group as they are now.
+fn slots_now(center: &Center, group: &PgRow, now: Stamp) -> Vec<SlotNow> {
+    let fleet = center.fleet();
+    let one = |alias: &Alias| {
+        let view = fleet.presence.view(now, *alias);
+        let presence = view.map_or(Presence::Unknown, |v| v.presence);
+        let on = presence == Presence::On;
+        let takes = view.is_some_and(|v| v.state != NodeState::Off);
+        SlotNow { on, takes, stands: presence != Presence::Left }
+    };
+    group.slots.iter().map(one).collect()
+}
+
+fn steward_facts(
+    center: &Center,
+    group: &PgRow,
+    tiers: &BTreeMap<Alias, model::Tier>,
+    now: Stamp,
+) -> Vec<StewardFacts> {
+    let leases: BTreeMap<Alias, u16> =
+        center.stewards().leases.values().filter_map(|l| l.node).fold(BTreeMap::new(), |mut all, node| {
+            *all.entry(node).or_default() += 1;
+            all
+        });
+    let fleet = center.fleet();
+    let one = |alias: &Alias| {
+        let view = fleet.presence.view(now, *alias)?;
+        Some(StewardFacts {
+            node: *alias,
+            tier: tiers.get(alias).copied().unwrap_or(model::Tier::T0),
+            on_for: view.on_since.filter(|_| view.presence == Presence::On).map_or(Span::ZERO, |at| now.since(at)),
+            gives: view.presence == Presence::On && !matches!(view.state, NodeState::Off | NodeState::Evict),
+            idle: view.state == NodeState::Run,
+            leases: leases.get(alias).copied().unwrap_or(0),
+        })
+    };
+    group.slots.iter().filter_map(one).collect()
+}
+
+/// Gives a steward its work: that of the group it was chosen for, or its own machine's staged segments.
+pub async fn ask(center: &Center, caller: &Caller, ask: StewardAsk) -> Result<Reply, Refused> {
+    let member = who(center, caller).await?;
+    let now = center.now();
+    if !ask.staged.is_empty() {
+        check_runs(&ask.staged)?;
+        let runs = ask.staged.clone();
+        let found = center.db().read(move |q| {
+            let mut found = Vec::new();
+            for run in &runs {
+                let own = thin::own(q, &member.id, run)?;
+                let rows = store::segments(q, run.pg, run.seq, run.count)?;
+                found.extend(rows.into_iter().filter(|row| own.contains(&row.seq)));
+            }
+            Ok(found)
+        });
+        let rows = found.await?;
+        let Some(pg) = rows.first().map(|row| row.pg) else { return Ok(Reply::StewardWork(None)) };
+        let rows = rows.into_iter().filter(|row| row.pg == pg).collect();
+        return work(center, caller, None, &ask, pg, rows, now).await;
+    }
+    let node = center.fleet().alias_of(&caller.id);
+    let Some(pg) = node.and_then(|node| center.stewards().offers.remove(&node)) else {
+        return Ok(Reply::StewardWork(None));
+    };
+    let rows = center.db().read(move |q| Ok(thin::segments(q, pg, 0, SEGMENTS_LOOK)?)).await?;
+    work(center, caller, node, &ask, pg, rows, now).await
+}
+
+async fn work(
+    center: &Center,
+    caller: &Caller,
+    node: Option<Alias>,
+    ask: &StewardAsk,
+    pg: PgId,
+    rows: Vec<SegmentRow>,
+    now: Stamp,
+) -> Result<Reply, Refused> {
+    let group = load_pg(center, pg).await?;
+    let now_slots = slots_now(center, &group, now);
+    let (mut segments, mut targets) = (Vec::new(), BTreeSet::new());
+    let until = now + LEASE;
+    let lease = {
+        let mut stewards = center.stewards();
+        let leased = stewards.leased(pg);
+        for row in rows.into_iter().filter(|row| node.is_none() || !leased.contains(&row.seq)) {
+            let wanted = expand::wanted(&group.scheme, &now_slots, &row.have, node.is_none());
+            if wanted.is_empty() || segments.len() == STEWARD_SEGMENTS_MAX {
+                continue;
+            }
+            targets.extend(wanted.iter().copied());
+            let segment = ReadSegment { id: row.id, pg, seq: row.seq, sealed_bytes: row.sealed_bytes, have: row.have };
+            segments.push(StewardSegment { segment, wanted });
+        }
+        if segments.is_empty() {
+            return Ok(Reply::StewardWork(None));
+        }
+        let seqs = segments.iter().map(|s| s.segment.seq).collect();
+        stewards.grant(Lease { caller: caller.id, node, pg, seqs, until })
+    };
+    let bytes = u64::MAX;
+    let read = slots(center, &group, (ask.session, PermitOp::Get), PERMIT_LIFE, bytes, true);
+    let targets = slots(center, &group, (ask.session, PermitOp::Put), PERMIT_LIFE, bytes, true)
+        .into_iter()
+        .filter(|slot| targets.contains(&slot.index))
+        .collect();
+    let group = ReadGroup { pg, generation: group.generation, scheme: group.scheme, slots: read };
+    Ok(Reply::StewardWork(Some(Box::new(StewardWork { lease, until, group, targets, segments }))))
+}
+
+/// Takes receivers' receipts: each moves a bit of its segment's bitmap.
+pub async fn done(center: &Center, caller: &Caller, done: StewardDone) -> Result<Reply, Refused> {
+    let lease = center.stewards().leases.get(&done.lease).filter(|lease| lease.caller == caller.id).cloned();
+    let lease = lease.ok_or_else(|| Refused(RefusalMsg::new(errors::LEASE_STALE, [("pg", String::new())])))?;
+    if done.segments.len() > STEWARD_SEGMENTS_MAX {
+        return Err(bad_receipt("–"));
+    }
+    let group = load_pg(center, lease.pg).await?;
+    let mut filled = Vec::with_capacity(done.segments.len());
+    for segment in done.segments.iter().filter(|s| s.pg == lease.pg) {
+        let (have, _) = have_of(center, &group, segment)?;
+        filled.push((segment.id, have));
+    }
+    let slots = slots_now(center, &group, center.now());
+    let (pg, seqs) = (lease.pg, lease.seqs);
+    let wrote = center.db().write(move |tx| {
+        for (id, have) in &filled {
+            for seq in &seqs {
+                let Some(joined) = thin::join_holders(tx, pg, *seq, id, have)? else { continue };
+                if expand::is_full(&slots, &joined) {
+                    thin::settle(tx, pg, *seq)?;
+                }
+                break;
+            }
+        }
+        Ok(())
+    });
+    wrote.await?;
+    if done.is_over {
+        center.stewards().leases.remove(&done.lease);
+    }
+    Ok(Reply::Done)
+}
+
+fn check_runs(runs: &[SegmentRun]) -> Result<(), Refused> {
+    let count: u64 = runs.iter().map(|run| u64::from(run.count)).sum();
+    if runs.len() > STAGED_RUNS_MAX || count > STAGED_SEGMENTS_MAX as u64 {
+        let args = [
+            ("what", "staged segments".to_owned()),
+            ("size", count.to_string()),
+            ("limit", STAGED_SEGMENTS_MAX.to_string()),
+        ];
+        return Err(RefusalMsg::new(errors::TOO_LARGE, args).into());
+    }
+    Ok(())
+}
+
+/// How the caller's own segments stand, each of the runs in order.
+pub async fn staged(center: &Center, caller: &Caller, runs: Vec<SegmentRun>) -> Result<Reply, Refused> {
+    let member = who(center, caller).await?;
+    check_runs(&runs)?;
+    let now = center.now();
+    let asked = runs.clone();
+    let found = center.db().read(move |q| {
+        let mut rows = BTreeMap::new();
+        for run in &asked {
+            let own = thin::own(q, &member.id, run)?;
+            let segments = store::segments(q, run.pg, run.seq, run.count)?;
+            rows.extend(segments.into_iter().filter(|s| own.contains(&s.seq)).map(|s| ((s.pg, s.seq), s.have)));
+        }
+        let numbers: BTreeSet<PgId> = asked.iter().map(|run| run.pg).collect();
+        let groups: Vec<PgRow> =
+            numbers.into_iter().map(|pg| store::pg(q, pg)).filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        Ok((rows, groups))
+    });
+    let (rows, groups) = found.await?;
+    let groups: BTreeMap<PgId, (PgRow, Vec<SlotNow>)> =
+        groups.into_iter().map(|g| (g.pg, (g.clone(), slots_now(center, &g, now)))).collect();
+    let one = |pg: PgId, seq: u64| match (rows.get(&(pg, seq)), groups.get(&pg)) {
+        (Some(have), Some((group, slots))) => {
+            let pieces = slots.iter().enumerate().filter(|(i, slot)| slot.stands && holds(have, *i)).count();
+            StagedState {
+                pieces: u16::try_from(pieces).unwrap_or(u16::MAX),
+                enough: expand::enough(&group.scheme, slots),
+                is_gone: false,
+            }
+        }
+        _ => StagedState { pieces: 0, enough: 0, is_gone: true },
+    };
+    let states =
+        runs.iter().flat_map(|run| (run.seq..run.seq.saturating_add(run.count.into())).map(|s| one(run.pg, s)));
+    Ok(Reply::Staged(states.collect()))
+}

@@ -1,0 +1,196 @@
+//! A steward's work: the missing pieces of a segment, made from those that stand or from the writer's staged copy, each sent
+//! to its slot and judged there against the segment's id (`docs/design/storage.md` §6, step 5).
+//!
+//! (A) Nothing is sent that does not lead to the segment's id. (B) No more than [`FILL_BYTES_MAX`] of made pieces are in
+//! memory. (C) Receipts are told segment by segment: what was done counts, whatever happens next.
+
+use crate::column::{Columns, Source};
+use crate::piece::Coded;
+use crate::{Client, ClientError};
+use codec::{Encoder, Group, Layout, PieceSet};
+use model::PgId;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use tokio::task::JoinSet;
+use wire::storage::{ReadGroup, Slot, StewardAsk, StewardDone, StewardSegment, StewardWork, WrittenSegment};
+use wire::{Reply, Request};
+
+/// Bytes of made pieces in memory.
+pub const FILL_BYTES_MAX: u64 = 64 << 20;
+/// Pieces on their way at the same time.
+const SENDS_OPEN: usize = 8;
+
+/// What was done of a piece of work.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Filled {
+    /// Segments looked at.
+    pub segments: usize,
+    /// Pieces with receipts.
+    pub pieces: usize,
+    /// Bytes sent.
+    pub bytes: u64,
+    /// Segments that could not be done now.
+    pub failed: usize,
+}
+
+impl Client {
+    /// Asks for a steward's work; for that of these staged segments, where some are named.
+    pub async fn steward_work(
+        &self,
+        staged: Vec<wire::storage::SegmentRun>,
+    ) -> Result<Option<Box<StewardWork>>, ClientError> {
+        let ask = StewardAsk { session: self.endpoint.id(), staged };
+        match self.ask(Request::StewardAsk(ask)).await? {
+            Reply::StewardWork(work) => Ok(work),
+            _ => Err(ClientError::Unexpected("no work of a steward")),
+        }
+    }
+
+    /// Does it, one segment after another. `copy` gives the sealed bytes and the label of a segment of which this machine has
+    /// a copy; `paced` is awaited after each segment with the bytes it moved.
+    pub async fn fill<P: Future<Output = ()>>(
+        &self,
+        work: &StewardWork,
+        copy: impl Fn(&StewardSegment) -> Option<(Vec<u8>, Vec<u8>)>,
+        paced: impl Fn(u64) -> P,
+    ) -> Result<Filled, ClientError> {
+        let mut filled = Filled::default();
+        let last = work.segments.len();
+        for (at, segment) in work.segments.iter().enumerate() {
+            filled.segments += 1;
+            match self.fill_one(work, segment, copy(segment)).await {
+                Ok(receipts) => {
+                    let layout = Layout::new(work.group.scheme, segment.segment.sealed_bytes)?;
+                    let bytes = layout.piece_len() * receipts.len() as u64;
+                    filled.pieces += receipts.len();
+                    filled.bytes += bytes;
+                    let s = &segment.segment;
+                    let written = WrittenSegment { id: s.id, pg: s.pg, sealed_bytes: s.sealed_bytes, receipts };
+                    self.tell(work.lease, at + 1 == last, vec![written]).await?;
+                    paced(bytes).await;
+                }
+                Err(error) => {
+                    tracing::info!(%error, segment = %segment.segment.id.short(), "a segment is not filled now");
+                    filled.failed += 1;
+                    if at + 1 == last {
+                        self.tell(work.lease, true, Vec::new()).await?;
+                    }
+                }
+            }
+        }
+        Ok(filled)
+    }
+
+    async fn tell(&self, lease: u64, is_over: bool, segments: Vec<WrittenSegment>) -> Result<(), ClientError> {
+        let done = StewardDone { lease, is_over, segments };
+        self.ask(Request::StewardDone(Box::new(done))).await.map(drop)
+    }
+
+    /// Makes and sends the wanted pieces of one segment; the receivers' receipts.
+    async fn fill_one(
+        &self,
+        work: &StewardWork,
+        segment: &StewardSegment,
+        copy: Option<(Vec<u8>, Vec<u8>)>,
+    ) -> Result<Vec<Vec<u8>>, ClientError> {
+        let layout = Layout::new(work.group.scheme, segment.segment.sealed_bytes)?;
+        let most = usize::try_from(FILL_BYTES_MAX / layout.piece_len()).unwrap_or(usize::MAX).max(1);
+        let wanted: PieceSet = segment.wanted.iter().copied().take(most).collect();
+        let coded = match copy {
+            Some((sealed, label)) => {
+                let making = tokio::task::spawn_blocking(move || made_from(&layout, wanted, &sealed, label));
+                making.await.map_err(|_| ClientError::Unexpected("coding ended"))??
+            }
+            None => self.gather(&work.group, segment, layout, wanted).await?,
+        };
+        if coded.roots.id != segment.segment.id {
+            return Err(codec::CodecError::Contradiction(segment.segment.id).into());
+        }
+        let targets: Vec<Slot> = work.targets.iter().filter(|slot| wanted.contains(slot.index)).cloned().collect();
+        Ok(self.send_made(segment.segment.pg, Arc::new(coded), targets).await)
+    }
+
+    /// Sends made pieces, each to its slot, [`SENDS_OPEN`] at a time; the receipts that came.
+    async fn send_made(&self, pg: PgId, coded: Arc<Coded>, targets: Vec<Slot>) -> Vec<Vec<u8>> {
+        let (mut sends, mut receipts) = (JoinSet::new(), Vec::with_capacity(targets.len()));
+        let mut take = |one: Option<Result<Result<Vec<u8>, ClientError>, tokio::task::JoinError>>| match one {
+            Some(Ok(Ok(receipt))) => receipts.push(receipt),
+            Some(Ok(Err(error))) => tracing::debug!(%error, "a holder did not take its piece"),
+            Some(Err(_)) | None => {}
+        };
+        for slot in targets {
+            if sends.len() >= SENDS_OPEN {
+                take(sends.join_next().await);
+            }
+            let (client, coded) = (self.clone(), Arc::clone(&coded));
+            sends.spawn(async move {
+                client.send_piece(pg, &slot, &coded, coded.piece(slot.index), &AtomicU64::new(0)).await
+            });
+        }
+        while !sends.is_empty() {
+            take(sends.join_next().await);
+        }
+        receipts
+    }
+
+    /// Reads a segment from `k` of its holders, column by column, and codes it anew.
+    async fn gather(
+        &self,
+        group: &ReadGroup,
+        segment: &StewardSegment,
+        layout: Layout,
+        wanted: PieceSet,
+    ) -> Result<Coded, ClientError> {
+        let s = &segment.segment;
+        let holds = |slot: &&Slot| rules::storage::expand::holds(&s.have, usize::from(slot.index));
+        let mut slots: Vec<Slot> = group.slots.iter().filter(holds).cloned().collect();
+        slots.sort_by_key(|slot| (self.is_shunned(&slot.addr.id), !slot.on, slot.index));
+        let source = Source { pg: s.pg, id: s.id, layout, slots, with_label: true };
+        let mut reading = Columns::new(self.clone(), source, 0..layout.columns())?;
+        let mut making = Making::new(&layout, wanted)?;
+        while let Some(column) = reading.next().await? {
+            making.push(&column)?;
+        }
+        let label = reading.label().map(<[u8]>::to_vec);
+        making.finish(layout, label.ok_or(ClientError::Unexpected("a piece without a label"))?)
+    }
+}
+
+/// Codes a whole segment at hand.
+fn made_from(layout: &Layout, wanted: PieceSet, sealed: &[u8], label: Vec<u8>) -> Result<Coded, ClientError> {
+    let mut making = Making::new(layout, wanted)?;
+    making.push(sealed)?;
+    making.finish(*layout, label)
+}
+
+/// Pieces as they are made.
+struct Making {
+    encoder: Encoder,
+    pieces: Vec<Vec<u8>>,
+}
+
+impl Making {
+    fn new(layout: &Layout, wanted: PieceSet) -> Result<Self, ClientError> {
+        let mut pieces = vec![Vec::new(); usize::from(layout.scheme.n_max)];
+        let len = usize::try_from(layout.piece_len()).unwrap_or(0);
+        wanted.iter().for_each(|index| pieces[usize::from(index)].reserve_exact(len));
+        Ok(Self { encoder: Encoder::new(layout, wanted)?, pieces })
+    }
+
+    fn push(&mut self, sealed: &[u8]) -> Result<(), ClientError> {
+        let pieces = &mut self.pieces;
+        self.encoder.push(sealed, &mut |group: Group<'_>| {
+            pieces[usize::from(group.index)].extend_from_slice(group.bytes);
+            Ok::<(), ClientError>(())
+        })
+    }
+
+    fn finish(mut self, layout: Layout, label: Vec<u8>) -> Result<Coded, ClientError> {
+        let pieces = &mut self.pieces;
+        let made = self.encoder.finish(&mut |group: Group<'_>| {
+            pieces[usize::from(group.index)].extend_from_slice(group.bytes);
+            Ok::<(), ClientError>(())
+        })?;
+        Ok(Coded { layout, roots: made.roots, pieces: self.pieces, label })
+    }
+}

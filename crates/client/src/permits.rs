@@ -1,0 +1,61 @@
+//! Leave to read that this session was given: the center signs it once per group, not once per object.
+
+use crate::Client;
+use model::{NodeId, PgId, Span};
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
+use wire::limits::KNOWN_GROUPS_MAX;
+use wire::signed::Permit;
+use wire::storage::{ReadGroup, Slot};
+
+/// A group is named as known while its permits hold at least so long.
+const GOOD_FOR: Span = Span::hours(1);
+
+/// A group's permits.
+struct Group {
+    generation: u64,
+    until: model::Stamp,
+    permits: BTreeMap<NodeId, Vec<u8>>,
+}
+
+/// Permits to read by group, at most [`KNOWN_GROUPS_MAX`] groups.
+#[derive(Default)]
+pub(crate) struct Permits(BTreeMap<PgId, Group>);
+
+impl Client {
+    /// Groups whose permits are at hand, with their generations.
+    pub(crate) fn known_groups(&self) -> Vec<(PgId, u64)> {
+        let until = self.now() + GOOD_FOR;
+        let mut permits = self.permits.lock().unwrap_or_else(PoisonError::into_inner);
+        permits.0.retain(|_, group| group.until > until);
+        permits.0.iter().map(|(pg, group)| (*pg, group.generation)).collect()
+    }
+
+    /// Keeps the permits that came with groups.
+    pub(crate) fn learn_groups(&self, groups: &[ReadGroup]) {
+        let mut permits = self.permits.lock().unwrap_or_else(PoisonError::into_inner);
+        for group in groups {
+            let of = |slot: &Slot| Permit::parse(&slot.permit).ok().map(|p| (slot.addr.id, p.not_after));
+            let Some(until) = group.slots.iter().filter_map(of).map(|(_, until)| until).min() else { continue };
+            if permits.0.len() >= KNOWN_GROUPS_MAX && !permits.0.contains_key(&group.pg) {
+                permits.0.pop_first();
+            }
+            let by_node = group.slots.iter().map(|slot| (slot.addr.id, slot.permit.clone())).collect();
+            permits.0.insert(group.pg, Group { generation: group.generation, until, permits: by_node });
+        }
+    }
+
+    /// The permit that came with a slot, or the one at hand for its holder.
+    pub(crate) fn permit_for(&self, pg: PgId, slot: &Slot) -> Vec<u8> {
+        if !slot.permit.is_empty() {
+            return slot.permit.clone();
+        }
+        let permits = self.permits.lock().unwrap_or_else(PoisonError::into_inner);
+        permits.0.get(&pg).and_then(|group| group.permits.get(&slot.addr.id)).cloned().unwrap_or_default()
+    }
+
+    /// A holder refused a permit: those of its group are asked for anew.
+    pub(crate) fn forget_group(&self, pg: PgId) {
+        self.permits.lock().unwrap_or_else(PoisonError::into_inner).0.remove(&pg);
+    }
+}

@@ -1,0 +1,108 @@
+//! A steward at work: when the center has chosen this node, it asks for segments that lack pieces, makes them from those that
+//! stand, and sends each to its slot. The owner comes first: nothing is begun while storage is not lent, and what is sent stays
+//! within the upload that the owner allows.
+
+use crate::fleet::owner_loop::OwnerView;
+use crate::session::Session;
+use client::{AskCenter, Client, ClientError};
+use model::{Kbps, NodeState, Stamp};
+use net::Endpoint;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use wire::Request;
+
+/// After work was done, more is asked for so often …
+const AGAIN_EVERY: Duration = Duration::from_secs(2);
+/// … and so many times, before the next check-in is waited for.
+const AGAIN_MAX: u32 = 8;
+/// Longest pause after one segment for the sake of the owner's upload limit.
+const PACE_MAX: Duration = Duration::from_secs(600);
+
+/// What a steward needs.
+pub struct Steward {
+    /// Session with the center.
+    pub session: Arc<Session>,
+    /// The owner's word.
+    pub owner: watch::Receiver<OwnerView>,
+    /// Reads and writes pieces as this node.
+    pub client: Client,
+}
+
+/// A client that speaks for the machine's own node.
+pub fn client(endpoint: Endpoint, key: [u8; 32], now: fn() -> Stamp, session: &Arc<Session>) -> Client {
+    let session = Arc::clone(session);
+    let ask: AskCenter = Arc::new(move |request: Request| {
+        let session = Arc::clone(&session);
+        Box::pin(async move { session.ask(request).await.map_err(ClientError::Net) })
+    });
+    Client::new(endpoint, key, now, ask)
+}
+
+impl Steward {
+    /// Works whenever it is chosen, for ever.
+    pub async fn run(self) {
+        loop {
+            self.session.chosen().await;
+            let mut empty = 0;
+            while empty < AGAIN_MAX {
+                let found = if self.may() { self.work().await } else { false };
+                if found {
+                    empty = 0;
+                } else {
+                    empty += 1;
+                    tokio::time::sleep(AGAIN_EVERY).await;
+                }
+            }
+        }
+    }
+
+    fn may(&self) -> bool {
+        let view = self.owner.borrow();
+        view.allowance.storage_reads && !matches!(view.state, NodeState::Off | NodeState::Evict)
+    }
+
+    /// One piece of work; false when there was none.
+    async fn work(&self) -> bool {
+        let work = match self.client.steward_work(Vec::new()).await {
+            Ok(Some(work)) => work,
+            Ok(None) => return false,
+            Err(error) => {
+                tracing::info!(%error, "no work of a steward came");
+                return false;
+            }
+        };
+        let paced = |bytes: u64| {
+            let up = self.owner.borrow().allowance.up;
+            tokio::time::sleep(pause(bytes, up))
+        };
+        match self.client.fill(&work, |_| None, paced).await {
+            Ok(filled) => tracing::info!(?filled, pg = %work.group.pg, "filled up what others wrote"),
+            Err(error) => tracing::info!(%error, "a steward's work was not told; it is given out again"),
+        }
+        true
+    }
+}
+
+/// The pause that keeps an average below `up`.
+fn pause(bytes: u64, up: Kbps) -> Duration {
+    let kbits = bytes.saturating_mul(8) / 1_000;
+    match up.0 {
+        0 => PACE_MAX,
+        u32::MAX => Duration::ZERO,
+        kbps => Duration::from_millis(kbits.saturating_mul(1_000) / u64::from(kbps)).min(PACE_MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_owner_s_upload_is_kept_on_average() {
+        assert_eq!(pause(1_000_000, Kbps(8_000)), Duration::from_secs(1));
+        assert_eq!(pause(1_000_000, Kbps(u32::MAX)), Duration::ZERO);
+        assert_eq!(pause(1, Kbps(0)), PACE_MAX);
+        assert_eq!(pause(u64::MAX, Kbps(1)), PACE_MAX);
+    }
+}

@@ -1,0 +1,185 @@
+//! Who fills the missing pieces of young segments, and which (`docs/design/storage.md` §6, step 5)?
+//!
+//! (A) Only a node that has been on without a gap long enough is a steward; among strangers only a vetted one. (B) A piece is
+//! made only for a slot whose holder is on and takes it, and only where enough pieces are on to make it from. (C) A group's
+//! stewards change with the epoch, so that nobody does all of the work; same facts, same answer. (D) A writer's copy is kept
+//! until a loss of any one holder would leave the segment above its repair threshold, or nothing more can be filled.
+
+use super::scheme::PoolKind;
+use model::{Alias, PgId, Scheme, Span, Tier};
+
+/// Life of a steward's lease: work that was not done by then is given to somebody else.
+pub const LEASE: Span = Span::hours(6);
+/// An epoch of stewardship: after it another node is drawn.
+pub const EPOCH: Span = Span::hours(1);
+/// Leases of one group at a time.
+pub const GROUP_LEASES_MAX: usize = 2;
+/// Time on without a gap after which a member of a circle is a steward, unless its operator says otherwise (**assumed**).
+pub const STEWARD_AFTER: Span = Span::mins(1);
+/// For so long a writer's machine leaves its staged segments to stewards before it fills them itself (**assumed**).
+pub const WRITER_WAITS: Span = Span::mins(1);
+
+/// A node that may be a steward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StewardFacts {
+    /// Who.
+    pub node: Alias,
+    /// Its rank.
+    pub tier: Tier,
+    /// On without a gap for so long.
+    pub on_for: Span,
+    /// Its owner lets it store now.
+    pub gives: bool,
+    /// Nobody uses the machine: it is asked before one in use.
+    pub idle: bool,
+    /// Leases it holds already.
+    pub leases: u16,
+}
+
+impl StewardFacts {
+    /// (A) Whether it may be one now; `after` is the operator's setting for small pools.
+    pub fn may(&self, kind: PoolKind, after: Span) -> bool {
+        let steady = if kind.waives_tiers() { self.on_for >= after } else { self.tier >= Tier::T3 };
+        self.gives && self.leases == 0 && steady
+    }
+}
+
+/// (C) The node that gets a group's work in an epoch: the greatest hash of group, epoch and node (rendezvous hashing) among
+/// those that may, idle machines first.
+pub fn steward(pg: PgId, epoch: u64, kind: PoolKind, after: Span, nodes: &[StewardFacts]) -> Option<Alias> {
+    let able = nodes.iter().filter(|node| node.may(kind, after));
+    able.max_by_key(|node| (node.idle, score(pg, epoch, node.node), node.node)).map(|node| node.node)
+}
+
+/// SplitMix64's finalizer over the three numbers: spread, not secret.
+fn score(pg: PgId, epoch: u64, node: Alias) -> u64 {
+    let mix = |mut z: u64| {
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    mix(mix(mix(u64::from(pg.0).wrapping_add(0x9e37_79b9_7f4a_7c15)) ^ epoch) ^ u64::from(node.0))
+}
+
+/// A slot of a group, as the filling of one segment sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlotNow {
+    /// Its holder is on.
+    pub on: bool,
+    /// Its holder may take new pieces.
+    pub takes: bool,
+    /// Its holder may come back: it has not left, nor been away so long that its pieces count as gone.
+    pub stands: bool,
+}
+
+/// Whether a bitmap of holders has bit `index`.
+pub fn holds(have: &[u8], index: usize) -> bool {
+    have.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1)
+}
+
+/// (B) Indexes of one segment to make now, in order; none where fewer than k of its pieces are on. `from_copy` says that
+/// whoever makes them has the whole segment beside it.
+pub fn wanted(scheme: &Scheme, slots: &[SlotNow], have: &[u8], from_copy: bool) -> Vec<u16> {
+    let on = slots.iter().enumerate().filter(|(i, slot)| slot.on && holds(have, *i)).count();
+    if on < usize::from(scheme.k) && !from_copy {
+        return Vec::new();
+    }
+    let lacks = |(i, slot): (usize, &SlotNow)| (slot.on && slot.takes && !holds(have, i)).then_some(i);
+    slots.iter().enumerate().filter_map(lacks).filter_map(|i| u16::try_from(i).ok()).collect()
+}
+
+/// Whether nothing is left to fill: every slot whose holder may come back has its piece.
+pub fn is_full(slots: &[SlotNow], have: &[u8]) -> bool {
+    slots.iter().enumerate().all(|(i, slot)| !slot.stands || holds(have, i))
+}
+
+/// (D) Pieces with which the writer's copy is not needed any more.
+pub fn enough(scheme: &Scheme, slots: &[SlotNow]) -> u16 {
+    let stand = u16::try_from(slots.iter().filter(|slot| slot.stands).count()).unwrap_or(u16::MAX);
+    scheme.m.min(stand).max(scheme.accept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::scheme::{circle, public};
+    use model::Class;
+    use proptest::prelude::*;
+
+    fn node(alias: u32) -> StewardFacts {
+        StewardFacts { node: Alias(alias), tier: Tier::T2, on_for: Span::mins(5), gives: true, idle: true, leases: 0 }
+    }
+
+    #[test]
+    fn a_steward_is_steady_free_and_among_strangers_vetted() {
+        let after = Span::mins(1);
+        let all = [
+            StewardFacts { on_for: Span::secs(59), ..node(0) },
+            StewardFacts { gives: false, ..node(1) },
+            StewardFacts { leases: 1, ..node(2) },
+            node(3),
+        ];
+        assert_eq!(steward(PgId(1), 0, PoolKind::Circle, after, &all), Some(Alias(3)), "(A)");
+        assert_eq!(steward(PgId(1), 0, PoolKind::Public, after, &all), None, "(A) nobody is vetted");
+        let vetted = [StewardFacts { tier: Tier::T3, on_for: Span::ZERO, ..node(4) }];
+        assert_eq!(steward(PgId(1), 0, PoolKind::Public, after, &vetted), Some(Alias(4)));
+        assert_eq!(steward(PgId(1), 0, PoolKind::Circle, after, &all[..3]), None);
+        let used = StewardFacts { idle: false, ..node(9) };
+        for epoch in 0..20 {
+            assert_eq!(steward(PgId(1), epoch, PoolKind::Circle, after, &[used, node(3)]), Some(Alias(3)));
+        }
+        assert_eq!(steward(PgId(1), 0, PoolKind::Circle, after, &[used]), Some(Alias(9)), "better than nobody");
+    }
+
+    #[test]
+    fn the_work_goes_round() {
+        let all: Vec<StewardFacts> = (0..10).map(node).collect();
+        let mut drawn = [0; 10];
+        for epoch in 0..10_000 {
+            let chosen = steward(PgId(7), epoch, PoolKind::Circle, Span::ZERO, &all).unwrap();
+            drawn[chosen.0 as usize] += 1;
+        }
+        assert!(drawn.iter().all(|n| (800..1_200).contains(n)), "(C) {drawn:?}");
+        // Where one goes, only its share moves to others.
+        for epoch in 0..1_000 {
+            let chosen = steward(PgId(7), epoch, PoolKind::Circle, Span::ZERO, &all).unwrap();
+            let without: Vec<StewardFacts> = all.iter().copied().filter(|n| n.node != Alias(3)).collect();
+            let again = steward(PgId(7), epoch, PoolKind::Circle, Span::ZERO, &without).unwrap();
+            assert!(chosen == Alias(3) || again == chosen);
+        }
+    }
+
+    #[test]
+    fn a_piece_is_made_for_who_is_on_from_those_who_are() {
+        let scheme = circle(10, 10).unwrap();
+        let mut slots = [SlotNow { on: true, takes: true, stands: true }; 10];
+        let have = [0b0001_1111, 0];
+        assert_eq!(wanted(&scheme, &slots, &have, false), [5, 6, 7, 8, 9]);
+        (slots[7].on, slots[8].takes) = (false, false);
+        assert_eq!(wanted(&scheme, &slots, &have, false), [5, 6, 9], "(B)");
+        (slots[0].on, slots[1].on) = (false, false);
+        assert_eq!(wanted(&scheme, &slots, &have, false), [0u16; 0], "(B) three of four are on");
+        assert_eq!(wanted(&scheme, &slots, &have, true), [5, 6, 9], "(B) the writer has it all");
+        assert!(!is_full(&slots, &[0xff, 0b01]) && is_full(&slots, &[0xff, 0b11]));
+        slots[9].stands = false;
+        assert!(is_full(&slots, &[0xff, 0b01]), "who has left is not waited for");
+        assert_eq!(enough(&scheme, &slots), 9);
+        assert_eq!(enough(&public(Class::Standard), &[SlotNow { on: true, takes: true, stands: true }; 112]), 80);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_wanted_lacks_and_is_on(
+            have in proptest::collection::vec(any::<u8>(), 0..20),
+            shape in proptest::collection::vec(any::<[bool; 3]>(), 0..144),
+            from_copy: bool,
+        ) {
+            let scheme = public(Class::Standard);
+            let slots: Vec<SlotNow> = shape.iter().map(|[on, takes, stands]| SlotNow { on: *on, takes: *takes, stands: *stands }).collect();
+            for index in wanted(&scheme, &slots, &have, from_copy) {
+                let slot = slots[usize::from(index)];
+                prop_assert!(slot.on && slot.takes && !holds(&have, index.into()), "(B)");
+            }
+        }
+    }
+}
