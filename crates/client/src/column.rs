@@ -235,8 +235,7 @@ async fn bring(
     let group = GROUP_LEN as u64;
     let range = begin / group * group..end.next_multiple_of(group).min(layout.piece_len());
     let mut skip = usize::try_from(begin - range.start).unwrap_or(0);
-    let mut incoming: Incoming =
-        client.open_piece(source.pg, slot, &source.id, layout, range, source.with_label).await?;
+    let mut incoming: Incoming = client.open_piece(source, slot, range).await?;
     if source.with_label && send.send(Came::Label(std::mem::take(&mut incoming.label))).await.is_err() {
         return Ok(()); // nobody reads any more
     }

@@ -1,6 +1,6 @@
 //! A member's side: upload, download, names. Sealing happens here, before a byte leaves the machine.
 //!
-//! Write = content → seal → segments → pieces → holders → kept → commit, as a stream: no more than [`put::SEGMENTS_OPEN`]
+//! Write = content → seal → segments → pieces → holders → kept → commit, as a stream: no more than [`flow::SEGMENTS_OPEN`]
 //! segments are in memory. Read = manifest → pieces of a column at a time → judged → decoded → opened → out.
 //!
 //! (A) Wrong bytes are never delivered: every group of a piece is judged against the segment's id, and the seal judges the
@@ -9,21 +9,29 @@
 
 mod bucket;
 mod column;
+mod cut;
 mod fill;
+mod flow;
 mod get;
+mod keeper;
 mod names;
 mod pack;
+mod packer;
 mod permits;
 mod piece;
 mod put;
 mod send;
+mod stage;
 
 pub use bucket::{Bucket, BucketAsk, BucketFacts};
 pub use fill::{FILL_BYTES_MAX, Filled};
+pub use flow::SEGMENTS_OPEN;
 pub use get::{Got, Wanted};
+pub use keeper::{Looked, Standing};
 pub use names::{Entry, Version};
 pub use pack::{PACK_BYTES, SMALL_MAX, Small};
-pub use put::{Put, PutAsk, SEGMENTS_OPEN};
+pub use put::{Put, PutAsk};
+pub use stage::{FREE_SHARE, STAGE_BYTES_MAX, Source, Stage};
 
 use model::{NodeId, Stamp};
 use net::{Endpoint, NetError};
@@ -94,9 +102,36 @@ pub enum ClientError {
         /// The system's words.
         source: std::io::Error,
     },
+    /// The source of an upload that was cut off holds other bytes now.
+    #[error("the source changed since the upload was cut off")]
+    Changed,
     /// The center answered what was not asked, or a manifest does not read.
     #[error("unexpected answer: {0}")]
     Unexpected(&'static str),
+}
+
+impl ClientError {
+    /// The same once more: what failed for a pack failed for each of its objects.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Refused(refusal) => Self::Refused(refusal.clone()),
+            Self::TooFewHolders { have, need, why } => {
+                Self::TooFewHolders { have: *have, need: *need, why: why.clone() }
+            }
+            Self::Unreadable { have, need } => Self::Unreadable { have: *have, need: *need },
+            Self::WrongKey => Self::WrongKey,
+            Self::Head(why) => Self::Head(why),
+            Self::Range { from, to, size } => Self::Range { from: *from, to: *to, size: *size },
+            Self::Seal(error) => Self::Seal(error.clone()),
+            Self::Codec(error) => Self::Codec(error.clone()),
+            Self::Net(error) => Self::Net(error.clone()),
+            Self::File { path, source } => {
+                Self::File { path: path.clone(), source: std::io::Error::new(source.kind(), source.to_string()) }
+            }
+            Self::Changed => Self::Changed,
+            Self::Unexpected(why) => Self::Unexpected(why),
+        }
+    }
 }
 
 impl From<RefusalMsg> for ClientError {
@@ -119,6 +154,9 @@ pub struct Client {
     ask: AskCenter,
     shunned: Arc<Mutex<BTreeMap<NodeId, Instant>>>,
     permits: Arc<Mutex<permits::Permits>>,
+    packers: Arc<Mutex<packer::Packers>>,
+    /// Where uploads are staged, if they are.
+    stage: Option<Stage>,
     /// For so long an upload waits for holders to come on.
     holders_wait: Duration,
     /// Room for coded pieces that wait to be sent, in [`ROOM_UNIT`]s, of all uploads together.
@@ -152,15 +190,28 @@ impl Client {
             ask,
             shunned: Arc::default(),
             permits: Arc::default(),
+            packers: Arc::default(),
+            stage: None,
             holders_wait: HOLDERS_WAIT.to_std(),
             room: Arc::new(Semaphore::new(ROOM_UNITS as usize)),
         }
+    }
+
+    /// The same, with uploads staged on this machine's disk until the pool has filled up.
+    #[must_use]
+    pub fn with_stage(self, stage: Stage) -> Self {
+        Self { stage: Some(stage), ..self }
     }
 
     /// The same, with another patience for holders to come on than the default, [`HOLDERS_WAIT`].
     #[must_use]
     pub fn with_holders_wait(self, wait: Duration) -> Self {
         Self { holders_wait: wait, ..self }
+    }
+
+    /// Segments of a bucket of which this machine still has its own copy.
+    pub fn copies_of(&self, bucket: &Bucket) -> usize {
+        self.stage.as_ref().map_or(0, |stage| stage.copies_of(bucket.id()))
     }
 
     async fn ask(&self, request: Request) -> Result<Reply, ClientError> {

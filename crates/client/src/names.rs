@@ -1,6 +1,7 @@
 //! Names: listed in true order, looked at, removed, brought back, copied without moving a piece.
 
-use crate::put::{Change, join_run};
+use crate::flow::join_run;
+use crate::put::Change;
 use crate::{Bucket, Client, ClientError};
 use model::{Bytes, Stamp};
 use rand_core::Rng;

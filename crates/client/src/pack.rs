@@ -1,10 +1,12 @@
 //! Many small objects at once: sealed each under its own key, packed into one segment with a sealed directory at its end,
 //! sent once, then named by one commit each (`docs/design/storage.md` §2).
 
-use crate::put::{Change, Ready, code, pieces_bytes};
-use crate::{Bucket, Client, ClientError, Progress, Put, PutAsk};
+use crate::cut::{Ready, code, pieces_bytes};
+use crate::put::Change;
+use crate::stage::{Begun, Kept, Staging};
+use crate::{Bucket, Client, ClientError, Progress, Put, PutAsk, Stage};
 use codec::pack::{Directory, Trailer};
-use model::{Bytes, Stamp};
+use model::{Bytes, Scheme, Stamp};
 use rand_core::Rng;
 use seal::{
     Body, BucketKeys, ContentKey, Header, INLINE_MAX, Inline, Label, LabelKey, LabelKind, LabelName, Manifest, Role,
@@ -12,17 +14,19 @@ use seal::{
 };
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::JoinSet;
+use wire::limits::COMMITS_MAX;
 use wire::signed::CommitOp;
-use wire::storage::{SegmentRun, SegmentsKeep, WriteGrant};
+use wire::storage::{CommitBatch, SegmentRun, WriteGrant, WrittenSegment};
 use wire::{Reply, Request};
 
 /// Content up to this length goes into packs.
 pub const SMALL_MAX: u64 = 4 << 20;
 /// A pack is closed when its sealed bytes reach this.
 pub const PACK_BYTES: usize = 16 << 20;
-/// Commits under way at the same time.
-const COMMITS_OPEN: usize = 16;
+/// Bytes of commits in one request, below [`wire::limits::REQUEST_MAX`].
+const BATCH_BYTES: usize = 48 << 10;
+/// What a commit takes beside its name and inline content: record, header, wraps, the manifest's padding.
+const COMMIT_BYTES: usize = 1_024;
 
 /// A small object on its way.
 pub struct Small {
@@ -36,6 +40,19 @@ pub struct Small {
 struct Packed {
     ready: Ready,
     members: Vec<Member>,
+    staging: Option<Staging>,
+    /// BLAKE3 of its sealed bytes.
+    hash: [u8; 32],
+}
+
+/// A pack whose segment was sent.
+struct Pack {
+    scheme: Scheme,
+    pieces: usize,
+    id: [u8; 32],
+    segment: WrittenSegment,
+    /// Where the center keeps it, once it said so.
+    run: Option<SegmentRun>,
 }
 
 /// A member that is in a pack, or inline.
@@ -45,13 +62,6 @@ struct Member {
     size: u64,
     hash: [u8; 32],
     body: MemberBody,
-}
-
-/// What came of one member's commit.
-struct Named {
-    at: usize,
-    put: Put,
-    committed: Result<u64, ClientError>,
 }
 
 enum MemberBody {
@@ -77,72 +87,130 @@ impl Client {
                 bytes += item.content.len();
                 batch.push(item);
             }
-            stored.extend(self.put_batch(bucket, batch).await?);
+            for put in self.put_batch(bucket, batch).await {
+                stored.push(put?);
+            }
             done += bytes as u64;
             progress("phase-send", done, total);
         }
         Ok(stored)
     }
 
-    async fn put_batch(&self, bucket: &Bucket, batch: Vec<Small>) -> Result<Vec<Put>, ClientError> {
+    /// Stores small objects of one bucket together; what came of each, in order.
+    pub(crate) async fn put_batch(&self, bucket: &Bucket, batch: Vec<Small>) -> Vec<Result<Put, ClientError>> {
+        let count = batch.len();
+        match self.try_batch(bucket, batch).await {
+            Ok(all) => all,
+            Err(error) => (0..count).map(|_| Err(error.again())).collect(),
+        }
+    }
+
+    async fn try_batch(
+        &self,
+        bucket: &Bucket,
+        batch: Vec<Small>,
+    ) -> Result<Vec<Result<Put, ClientError>>, ClientError> {
         if batch.iter().all(|item| item.content.len() <= INLINE_MAX) {
             let members = batch.into_iter().map(|item| Member::new(item, |content| Ok(MemberBody::Inline(content))));
             return self.name_all(bucket, members.collect::<Result<_, _>>()?, None).await;
         }
-        let grant = Arc::new(self.write_grant(bucket).await?);
+        let grant = self.write_grant_cached(bucket).await?;
         let (keys, labels) = (bucket.keys.clone(), bucket.labels.clone());
         let sealed: usize = batch.iter().map(|item| item.content.len()).sum();
-        let room = self.room(pieces_bytes(&grant, sealed)).await?;
-        let packing = tokio::task::spawn_blocking(move || pack(&keys, &labels, &grant, batch, room));
-        let Packed { ready, members } = packing.await.map_err(|_| ClientError::Unexpected("packing ended"))??;
-        let ready = Arc::new(ready);
-        let segment = self.send_segment(&ready.grant, &ready.coded).await?;
-        let pieces = segment.receipts.len();
-        let keep = SegmentsKeep { bucket: *bucket.id(), segments: vec![segment] };
-        let Reply::SegmentsKept(runs) = self.ask(Request::SegmentsKeep(Box::new(keep))).await? else {
-            return Err(ClientError::Unexpected("segments not kept"));
-        };
-        let run = *runs.first().ok_or(ClientError::Unexpected("segments not kept"))?;
-        self.name_all(bucket, members, Some((run, &ready, pieces))).await
+        let room = self.room(2 * pieces_bytes(&grant, sealed)).await?;
+        let stage = self.stage.clone();
+        let packing = tokio::task::spawn_blocking(move || pack(&keys, &labels, &grant, batch, room, stage.as_ref()));
+        let Packed { ready, members, staging, hash } =
+            packing.await.map_err(|_| ClientError::Unexpected("packing ended"))??;
+        let sent = self.send_segment(&ready.grant, &ready.coded).await;
+        if sent.is_err() {
+            self.forget_write_grant(bucket);
+        }
+        let segment = sent?;
+        let (id, sealed_bytes, label) = (segment.id, segment.sealed_bytes, ready.coded.label.clone());
+        let pack = Pack { scheme: ready.grant.scheme, pieces: segment.receipts.len(), id: id.0, segment, run: None };
+        let holders = ready.grant.slots.iter().filter(|s| s.on).count();
+        let named = self.name_pack(bucket, members, pack, holders).await?;
+        if let (Some(staging), Some(run)) = (staging, named.1) {
+            let scheme = ready.grant.scheme;
+            let kept = Kept { number: 0, id, hash, scheme, sealed_bytes, label, pg: run.pg, seq: run.seq };
+            tokio::task::spawn_blocking(move || {
+                staging.note(&[kept]);
+                staging.done();
+            });
+        }
+        Ok(named.0)
     }
 
-    /// Commits every member, many at once.
+    /// Commits inline members, many in one request.
     async fn name_all(
         &self,
         bucket: &Bucket,
         members: Vec<Member>,
-        pack: Option<(SegmentRun, &Ready, usize)>,
-    ) -> Result<Vec<Put>, ClientError> {
-        let mut changes = Vec::with_capacity(members.len());
-        for member in members {
-            changes.push(member.change(bucket, pack.as_ref())?);
+        pack: Option<Pack>,
+    ) -> Result<Vec<Result<Put, ClientError>>, ClientError> {
+        match pack {
+            Some(pack) => self.name_pack(bucket, members, pack, 0).await.map(|(named, _)| named),
+            None => self.name_steps(bucket, members, &mut None, 0).await,
         }
-        let mut stored: Vec<Option<Put>> = changes.iter().map(|_| None).collect();
-        let mut running: JoinSet<Named> = JoinSet::new();
-        let bucket = Arc::new(bucket.clone());
-        let mut take = |done: Option<Result<Named, tokio::task::JoinError>>| match done {
-            Some(Ok(Named { at, put, committed })) => {
-                let bucket_seq = committed?;
-                stored[at] = Some(Put { bucket_seq, ..put });
-                Ok(())
+    }
+
+    async fn name_pack(
+        &self,
+        bucket: &Bucket,
+        members: Vec<Member>,
+        pack: Pack,
+        holders: usize,
+    ) -> Result<(Vec<Result<Put, ClientError>>, Option<SegmentRun>), ClientError> {
+        let mut pack = Some(pack);
+        let named = self.name_steps(bucket, members, &mut pack, holders).await?;
+        Ok((named, pack.and_then(|pack| pack.run)))
+    }
+
+    /// Commits members in as few requests as hold them. The first one brings the pack's segment, the others name its place.
+    async fn name_steps(
+        &self,
+        bucket: &Bucket,
+        members: Vec<Member>,
+        pack: &mut Option<Pack>,
+        holders: usize,
+    ) -> Result<Vec<Result<Put, ClientError>>, ClientError> {
+        let mut all = Vec::with_capacity(members.len());
+        let mut members = members.into_iter().peekable();
+        while members.peek().is_some() {
+            let (mut commits, mut puts, mut bytes) = (Vec::new(), Vec::new(), 0);
+            while let Some(member) = members.next_if(|m| commits.is_empty() || bytes + m.bytes() <= BATCH_BYTES)
+                && commits.len() < COMMITS_MAX
+            {
+                bytes += member.bytes();
+                let (change, fresh, put) = member.change(bucket, pack.as_ref(), holders)?;
+                commits.push(self.sign(bucket, change, fresh));
+                puts.push(put);
             }
-            Some(Err(_)) => Err(ClientError::Unexpected("a commit ended")),
-            None => Ok(()),
-        };
-        for (at, (change, put)) in changes.into_iter().enumerate() {
-            while running.len() >= COMMITS_OPEN {
-                take(running.join_next().await)?;
+            let fresh = pack.as_ref().filter(|pack| pack.run.is_none()).map(|pack| pack.segment.clone());
+            let batch = CommitBatch { bucket: *bucket.id(), segments: fresh.into_iter().collect(), commits };
+            let asked = bucket.head();
+            let Reply::CommitBatch(answers) = self.ask_again(Request::CommitBatch(Box::new(batch))).await? else {
+                return Err(ClientError::Unexpected("no commits"));
+            };
+            if answers.commits.len() != puts.len() {
+                return Err(ClientError::Unexpected("another number of commits"));
             }
-            let (client, bucket) = (self.clone(), Arc::clone(&bucket));
-            running.spawn(async move {
-                let committed = client.commit(&bucket, change).await;
-                Named { at, put, committed }
-            });
+            if let Some(pack) = pack.as_mut() {
+                pack.run = pack.run.or_else(|| answers.segments.first().copied());
+            }
+            for (put, answer) in puts.into_iter().zip(answers.commits) {
+                all.push(match answer {
+                    Ok(committed) => {
+                        bucket.saw(asked, committed.head)?;
+                        let runs = pack.as_ref().and_then(|pack| pack.run).filter(|_| put.scheme.is_some());
+                        Ok(Put { bucket_seq: committed.head.seq, runs: runs.into_iter().collect(), ..put })
+                    }
+                    Err(refusal) => Err(ClientError::Refused(refusal)),
+                });
+            }
         }
-        while !running.is_empty() {
-            take(running.join_next().await)?;
-        }
-        Ok(stored.into_iter().flatten().collect())
+        Ok(all)
     }
 }
 
@@ -154,14 +222,27 @@ impl Member {
         Ok(Self { ask: item.ask, version, size, hash, body: body(item.content)? })
     }
 
-    /// Its commit, and what will be told of it.
-    fn change(self, bucket: &Bucket, pack: Option<&(SegmentRun, &Ready, usize)>) -> Result<(Change, Put), ClientError> {
-        let is_inline = matches!(self.body, MemberBody::Inline(_));
-        let pack = pack.filter(|_| !is_inline);
+    /// What its commit takes in a request, at most.
+    fn bytes(&self) -> usize {
+        let inline = match &self.body {
+            MemberBody::Inline(content) => content.len(),
+            MemberBody::Run { .. } => 0,
+        };
+        COMMIT_BYTES + 3 * self.ask.name.len() + inline
+    }
+
+    /// Its commit, the batch's segments it names, and what will be told of it.
+    fn change(
+        self,
+        bucket: &Bucket,
+        pack: Option<&Pack>,
+        holders: usize,
+    ) -> Result<(Change, Vec<u16>, Put), ClientError> {
+        let pack = pack.filter(|_| !matches!(self.body, MemberBody::Inline(_)));
         let body = match self.body {
             MemberBody::Inline(content) => Body::Inline(Inline(content)),
             MemberBody::Run { header, key, offset } => {
-                let id = pack.map(|(_, ready, _)| ready.coded.roots.id.0).unwrap_or_default();
+                let id = pack.map(|pack| pack.id).unwrap_or_default();
                 Body::Run { header, key, segments: segments_hash([&id]), offset }
             }
         };
@@ -174,23 +255,26 @@ impl Member {
             pairs: self.ask.pairs,
             body,
         };
+        let run = pack.and_then(|pack| pack.run);
+        let fresh = if pack.is_some() && run.is_none() { vec![0] } else { Vec::new() };
         let change = Change {
             op: CommitOp::Put,
             name_sealed: bucket.seal_name(&manifest.name)?,
             expect: self.ask.expect,
             version: self.version,
-            segments: pack.map(|(run, ..)| *run).into_iter().collect(),
+            segments: run.into_iter().collect(),
             manifest: manifest.seal(&bucket.keys, &mut rand::rng())?,
         };
         let put = Put {
             size: Bytes(self.size),
-            scheme: pack.map(|(_, ready, _)| ready.grant.scheme),
-            pieces: pack.map_or(0, |(.., pieces)| *pieces),
-            holders: pack.map_or(0, |(_, ready, _)| ready.grant.slots.iter().filter(|s| s.on).count()),
+            scheme: pack.map(|pack| pack.scheme),
+            pieces: pack.map_or(0, |pack| pack.pieces),
+            holders: if pack.is_some() { holders } else { 0 },
             bucket_seq: 0,
             version: self.version,
+            runs: Vec::new(),
         };
-        Ok((change, put))
+        Ok((change, fresh, put))
     }
 }
 
@@ -201,6 +285,7 @@ fn pack(
     grant: &Arc<WriteGrant>,
     batch: Vec<Small>,
     room: OwnedSemaphorePermit,
+    stage: Option<&Stage>,
 ) -> Result<Packed, ClientError> {
     let mut rng = rand::rng();
     let (mut directory, mut sealed, mut members) = (Directory::new(), Vec::new(), Vec::with_capacity(batch.len()));
@@ -237,9 +322,16 @@ fn pack(
     let mut coded = code(grant, &sealed, &mut None)?;
     let mut version = [0; 16];
     rng.fill_bytes(&mut version);
+    let hash = *blake3::hash(&sealed).as_bytes();
+    let begun = Begun { staging: None, key: key.clone(), header, version, kept: Vec::new() };
+    let staging = stage.and_then(|stage| stage.begin(keys.bucket(), "", None, begun).staging);
+    if let Some(staging) = &staging {
+        staging.keep(0, &sealed);
+    }
     let name = LabelName::Plain(String::new());
     let label = Label { kind: LabelKind::Pack, bucket: *keys.bucket(), version, run: 0, offset: 0, key, name };
     coded.label = labels.seal(&label, &coded.roots.id, &mut rng).to_vec();
     let content = sealed.len() as u64;
-    Ok(Packed { ready: Ready { grant: Arc::clone(grant), coded: Arc::new(coded), content, _room: room }, members })
+    let (number, grant, coded) = (0, Arc::clone(grant), Arc::new(coded));
+    Ok(Packed { ready: Ready { number, sealed: None, grant, coded, content, _room: room }, members, staging, hash })
 }

@@ -1,5 +1,6 @@
 //! One piece on its way to or from its holder.
 
+use crate::column::Source;
 use crate::{Client, ClientError};
 use codec::{Layout, PieceProof};
 use model::{PgId, SegmentId};
@@ -80,13 +81,12 @@ impl Client {
     /// Asks a holder for a range of its piece, whole groups. What comes is judged by [`Incoming::next`].
     pub(crate) async fn open_piece(
         &self,
-        pg: PgId,
+        source: &Source,
         slot: &Slot,
-        id: &SegmentId,
-        layout: &Layout,
         range: Range<u64>,
-        with_label: bool,
     ) -> Result<Incoming, ClientError> {
+        let Source { pg, id, layout, with_label, .. } = source;
+        let (pg, with_label) = (*pg, *with_label);
         self.endpoint.learn(slot.addr.clone());
         let link = self.endpoint.connect(slot.addr.id, DIAL_TIMEOUT).await?;
         let mut stream = link.open().await?;

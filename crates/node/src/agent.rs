@@ -3,10 +3,10 @@
 use crate::control;
 use crate::control::{ControlServer, Handler};
 use crate::fleet::lendfile;
-use crate::fleet::owner_loop::{OwnerCommand, OwnerConfig, OwnerHandle};
+use crate::fleet::owner_loop::{OwnerCommand, OwnerConfig, OwnerFact, OwnerHandle};
 use crate::fleet::sensors::{ScriptedSensors, Sensors, SystemSensors};
 use crate::serve::{Server, commits};
-use crate::session::{Session, SessionParts};
+use crate::session::{Rates, Session, SessionParts};
 use crate::steward::{self, Steward};
 use crate::storage::{PieceStore, StoreLimits};
 use model::ids::base32;
@@ -17,7 +17,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use wire::fleet::Parting;
 use wire::local::{LocalAnswer, LocalAsk, LocalStatus};
@@ -50,6 +50,8 @@ pub struct AgentConfig {
     pub bind: Option<IpAddr>,
     /// Folder of the pieces.
     pub pieces: PathBuf,
+    /// Folder where this machine's own uploads are staged.
+    pub stage: PathBuf,
     /// The owner's file.
     pub lend_file: PathBuf,
     /// Control socket.
@@ -104,6 +106,8 @@ struct Inner {
     config: AgentConfig,
     started: Stamp,
     endpoint: Endpoint,
+    /// To other nodes, for this one's own work.
+    speaks: Endpoint,
     owner: OwnerHandle,
     session: Arc<Session>,
     store: PieceStore,
@@ -147,15 +151,19 @@ impl Agent {
         tasks.spawn(Arc::clone(&session).run());
         tasks.spawn(server.clone().run(endpoint.clone()));
         tasks.spawn(follow_owner(owner.clone(), store.clone()));
-        let client = steward::client(endpoint.clone(), config.key, config.now, &session);
-        let works = Steward { session: Arc::clone(&session), owner: owner.watch(), client };
+        tasks.spawn(follow_rates(session.rates(), owner.clone()));
+        let speaks = Endpoint::bind(speaking_config(&config)).await?;
+        let client = steward::client(speaks.clone(), config.key, config.now, &session);
+        let works = Steward { session: Arc::clone(&session), owner: owner.watch(), client: client.clone() };
         tasks.spawn(works.run());
+        tasks.spawn(steward::keep_stage(client, config.stage.clone(), config.key));
         let started = (config.now)();
         let socket = config.socket.clone();
         let inner = Inner {
             config,
             started,
             endpoint,
+            speaks,
             owner,
             session,
             store,
@@ -182,6 +190,7 @@ impl Agent {
             control.stop().await;
         }
         self.0.tasks.lock().await.shutdown().await;
+        self.0.speaks.close().await;
         self.0.endpoint.close().await;
     }
 
@@ -306,6 +315,26 @@ fn endpoint_config(config: &AgentConfig) -> EndpointConfig {
         relays: config.relays.clone(),
         port_mapping: !config.bind.is_some_and(|ip| ip.is_loopback()),
         ..EndpointConfig::new(SecretKey::from_bytes(config.key))
+    }
+}
+
+/// An endpoint with a key of this start alone, which only dials.
+fn speaking_config(config: &AgentConfig) -> EndpointConfig {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).expect("the system gives randomness");
+    EndpointConfig {
+        bind: config.bind.map(|ip| SocketAddr::new(ip, 0)).into_iter().collect(),
+        relays: config.relays.clone(),
+        accept: false,
+        ..EndpointConfig::new(SecretKey::from_bytes(key))
+    }
+}
+
+/// Tells the owner's loop what the line can do: shares of it are shares of this.
+async fn follow_rates(mut rates: watch::Receiver<Rates>, owner: OwnerHandle) {
+    while rates.changed().await.is_ok() {
+        let (up, down) = *rates.borrow_and_update();
+        owner.tell(OwnerFact::Rates(up, down)).await;
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::fleet::owner_loop::OwnerView;
 use crate::{machine, probe};
-use model::{LinkKind, Span, Stamp};
+use model::{Kbps, LinkKind, Span, Stamp};
 use net::{CallLimits, Endpoint, Link, Redial};
 use rules::fleet::ask::check_generation;
 use std::path::PathBuf;
@@ -25,7 +25,11 @@ const RETRY: Duration = Duration::from_secs(2);
 const NEWS_AFTER: Duration = Duration::from_millis(100);
 /// Longest wait until the center has heard a goodbye.
 const GOODBYE_TIMEOUT: Duration = Duration::from_millis(500);
-/// The network is measured again when nothing has been known for so long.
+/// Nobody was there to measure against: tried again after this, a few times …
+const PROBE_SOON: Duration = Duration::from_secs(5);
+/// … so many times …
+const PROBE_SOON_MAX: u32 = 6;
+/// … and then after this.
 const PROBE_AGAIN: Duration = Duration::from_secs(60);
 
 /// What is known of the session now.
@@ -42,6 +46,9 @@ pub struct SessionView {
     /// This clock minus the center's, in ms, at the last check-in.
     pub clock_offset_ms: i64,
 }
+
+/// Measured upload and download.
+pub type Rates = (Option<Kbps>, Option<Kbps>);
 
 /// Everything a session needs.
 pub struct SessionParts {
@@ -67,6 +74,7 @@ pub struct Session {
     view: watch::Sender<SessionView>,
     quarantined: watch::Sender<bool>,
     chosen: Notify,
+    rates: watch::Sender<Rates>,
     sequence: Mutex<u32>,
 }
 
@@ -75,7 +83,14 @@ impl Session {
     pub fn new(parts: SessionParts) -> Arc<Self> {
         let (view, _) = watch::channel(SessionView::default());
         let (quarantined, _) = watch::channel(false);
-        Arc::new(Self { parts, view, quarantined, chosen: Notify::new(), sequence: Mutex::new(0) })
+        Arc::new(Self {
+            parts,
+            view,
+            quarantined,
+            chosen: Notify::new(),
+            rates: watch::Sender::default(),
+            sequence: Mutex::new(0),
+        })
     }
 
     /// What is known now.
@@ -96,7 +111,7 @@ impl Session {
         let mut known_to: Option<Link> = None;
         let mut next = Instant::now();
         let mut told = None;
-        let mut probe_at = Instant::now();
+        let (mut probe_at, mut tries) = (Instant::now(), 0);
         loop {
             let link = self.parts.redial.link().await;
             let is_new = known_to.as_ref().is_none_or(Link::is_closed);
@@ -121,10 +136,13 @@ impl Session {
                     known_to = Some(link.clone());
                     next = Instant::now() + reply.next.to_std();
                     self.obey(reply);
-                    if !self.parts.network_known && probe_at <= Instant::now() && self.measure(&link).await {
+                    let is_due = !self.parts.network_known && probe_at <= Instant::now();
+                    if is_due && self.measure(&link).await {
+                        tries = 0;
                         probe_at = Instant::now() + Duration::from_secs(7 * 24 * 3_600);
-                    } else if probe_at <= Instant::now() {
-                        probe_at = Instant::now() + PROBE_AGAIN;
+                    } else if is_due {
+                        tries += 1;
+                        probe_at = Instant::now() + if tries < PROBE_SOON_MAX { PROBE_SOON } else { PROBE_AGAIN };
                     }
                 }
                 None => {
@@ -197,6 +215,11 @@ impl Session {
         }
     }
 
+    /// Upload and download as measured last.
+    pub fn rates(&self) -> watch::Receiver<Rates> {
+        self.rates.subscribe()
+    }
+
     /// Resolves when the center has chosen this node as a steward.
     pub async fn chosen(&self) {
         self.chosen.notified().await;
@@ -228,6 +251,9 @@ impl Session {
         let mut measured: Measured = probe::link::measure(&self.parts.endpoint, &peers).await;
         measured.nat = Some(self.parts.endpoint.nat()).filter(|nat| *nat != model::NatKind::Unknown);
         let learned = measured.up.is_some();
+        if learned {
+            self.rates.send_replace((measured.up, measured.down));
+        }
         self.call(link, Request::Measured(Box::new(measured))).await;
         learned
     }

@@ -4,9 +4,10 @@
 
 use crate::fleet::owner_loop::OwnerView;
 use crate::session::Session;
-use client::{AskCenter, Client, ClientError};
+use client::{AskCenter, Client, ClientError, Stage};
 use model::{Kbps, NodeState, Stamp};
 use net::Endpoint;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -16,6 +17,8 @@ use wire::Request;
 const AGAIN_EVERY: Duration = Duration::from_secs(2);
 /// … and so many times, before the next check-in is waited for.
 const AGAIN_MAX: u32 = 8;
+/// Pause between two looks at this machine's own staged uploads.
+const STAGE_EVERY: Duration = Duration::from_secs(10);
 /// Longest pause after one segment for the sake of the owner's upload limit.
 const PACE_MAX: Duration = Duration::from_secs(600);
 
@@ -29,7 +32,8 @@ pub struct Steward {
     pub client: Client,
 }
 
-/// A client that speaks for the machine's own node.
+/// A client that speaks for the machine's own node over an endpoint with a key of its own: the node itself is one of the
+/// holders, and an endpoint cannot call itself.
 pub fn client(endpoint: Endpoint, key: [u8; 32], now: fn() -> Stamp, session: &Arc<Session>) -> Client {
     let session = Arc::clone(session);
     let ask: AskCenter = Arc::new(move |request: Request| {
@@ -37,6 +41,23 @@ pub fn client(endpoint: Endpoint, key: [u8; 32], now: fn() -> Stamp, session: &A
         Box::pin(async move { session.ask(request).await.map_err(ClientError::Net) })
     });
     Client::new(endpoint, key, now, ask)
+}
+
+/// Looks after this machine's own staged uploads, for ever.
+pub async fn keep_stage(client: Client, dir: PathBuf, key: [u8; 32]) {
+    loop {
+        tokio::time::sleep(STAGE_EVERY).await;
+        let stage = {
+            let dir = dir.clone();
+            tokio::task::spawn_blocking(move || dir.exists().then(|| Stage::open(&dir, &key, 0))).await
+        };
+        let Ok(Some(Ok(stage))) = stage else { continue };
+        match client.look_at_stage(&stage).await {
+            Ok(looked) if looked.released + looked.pieces > 0 => tracing::info!(?looked, "looked after the stage"),
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "the stage was not looked after; the next look is soon"),
+        }
+    }
 }
 
 impl Steward {

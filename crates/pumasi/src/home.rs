@@ -71,6 +71,10 @@ impl Home {
     pub fn pieces(&self) -> PathBuf {
         self.data.join("pieces")
     }
+    /// Uploads until the pool has filled up.
+    pub fn stage(&self) -> PathBuf {
+        self.data.join("stage")
+    }
     /// The center's folder, where this machine is one.
     pub fn center(&self) -> PathBuf {
         self.data.join("center")

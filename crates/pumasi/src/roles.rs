@@ -54,6 +54,7 @@ pub async fn run_agent(app: &App, sensors: SensorKind) -> Result<u8, Fault> {
         name: membership.name.clone(),
         bind: membership.bind,
         pieces: app.home.pieces(),
+        stage: app.home.stage(),
         lend_file: app.home.config_file(),
         socket: app.home.agent_socket(),
         scripted: sensors == SensorKind::Scripted,

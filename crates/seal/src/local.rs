@@ -3,9 +3,10 @@
 //! Nonce 24 · ciphertext · tag 16; XChaCha20-Poly1305 under `derive_key("pumasi v1 local", device secret)`, the caller's
 //! context as associated data, so that what was sealed for one file opens as no other.
 
-use crate::SealError;
+use crate::{ContentKey, Header, Role, SealError};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use model::BucketId;
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -40,6 +41,32 @@ impl LocalKey {
         self.cipher().decrypt(XNonce::from_slice(nonce), payload).map_err(|_| SealError::WrongKey)
     }
 
+    /// The key and the header of a run that is being written, so that it can go on after an interruption with the very same
+    /// sealed bytes.
+    pub fn seal_run(&self, context: &[u8], key: &ContentKey, header: &Header, rng: &mut impl CryptoRng) -> Vec<u8> {
+        let mut plain = [&key.bytes()[..], header.as_bytes()].concat();
+        let sealed = self.seal(context, &plain, rng);
+        plain.zeroize();
+        sealed
+    }
+
+    /// Opens what [`Self::seal_run`] made, for a bucket's content.
+    ///
+    /// # Errors
+    /// [`SealError::WrongKey`], [`SealError::Header`].
+    pub fn open_run(
+        &self,
+        context: &[u8],
+        bucket: &BucketId,
+        sealed: &[u8],
+    ) -> Result<(ContentKey, Header), SealError> {
+        let mut plain = self.open(context, sealed)?;
+        let key = plain.first_chunk::<32>().copied().ok_or(SealError::Header)?;
+        let header = Header::parse_as(&plain[32..], Role::Content, bucket);
+        plain.zeroize();
+        Ok((ContentKey::from_bytes(key), header?))
+    }
+
     fn cipher(&self) -> XChaCha20Poly1305 {
         XChaCha20Poly1305::new((&self.0).into())
     }
@@ -64,6 +91,15 @@ mod tests {
             bad[bit / 8] ^= 1 << (bit % 8);
             assert!(mine.open(b"stage", &bad).is_err(), "bit {bit}");
         }
+        let bucket = BucketId([9; 16]);
+        let key = ContentKey::random(&mut rng);
+        let header = Header::new(&key, Role::Content, &bucket, 0, &mut rng);
+        let run = mine.seal_run(b"put", &key, &header, &mut rng);
+        let (again, same) = mine.open_run(b"put", &bucket, &run).unwrap();
+        assert_eq!((again.bytes(), same.as_bytes()), (key.bytes(), header.as_bytes()));
+        assert!(
+            mine.open_run(b"put", &BucketId([8; 16]), &run).is_err() && other.open_run(b"put", &bucket, &run).is_err()
+        );
         (0..sealed.len()).for_each(|len| assert!(mine.open(b"stage", &sealed[..len]).is_err()));
     }
 }

@@ -192,8 +192,14 @@ pub struct CommitBatch {
     pub commits: Vec<Commit>,
 }
 
-/// What came of each commit of a batch, in order: a refused one leaves the others alone.
-pub type CommitAnswers = Vec<Result<Committed, crate::envelope::RefusalMsg>>;
+/// What came of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitAnswers {
+    /// Where its segments stand, each by itself.
+    pub segments: Vec<SegmentRun>,
+    /// Each commit in order: a refused one leaves the others alone.
+    pub commits: Vec<Result<Committed, crate::envelope::RefusalMsg>>,
+}
 
 /// Committed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -319,6 +325,8 @@ pub struct StagedState {
     pub pieces: u16,
     /// With so many its writer's copy is not needed any more.
     pub enough: u16,
+    /// With so many it is full: slots whose holder may come back.
+    pub full: u16,
     /// No version names it and none will: it was dropped, or never was.
     pub is_gone: bool,
 }

@@ -19,7 +19,7 @@ use wire::limits::{
     COMMIT_RUNS_MAX, COMMITS_MAX, MANIFEST_MAX, OBJECT_SEGMENTS_MAX, SEALED_NAME_MAX, SEGMENTS_KEEP_MAX,
 };
 use wire::signed::{CommitOp, CommitRecord, PieceReceipt};
-use wire::storage::{Commit, CommitBatch, Committed, SegmentRun, SegmentsKeep, WrittenSegment};
+use wire::storage::{Commit, CommitAnswers, CommitBatch, Committed, SegmentRun, SegmentsKeep, WrittenSegment};
 use wire::{RefusalMsg, Reply};
 
 /// Keeps segments that were written: enough receipts of distinct holders for each, then one transaction.
@@ -121,7 +121,7 @@ pub async fn batch(center: &Center, caller: &Caller, batch: CommitBatch) -> Resu
                 Err(error) => return Err(error),
             }
         }
-        Ok(answers)
+        Ok(CommitAnswers { segments: fresh, commits: answers })
     });
     Ok(Reply::CommitBatch(done.await?))
 }

@@ -11,7 +11,7 @@ use super::store::{self, PgRow, SegmentRow, thin};
 use crate::access::api::who;
 use crate::refuse::Refused;
 use crate::{Caller, Center};
-use model::{Alias, NodeState, PgId, Presence, Span, Stamp, errors};
+use model::{Alias, Kbps, NodeState, PgId, Presence, Span, Stamp, Tier, errors};
 use rules::storage::expand::{self, EPOCH, GROUP_LEASES_MAX, LEASE, SlotNow, StewardFacts, holds};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -30,6 +30,12 @@ const GROUPS_MAX: u32 = 64;
 const SEGMENTS_LOOK: u32 = 256;
 /// Leases at one time.
 const LEASES_MAX: usize = 65_536;
+/// A segment of which a lease filled nothing is left alone for so long …
+const REST_MIN: Span = Span::secs(30);
+/// … doubled so often at most.
+const REST_DOUBLINGS: u32 = 7;
+/// Segments that rest.
+const RESTING_MAX: usize = 65_536;
 /// Life of leave to read and write under a lease.
 const PERMIT_LIFE: Span = Span::hours(1);
 
@@ -42,6 +48,8 @@ struct Lease {
     node: Option<Alias>,
     pg: PgId,
     seqs: BTreeSet<u64>,
+    /// Those of them that got pieces.
+    filled: BTreeSet<u64>,
     until: Stamp,
 }
 
@@ -51,6 +59,8 @@ pub struct Stewards {
     next: u64,
     leases: BTreeMap<u64, Lease>,
     offers: BTreeMap<Alias, PgId>,
+    /// Segments of which nothing could be filled: left alone until then, after so many vain leases.
+    resting: BTreeMap<(PgId, u64), (Stamp, u32)>,
     /// Where the look at a group's thin segments goes on.
     cursors: BTreeMap<PgId, u64>,
     /// Where the look at groups goes on.
@@ -63,8 +73,24 @@ impl Stewards {
         self.offers.contains_key(&node)
     }
 
-    fn leased(&self, pg: PgId) -> BTreeSet<u64> {
-        self.leases.values().filter(|lease| lease.pg == pg).flat_map(|lease| lease.seqs.iter().copied()).collect()
+    /// Segments of a group that nobody shall begin with now: leased ones, and those that rest.
+    fn taken(&self, pg: PgId, now: Stamp) -> BTreeSet<u64> {
+        let leased = self.leases.values().filter(|lease| lease.pg == pg).flat_map(|lease| lease.seqs.iter().copied());
+        let rests = self.resting.range((pg, 0)..=(pg, u64::MAX)).filter(|(_, (until, _))| *until > now);
+        leased.chain(rests.map(|((_, seq), _)| *seq)).collect()
+    }
+
+    /// A lease is over: what got no piece rests, twice as long each time.
+    fn end(&mut self, lease: u64, now: Stamp) {
+        let Some(lease) = self.leases.remove(&lease) else { return };
+        for seq in &lease.seqs {
+            if lease.filled.contains(seq) {
+                self.resting.remove(&(lease.pg, *seq));
+            } else if self.resting.len() < RESTING_MAX || self.resting.contains_key(&(lease.pg, *seq)) {
+                let rest = self.resting.entry((lease.pg, *seq)).or_insert((now, 0));
+                *rest = (now + Span(REST_MIN.as_ms() << rest.1.min(REST_DOUBLINGS)), rest.1 + 1);
+            }
+        }
     }
 
     fn grant(&mut self, lease: Lease) -> u64 {
@@ -115,17 +141,17 @@ async fn look_at(center: &Center, pg: PgId, now: Stamp) -> Result<(), Refused> {
     if !full.is_empty() {
         center.db().write(move |tx| full.iter().try_for_each(|seq| Ok(thin::settle(tx, pg, *seq)?))).await?;
     }
-    let (kind, tiers) = place::kind_and_tiers(center, &group).await?;
-    let facts = steward_facts(center, &group, &tiers, now);
+    let (kind, ranks) = place::kind_and_ranks(center, &group).await?;
+    let facts = steward_facts(center, &group, &ranks, now);
     let mut stewards = center.stewards();
     stewards.cursors.insert(pg, next);
     if next == 0 {
         stewards.cursors.remove(&pg);
     }
-    let leased = stewards.leased(pg);
+    let taken = stewards.taken(pg, now);
     let has_work = rows
         .iter()
-        .any(|row| !leased.contains(&row.seq) && !expand::wanted(&group.scheme, &slots, &row.have, false).is_empty());
+        .any(|row| !taken.contains(&row.seq) && !expand::wanted(&group.scheme, &slots, &row.have, false).is_empty());
     let busy = stewards.leases.values().filter(|lease| lease.pg == pg).count()
         + stewards.offers.values().filter(|of| **of == pg).count();
     if !has_work || busy >= GROUP_LEASES_MAX || stewards.leases.len() >= LEASES_MAX {
@@ -156,7 +182,7 @@ fn slots_now(center: &Center, group: &PgRow, now: Stamp) -> Vec<SlotNow> {
 fn steward_facts(
     center: &Center,
     group: &PgRow,
-    tiers: &BTreeMap<Alias, model::Tier>,
+    ranks: &BTreeMap<Alias, (Tier, Option<Kbps>)>,
     now: Stamp,
 ) -> Vec<StewardFacts> {
     let leases: BTreeMap<Alias, u16> =
@@ -167,12 +193,14 @@ fn steward_facts(
     let fleet = center.fleet();
     let one = |alias: &Alias| {
         let view = fleet.presence.view(now, *alias)?;
+        let (tier, up) = ranks.get(alias).copied().unwrap_or((Tier::T0, None));
         Some(StewardFacts {
             node: *alias,
-            tier: tiers.get(alias).copied().unwrap_or(model::Tier::T0),
+            tier,
             on_for: view.on_since.filter(|_| view.presence == Presence::On).map_or(Span::ZERO, |at| now.since(at)),
             gives: view.presence == Presence::On && !matches!(view.state, NodeState::Off | NodeState::Evict),
             idle: view.state == NodeState::Run,
+            quick: up >= Some(expand::QUICK_UP),
             leases: leases.get(alias).copied().unwrap_or(0),
         })
     };
@@ -182,7 +210,6 @@ fn steward_facts(
 /// Gives a steward its work: that of the group it was chosen for, or its own machine's staged segments.
 pub async fn ask(center: &Center, caller: &Caller, ask: StewardAsk) -> Result<Reply, Refused> {
     let member = who(center, caller).await?;
-    let now = center.now();
     if !ask.staged.is_empty() {
         check_runs(&ask.staged)?;
         let runs = ask.staged.clone();
@@ -198,33 +225,33 @@ pub async fn ask(center: &Center, caller: &Caller, ask: StewardAsk) -> Result<Re
         let rows = found.await?;
         let Some(pg) = rows.first().map(|row| row.pg) else { return Ok(Reply::StewardWork(None)) };
         let rows = rows.into_iter().filter(|row| row.pg == pg).collect();
-        return work(center, caller, None, &ask, pg, rows, now).await;
+        return work(center, (caller, None), &ask, pg, rows).await;
     }
     let node = center.fleet().alias_of(&caller.id);
     let Some(pg) = node.and_then(|node| center.stewards().offers.remove(&node)) else {
         return Ok(Reply::StewardWork(None));
     };
     let rows = center.db().read(move |q| Ok(thin::segments(q, pg, 0, SEGMENTS_LOOK)?)).await?;
-    work(center, caller, node, &ask, pg, rows, now).await
+    work(center, (caller, node), &ask, pg, rows).await
 }
 
+/// Leases what of `rows` can be filled now to the caller: a node that the center chose, or a writer's own machine.
 async fn work(
     center: &Center,
-    caller: &Caller,
-    node: Option<Alias>,
+    (caller, node): (&Caller, Option<Alias>),
     ask: &StewardAsk,
     pg: PgId,
     rows: Vec<SegmentRow>,
-    now: Stamp,
 ) -> Result<Reply, Refused> {
+    let now = center.now();
     let group = load_pg(center, pg).await?;
     let now_slots = slots_now(center, &group, now);
     let (mut segments, mut targets) = (Vec::new(), BTreeSet::new());
     let until = now + LEASE;
     let lease = {
         let mut stewards = center.stewards();
-        let leased = stewards.leased(pg);
-        for row in rows.into_iter().filter(|row| node.is_none() || !leased.contains(&row.seq)) {
+        let taken = stewards.taken(pg, now);
+        for row in rows.into_iter().filter(|row| !taken.contains(&row.seq)) {
             let wanted = expand::wanted(&group.scheme, &now_slots, &row.have, node.is_none());
             if wanted.is_empty() || segments.len() == STEWARD_SEGMENTS_MAX {
                 continue;
@@ -237,7 +264,7 @@ async fn work(
             return Ok(Reply::StewardWork(None));
         }
         let seqs = segments.iter().map(|s| s.segment.seq).collect();
-        stewards.grant(Lease { caller: caller.id, node, pg, seqs, until })
+        stewards.grant(Lease { caller: caller.id, node, pg, seqs, filled: BTreeSet::new(), until })
     };
     let bytes = u64::MAX;
     let read = slots(center, &group, (ask.session, PermitOp::Get), PERMIT_LIFE, bytes, true);
@@ -265,20 +292,27 @@ pub async fn done(center: &Center, caller: &Caller, done: StewardDone) -> Result
     let slots = slots_now(center, &group, center.now());
     let (pg, seqs) = (lease.pg, lease.seqs);
     let wrote = center.db().write(move |tx| {
-        for (id, have) in &filled {
+        let mut got = BTreeSet::new();
+        for (id, have) in filled.iter().filter(|(_, have)| have.iter().any(|byte| *byte != 0)) {
             for seq in &seqs {
                 let Some(joined) = thin::join_holders(tx, pg, *seq, id, have)? else { continue };
                 if expand::is_full(&slots, &joined) {
                     thin::settle(tx, pg, *seq)?;
                 }
+                got.insert(*seq);
                 break;
             }
         }
-        Ok(())
+        Ok(got)
     });
-    wrote.await?;
+    let got = wrote.await?;
+    let now = center.now();
+    let mut stewards = center.stewards();
+    if let Some(lease) = stewards.leases.get_mut(&done.lease) {
+        lease.filled.extend(got);
+    }
     if done.is_over {
-        center.stewards().leases.remove(&done.lease);
+        stewards.end(done.lease, now);
     }
     Ok(Reply::Done)
 }
@@ -323,10 +357,11 @@ pub async fn staged(center: &Center, caller: &Caller, runs: Vec<SegmentRun>) -> 
             StagedState {
                 pieces: u16::try_from(pieces).unwrap_or(u16::MAX),
                 enough: expand::enough(&group.scheme, slots),
+                full: u16::try_from(slots.iter().filter(|slot| slot.stands).count()).unwrap_or(u16::MAX),
                 is_gone: false,
             }
         }
-        _ => StagedState { pieces: 0, enough: 0, is_gone: true },
+        _ => StagedState { pieces: 0, enough: 0, full: 0, is_gone: true },
     };
     let states =
         runs.iter().flat_map(|run| (run.seq..run.seq.saturating_add(run.count.into())).map(|s| one(run.pg, s)));

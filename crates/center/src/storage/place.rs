@@ -6,7 +6,7 @@ use crate::Center;
 use crate::db::{Reader, StoreError};
 use crate::fleet::store::{NodeFilter, NodeRow, Standing, list_nodes};
 use crate::refuse::Refused;
-use model::{Alias, Bytes, Capability, Ppm, Presence, Region, Span, Stamp, Tier, errors};
+use model::{Alias, Bytes, Capability, Kbps, Ppm, Presence, Region, Span, Stamp, Tier, errors};
 use rules::fleet::profile::{SessionScale, WeeklyProfile};
 use rules::storage::group::{
     Candidate, Coverage, FillAsk, FillPlan, NetPrefix, RegionRule, Site, SlotState, Unfit, fill,
@@ -165,14 +165,18 @@ fn pool(members: &[&Member], now: Stamp) -> PoolFacts {
     }
 }
 
-/// Kind of the cloud's pool, and the ranks of a group's members.
-pub async fn kind_and_tiers(center: &Center, group: &PgRow) -> Result<(PoolKind, BTreeMap<Alias, Tier>), Refused> {
+/// Kind of the cloud's pool; rank and measured upload of a group's members.
+pub async fn kind_and_ranks(
+    center: &Center,
+    group: &PgRow,
+) -> Result<(PoolKind, BTreeMap<Alias, (Tier, Option<Kbps>)>), Refused> {
     let rows = nodes(center, center.now()).await?;
     let standing = || rows.iter().filter(|row| !matches!(row.standing, Standing::Left | Standing::Banned));
     let owners: BTreeSet<_> = standing().map(|row| row.node.owner).collect();
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let tiers = rows.iter().filter(|row| group.slots.contains(&row.alias)).map(|row| (row.alias, row.tier)).collect();
-    Ok((PoolKind::of(count(standing().count()), count(owners.len())), tiers))
+    let of_group = rows.iter().filter(|row| group.slots.contains(&row.alias));
+    let ranks = of_group.map(|row| (row.alias, (row.tier, row.node.measured.up))).collect();
+    Ok((PoolKind::of(count(standing().count()), count(owners.len())), ranks))
 }
 
 /// Where a bucket writes now.

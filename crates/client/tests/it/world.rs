@@ -10,8 +10,8 @@ use std::time::Duration;
 use wire::limits::REQUEST_MAX;
 use wire::signed::{CommitRecord, Head, PieceReceipt, public_of};
 use wire::storage::{
-    BucketLine, Committed, GetPiece, PieceAnswer, PutPiece, ReadGrant, ReadGroup, ReadSegment, SegmentRun, Slot,
-    StewardSegment, StewardWork, StreamOpen, WriteGrant, WrittenSegment,
+    BucketLine, CommitAnswers, Committed, GetPiece, PieceAnswer, PutPiece, ReadGrant, ReadGroup, ReadSegment,
+    SegmentRun, Slot, StewardSegment, StewardWork, StreamOpen, WriteGrant, WrittenSegment,
 };
 use wire::{PeerAddr, RefusalMsg, Reply, Request};
 
@@ -164,6 +164,17 @@ fn have(segment: &WrittenSegment) -> Vec<u8> {
 }
 
 impl Rows {
+    fn commit(&mut self, commit: wire::storage::Commit) -> Result<Committed, RefusalMsg> {
+        let refused = |id| RefusalMsg::new(id, []);
+        let record = CommitRecord::check(&commit.record).ok_or_else(|| refused(errors::BAD_SIGNATURE))?;
+        assert!(record.covers(&commit.name_sealed, &commit.manifest));
+        let line = self.buckets.get_mut(&record.bucket).ok_or_else(|| refused(errors::BUCKET_UNKNOWN))?;
+        line.head = line.head.after(&commit.record.clone().try_into().unwrap());
+        let head = line.head;
+        self.versions.insert(commit.name_sealed.clone(), (commit, record.version));
+        Ok(Committed { head, at: now() })
+    }
+
     fn answer(&mut self, request: Request, scheme: Scheme, slots: &[Slot]) -> Result<Reply, RefusalMsg> {
         let refused = |id| RefusalMsg::new(id, []);
         let pg = PgId(1);
@@ -207,14 +218,18 @@ impl Rows {
                 self.segments.extend(keep.segments);
                 Reply::SegmentsKept(vec![SegmentRun { pg, seq, count }])
             }
-            Request::Commit(commit) => {
-                let record = CommitRecord::check(&commit.record).ok_or_else(|| refused(errors::BAD_SIGNATURE))?;
-                assert!(record.covers(&commit.name_sealed, &commit.manifest));
-                let line = self.buckets.get_mut(&record.bucket).ok_or_else(|| refused(errors::BUCKET_UNKNOWN))?;
-                line.head = line.head.after(&commit.record.clone().try_into().unwrap());
-                let head = line.head;
-                self.versions.insert(commit.name_sealed.clone(), (*commit, record.version));
-                Reply::Committed(Committed { head, at: now() })
+            Request::Commit(commit) => Reply::Committed(self.commit(*commit)?),
+            Request::CommitBatch(batch) => {
+                let seq = self.segments.len() as u64;
+                let runs: Vec<SegmentRun> =
+                    (seq..).zip(&batch.segments).map(|(seq, _)| SegmentRun { pg, seq, count: 1 }).collect();
+                self.segments.extend(batch.segments);
+                let named = batch.commits.into_iter().map(|mut commit| {
+                    commit.segments.extend(commit.fresh.iter().map(|at| runs[usize::from(*at)]));
+                    self.commit(commit)
+                });
+                let commits = named.collect();
+                Reply::CommitBatch(CommitAnswers { segments: runs, commits })
             }
             Request::StewardDone(done) => {
                 for filled in done.segments {

@@ -101,9 +101,11 @@ async fn show(app: &App, session: &Session, name: &str) -> Result<(), Fault> {
     let facts = session.client.bucket_facts(&session.root, name).await.map_err(|e| client_fault(e, name))?;
     let bucket = session.bucket(name).await?; // a wrong key says so
     let report = session.client.bucket_report(&bucket).await.map_err(|e| client_fault(e, name))?;
+    let copies = session.client.copies_of(&bucket);
     if app.out.form == Form::Json {
         let mut all = fields(&facts);
         all["survives"] = report.as_ref().map_or(Value::Null, survives_fields);
+        all["copies_here"] = json!(copies);
         app.out.json("bucket", all);
         return Ok(());
     }
@@ -115,7 +117,7 @@ async fn show(app: &App, session: &Session, name: &str) -> Result<(), Fault> {
         "regions" => if regions.is_empty() { app.out.text("regions-any", args![]) } else { regions.join(", ") }],
     ));
     match &report {
-        Some(report) => say_survives(app, report),
+        Some(report) => say_survives(app, report, copies),
         None => app.out.print(&app.out.text("survives-nothing-yet", args![])),
     }
     Ok(())
@@ -132,7 +134,7 @@ fn survives_fields(r: &BucketReport) -> Value {
 }
 
 /// In words: how many PCs may die, which whole domain must not, and whether it reads now.
-fn say_survives(app: &App, r: &BucketReport) {
+fn say_survives(app: &App, r: &BucketReport, copies: usize) {
     let out = &app.out;
     let readable = out.text(if r.on >= r.scheme.k { "survives-reads" } else { "survives-waits" }, args![]);
     out.print(&out.text(
@@ -140,6 +142,9 @@ fn say_survives(app: &App, r: &BucketReport) {
         args!["scheme" => r.scheme, "n" => r.any_nodes, "nodes" => r.nodes, "on" => r.on, "pieces" => r.pieces,
         "readable" => readable],
     ));
+    if copies > 0 {
+        out.print(&out.text("survives-staged", args!["n" => copies]));
+    }
     let deadly: Vec<&str> =
         r.whole.iter().filter(|(_, _, survives)| !survives).map(|(domain, ..)| domain.as_str()).collect();
     if deadly.is_empty() {

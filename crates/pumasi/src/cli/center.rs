@@ -162,11 +162,19 @@ pub async fn ticket_of_founder(
     })
 }
 
-/// Writes what the flags say into `center.toml`; without flags no file is needed and none is made.
+/// Writes what the flags say into `center.toml`, beside what an operator may have written there before; without flags no file
+/// is needed and none is made.
 fn write_settings(app: &App, args: &InitArgs) -> Result<(), Fault> {
-    let mut doc = toml_edit::DocumentMut::new();
+    let path = app.home.center().join(Settings::FILE);
+    let unreadable =
+        |why: String| Fault::new(errors::CONFIG_UNREADABLE, [("path", &path.display().to_string()), ("why", &why)]);
+    let mut doc: toml_edit::DocumentMut = match std::fs::read_to_string(&path) {
+        Ok(text) => text.parse().map_err(|e: toml_edit::TomlError| unreadable(e.to_string()))?,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => toml_edit::DocumentMut::new(),
+        Err(e) => return Err(Fault::file(&path, &e)),
+    };
     let quoted = |text: String| toml_edit::value(text);
-    let mut net = toml_edit::Table::new();
+    let mut net = doc.get("net").and_then(|net| net.as_table().cloned()).unwrap_or_default();
     if let Some(bind) = args.bind {
         net["bind"] = quoted(bind.to_string());
     }
@@ -195,8 +203,8 @@ fn write_settings(app: &App, args: &InitArgs) -> Result<(), Fault> {
         return Ok(());
     }
     let text = doc.to_string();
-    toml::from_str::<Settings>(&text).map_err(|e| Fault::bug(format!("settings do not read back: {e}")))?;
-    crate::home::write_atomic(&app.home.center().join(Settings::FILE), text.as_bytes(), 0o600)
+    toml::from_str::<Settings>(&text).map_err(|e| unreadable(e.to_string()))?;
+    crate::home::write_atomic(&path, text.as_bytes(), 0o600)
 }
 
 /// Starts the center of this home detached and waits until it answers.

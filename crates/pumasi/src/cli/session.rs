@@ -4,10 +4,11 @@ use crate::app::App;
 use crate::clock;
 use crate::dial::{endpoint_config, net_fault};
 use crate::fault::Fault;
+use crate::home::Home;
 use crate::local::CenterLink;
 use crate::membership::Membership;
 use crate::secret;
-use client::{Bucket, Client, ClientError};
+use client::{Bucket, Client, ClientError, Stage};
 use console::args;
 use model::errors;
 use net::Endpoint;
@@ -83,7 +84,15 @@ impl Session {
                 link.ask(request).await.map_err(|fault| ClientError::Refused(refused(fault)))
             })
         });
-        Ok(Self { client: Client::new(endpoint.clone(), key, clock::now, ask), root, endpoint, center })
+        let client = Client::new(endpoint.clone(), key, clock::now, ask);
+        let client = match open_stage(&app.home, &key) {
+            Ok(stage) => client.with_stage(stage),
+            Err(error) => {
+                tracing::warn!(%error, "uploads are not staged on this machine");
+                client
+            }
+        };
+        Ok(Self { client, root, endpoint, center })
     }
 
     /// Ends its links.
@@ -117,6 +126,12 @@ impl Session {
         session.close().await;
         done
     }
+}
+
+/// The stage of this home: at most a tenth of the free disk.
+pub fn open_stage(home: &Home, key: &[u8; 32]) -> Result<Stage, ClientError> {
+    let free = node::machine::disk(&home.data).map_or(0, |(_, free)| free.0);
+    Stage::open(&home.stage(), key, free / client::FREE_SHARE)
 }
 
 /// The name most like the one that was typed: the longest common beginning, then the closest length.
@@ -173,6 +188,7 @@ pub fn client_fault(error: ClientError, shown: &str) -> Fault {
         ClientError::Seal(e) => Fault::new(errors::DAMAGED, [("key", shown), ("n", "1")]).because(e),
         ClientError::File { path, source } => Fault::file(&PathBuf::from(path), &source),
         ClientError::Net(e) => net_fault(&e, shown),
+        ClientError::Changed => Fault::bad_value("file", shown, "it changed while it was read"),
         other => Fault::bug(other),
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::world::World;
 use serde_json::Value;
-use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -34,11 +33,14 @@ fn a_declared_place_that_a_round_trip_refutes_is_shown_as_unknown() {
     assert_eq!(place, ("E0506".into(), 7));
 }
 
-/// Adds to the center's settings and starts it again.
+/// Adds a table to the center's settings, in place of the one of that name, and starts it again.
 fn set(world: &World, lines: &str) {
-    let settings = world.home("a").join("data/center/center.toml");
-    let mut file = std::fs::OpenOptions::new().append(true).open(&settings).expect("settings were made");
-    writeln!(file, "\n{lines}").expect("settings can be written");
+    let path = world.home("a").join("data/center/center.toml");
+    let text = std::fs::read_to_string(&path).expect("settings were made");
+    let mut settings: toml_edit::DocumentMut = text.parse().expect("settings read");
+    let more: toml_edit::DocumentMut = lines.parse().expect("settings read");
+    more.iter().for_each(|(name, table)| settings[name] = table.clone());
+    std::fs::write(&path, settings.to_string()).expect("settings can be written");
     world.restart_center();
 }
 

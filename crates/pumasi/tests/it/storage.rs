@@ -211,12 +211,12 @@ fn pieces_stand_in_the_regions_of_their_bucket_and_nowhere_else() {
     assert_eq!(["a", "b", "c"].map(held), [0, 0, 0]);
     let content = bytes(100_000, 9);
     let from = file(&world, "f", &content);
-    let stored = world.json("a", &["cp", &from, "my:korea/f"]);
+    let stored = world.json("a", &["cp", &from, "my:korea/f", "--full"]);
     assert_eq!((stored["k"].as_u64(), stored["pieces_count"].as_u64()), (Some(1), Some(2)), "1/2 in a pool of two");
     assert_eq!(["a", "b", "c"].map(held), [1, 1, 0], "nothing in Germany");
     assert_eq!(world.refused("a", &["cp", &from, "my:mars/f"], 0), ("E0506".into(), 7));
     assert_eq!(world.refused("a", &["cp", &from, "my:three-countries/f"], 0), ("E0506".into(), 7));
-    world.ok("a", &["cp", &from, "my:two-countries/f"]);
+    world.ok("a", &["cp", &from, "my:two-countries/f", "--full"]);
     assert_eq!(["a", "b", "c"].map(held), [2, 2, 1]);
     // What it survives is counted from the pieces that stand.
     let shown = world.json("a", &["bucket", "show", "two-countries"]);

@@ -64,7 +64,12 @@ impl World {
     }
 
     /// A center in home `a` with a node `center`, its ports fixed, so that it may be started again.
+    /// Nodes may be stewards at once, so that tests need not wait a minute.
     pub fn init(&self, more: &[&str]) -> String {
+        let folder = self.home("a").join("data/center");
+        std::fs::create_dir_all(&folder).expect("a folder can be made");
+        let settings = "[fleet]\nperiod_busy_s = 5\nperiod_idle_s = 5\n\n[storage]\nsteward_after_s = 0\n";
+        std::fs::write(folder.join("center.toml"), settings).expect("settings can be written");
         let (port, relay_port) = free_ports();
         let words = ["init", "--name", "Chen", "--bind", "127.0.0.1", "--port", &port, "--relay-port", &relay_port];
         self.ok("a", &[&words[..], &["--http", "127.0.0.1:0", "--yes"], more].concat())

@@ -6,10 +6,12 @@
 //! until a loss of any one holder would leave the segment above its repair threshold, or nothing more can be filled.
 
 use super::scheme::PoolKind;
-use model::{Alias, PgId, Scheme, Span, Tier};
+use model::{Alias, Kbps, PgId, Scheme, Span, Tier};
 
 /// Life of a steward's lease: work that was not done by then is given to somebody else.
 pub const LEASE: Span = Span::hours(6);
+/// Upload of a steward that is asked before slower ones (**assumed**).
+pub const QUICK_UP: Kbps = Kbps(10_000);
 /// An epoch of stewardship: after it another node is drawn.
 pub const EPOCH: Span = Span::hours(1);
 /// Leases of one group at a time.
@@ -32,6 +34,8 @@ pub struct StewardFacts {
     pub gives: bool,
     /// Nobody uses the machine: it is asked before one in use.
     pub idle: bool,
+    /// Its upload is measured and at least [`QUICK_UP`].
+    pub quick: bool,
     /// Leases it holds already.
     pub leases: u16,
 }
@@ -45,10 +49,10 @@ impl StewardFacts {
 }
 
 /// (C) The node that gets a group's work in an epoch: the greatest hash of group, epoch and node (rendezvous hashing) among
-/// those that may, idle machines first.
+/// those that may, idle machines first, then those with a line that is not slow.
 pub fn steward(pg: PgId, epoch: u64, kind: PoolKind, after: Span, nodes: &[StewardFacts]) -> Option<Alias> {
     let able = nodes.iter().filter(|node| node.may(kind, after));
-    able.max_by_key(|node| (node.idle, score(pg, epoch, node.node), node.node)).map(|node| node.node)
+    able.max_by_key(|node| (node.idle, node.quick, score(pg, epoch, node.node), node.node)).map(|node| node.node)
 }
 
 /// SplitMix64's finalizer over the three numbers: spread, not secret.
@@ -107,7 +111,15 @@ mod tests {
     use proptest::prelude::*;
 
     fn node(alias: u32) -> StewardFacts {
-        StewardFacts { node: Alias(alias), tier: Tier::T2, on_for: Span::mins(5), gives: true, idle: true, leases: 0 }
+        StewardFacts {
+            node: Alias(alias),
+            tier: Tier::T2,
+            on_for: Span::mins(5),
+            gives: true,
+            idle: true,
+            quick: true,
+            leases: 0,
+        }
     }
 
     #[test]
@@ -125,8 +137,10 @@ mod tests {
         assert_eq!(steward(PgId(1), 0, PoolKind::Public, after, &vetted), Some(Alias(4)));
         assert_eq!(steward(PgId(1), 0, PoolKind::Circle, after, &all[..3]), None);
         let used = StewardFacts { idle: false, ..node(9) };
+        let slow = StewardFacts { quick: false, ..node(8) };
         for epoch in 0..20 {
-            assert_eq!(steward(PgId(1), epoch, PoolKind::Circle, after, &[used, node(3)]), Some(Alias(3)));
+            assert_eq!(steward(PgId(1), epoch, PoolKind::Circle, after, &[used, slow, node(3)]), Some(Alias(3)));
+            assert_eq!(steward(PgId(1), epoch, PoolKind::Circle, after, &[used, slow]), Some(Alias(8)));
         }
         assert_eq!(steward(PgId(1), 0, PoolKind::Circle, after, &[used]), Some(Alias(9)), "better than nobody");
     }

@@ -382,10 +382,13 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         ("segments_kept", Reply::SegmentsKept(vec![SegmentRun { pg: PgId(1), seq: 5, count: 6 }])),
         (
             "commit_batch_answer",
-            Reply::CommitBatch(vec![
-                Ok(Committed { head: head(), at: NOW }),
-                Err(RefusalMsg::new(errors::PRECONDITION, [("key", "x".into())])),
-            ]),
+            Reply::CommitBatch(CommitAnswers {
+                segments: vec![SegmentRun { pg: PgId(1), seq: 5, count: 1 }],
+                commits: vec![
+                    Ok(Committed { head: head(), at: NOW }),
+                    Err(RefusalMsg::new(errors::PRECONDITION, [("key", "x".into())])),
+                ],
+            }),
         ),
         (
             "steward_work",
@@ -397,7 +400,7 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
                 segments: vec![StewardSegment { segment, wanted: vec![3, 7] }],
             }))),
         ),
-        ("staged", Reply::Staged(vec![StagedState { pieces: 5, enough: 9, is_gone: false }])),
+        ("staged", Reply::Staged(vec![StagedState { pieces: 5, enough: 9, full: 10, is_gone: false }])),
     ]
 }
 

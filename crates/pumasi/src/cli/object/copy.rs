@@ -2,20 +2,23 @@
 
 use crate::app::App;
 use crate::cli::Form;
-use crate::cli::session::{Place, Session, client_fault, progress};
+use crate::cli::session::{MINE, Place, Session, client_fault, progress};
 use crate::fault::Fault;
 use clap::Args;
-use client::{Bucket, Put, PutAsk, Small, Wanted};
+use client::{Bucket, Put, PutAsk, Small, Source, Wanted};
 use console::args;
 use model::{Stamp, errors};
 use serde_json::json;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
-use wire::storage::Expect;
+use std::time::Duration;
+use wire::storage::{Expect, SegmentRun};
 
 /// Folders below each other that are followed.
 const DEPTH_MAX: usize = 64;
 
+/// Pause between two looks at whether everything is filled up.
+const FULL_LOOK: Duration = Duration::from_millis(500);
 /// Small files read and stored together at most.
 const FILES_AT_ONCE: usize = 1_000;
 
@@ -30,6 +33,8 @@ pub struct CpArgs {
     pub recursive: bool,
     #[arg(long)]
     pub no_overwrite: bool,
+    #[arg(long)]
+    pub full: bool,
 }
 
 /// Runs `cp`.
@@ -55,19 +60,42 @@ async fn put(app: &App, session: &Session, args: &CpArgs, to: &Place) -> Result<
     let files = sources(args, to)?;
     let bucket = session.bucket_or_make(&to.bucket).await?;
     if let ([(path, key)], false) = (&files[..], args.recursive) {
-        let stored = put_one(app, session, &bucket, path, key, expect(args)).await?;
+        let mut stored = put_one(app, session, &bucket, path, key, expect(args)).await?;
+        if args.full {
+            stored.pieces = until_full(app, session, &stored.runs).await?;
+        }
         report(app, &to.at(key), &stored);
         return Ok(());
     }
     let count = files.len();
-    put_files(app, session, &bucket, files, expect(args), to).await?;
+    let runs = put_files(app, session, &bucket, files, expect(args), to).await?;
+    if args.full {
+        until_full(app, session, &runs).await?;
+    }
     if app.out.form == Form::Human {
         app.out.print(&app.out.text("cp-many", args!["n" => count, "place" => &args.to]));
     }
     Ok(())
 }
 
-/// Many files, each with its key: small ones packed together, others one by one.
+/// Waits until every holder that is on has its piece of these segments; pieces of the weakest.
+pub(super) async fn until_full(app: &App, session: &Session, runs: &[SegmentRun]) -> Result<usize, Fault> {
+    let (progress, mut last) = (progress(app), None);
+    loop {
+        let standing = session.client.standing(runs).await.map_err(|e| client_fault(e, MINE))?;
+        let Some(standing) = standing else { return Ok(0) };
+        if standing.pieces >= standing.full {
+            return Ok(usize::from(standing.pieces));
+        }
+        if last != Some(standing.pieces) {
+            progress("phase-fill", standing.pieces.into(), standing.full.into());
+            last = Some(standing.pieces);
+        }
+        tokio::time::sleep(FULL_LOOK).await;
+    }
+}
+
+/// Many files, each with its key: small ones packed together, others one by one. Where their segments stand.
 pub(super) async fn put_files(
     app: &App,
     session: &Session,
@@ -75,7 +103,8 @@ pub(super) async fn put_files(
     files: Vec<(PathBuf, String)>,
     expect: Expect,
     to: &Place,
-) -> Result<(), Fault> {
+) -> Result<Vec<SegmentRun>, Fault> {
+    let mut runs = Vec::new();
     let mut small: Vec<(PathBuf, String)> = Vec::new();
     let mut small_bytes = 0;
     for (path, key) in files {
@@ -83,16 +112,20 @@ pub(super) async fn put_files(
         if len > client::SMALL_MAX {
             let stored = put_one(app, session, bucket, &path, &key, expect).await?;
             report(app, &to.at(&key), &stored);
+            runs.extend(stored.runs);
             continue;
         }
         if small_bytes + len > client::PACK_BYTES as u64 || small.len() >= FILES_AT_ONCE {
-            put_small(app, session, bucket, std::mem::take(&mut small), expect, to).await?;
+            runs.extend(put_small(app, session, bucket, std::mem::take(&mut small), expect, to).await?);
             small_bytes = 0;
         }
         small_bytes += len;
         small.push((path, key));
     }
-    put_small(app, session, bucket, small, expect, to).await
+    runs.extend(put_small(app, session, bucket, small, expect, to).await?);
+    runs.sort_unstable_by_key(|run| (run.pg, run.seq));
+    runs.dedup();
+    Ok(runs)
 }
 
 /// Small files of a folder, packed together.
@@ -103,7 +136,7 @@ async fn put_small(
     files: Vec<(PathBuf, String)>,
     expect: Expect,
     to: &Place,
-) -> Result<(), Fault> {
+) -> Result<Vec<SegmentRun>, Fault> {
     let mut items = Vec::with_capacity(files.len());
     for (path, key) in &files {
         let content = std::fs::read(path).map_err(|e| Fault::file(path, &e))?;
@@ -113,7 +146,7 @@ async fn put_small(
     let stored = session.client.put_small(bucket, items, &progress(app)).await;
     let stored = stored.map_err(|e| client_fault(e, &to.at(&to.key)))?;
     files.iter().zip(&stored).for_each(|((_, key), put)| report(app, &to.at(key), put));
-    Ok(())
+    Ok(stored.into_iter().flat_map(|put| put.runs).collect())
 }
 
 /// When a file was last changed, where the system knows.
@@ -174,6 +207,26 @@ async fn put_one(
     key: &str,
     expect: Expect,
 ) -> Result<Put, Fault> {
+    let shown = path.display().to_string();
+    let mut stored = put_once(app, session, bucket, path, key, expect).await?;
+    if matches!(stored, Err(client::ClientError::Changed)) {
+        // An upload that was cut off does not go on with other bytes: it begins anew, once.
+        stored = put_once(app, session, bucket, path, key, expect).await?;
+    }
+    stored.map_err(|error| match error {
+        client::ClientError::File { source, .. } => Fault::file(Path::new(&shown), &source),
+        error => client_fault(error, key),
+    })
+}
+
+async fn put_once(
+    app: &App,
+    session: &Session,
+    bucket: &Bucket,
+    path: &Path,
+    key: &str,
+    expect: Expect,
+) -> Result<Result<Put, client::ClientError>, Fault> {
     let mut ask = PutAsk { expect, ..PutAsk::new(key) };
     let content: Box<dyn Read + Send> = if path == Path::new("-") {
         Box::new(std::io::stdin())
@@ -182,14 +235,17 @@ async fn put_one(
         let facts = file.metadata().map_err(|e| Fault::file(path, &e))?;
         ask.size_hint = facts.len();
         ask.changed = changed(&facts);
+        ask.source = source(path, &facts);
         Box::new(file)
     };
-    let shown = path.display().to_string();
-    let stored = session.client.put(bucket, ask, content, &progress(app)).await;
-    stored.map_err(|error| match error {
-        client::ClientError::File { source, .. } => Fault::file(Path::new(&shown), &source),
-        error => client_fault(error, key),
-    })
+    Ok(session.client.put(bucket, ask, content, &progress(app)).await)
+}
+
+/// What an upload that is cut off is known by when the same command comes again.
+fn source(path: &Path, facts: &std::fs::Metadata) -> Option<Source> {
+    let path = std::fs::canonicalize(path).ok()?.to_str()?.to_owned();
+    let since = facts.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(Source { path, size: facts.len(), changed_ns: u64::try_from(since.as_nanos()).ok()? })
 }
 
 fn report(app: &App, shown: &str, stored: &Put) {
