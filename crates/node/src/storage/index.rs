@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// SQLite 3.51.3: the first without the WAL-reset fault.
 const SQLITE_MIN: i32 = 3_051_003;
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 
 /// An open index.
 pub(super) struct Index {
@@ -51,10 +51,11 @@ impl Index {
     fn create(&self) -> Result<(), StoreError> {
         self.conn.execute_batch(&format!(
             "BEGIN;
-             CREATE TABLE log (pg INTEGER, no INTEGER, salt BLOB, len INTEGER, closed INTEGER, crc INTEGER,
+             CREATE TABLE log (pg INTEGER, no INTEGER, salt BLOB, len INTEGER, closed INTEGER, removals INTEGER,
+                               left_behind INTEGER, crc INTEGER,
                                PRIMARY KEY (pg, no)) WITHOUT ROWID;
              CREATE TABLE piece (segment BLOB, idx INTEGER, pg INTEGER, log INTEGER, offset INTEGER, len INTEGER,
-                                 seq INTEGER, trashed_at INTEGER, health INTEGER, crc INTEGER,
+                                 seq INTEGER, trashed_at INTEGER, word INTEGER, health INTEGER, crc INTEGER,
                                  PRIMARY KEY (segment, idx)) WITHOUT ROWID;
              CREATE TABLE next (seq INTEGER, log INTEGER);
              INSERT INTO next VALUES (1, 1);
@@ -75,26 +76,34 @@ impl Index {
         let (seq, log): (i64, i64) =
             self.conn.query_row("SELECT seq, log FROM next", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
         (held.next_seq, held.next_log) = (seq.cast_unsigned(), u32::try_from(log).unwrap_or(u32::MAX));
-        let mut statement = self.conn.prepare("SELECT pg, no, salt, len, closed, crc FROM log")?;
+        let mut statement =
+            self.conn.prepare("SELECT pg, no, salt, len, closed, removals, left_behind, crc FROM log")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let key = (PgId(row.get(0)?), row.get(1)?);
             let len: i64 = row.get(3)?;
-            let log = Log { salt: row.get(2)?, len: len.cast_unsigned(), alive: 0, closed: row.get(4)? };
-            if row.get::<_, u32>(5)? != log_crc(key, &log) {
+            let log = Log {
+                len: len.cast_unsigned(),
+                closed: row.get::<_, u8>(4)? > 0,
+                failed: row.get::<_, u8>(4)? > 1,
+                removals: row.get::<_, i64>(5)?.cast_unsigned(),
+                left_behind: row.get(6)?,
+                ..Log::new(row.get(2)?)
+            };
+            if row.get::<_, u32>(7)? != log_crc(key, &log) {
                 return Ok(None);
             }
             held.logs.insert(key, log);
         }
-        let mut statement =
-            self.conn.prepare("SELECT segment, idx, pg, log, offset, len, seq, trashed_at, health, crc FROM piece")?;
+        let sql = "SELECT segment, idx, pg, log, offset, len, seq, trashed_at, word, health, crc FROM piece";
+        let mut statement = self.conn.prepare(sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let (key, place) = piece_of(row)?;
-            if row.get::<_, u32>(9)? != place_crc(key, &place) {
+            if row.get::<_, u32>(10)? != place_crc(key, &place) {
                 return Ok(None);
             }
-            held.put(key, place);
+            let _ = held.put(key, place);
         }
         Ok(Some(held))
     }
@@ -138,8 +147,17 @@ fn save_log(conn: &Connection, key: LogKey, log: Option<&Log>) -> Result<(), rus
     match log {
         None => conn.prepare_cached("DELETE FROM log WHERE pg = ?1 AND no = ?2")?.execute(params![key.0.0, key.1])?,
         Some(log) => conn
-            .prepare_cached("INSERT OR REPLACE INTO log VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-            .execute(params![key.0.0, key.1, log.salt, log.len.cast_signed(), log.closed, log_crc(key, log)])?,
+            .prepare_cached("INSERT OR REPLACE INTO log VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+            .execute(params![
+                key.0.0,
+                key.1,
+                log.salt,
+                log.len.cast_signed(),
+                u8::from(log.closed) + u8::from(log.failed),
+                log.removals.cast_signed(),
+                log.left_behind,
+                log_crc(key, log)
+            ])?,
     };
     Ok(())
 }
@@ -150,8 +168,8 @@ fn save_piece(conn: &Connection, key: PieceKey, place: Option<&Place>) -> Result
             .execute(params![key.segment.0, key.index])?;
         return Ok(());
     };
-    conn.prepare_cached("INSERT OR REPLACE INTO piece VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?.execute(
-        params![
+    conn.prepare_cached("INSERT OR REPLACE INTO piece VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?
+        .execute(params![
             key.segment.0,
             key.index,
             p.pg.0,
@@ -160,10 +178,10 @@ fn save_piece(conn: &Connection, key: PieceKey, place: Option<&Place>) -> Result
             p.len.cast_signed(),
             p.seq.cast_signed(),
             p.trashed_at.map(u64::cast_signed),
+            p.word,
             health_number(p.health),
             place_crc(key, p)
-        ],
-    )?;
+        ])?;
     Ok(())
 }
 
@@ -176,7 +194,8 @@ fn piece_of(row: &rusqlite::Row<'_>) -> Result<(PieceKey, Place), rusqlite::Erro
         len: u(5)?,
         seq: u(6)?,
         trashed_at: row.get::<_, Option<i64>>(7)?.map(i64::cast_unsigned),
-        health: match row.get::<_, u8>(8)? {
+        word: row.get(8)?,
+        health: match row.get::<_, u8>(9)? {
             0 => Health::Verified,
             1 => Health::Unchecked,
             _ => Health::Damaged,
@@ -199,7 +218,8 @@ fn log_crc(key: LogKey, log: &Log) -> u32 {
     crc.update(&key.1.to_le_bytes());
     crc.update(&log.salt);
     crc.update(&log.len.to_le_bytes());
-    crc.update(&[u8::from(log.closed)]);
+    crc.update(&log.removals.to_le_bytes());
+    crc.update(&[u8::from(log.closed) + u8::from(log.failed), u8::from(log.left_behind)]);
     crc.finalize()
 }
 
@@ -209,6 +229,7 @@ fn place_crc(key: PieceKey, p: &Place) -> u32 {
     crc.update(&key.index.to_le_bytes());
     crc.update(&p.pg.0.to_le_bytes());
     crc.update(&p.log.to_le_bytes());
+    crc.update(&p.word.to_le_bytes());
     for n in [p.offset, p.len, p.seq, u64::from(p.trashed_at.is_some()), p.trashed_at.unwrap_or(0)] {
         crc.update(&n.to_le_bytes());
     }

@@ -1,7 +1,7 @@
 //! What is held, in memory: one row a piece (about 150 bytes) and one a log. The index file is its durable copy.
 
 use super::disk::Disk;
-use super::entry::{self, PieceKey, PieceMeta};
+use super::entry::{self, BLOCK, PieceKey, PieceMeta};
 use super::error::{StoreError, io};
 use model::PgId;
 use std::collections::BTreeMap;
@@ -29,7 +29,16 @@ pub(super) struct Place {
     pub len: u64,
     pub seq: u64,
     pub trashed_at: Option<u64>,
+    /// Log of the same group with the word that put it into the trash, or took it out; 0 when its header says so.
+    pub word: u32,
     pub health: Health,
+}
+
+impl Place {
+    /// The same piece without its bytes: no log has the number 0.
+    pub fn lost(self) -> Self {
+        Self { log: 0, word: 0, health: Health::Damaged, ..self }
+    }
 }
 
 /// A log file.
@@ -40,8 +49,31 @@ pub(super) struct Log {
     pub len: u64,
     /// Bytes of held pieces in it.
     pub alive: u64,
+    /// Bytes of words about held pieces that count.
+    pub words: u64,
+    /// Bytes of removals.
+    pub removals: u64,
+    /// A copy in it was replaced by one in another group, so that no word of its own group says it is dead.
+    pub left_behind: bool,
     /// Takes nothing more.
     pub closed: bool,
+    /// Could not be synced once: what stands behind its end was refused and does not come back.
+    pub failed: bool,
+}
+
+impl Log {
+    /// A log that holds nothing yet.
+    pub fn new(salt: [u8; 32]) -> Self {
+        Self { salt, len: BLOCK, alive: 0, words: 0, removals: 0, left_behind: false, closed: false, failed: false }
+    }
+    /// Bytes after its head.
+    pub fn body(&self) -> u64 {
+        self.len.saturating_sub(BLOCK)
+    }
+    /// Bytes of copies and words that count no more.
+    pub fn dead(&self) -> u64 {
+        self.body().saturating_sub(self.alive + self.words + self.removals)
+    }
 }
 
 /// Names a log: group and number. Numbers grow with time, also across groups.
@@ -62,17 +94,40 @@ impl Held {
     pub fn disk_bytes(&self) -> u64 {
         self.logs.values().map(|log| log.len).sum()
     }
-    pub fn put(&mut self, key: PieceKey, place: Place) {
-        self.take(key);
+    /// Holds a piece there; the log of another group it leaves a copy in, when there is one.
+    pub fn put(&mut self, key: PieceKey, place: Place) -> Option<LogKey> {
+        let left = self.take(key).filter(|old| old.pg != place.pg).map(|old| (old.pg, old.log));
+        if let Some(log) = left.and_then(|key| self.logs.get_mut(&key)) {
+            log.left_behind = true;
+        }
         if let Some(log) = self.logs.get_mut(&(place.pg, place.log)) {
             log.alive += entry::piece_disk_len(place.len);
         }
+        if let Some(log) = self.logs.get_mut(&(place.pg, place.word)) {
+            log.words += BLOCK;
+        }
         self.pieces.insert(key, place);
+        left
+    }
+    /// A word about a held piece stands in `log` of its group.
+    pub fn note(&mut self, key: PieceKey, log: u32, trashed_at: Option<u64>) {
+        if let Some(place) = self.take(key) {
+            let _ = self.put(key, Place { trashed_at, word: log, ..place });
+        }
+    }
+    /// The bytes of a piece are gone; it stays known as damaged until it is removed.
+    pub fn lose(&mut self, key: PieceKey) {
+        if let Some(place) = self.take(key) {
+            let _ = self.put(key, place.lost());
+        }
     }
     pub fn take(&mut self, key: PieceKey) -> Option<Place> {
         let old = self.pieces.remove(&key)?;
         if let Some(log) = self.logs.get_mut(&(old.pg, old.log)) {
             log.alive = log.alive.saturating_sub(entry::piece_disk_len(old.len));
+        }
+        if let Some(log) = self.logs.get_mut(&(old.pg, old.word)) {
+            log.words = log.words.saturating_sub(BLOCK);
         }
         Some(old)
     }

@@ -8,14 +8,14 @@ use super::index::Index;
 use super::read::PieceHandle;
 use super::recover::{OpenReport, recover};
 use super::state::{Health, Held, Place, Shared};
-use super::writer::{Job, Writer};
+use super::writer::{Hold, Job, Writer};
 use codec::tree;
 use model::{Bytes, PgId, Stamp};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 use std::thread::JoinHandle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 
 /// Bytes of pieces that may be in memory on their way in, all writers together, in KiB.
 const IN_FLIGHT_KIB: u32 = 64 * 1024;
@@ -168,9 +168,10 @@ impl PieceStore {
         // One block more: the piece may be the first of a new log.
         let reserved = entry::piece_disk_len(meta.len) + BLOCK;
         self.inner.reserve(reserved)?;
+        let hold = Hold::new(Arc::clone(&self.inner.shared), reserved, permit);
         let mut bytes = Vec::with_capacity(usize::try_from(reserved).expect("a piece fits memory"));
         bytes.resize(BLOCK as usize, 0);
-        Ok(PieceWriter { inner: Arc::clone(&self.inner), meta, bytes, reserved, _permit: permit })
+        Ok(PieceWriter { inner: Arc::clone(&self.inner), meta, bytes, hold })
     }
 
     /// The piece, when it is held and not known to be damaged.
@@ -400,8 +401,7 @@ pub struct PieceWriter {
     inner: Arc<Inner>,
     meta: PieceMeta,
     bytes: Vec<u8>,
-    reserved: u64,
-    _permit: OwnedSemaphorePermit,
+    hold: Hold,
 }
 
 impl PieceWriter {
@@ -419,69 +419,46 @@ impl PieceWriter {
     ///
     /// # Errors
     /// `Length`, `RootMismatch`; `Io` when the disk refused: then the piece is not held.
-    pub async fn commit(mut self) -> Result<Durable, StoreError> {
-        let (key, len) = (self.meta.key(), self.meta.len);
-        let got = self.bytes.len() as u64 - BLOCK;
+    pub async fn commit(self) -> Result<Durable, StoreError> {
+        let Self { inner, meta, mut bytes, hold } = self;
+        let (key, len) = (meta.key(), meta.len);
+        let got = bytes.len() as u64 - BLOCK;
         if got != len {
             return Err(StoreError::Length { key, got, want: len });
         }
-        let _under_way = UnderWay::begin(&self.inner.shared);
-        let mut bytes = std::mem::take(&mut self.bytes);
-        let (groups, bytes) = blocking(move || {
+        let _under_way = UnderWay::begin(&inner.shared);
+        // What the piece has taken goes where its bytes go, so that it is right also when this future is dropped.
+        let (groups, bytes, hold) = blocking(move || {
             let groups = tree::group_hashes(&bytes[BLOCK as usize..]);
             bytes.extend(groups.iter().flatten());
-            (groups, bytes)
+            (groups, bytes, hold)
         })
         .await?;
-        if tree::root_of_groups(&groups) != Some(self.meta.piece_root) {
+        if tree::root_of_groups(&groups) != Some(meta.piece_root) {
             return Err(StoreError::RootMismatch(key));
         }
-        if self.is_held().await? {
+        if is_held(&inner.shared, &meta).await? {
             return Ok(Durable { len, was_held: true });
         }
         let (reply, done) = oneshot::channel();
-        // The reservation lives as long as the writer may still write, also when this future is dropped.
-        let hold = Reserved { shared: Arc::clone(&self.inner.shared), bytes: std::mem::take(&mut self.reserved) };
-        self.inner.send(Job::Piece { meta: Box::new(self.meta.clone()), bytes, reply })?;
-        let result = done.await.map_err(|_| StoreError::Stopped)?;
-        drop(hold);
-        result.map(|()| Durable { len, was_held: false })
-    }
-
-    /// The very same piece is held, out of the trash and good.
-    async fn is_held(&self) -> Result<bool, StoreError> {
-        let shared = Arc::clone(&self.inner.shared);
-        let meta = self.meta.clone();
-        let seen = shared.place(meta.key()).filter(|place| place.health != Health::Damaged);
-        if seen.is_none_or(|place| place.trashed_at.is_some()) {
-            return Ok(false);
-        }
-        blocking(move || {
-            let _still = shared.moving.read().unwrap_or_else(PoisonError::into_inner);
-            let Some(place) = shared.place(meta.key()) else { return false };
-            shared.verified(meta.key(), &place).is_ok_and(|(held, _)| held == meta)
-        })
-        .await
+        inner.send(Job::Piece { meta: Box::new(meta), bytes, hold, reply })?;
+        done.await.map_err(|_| StoreError::Stopped)?.map(|()| Durable { len, was_held: false })
     }
 }
 
-impl Drop for PieceWriter {
-    fn drop(&mut self) {
-        let mut held = self.inner.shared.held();
-        held.reserved = held.reserved.saturating_sub(self.reserved);
+/// The very same piece is held, out of the trash and good.
+async fn is_held(shared: &Arc<Shared>, meta: &PieceMeta) -> Result<bool, StoreError> {
+    let (shared, meta) = (Arc::clone(shared), meta.clone());
+    let seen = shared.place(meta.key()).filter(|place| place.health != Health::Damaged);
+    if seen.is_none_or(|place| place.trashed_at.is_some()) {
+        return Ok(false);
     }
-}
-
-struct Reserved {
-    shared: Arc<Shared>,
-    bytes: u64,
-}
-
-impl Drop for Reserved {
-    fn drop(&mut self) {
-        let mut held = self.shared.held();
-        held.reserved = held.reserved.saturating_sub(self.bytes);
-    }
+    blocking(move || {
+        let _still = shared.moving.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(place) = shared.place(meta.key()) else { return false };
+        shared.verified(meta.key(), &place).is_ok_and(|(held, _)| held == meta)
+    })
+    .await
 }
 
 struct UnderWay<'a>(&'a Shared);

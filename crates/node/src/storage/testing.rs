@@ -32,6 +32,7 @@ struct World {
     dirs: BTreeSet<PathBuf>,
     calls: u64,
     fault: Option<(u64, Fault)>,
+    full_from: Option<(u64, io::ErrorKind)>,
     down: bool,
     free: Option<u64>,
 }
@@ -47,10 +48,33 @@ impl SimDisk {
     /// Numbers calls from 0 again and plans a fault.
     pub fn plan(&self, fault: Option<(u64, Fault)>) {
         let mut world = self.world();
-        (world.calls, world.fault) = (0, fault);
+        (world.calls, world.fault, world.full_from) = (0, fault, None);
+    }
+    /// From the call with this number on every write and sync fails so.
+    pub fn plan_from(&self, at: u64, kind: io::ErrorKind) {
+        let mut world = self.world();
+        (world.calls, world.fault, world.full_from) = (0, None, Some((at, kind)));
+    }
+    pub fn bytes(&self, path: &Path) -> Vec<u8> {
+        self.world().files.get(path).filter(|file| !file.removed).map(|file| file.live.clone()).unwrap_or_default()
     }
     pub fn calls(&self) -> u64 {
         self.world().calls
+    }
+    /// The power is off.
+    pub fn is_down(&self) -> bool {
+        self.world().down
+    }
+    /// Bytes of all files as they are seen now.
+    pub fn total(&self) -> u64 {
+        self.world().files.values().filter(|f| !f.removed).map(|f| f.live.len() as u64).sum()
+    }
+    /// Changes a file's bytes behind the store's back, as durable as can be.
+    pub fn damage(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut world = self.world();
+        let file = world.files.get_mut(path).unwrap();
+        change(&mut file.live);
+        (file.durable, file.pending) = (file.live.clone(), BTreeSet::new());
     }
     pub fn set_free(&self, free: u64) {
         self.world().free = Some(free);
@@ -133,6 +157,13 @@ impl Draw {
     }
 }
 
+fn full(world: &World) -> io::Result<()> {
+    match world.full_from {
+        Some((at, kind)) if world.calls > at => Err(kind.into()),
+        _ => Ok(()),
+    }
+}
+
 fn missing() -> io::Error {
     io::ErrorKind::NotFound.into()
 }
@@ -150,6 +181,7 @@ impl Disk for SimDisk {
     }
     fn write_at(&self, file: &Path, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.call(None, |world| {
+            full(world)?;
             let file = world.files.entry(file.to_owned()).or_default();
             let (from, to) = (offset as usize, offset as usize + bytes.len());
             if file.live.len() < to {
@@ -179,6 +211,10 @@ impl Disk for SimDisk {
     }
     fn sync(&self, file: &Path) -> io::Result<()> {
         self.call(Some(file), |world| {
+            if let Err(error) = full(world) {
+                held(world, file)?.pending.clear();
+                return Err(error);
+            }
             let file = held(world, file)?;
             let mut durable = std::mem::take(&mut file.durable);
             durable.resize(file.live.len(), 0);

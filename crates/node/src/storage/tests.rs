@@ -1,5 +1,10 @@
 //! The store against its promises (A)–(E) of `storage.rs`.
 
+mod big;
+mod damage;
+mod history;
+mod killed;
+
 use super::testing::{Draw, Fault, SimDisk};
 use super::*;
 use codec::tree::piece_root;
@@ -40,7 +45,8 @@ fn piece(seed: u64, len: usize) -> (PieceMeta, Vec<u8>) {
 }
 
 fn size_of(seed: u64) -> usize {
-    [1, 700, 16 * 1024, 40_000][(seed % 4) as usize]
+    // Far seeds are long enough to be all different.
+    [if seed < 100 { 1 } else { 100 }, 700, 16 * 1024, 40_000][(seed % 4) as usize]
 }
 
 async fn put(store: &PieceStore, seed: u64) -> Result<Durable, StoreError> {
@@ -286,4 +292,70 @@ async fn any_failing_disk_call_gives_a_clean_error_and_breaks_no_word_given() {
             agrees_after_crash(&open_sim(&disk, dir.path()).await.unwrap(), &model, &what).await;
         }
     }
+}
+
+/// So many random cases; ten times as many in a soak.
+pub(super) fn cases(few: u32) -> u32 {
+    if std::env::var_os("PUMASI_SOAK").is_some() { few * 10 } else { few }
+}
+
+/// Dropped at any point a commit gives back what it took, and the piece is whole or absent.
+#[tokio::test]
+async fn a_commit_nobody_waits_for_gives_back_what_it_took() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    for seed in 0..60 {
+        let (meta, data) = piece(seed, size_of(seed));
+        let mut writer = store.begin(meta).await.unwrap();
+        writer.push(&data).unwrap();
+        let commit = writer.commit();
+        // Polled a few times, then dropped.
+        let wait = std::time::Duration::from_micros(seed * 40);
+        let _ = tokio::time::timeout(wait, commit).await;
+    }
+    // A last commit is behind all others in the writer's queue.
+    put(&store, 1000).await.unwrap();
+    assert_eq!(store.usage().reserved_bytes, 0);
+    let listed = store.list(None, 4096);
+    let on_disk: u64 =
+        listed.iter().map(|row| 1024 + (row.len + 32 * row.len.div_ceil(16_384)).next_multiple_of(1024)).sum();
+    assert!(store.usage().disk_bytes >= on_disk && store.usage().disk_bytes <= on_disk + 64 * 1024);
+    for seed in 0..60 {
+        holds(&store, seed).await;
+        put(&store, seed).await.unwrap();
+        assert!(holds(&store, seed).await);
+    }
+}
+
+/// (E): the disk is full from each call on: refused by name, nothing acknowledged is lost, and room that comes back is used.
+#[tokio::test]
+async fn a_full_disk_refuses_by_name_and_the_store_goes_on_when_room_is_back() {
+    let mut refused = 0;
+    for at in 0..60 {
+        let (dir, disk) = (tempfile::tempdir().unwrap(), Arc::new(SimDisk::default()));
+        let store = open_sim(&disk, dir.path()).await.unwrap();
+        let mut model = BTreeMap::new();
+        disk.plan_from(at, ErrorKind::StorageFull);
+        for seed in 0..14 {
+            match put(&store, seed).await {
+                Ok(_) => drop(model.insert(seed, Some(true))),
+                Err(error) => {
+                    assert_eq!(error.id(), model::errors::DISK_FULL, "{error}");
+                    (refused, _) = (refused + 1, model.insert(seed, None));
+                }
+            }
+            if seed == 9 && store.remove(key_of(1)).await.is_ok_and(|was| was) {
+                model.insert(1, Some(false));
+            }
+        }
+        disk.plan(None);
+        let what = format!("full from call {at}");
+        agrees(&store, &model, &what).await;
+        for seed in 0..14 {
+            put(&store, seed).await.unwrap();
+            assert!(holds(&store, seed).await, "{what}");
+        }
+        assert_eq!(store.usage().reserved_bytes, 0);
+    }
+    assert!(refused > 100, "{refused}");
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// Longest wait for others to join a group.
 const GROUP_WAIT: Duration = Duration::from_millis(10);
@@ -22,12 +22,34 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// What the writer is asked to do.
 pub(super) enum Job {
-    /// Appends a piece: room for the header, then data and group hashes.
-    Piece { meta: Box<PieceMeta>, bytes: Vec<u8>, reply: Reply<()> },
+    /// Appends a piece: room for the header, then data and group hashes. What it has taken rides with it, so that it is
+    /// given back once and in time also when nobody waits for the answer any more.
+    Piece { meta: Box<PieceMeta>, bytes: Vec<u8>, hold: Hold, reply: Reply<()> },
     /// Appends a word about a held piece.
     Note { entry: Entry, reply: Reply<()> },
     /// Anything that needs the writer to itself.
     Run(Box<dyn FnOnce(&mut Writer) + Send>),
+}
+
+/// Room a piece on its way in has taken, on the disk and in memory; dropped, it is given back.
+pub(super) struct Hold {
+    shared: Arc<Shared>,
+    bytes: u64,
+    _memory: OwnedSemaphorePermit,
+}
+
+impl Hold {
+    /// Of `bytes` that were added to what is reserved already.
+    pub fn new(shared: Arc<Shared>, bytes: u64, memory: OwnedSemaphorePermit) -> Self {
+        Self { shared, bytes, _memory: memory }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut held = self.shared.held();
+        held.reserved = held.reserved.saturating_sub(self.bytes);
+    }
 }
 
 /// An entry of the group that is being written.
@@ -35,6 +57,7 @@ struct Pending {
     log: LogKey,
     key: PieceKey,
     change: Change,
+    hold: Option<Hold>,
     reply: Option<Reply<()>>,
 }
 
@@ -44,7 +67,6 @@ pub(super) enum Change {
     Put(Place),
     Trash(Option<u64>),
     Remove,
-    Nothing,
 }
 
 /// The writer's own state.
@@ -69,6 +91,11 @@ type Whole = Box<dyn FnOnce(&mut Writer) + Send>;
 impl Writer {
     pub fn new(shared: Arc<Shared>, index: Index, log_max: u64, seed: [u8; 32]) -> Self {
         Self { shared, index: Some(index), log_max, seed, tails: Default::default(), group: Vec::new() }
+    }
+
+    /// A log is closed at this size.
+    pub fn log_max(&self) -> u64 {
+        self.log_max
     }
 
     /// Serves until all senders are gone.
@@ -102,16 +129,16 @@ impl Writer {
 
     fn take(&mut self, job: Job) -> Option<Whole> {
         match job {
-            Job::Piece { meta, bytes, reply } => {
+            Job::Piece { meta, bytes, hold, reply } => {
                 let entry = Entry::Piece { meta: meta.clone(), trashed_at: None };
                 let written = self.append(meta.pg, &entry, bytes);
-                self.note(entry.key(), written, reply);
+                self.note(entry.key(), written, Some(hold), reply);
             }
             Job::Note { entry, reply } => match self.shared.place(entry.key()) {
                 None => drop(reply.send(Err(StoreError::Missing(entry.key())))),
                 Some(place) => {
                     let written = self.append(place.pg, &entry, vec![0; BLOCK as usize]);
-                    self.note(entry.key(), written, reply);
+                    self.note(entry.key(), written, None, reply);
                 }
             },
             Job::Run(alone) => return Some(alone),
@@ -119,18 +146,26 @@ impl Writer {
         None
     }
 
-    fn note(&mut self, key: PieceKey, written: Result<(LogKey, Change), StoreError>, reply: Reply<()>) {
+    fn note(
+        &mut self,
+        key: PieceKey,
+        written: Result<(LogKey, Change), StoreError>,
+        hold: Option<Hold>,
+        reply: Reply<()>,
+    ) {
         match written {
-            Ok((log, change)) => self.group.push(Pending { log, key, change, reply: Some(reply) }),
-            Err(error) => drop(reply.send(Err(error))),
+            Ok((log, change)) => self.group.push(Pending { log, key, change, hold, reply: Some(reply) }),
+            Err(error) => {
+                drop(hold);
+                drop(reply.send(Err(error)));
+            }
         }
     }
 
     /// Appends to the group without a reply; for compaction.
-    pub fn append_moved(&mut self, pg: PgId, entry: &Entry, bytes: Vec<u8>, moves: bool) -> Result<(), StoreError> {
+    pub fn append_moved(&mut self, pg: PgId, entry: &Entry, bytes: Vec<u8>) -> Result<(), StoreError> {
         let (log, change) = self.append(pg, entry, bytes)?;
-        let change = if moves { change } else { Change::Nothing };
-        self.group.push(Pending { log, key: entry.key(), change, reply: None });
+        self.group.push(Pending { log, key: entry.key(), change, hold: None, reply: None });
         Ok(())
     }
 
@@ -157,6 +192,7 @@ impl Writer {
                 len: meta.len,
                 seq,
                 trashed_at: *trashed_at,
+                word: 0,
                 health: Health::Verified,
             }),
             Entry::Trash { at, .. } => Change::Trash(*at),
@@ -199,7 +235,7 @@ impl Writer {
             let _ = disk.remove(&path);
             return Err(io("make a log")(error));
         }
-        self.shared.held().logs.insert(key, Log { salt, len: BLOCK, alive: 0, closed: false });
+        self.shared.held().logs.insert(key, Log::new(salt));
         self.tails.insert(key, Tail { end: BLOCK, new: true });
         Ok((key, salt, BLOCK))
     }
@@ -230,11 +266,11 @@ impl Writer {
                 error = Some(why);
             }
         }
-        let mut pieces: Vec<PieceKey> = self.apply(&tails, &group, &bad);
+        let (mut pieces, mut logs) = self.apply(&tails, &group, &bad);
         for log in &bad {
             pieces.extend(self.distrust(*log));
         }
-        let logs: Vec<LogKey> = tails.keys().copied().collect();
+        logs.extend(tails.keys().copied());
         self.save(&logs, &pieces);
         answer(group, &bad, error.as_ref())
     }
@@ -249,28 +285,28 @@ impl Writer {
         tails: &std::collections::BTreeMap<LogKey, Tail>,
         group: &[Pending],
         bad: &BTreeSet<LogKey>,
-    ) -> Vec<PieceKey> {
+    ) -> (Vec<PieceKey>, Vec<LogKey>) {
         let mut held = self.shared.held();
         for (log, tail) in tails.iter().filter(|(log, _)| !bad.contains(*log)) {
             if let Some(row) = held.logs.get_mut(log) {
                 row.len = tail.end;
             }
         }
-        let good = group.iter().filter(|pending| !bad.contains(&pending.log));
-        good.map(|pending| {
+        let (mut pieces, mut logs) = (Vec::with_capacity(group.len()), Vec::new());
+        for pending in group.iter().filter(|pending| !bad.contains(&pending.log)) {
             match pending.change {
-                Change::Put(place) => held.put(pending.key, place),
-                Change::Trash(at) => {
-                    if let Some(place) = held.pieces.get_mut(&pending.key) {
-                        place.trashed_at = at;
+                Change::Put(place) => logs.extend(held.put(pending.key, place)),
+                Change::Trash(at) => held.note(pending.key, pending.log.1, at),
+                Change::Remove => {
+                    held.take(pending.key);
+                    if let Some(log) = held.logs.get_mut(&pending.log) {
+                        log.removals += BLOCK;
                     }
                 }
-                Change::Remove => drop(held.take(pending.key)),
-                Change::Nothing => {}
             }
-            pending.key
-        })
-        .collect()
+            pieces.push(pending.key);
+        }
+        (pieces, logs)
     }
 
     /// (C): closes a log whose sync failed, cuts off what was never durable and reads all it holds again.
@@ -278,7 +314,7 @@ impl Writer {
         let (len, inside) = {
             let mut held = self.shared.held();
             let Some(log) = held.logs.get_mut(&key) else { return Vec::new() };
-            log.closed = true;
+            (log.closed, log.failed) = (true, true);
             let len = log.len;
             let inside: Vec<(PieceKey, Place)> =
                 held.pieces.iter().filter(|(_, p)| (p.pg, p.log) == key).map(|(k, p)| (*k, *p)).collect();
@@ -322,6 +358,8 @@ fn answer(group: Vec<Pending>, bad: &BTreeSet<LogKey>, error: Option<&std::io::E
     for pending in group {
         let is_bad = bad.contains(&pending.log);
         failed += usize::from(is_bad);
+        // Whoever hears the answer sees the room given back already.
+        drop(pending.hold);
         let Some(reply) = pending.reply else { continue };
         let result = if is_bad {
             let kind = error.map_or(std::io::ErrorKind::Other, std::io::Error::kind);
