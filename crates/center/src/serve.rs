@@ -110,6 +110,8 @@ async fn dispatch(center: &Center, caller: &Caller, request: Request) -> Result<
         Request::StewardAsk(ask) => storage::expand::ask(center, caller, ask).await,
         Request::StewardDone(done) => storage::expand::done(center, caller, *done).await,
         Request::Staged(runs) => storage::expand::staged(center, caller, runs).await,
+        Request::GroupLog(ask) => storage::log::group_log(center, caller, ask).await,
+        Request::PiecesLost(lost) => storage::log::pieces_lost(center, caller, lost).await,
         Request::Absence(absence) => fleet::api::absence(center, caller, absence).await,
     }
 }

@@ -80,15 +80,21 @@ pub struct FleetSettings {
 pub struct StorageSettings {
     /// In a circle or a neighborhood, a node on without a gap for so many seconds fills up what others wrote.
     pub steward_after_s: u64,
+    /// Days a version is kept after another took its place; at least 30.
+    pub retention_days: u32,
 }
 
 impl Default for StorageSettings {
     fn default() -> Self {
-        Self { steward_after_s: rules::storage::expand::STEWARD_AFTER.as_ms() / 1_000 }
+        Self { steward_after_s: rules::storage::expand::STEWARD_AFTER.as_ms() / 1_000, retention_days: 30 }
     }
 }
 
 impl StorageSettings {
+    /// How long versions are kept: what is set, never below the floor.
+    pub fn retention(&self) -> Span {
+        rules::storage::collect::retention(Span::days(u64::from(self.retention_days)))
+    }
     /// Time on after which a node is a steward, in small pools.
     pub fn steward_after(&self) -> Span {
         Span::secs(self.steward_after_s)

@@ -1,8 +1,10 @@
 //! Storage at the center: placement groups, segment records, sealed names. No payload and no key passes here.
 
 pub mod api;
+pub mod collect;
 pub mod commit;
 pub mod expand;
+pub mod log;
 pub mod place;
 pub mod store;
 

@@ -5,11 +5,6 @@ use crate::tree::GROUP_LEN;
 use model::Scheme;
 use std::ops::Range;
 
-/// Cell sizes, largest first: the largest is taken with which 32 whole columns are filled.
-const CELLS: [u32; 3] = [64 << 10, 16 << 10, 4 << 10];
-/// Whole columns below which a smaller cell is taken.
-const COLUMNS_WANTED: u64 = 32;
-
 /// The arrangement of one segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
@@ -34,9 +29,7 @@ impl Layout {
         if sealed_bytes == 0 || sealed_bytes > Self::SEALED_MAX {
             return Err(CodecError::Size(sealed_bytes));
         }
-        let fills = |cell: u32| sealed_bytes / (u64::from(cell) * u64::from(scheme.k)) >= COLUMNS_WANTED;
-        let cell = CELLS.into_iter().find(|cell| fills(*cell)).unwrap_or(CELLS[2]);
-        Ok(Self { scheme, cell, sealed_bytes })
+        Ok(Self { scheme, cell: scheme.cell_bytes(sealed_bytes), sealed_bytes })
     }
 
     /// Longest segment of a member's file under `scheme`: `clamp(2 MiB · k, 8 MiB, 64 MiB)`.

@@ -5,6 +5,11 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
+/// Cell sizes, largest first: the largest is taken with which 32 whole columns are filled.
+const CELLS: [u32; 3] = [64 << 10, 16 << 10, 4 << 10];
+/// Whole columns below which a smaller cell is taken.
+const COLUMNS_WANTED: u64 = 32;
+
 /// Numbers of pieces. `k ≤ accept ≤ slots ≤ n_max`, `k ≤ m ≤ o ≤ slots`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Scheme {
@@ -36,6 +41,19 @@ impl Scheme {
             && self.o <= self.slots
             && self.slots <= self.n_max
             && self.n_max <= Self::MAX_PIECES
+    }
+
+    /// Bytes of a cell in a segment of so many sealed bytes: 64 KiB; 16 KiB, then 4 KiB, where fewer than 32 whole columns
+    /// would fill (`docs/design/storage.md` §2).
+    pub fn cell_bytes(&self, sealed_bytes: u64) -> u32 {
+        let fills = |cell: u32| sealed_bytes / (u64::from(cell) * u64::from(self.k.max(1))) >= COLUMNS_WANTED;
+        CELLS.into_iter().find(|cell| fills(*cell)).unwrap_or(CELLS[2])
+    }
+
+    /// Bytes of every piece of a segment of so many sealed bytes: one cell a column, the last column padded.
+    pub fn piece_bytes(&self, sealed_bytes: u64) -> u64 {
+        let cell = u64::from(self.cell_bytes(sealed_bytes));
+        sealed_bytes.div_ceil(cell * u64::from(self.k.max(1))) * cell
     }
 
     /// The circle's scheme for `members` nodes of which `always_on` are on at least 95 % of the time

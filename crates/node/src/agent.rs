@@ -9,6 +9,7 @@ use crate::serve::{Server, commits};
 use crate::session::{Rates, Session, SessionParts};
 use crate::steward::{self, Steward};
 use crate::storage::{PieceStore, StoreLimits};
+use crate::tend::Tend;
 use model::ids::base32;
 use model::{Bytes, CloudKey, NatKind, Stamp, errors};
 use net::{Endpoint, EndpointConfig, NetError, Redial, SecretKey};
@@ -151,6 +152,8 @@ impl Agent {
         tasks.spawn(Arc::clone(&session).run());
         tasks.spawn(server.clone().run(endpoint.clone()));
         tasks.spawn(follow_owner(owner.clone(), store.clone()));
+        let tend = Tend { store: store.clone(), session: Arc::clone(&session), owner: owner.watch(), now: config.now };
+        tasks.spawn(tend.run(config.pieces.clone()));
         tasks.spawn(follow_rates(session.rates(), owner.clone()));
         let speaks = Endpoint::bind(speaking_config(&config)).await?;
         let client = steward::client(speaks.clone(), config.key, config.now, &session);

@@ -13,3 +13,4 @@ mod serve;
 mod session;
 mod steward;
 pub mod storage;
+mod tend;

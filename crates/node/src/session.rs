@@ -3,7 +3,7 @@
 
 use crate::fleet::owner_loop::OwnerView;
 use crate::{machine, probe};
-use model::{Kbps, LinkKind, Span, Stamp};
+use model::{Kbps, LinkKind, PgId, Span, Stamp};
 use net::{CallLimits, Endpoint, Link, Redial};
 use rules::fleet::ask::check_generation;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout};
-use wire::fleet::{Allowed, CheckIn, CheckInReply, Free, Goodbye, Measured, Parting, Plan};
+use wire::fleet::{Allowed, CheckIn, CheckInReply, Free, Goodbye, Held, Measured, Parting, Plan};
 use wire::limits::{CHECK_IN_REPLY_MAX, REPLY_MAX};
 use wire::{Envelope, Reply, Request};
 
@@ -75,6 +75,9 @@ pub struct Session {
     quarantined: watch::Sender<bool>,
     chosen: Notify,
     rates: watch::Sender<Rates>,
+    /// What is held, and cursors of groups, as told last by whoever looks after the pieces.
+    storage: Mutex<(Held, Vec<(u32, u64)>)>,
+    moved: watch::Sender<Vec<PgId>>,
     sequence: Mutex<u32>,
 }
 
@@ -89,6 +92,8 @@ impl Session {
             quarantined,
             chosen: Notify::new(),
             rates: watch::Sender::default(),
+            storage: Mutex::default(),
+            moved: watch::Sender::default(),
             sequence: Mutex::new(0),
         })
     }
@@ -192,6 +197,7 @@ impl Session {
         let view = self.parts.owner.borrow().clone();
         let mut sequence = self.sequence.lock().unwrap_or_else(PoisonError::into_inner);
         *sequence += 1;
+        let (held, cursors) = self.storage.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let disk_free = machine::disk(&self.parts.pieces).map_or(0, |(_, free)| free.0 >> 20);
         CheckIn {
             boot: self.parts.boot,
@@ -207,12 +213,23 @@ impl Session {
             allowed: Allowed { up: view.allowance.up, down: view.allowance.down },
             transfer_left_mib: None,
             leases: Vec::new(),
-            cursors: Vec::new(),
+            cursors,
             generation: self.view.borrow().plan.generation,
             busy: false,
             addr: with_addr.then(|| self.parts.endpoint.addr()),
             lent: with_addr.then_some(view.allowance.disk),
+            held,
         }
+    }
+
+    /// What the next check-ins say of the pieces: what is held, and how far groups were followed.
+    pub fn tell_held(&self, held: Held, cursors: Vec<(u32, u64)>) {
+        *self.storage.lock().unwrap_or_else(PoisonError::into_inner) = (held, cursors);
+    }
+
+    /// Groups whose log has drops that this node has not seen, as the last check-in said.
+    pub fn moved(&self) -> watch::Receiver<Vec<PgId>> {
+        self.moved.subscribe()
     }
 
     /// Upload and download as measured last.
@@ -229,6 +246,9 @@ impl Session {
     fn obey(&self, reply: CheckInReply) {
         if reply.has_steward_work {
             self.chosen.notify_one();
+        }
+        if !reply.moved.is_empty() {
+            self.moved.send_replace(reply.moved.clone());
         }
         let held = self.view.borrow().plan.generation;
         if let Err(refusal) = check_generation(held, reply.plan.generation) {

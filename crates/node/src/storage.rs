@@ -12,15 +12,19 @@
 //!     removals (1 KiB each) and one step of compaction may pass the limit for a moment, since they give room back.
 //!
 //! It leaves out: permits and receipts (the agent's), who holds what (the center's), encryption (the owner's).
+//! What is kept of groups beside the pieces: `cursors.rs`; who follows them: `follow.rs`; who re-reads pieces: `scrub.rs`.
 //! Read next: `store.rs` (the API), `writer.rs` (the one thread that writes), `recover.rs` (a start), `entry.rs` (bytes).
 
 mod compact;
+mod cursors;
 mod disk;
 mod entry;
 mod error;
+pub mod follow;
 mod index;
 mod read;
 mod recover;
+pub mod scrub;
 mod state;
 mod store;
 #[cfg(test)]
@@ -29,6 +33,7 @@ mod testing;
 mod tests;
 mod writer;
 
+pub use cursors::{CursorError, Cursors};
 pub use disk::{Disk, StdDisk};
 pub use entry::{LABEL_LEN, PATH_MAX, PIECE_BYTES_MAX, PieceKey, PieceMeta};
 pub use error::StoreError;

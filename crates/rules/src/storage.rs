@@ -5,10 +5,12 @@
 //! counts for all of them.
 
 pub mod chance;
+pub mod collect;
 pub mod expand;
 pub mod group;
 pub mod health;
 pub mod read;
 pub mod scheme;
+pub mod scrub;
 pub mod survives;
 pub mod writer;

@@ -82,6 +82,10 @@ pub enum Request {
     StewardDone(Box<storage::StewardDone>),
     /// How segments stand that this machine wrote and keeps staged.
     Staged(Vec<storage::SegmentRun>),
+    /// What changed in a placement group.
+    GroupLog(storage::LogAsk),
+    /// Pieces this node found damaged or gone by itself.
+    PiecesLost(Vec<storage::LostPiece>),
 }
 
 /// What the center answers. Append-only.
@@ -131,6 +135,8 @@ pub enum Reply {
     StewardWork(Option<Box<storage::StewardWork>>),
     /// Staged segments in the order asked for.
     Staged(Vec<storage::StagedState>),
+    /// Changes of a placement group.
+    GroupLog(storage::LogPage),
 }
 
 /// A lawful no: its registered id and the variables of its text, in the reader's language.

@@ -2,8 +2,8 @@
 
 use crate::addr::PeerAddr;
 use model::{
-    Alias, Arch, Bytes, Capability, Kbps, MemberId, NatKind, NodeId, NodeState, Os, PauseReason, Presence, Region,
-    RegionEvidence, Span, Stamp, Tier,
+    Alias, Arch, Bytes, Capability, Kbps, MemberId, NatKind, NodeId, NodeState, Os, PauseReason, PgId, Presence,
+    Region, RegionEvidence, Span, Stamp, Tier,
 };
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +59,23 @@ pub struct CheckIn {
     pub addr: Option<PeerAddr>,
     /// Space the owner lends now; sent with `addr`, and when it changed.
     pub lent: Option<Bytes>,
+    /// What it holds of others.
+    pub held: Held,
+}
+
+/// Pieces a node holds, by its own count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Held {
+    /// Pieces that are served and not in the trash.
+    pub pieces: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Pieces in the trash.
+    pub trashed: u64,
+    /// Their bytes.
+    pub trashed_bytes: u64,
+    /// Pieces found damaged and not told yet.
+    pub damaged: u64,
 }
 
 /// Free at this moment.
@@ -104,6 +121,8 @@ pub struct CheckInReply {
     pub duplicate: bool,
     /// Segments lack pieces, and this node was chosen to make them: it asks for the work.
     pub has_steward_work: bool,
+    /// Of the groups whose cursors were told: those whose log has drops after them.
+    pub moved: Vec<PgId>,
 }
 
 /// What a node shall do: complete, with a generation; an older one is refused by the node.
@@ -294,6 +313,10 @@ pub struct NodeDetail {
     pub generation: u64,
     /// Away longer than this counts as missing.
     pub missing_after: Span,
+    /// What it says it holds, since the center knows it.
+    pub held: Option<Held>,
+    /// Pieces and bytes the center's records give it; none where there are too many to count for one answer.
+    pub accounted: Option<(u64, u64)>,
 }
 
 /// The operator changes a node.

@@ -58,5 +58,11 @@ pub const BUCKETS_MAX: usize = 1_000;
 pub const MANIFEST_MAX: usize = 8 << 10;
 /// Longest sealed name in bytes.
 pub const SEALED_NAME_MAX: usize = 2 << 10;
+/// Places of a group's log in one answer.
+pub const LOG_PAGE_MAX: u16 = 2_048;
+/// Pieces told as lost in one message.
+pub const LOST_MAX: usize = 256;
+/// Cursors of groups in one check-in.
+pub const CURSORS_MAX: usize = 32;
 /// Longest line on the control socket.
 pub const LOCAL_LINE_MAX: usize = 1 << 20;

@@ -465,3 +465,49 @@ pub enum PieceAnswer {
     /// No.
     Refused(crate::envelope::RefusalMsg),
 }
+
+/// Asks for what changed in a group after a place in its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogAsk {
+    /// The group.
+    pub pg: PgId,
+    /// Changes after this place; 0 for all that is known.
+    pub after: u64,
+    /// At most so many, at most [`crate::limits::LOG_PAGE_MAX`].
+    pub limit: u16,
+}
+
+/// Changes of a group, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPage {
+    /// Segments that were added, and that were dropped.
+    pub entries: Vec<LogEntry>,
+    /// Newest place of the log.
+    pub head: u64,
+    /// More follow.
+    pub more: bool,
+    /// As many slots stand as a repair refills to: only then is anything forgotten.
+    pub is_whole: bool,
+}
+
+/// A place in a group's log. A segment has one place: that of its last change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogEntry {
+    /// The place.
+    pub seq: u64,
+    /// The segment.
+    pub id: SegmentId,
+    /// Nobody names it any more: its pieces go to the trash. Otherwise its pieces belong here.
+    pub is_drop: bool,
+}
+
+/// A piece that its holder found damaged or gone by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostPiece {
+    /// The group.
+    pub pg: PgId,
+    /// The segment.
+    pub segment: SegmentId,
+    /// Index of the piece.
+    pub index: u16,
+}

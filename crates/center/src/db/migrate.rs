@@ -17,6 +17,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0006_classes_and_regions.sql"),
     include_str!("../../migrations/0007_lighter_segments.sql"),
     include_str!("../../migrations/0008_thin_segments.sql"),
+    include_str!("../../migrations/0009_drops.sql"),
 ];
 
 const VERSION_TABLE: &str =

@@ -23,7 +23,7 @@ pub const HOLIDAY_MAX: Span = Span::days(30);
 const PROBE_PEERS: usize = 3;
 
 /// The node that calls: by the envelope's alias in `dev`, else by the connection's key.
-fn alias_of(center: &Center, caller: &Caller) -> Result<Alias, Refused> {
+pub(crate) fn alias_of(center: &Center, caller: &Caller) -> Result<Alias, Refused> {
     match caller.alias {
         Some(alias) => Ok(alias),
         None => center.fleet().alias_of(&caller.id).ok_or_else(|| no_node(caller)),
@@ -54,7 +54,7 @@ pub fn link_down(center: &Center, alias: Alias) {
 
 /// The periodic call. Touches memory only, unless what the owner lends has changed.
 pub async fn check_in(center: &Center, caller: &Caller, ask: CheckIn) -> Result<Reply, Refused> {
-    if ask.leases.len() > wire::limits::LEASES_MAX || ask.cursors.len() > 32 {
+    if ask.leases.len() > wire::limits::LEASES_MAX || ask.cursors.len() > wire::limits::CURSORS_MAX {
         return Err(bad_value("check-in", "", &format!("it is longer than {CHECK_IN_MAX} bytes")).into());
     }
     let alias = alias_of(center, caller)?;
@@ -85,6 +85,7 @@ fn record(
         parked_or_leased: ask.busy,
         offset_ms: offset,
     };
+    let moved = center.drops().after(&ask.cursors);
     let has_steward_work = center.stewards().has_offer(alias);
     let mut fleet = center.fleet();
     let known = fleet.node(alias).map(|n| (n.standing, n.lent));
@@ -96,6 +97,9 @@ fn record(
     }
     let (presence, rng) = fleet.presence_and_rng();
     let verdict = presence.check_in(now, alias, facts, rng);
+    if !verdict.duplicate {
+        fleet.set_held(alias, ask.held);
+    }
     let mut news = None;
     if let Some(said) = ask.lent.filter(|_| !verdict.duplicate)
         && let Some(node) = fleet.node_mut(alias)
@@ -126,6 +130,7 @@ fn record(
         notices,
         duplicate: verdict.duplicate,
         has_steward_work,
+        moved,
     };
     Ok((reply, news))
 }

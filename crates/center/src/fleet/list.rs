@@ -17,6 +17,8 @@ use wire::{RefusalMsg, Reply};
 const UNMEASURED_RATE: Kbps = Kbps(5_000);
 /// Events shown of one node.
 const EVENTS_SHOWN: u32 = 20;
+/// Segments counted for one answer about a node.
+const ACCOUNTED_MAX: u32 = 100_000;
 
 /// Lists nodes.
 pub async fn node_list(center: &Center, caller: &Caller, ask: NodeFilter) -> Result<Reply, Refused> {
@@ -74,10 +76,12 @@ pub async fn node_show(center: &Center, caller: &Caller, text: String) -> Result
     let found = center.db().read(move |q| {
         let row = store::node_by_text(q, &text)?;
         let events = store::events(q, row.alias, EVENTS_SHOWN)?;
-        Ok((row, events))
+        let accounted = crate::storage::store::log::accounted(q, row.alias, ACCOUNTED_MAX)?;
+        Ok((row, events, accounted))
     });
-    let (row, events) = found.await.map_err(unknown_node)?;
+    let (row, events, accounted) = found.await.map_err(unknown_node)?;
     let view = center.fleet().presence.view(center.now(), row.alias);
+    let held = center.fleet().held(row.alias);
     let total = u64::from(row.node.alpha) + u64::from(row.node.beta);
     let ids = rtt_ids(center, &row.node.measured.rtt);
     let detail = NodeDetail {
@@ -102,6 +106,8 @@ pub async fn node_show(center: &Center, caller: &Caller, text: String) -> Result
         events: events.into_iter().map(|e| (e.at, e.kind, e.text)).collect(),
         generation: row.generation,
         missing_after: Span::hours(u64::from(row.missing_after_h)),
+        held,
+        accounted,
     };
     Ok(Reply::Node(Box::new(detail)))
 }

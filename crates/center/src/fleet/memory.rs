@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use rules::fleet::presence::{Known, Presence, PresenceSettings};
 use std::collections::HashMap;
 use wire::PeerAddr;
-use wire::fleet::Plan;
+use wire::fleet::{Held, Plan};
 
 /// Check-ins a second one center process wants at most; above it periods stretch.
 pub const RATE_MAX_PER_S: u32 = 20_000;
@@ -38,6 +38,8 @@ pub struct NodeMemory {
     pub links: u16,
     /// Generation of its plan.
     pub generation: u64,
+    /// What it says it holds; none while that is nothing.
+    held: Option<Box<Held>>,
 }
 
 /// The whole fleet.
@@ -110,6 +112,18 @@ impl FleetMemory {
         if let Some(node) = self.node_mut(alias).filter(|node| node.id == addr.id) {
             node.addr = Some(wire::encode(&(&addr.direct, &addr.relays)).into_boxed_slice());
         }
+    }
+
+    /// Notes what a node says it holds.
+    pub fn set_held(&mut self, alias: Alias, held: Held) {
+        if let Some(node) = self.node_mut(alias) {
+            node.held = (held != Held::default()).then(|| Box::new(held));
+        }
+    }
+
+    /// What a node said it holds at its last check-in since this center started.
+    pub fn held(&self, alias: Alias) -> Option<Held> {
+        self.node(alias).map(|node| node.held.as_deref().copied().unwrap_or_default())
     }
 
     /// The plan of a node.
@@ -203,7 +217,7 @@ async fn last_hours(db: &Db, first: Alias, last: Alias, now: Stamp) -> Result<Ha
 }
 
 fn node_memory(id: NodeId, owner: MemberId, standing: Standing) -> NodeMemory {
-    NodeMemory { id, owner, addr: None, lent: Bytes(0), standing, links: 0, generation: 1 }
+    NodeMemory { id, owner, addr: None, lent: Bytes(0), standing, links: 0, generation: 1, held: None }
 }
 
 /// A node that joined just now, or joined again.

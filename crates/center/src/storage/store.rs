@@ -4,6 +4,7 @@
 //! lack pieces in [`thin`].
 
 pub mod bucket;
+pub mod log;
 pub mod thin;
 
 use crate::db::{DbError, Reader, Row, StoreError, Tx, Value};
@@ -128,11 +129,14 @@ pub fn insert_segment(
     tx.execute("UPDATE pg SET next_seq = next_seq WHERE pg = $1", &[pg.0.into()])?;
     let known = tx.query_opt(
         // The plus keeps SQLite from walking the group by its primary key.
-        "SELECT seq, have FROM segment WHERE substr(id, 1, 8) = $2 AND id = $3 AND +pg = $1",
+        "SELECT seq, have, refs FROM segment WHERE substr(id, 1, 8) = $2 AND id = $3 AND +pg = $1",
         &[pg.0.into(), id.as_bytes()[..8].into(), id.as_bytes()[..].into()],
-        |row| Ok((row.get::<u64>(0)?, row.get::<Vec<u8>>(1)?)),
+        |row| Ok((row.get::<u64>(0)?, row.get::<Vec<u8>>(1)?, row.get::<i64>(2)?)),
     )?;
-    if let Some((seq, before)) = known {
+    if let Some((seq, before, refs)) = known {
+        if refs < 0 {
+            return come_back(tx, (*pg, seq), bucket, have, now);
+        }
         let joined: Vec<u8> = before.iter().zip(have).map(|(a, b)| a | b).collect();
         let sql = "UPDATE segment SET have = $3, kept_at = $4 WHERE pg = $1 AND seq = $2";
         tx.execute(sql, &[pg.0.into(), seq.into(), (&joined).into(), now.into()])?;
@@ -154,6 +158,15 @@ pub fn insert_segment(
         VALUES ($1, $2, $3, $4, $5, $6, 0, $7)";
     tx.execute(sql, &values)?;
     Ok(seq)
+}
+
+/// A dropped segment was written anew: it takes its group's next place, with those holders alone who gave receipts for it now.
+fn come_back(tx: &mut Tx<'_>, (pg, seq): (PgId, u64), bucket: u32, have: &[u8], now: Stamp) -> Result<u64, StoreError> {
+    let place = log::take_places(tx, pg, 1, false)?;
+    let place = place.ok_or_else(|| StoreError::refused(errors::LEASE_STALE, pg.to_string()))?;
+    let sql = "UPDATE segment SET seq = $3, have = $4, bucket = $5, refs = 0, kept_at = $6 WHERE pg = $1 AND seq = $2";
+    tx.execute(sql, &[pg.0.into(), seq.into(), place.into(), have.into(), bucket.into(), now.into()])?;
+    Ok(place)
 }
 
 /// Segments of one group in a row, at most `limit`, in order.
@@ -181,7 +194,8 @@ pub fn holder_sets(q: &mut Reader<'_>, bucket: u32, limit: u32) -> Result<Vec<(P
 pub fn name_segments(tx: &mut Tx<'_>, owner: &MemberId, run: &SegmentRun) -> Result<(u32, u64), StoreError> {
     let end = run.seq.saturating_add(u64::from(run.count));
     let range = [run.pg.0.into(), run.seq.into(), end.into(), owner.into()];
-    let own = "pg = $1 AND seq >= $2 AND seq < $3 AND bucket IN (SELECT number FROM bucket WHERE owner = $4)";
+    let own =
+        "pg = $1 AND seq >= $2 AND seq < $3 AND refs >= 0 AND bucket IN (SELECT number FROM bucket WHERE owner = $4)";
     tx.execute(&format!("UPDATE segment SET refs = refs + 1 WHERE {own}"), &range)?;
     let sql = format!("SELECT count(*), CAST(coalesce(sum(sealed_bytes), 0) AS BIGINT) FROM segment WHERE {own}");
     let found = tx.query_opt(&sql, &range, |row| Ok((row.get::<i64>(0)?, row.get::<i64>(1)?)))?.unwrap_or((0, 0));

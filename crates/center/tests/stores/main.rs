@@ -14,6 +14,7 @@ mod fleet;
 mod full;
 mod history;
 mod learned;
+mod log;
 mod place;
 mod promises;
 mod rows;

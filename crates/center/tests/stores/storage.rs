@@ -22,7 +22,7 @@ on_both!(
     four_writers_at_once_make_one_chain,
 );
 
-async fn write<T: Send + 'static>(
+pub async fn write<T: Send + 'static>(
     place: &Place,
     f: impl Fn(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
 ) -> T {
@@ -41,7 +41,7 @@ fn make(n: u8) -> BucketMake {
     }
 }
 
-async fn with_bucket(place: &Place) -> BucketRow {
+pub async fn with_bucket(place: &Place) -> BucketRow {
     write(place, |tx| {
         (1..=2).try_for_each(|n| access::insert_member(tx, &rows::member(n)))?;
         (1..=4).try_for_each(|n| fleet::insert_node(tx, &rows::node(n, 1)).map(drop))?;
@@ -81,7 +81,7 @@ async fn a_bucket_is_made_found_and_removed_when_empty(place: &mut Place) {
     assert!(place.db.read(|q| Ok(bucket::of_owner(q, &member_id(1))?)).await.unwrap().is_empty());
 }
 
-fn version(name: &str, n: u8, kind: Kind) -> VersionRow {
+pub fn version(name: &str, n: u8, kind: Kind) -> VersionRow {
     VersionRow {
         bucket_seq: 0,
         name_sealed: name.as_bytes().to_vec(),
@@ -97,7 +97,7 @@ fn version(name: &str, n: u8, kind: Kind) -> VersionRow {
 }
 
 /// Appends a version as a commit does; the head after it.
-fn append(tx: &mut Tx<'_>, v: &VersionRow) -> Result<Head, StoreError> {
+pub fn append(tx: &mut Tx<'_>, v: &VersionRow) -> Result<Head, StoreError> {
     let row = bucket::hold(tx, &BucketId([1; 16]))?.unwrap();
     let newest = bucket::newest(tx, row.number, &v.name_sealed)?;
     let record: [u8; CommitRecord::LEN] = v.record.clone().try_into().unwrap();
@@ -162,7 +162,7 @@ fn scheme() -> Scheme {
     Scheme { k: 2, m: 3, o: 4, slots: 4, n_max: 16, accept: 3 }
 }
 
-async fn with_pg(place: &Place) -> PgRow {
+pub async fn with_pg(place: &Place) -> PgRow {
     write(place, |tx| storage::insert_pg(tx, &scheme(), &[1, 2, 3, 4].map(Alias), Class::Standard, "asia/kr", 0)).await
 }
 

@@ -31,6 +31,14 @@ pub struct PieceKey {
     pub index: u16,
 }
 
+impl PieceKey {
+    /// Where it stands among all pieces: the first eight bytes of its segment's id as a big-endian number.
+    pub fn place(&self) -> u64 {
+        let (first, _) = self.segment.0.split_first_chunk::<8>().expect("an id has 32 bytes");
+        u64::from_be_bytes(*first)
+    }
+}
+
 impl fmt::Display for PieceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.segment.short(), self.index)

@@ -11,6 +11,7 @@ use super::state::{Health, Held, Place, Shared};
 use super::writer::{Hold, Job, Writer};
 use codec::tree;
 use model::{Bytes, PgId, Stamp};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
@@ -83,6 +84,12 @@ pub struct Usage {
     pub pieces: u64,
     /// Of these, found damaged.
     pub damaged: u64,
+    /// Pieces in the trash that are not damaged.
+    pub trashed: u64,
+    /// Bytes of those.
+    pub trashed_bytes: u64,
+    /// Bytes of damaged ones.
+    pub damaged_bytes: u64,
     /// Bytes the logs take.
     pub disk_bytes: u64,
     /// Bytes promised to writers under way.
@@ -115,7 +122,9 @@ pub struct ScrubReport {
     pub bytes: u64,
     /// Pieces found damaged in this step.
     pub damaged: Vec<PieceKey>,
-    /// The step reached the last piece; the next begins anew.
+    /// The last piece looked at.
+    pub last: Option<PieceKey>,
+    /// Nothing of the range is left.
     pub round_done: bool,
 }
 
@@ -217,13 +226,36 @@ impl PieceStore {
         rows.map(|(key, place)| listed(*key, place)).collect()
     }
 
+    /// Groups there are pieces of.
+    pub fn groups(&self) -> BTreeSet<PgId> {
+        self.inner.shared.held().pieces.values().map(|place| place.pg).collect()
+    }
+
+    /// All pieces of one group, in the order of their keys.
+    pub fn list_group(&self, pg: PgId) -> Vec<Listed> {
+        let held = self.inner.shared.held();
+        held.pieces.iter().filter(|(_, place)| place.pg == pg).map(|(key, place)| listed(*key, place)).collect()
+    }
+
+    /// Up to `limit` damaged pieces.
+    pub fn list_damaged(&self, limit: usize) -> Vec<Listed> {
+        let held = self.inner.shared.held();
+        let damaged = held.pieces.iter().filter(|(_, place)| place.health == Health::Damaged);
+        damaged.take(limit).map(|(key, place)| listed(*key, place)).collect()
+    }
+
     /// What is held and taken now.
     pub fn usage(&self) -> Usage {
         let held = self.inner.shared.held();
+        let damaged = || held.pieces.values().filter(|place| place.health == Health::Damaged);
+        let trashed = || held.pieces.values().filter(|p| p.health != Health::Damaged && p.trashed_at.is_some());
         Usage {
             bytes: held.pieces.values().map(|place| place.len).sum(),
             pieces: held.pieces.len() as u64,
-            damaged: held.pieces.values().filter(|place| place.health == Health::Damaged).count() as u64,
+            damaged: damaged().count() as u64,
+            damaged_bytes: damaged().map(|place| place.len).sum(),
+            trashed: trashed().count() as u64,
+            trashed_bytes: trashed().map(|place| place.len).sum(),
             disk_bytes: held.disk_bytes(),
             reserved_bytes: held.reserved,
             lent_bytes: held.lent,
@@ -242,8 +274,23 @@ impl PieceStore {
 
     /// Reads and judges pieces in order, at least one, until `budget` bytes are read.
     pub async fn scrub_step(&self, budget: Bytes) -> Result<ScrubReport, StoreError> {
+        let after = *self.inner.scrub_after.lock().unwrap_or_else(PoisonError::into_inner);
+        let report = self.scrub_range(after, u64::MAX, budget).await?;
+        let next = if report.round_done { None } else { report.last };
+        *self.inner.scrub_after.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        Ok(report)
+    }
+
+    /// Reads and judges pieces after `after` whose segments' ids begin with a number up to `up_to` (their first eight bytes,
+    /// big-endian), at least one, until `budget` bytes are read.
+    pub async fn scrub_range(
+        &self,
+        after: Option<PieceKey>,
+        up_to: u64,
+        budget: Bytes,
+    ) -> Result<ScrubReport, StoreError> {
         let inner = Arc::clone(&self.inner);
-        let (report, found) = blocking(move || scrub(&inner, budget.0)).await?;
+        let (report, found) = blocking(move || scrub(&inner, after, up_to, budget.0)).await?;
         self.inner.mark(found).await?;
         Ok(report)
     }
@@ -325,21 +372,24 @@ fn save_all(writer: &mut Writer, before: (Vec<super::state::LogKey>, Vec<PieceKe
     writer.save(&logs, &pieces);
 }
 
-fn scrub(inner: &Inner, budget: u64) -> (ScrubReport, Vec<(PieceKey, u64, Health)>) {
+fn scrub(
+    inner: &Inner,
+    mut after: Option<PieceKey>,
+    up_to: u64,
+    budget: u64,
+) -> (ScrubReport, Vec<(PieceKey, u64, Health)>) {
     use std::ops::Bound;
     let mut report = ScrubReport::default();
     let mut found = Vec::new();
-    let mut after = inner.scrub_after.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let _still = inner.shared.moving.read().unwrap_or_else(PoisonError::into_inner);
         let next = inner.shared.held().pieces.range((from, Bound::Unbounded)).next().map(|(k, p)| (*k, *p));
-        let Some((key, place)) = next else {
-            *after = None;
+        let Some((key, place)) = next.filter(|(key, _)| key.place() <= up_to) else {
             report.round_done = true;
             return (report, found);
         };
-        *after = Some(key);
+        (after, report.last) = (Some(key), Some(key));
         if place.health == Health::Damaged {
             continue;
         }

@@ -21,7 +21,7 @@ fn leads(meta: &PieceMeta) -> bool {
     meta.segment_root == meta.piece_root && meta.segment.0 == *blake3::hash(&meta.segment_root).as_bytes()
 }
 
-fn limits() -> StoreLimits {
+pub(in crate::storage) fn limits() -> StoreLimits {
     StoreLimits { log_max: Bytes::kib(256), ..StoreLimits::new(Bytes::mib(64), Bytes(0), leads) }
 }
 
@@ -44,23 +44,23 @@ fn piece(seed: u64, len: usize) -> (PieceMeta, Vec<u8>) {
     (meta, data)
 }
 
-fn size_of(seed: u64) -> usize {
+pub(in crate::storage) fn size_of(seed: u64) -> usize {
     // Far seeds are long enough to be all different.
     [if seed < 100 { 1 } else { 100 }, 700, 16 * 1024, 40_000][(seed % 4) as usize]
 }
 
-async fn put(store: &PieceStore, seed: u64) -> Result<Durable, StoreError> {
+pub(in crate::storage) async fn put(store: &PieceStore, seed: u64) -> Result<Durable, StoreError> {
     let (meta, data) = piece(seed, size_of(seed));
     let mut writer = store.begin(meta).await?;
     writer.push(&data)?;
     writer.commit().await
 }
 
-fn key_of(seed: u64) -> PieceKey {
+pub(in crate::storage) fn key_of(seed: u64) -> PieceKey {
     piece(seed, size_of(seed)).0.key()
 }
 
-async fn holds(store: &PieceStore, seed: u64) -> bool {
+pub(in crate::storage) async fn holds(store: &PieceStore, seed: u64) -> bool {
     let (meta, data) = piece(seed, size_of(seed));
     let Some(handle) = store.get(meta.key()).await.unwrap() else { return false };
     assert_eq!(handle.meta(), &meta);

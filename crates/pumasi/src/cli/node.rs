@@ -187,6 +187,9 @@ fn show_one(app: &App, d: &NodeDetail) {
             "declared_region": d.declared, "measured": serde_json::to_value(&d.measured).unwrap_or_default(),
             "duties": d.capabilities.iter().map(|c| json!({"capability": c.capability.word(), "yes": c.yes, "why": c.why})).collect::<Vec<_>>(),
             "profile": d.profile,
+            "held": d.held.map(|h| json!({"pieces": h.pieces, "size_bytes": h.bytes, "trashed": h.trashed,
+                "trashed_bytes": h.trashed_bytes, "damaged": h.damaged})),
+            "accounted": d.accounted.map(|(pieces, bytes)| json!({"pieces": pieces, "size_bytes": bytes})),
             "events": d.events.iter().map(|(at, kind, text)| json!({"at": at.to_string(), "kind": kind, "text": text})).collect::<Vec<_>>()});
         if let (Value::Object(object), Value::Object(more)) = (&mut object, more) {
             object.extend(more);

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until};
 use wire::access::JoinAsk;
-use wire::fleet::{Allowed, CheckIn, Free, Goodbye, MachineFacts, Parting};
+use wire::fleet::{Allowed, CheckIn, Free, Goodbye, Held, MachineFacts, Parting};
 use wire::limits::{CHECK_IN_REPLY_MAX, REPLY_MAX};
 use wire::signed::{Binding, public_of};
 use wire::{Envelope, PeerAddr, Reply, Request, Ticket};
@@ -241,6 +241,7 @@ impl Socket {
             busy: false,
             addr: with_addr.then_some(addr),
             lent: with_addr.then_some(Bytes(most(20 << 30))),
+            held: Held::default(),
         };
         let mut envelope = Envelope::new(Request::CheckIn(Box::new(ask)));
         envelope.alias = node.alias;

@@ -102,6 +102,7 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
         busy: true,
         addr: Some(addr()),
         lent: Some(Bytes::gib(3)),
+        held: Held { pieces: 5, bytes: 500, trashed: 1, trashed_bytes: 100, damaged: 2 },
     };
     let join = JoinAsk {
         cloud: CloudKey([2; 32]),
@@ -208,6 +209,8 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
             Request::StewardDone(Box::new(StewardDone { lease: 7, is_over: true, segments: vec![written] })),
         ),
         ("staged_ask", Request::Staged(vec![SegmentRun { pg: PgId(1), seq: 5, count: 6 }])),
+        ("group_log_ask", Request::GroupLog(LogAsk { pg: PgId(3), after: 7, limit: 9 })),
+        ("pieces_lost", Request::PiecesLost(vec![LostPiece { pg: PgId(3), segment: SegmentId([8; 32]), index: 2 }])),
     ]
     .into_iter()
     .map(|(name, request)| (name, Envelope { version: 1, alias: Some(Alias(11)), request }))
@@ -245,6 +248,7 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         notices: vec![201],
         duplicate: true,
         has_steward_work: true,
+        moved: vec![PgId(3)],
     };
     let detail = NodeDetail {
         line: line(),
@@ -259,6 +263,8 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         events: vec![(NOW, "joined".into(), String::new())],
         generation: 3,
         missing_after: Span::hours(72),
+        held: Some(Held { pieces: 5, bytes: 500, trashed: 1, trashed_bytes: 100, damaged: 2 }),
+        accounted: Some((5, 500)),
     };
     let segment =
         ReadSegment { id: SegmentId([4; 32]), pg: PgId(1), seq: 5, sealed_bytes: 65_536, have: vec![0xff, 3] };
@@ -399,6 +405,18 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
                 targets: vec![slot()],
                 segments: vec![StewardSegment { segment, wanted: vec![3, 7] }],
             }))),
+        ),
+        (
+            "group_log",
+            Reply::GroupLog(LogPage {
+                entries: vec![
+                    LogEntry { seq: 8, id: SegmentId([1; 32]), is_drop: false },
+                    LogEntry { seq: 9, id: SegmentId([2; 32]), is_drop: true },
+                ],
+                head: 9,
+                more: false,
+                is_whole: true,
+            }),
         ),
         ("staged", Reply::Staged(vec![StagedState { pieces: 5, enough: 9, full: 10, is_gone: false }])),
     ]

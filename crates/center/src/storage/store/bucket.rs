@@ -43,6 +43,8 @@ pub enum Kind {
     Object = 1,
     /// A marker: the name is gone.
     Marker = 2,
+    /// It was an object; its retention is over and it names nothing. Only its record counts, in the chain.
+    Gone = 3,
 }
 
 /// A version of a name.
@@ -214,7 +216,11 @@ fn read_version(row: &Row<'_>) -> Result<VersionRow, DbError> {
         bucket_seq: row.get(0)?,
         name_sealed: row.get(1)?,
         version: row.get(2)?,
-        kind: if kind == Kind::Marker as i64 { Kind::Marker } else { Kind::Object },
+        kind: match kind {
+            2 => Kind::Marker,
+            3 => Kind::Gone,
+            _ => Kind::Object,
+        },
         record: row.get(4)?,
         manifest: row.get(5)?,
         segments: runs_from(&row.get::<Vec<u8>>(6)?),
@@ -309,6 +315,9 @@ pub fn append(
         version.sealed_bytes.into(),
         version.made_at.into(),
     ];
+    if was_there {
+        supersede(tx, bucket.number, &hash, version.made_at)?;
+    }
     let sql = "INSERT INTO version (bucket, bucket_seq, name_hash, name_sealed, version, kind, record, manifest, segments, \
         segments_count, sealed_bytes, made_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     tx.execute(sql, &values)?;
@@ -319,6 +328,25 @@ pub fn append(
         [bucket.number.into(), head.seq.into(), head.hash[..].into(), objects.into(), version.sealed_bytes.into()];
     tx.execute(sql, &values)?;
     Ok(head)
+}
+
+/// The newest version of a name gives its place away: its retention begins.
+fn supersede(tx: &mut Tx<'_>, bucket: u32, name_hash: &[u8], now: Stamp) -> Result<(), DbError> {
+    let sql = "INSERT INTO version_old (since, bucket, bucket_seq) SELECT CAST($3 AS BIGINT), CAST($1 AS BIGINT), max(bucket_seq) FROM version \
+        WHERE bucket = $1 AND name_hash = $2 HAVING max(bucket_seq) IS NOT NULL";
+    tx.execute(sql, &[bucket.into(), name_hash.into(), now.into()]).map(drop)
+}
+
+/// A version names nothing any more; what it named.
+pub fn let_go(tx: &mut Tx<'_>, bucket: u32, bucket_seq: u64) -> Result<Vec<SegmentRun>, DbError> {
+    let at = [bucket.into(), bucket_seq.into()];
+    let sql = "SELECT segments, sealed_bytes FROM version WHERE bucket = $1 AND bucket_seq = $2 AND kind = 1";
+    let found = tx.query_opt(sql, &at, |row| Ok((runs_from(&row.get::<Vec<u8>>(0)?), row.get::<u64>(1)?)))?;
+    let Some((runs, bytes)) = found else { return Ok(Vec::new()) };
+    tx.execute("UPDATE version SET kind = 3 WHERE bucket = $1 AND bucket_seq = $2", &at)?;
+    let sql = "UPDATE bucket SET sealed_bytes = sealed_bytes - $2 WHERE number = $1";
+    tx.execute(sql, &[bucket.into(), bytes.into()])?;
+    Ok(runs)
 }
 
 /// The answer a commit id was given, if it was.

@@ -1,0 +1,124 @@
+//! The chore that collects: versions whose retention is over name nothing any more, segments that nobody names become drops
+//! in their group's log, and drops that all nodes had time to see are forgotten. When, `rules::storage::collect` says; nodes
+//! follow the log by themselves.
+//!
+//! (A) Each step is one transaction that does a bounded part; what is left waits for the next look. (B) A group below its
+//! refill mark drops nothing. (C) Doing it twice, or by two center processes at once, does no harm.
+
+use super::api::load_pg;
+use super::log::is_whole;
+use super::store::log;
+use crate::Center;
+use crate::refuse::Refused;
+use model::PgId;
+use rules::storage::collect;
+use std::time::Duration;
+
+/// Pause between two looks.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// Pause between two parts of one look.
+const PART_PAUSE: Duration = Duration::from_millis(50);
+/// Rows one transaction changes.
+const PART: u32 = 256;
+/// Parts of one step in one look.
+const PARTS_MAX: u32 = 1_024;
+/// Groups read at a time.
+const GROUPS: u32 = 1_000;
+
+/// Runs until the center stops.
+pub async fn run(center: Center) {
+    let mut tick = tokio::time::interval(LOOK_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if let Err(refused) = look(&center).await {
+            tracing::warn!(id = %refused.0.id, "nothing was collected; the next look is soon");
+        }
+    }
+}
+
+async fn look(center: &Center) -> Result<(), Refused> {
+    let expired = expire(center).await?;
+    let dropped = drop_unnamed(center).await?;
+    let forgot = forget(center).await?;
+    refresh(center).await?;
+    if expired + dropped + forgot > 0 {
+        tracing::info!(expired, dropped, forgot, "collected versions, segments and old drops");
+    }
+    Ok(())
+}
+
+/// Versions whose retention is over.
+async fn expire(center: &Center) -> Result<u64, Refused> {
+    let retention = center.settings().storage.retention();
+    let mut expired = 0;
+    for _ in 0..PARTS_MAX {
+        let Some(before) = collect::superseded_before(center.now(), retention) else { break };
+        let done = center.db().write(move |tx| {
+            let due = log::superseded(tx, before, PART)?;
+            due.iter().try_for_each(|version| log::expire(tx, *version))?;
+            Ok(due.len() as u64)
+        });
+        let done = done.await?;
+        expired += done;
+        if done < u64::from(PART) {
+            break;
+        }
+        tokio::time::sleep(PART_PAUSE).await;
+    }
+    Ok(expired)
+}
+
+/// Segments that nobody names, group by group.
+async fn drop_unnamed(center: &Center) -> Result<u64, Refused> {
+    let Some(before) = collect::unnamed_before(center.now()) else { return Ok(0) };
+    let (mut dropped, mut after): (u64, Option<PgId>) = (0, None);
+    loop {
+        let groups = center.db().read(move |q| Ok(log::groups_unnamed(q, before, after, PART)?)).await?;
+        after = groups.last().copied();
+        for pg in &groups {
+            dropped += drop_of(center, *pg, before).await?;
+        }
+        if groups.len() < PART as usize {
+            return Ok(dropped);
+        }
+    }
+}
+
+async fn drop_of(center: &Center, pg: PgId, before: model::Stamp) -> Result<u64, Refused> {
+    let mut dropped = 0;
+    for _ in 0..PARTS_MAX {
+        if !is_whole(center, &load_pg(center, pg).await?) {
+            tracing::debug!(%pg, "below its refill mark, nothing is dropped");
+            break;
+        }
+        let now = center.now();
+        let done = center.db().write(move |tx| Ok(log::drop_unnamed(tx, pg, before, PART, now)?)).await?;
+        dropped += done;
+        if done < u64::from(PART) {
+            break;
+        }
+        tokio::time::sleep(PART_PAUSE).await;
+    }
+    Ok(dropped)
+}
+
+/// Drops that stood in the log long enough.
+async fn forget(center: &Center) -> Result<u64, Refused> {
+    let Some(before) = collect::superseded_before(center.now(), collect::DROPS_KEPT) else { return Ok(0) };
+    Ok(center.db().write(move |tx| Ok(log::forget_drops(tx, before, PART)?)).await?)
+}
+
+/// What check-ins are answered by, as the records have it: another center process may have dropped something.
+async fn refresh(center: &Center) -> Result<(), Refused> {
+    let mut after = PgId(0);
+    loop {
+        let rows = center.db().read(move |q| Ok(log::last_drops(q, after, GROUPS)?)).await?;
+        let mut drops = center.drops();
+        rows.iter().for_each(|(pg, last)| drops.note(*pg, *last));
+        match rows.last() {
+            Some((pg, _)) if rows.len() == GROUPS as usize => after = *pg,
+            _ => return Ok(()),
+        }
+    }
+}
