@@ -15,7 +15,9 @@ use rules::storage::collect;
 use std::time::Duration;
 
 /// Pause between two looks.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Looks between two readings of all groups' last drops: only another center process drops what this one does not know.
+const REFRESH_LOOKS: u64 = 30;
 /// Pause between two parts of one look.
 const PART_PAUSE: Duration = Duration::from_millis(50);
 /// Rows one transaction changes.
@@ -29,19 +31,21 @@ const GROUPS: u32 = 1_000;
 pub async fn run(center: Center) {
     let mut tick = tokio::time::interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
+    for looks in 0u64.. {
         tick.tick().await;
-        if let Err(refused) = look(&center).await {
+        if let Err(refused) = look(&center, looks.is_multiple_of(REFRESH_LOOKS)).await {
             tracing::warn!(id = %refused.0.id, "nothing was collected; the next look is soon");
         }
     }
 }
 
-async fn look(center: &Center) -> Result<(), Refused> {
+async fn look(center: &Center, refreshes: bool) -> Result<(), Refused> {
     let expired = expire(center).await?;
     let dropped = drop_unnamed(center).await?;
     let forgot = forget(center).await?;
-    refresh(center).await?;
+    if refreshes {
+        refresh(center).await?;
+    }
     if expired + dropped + forgot > 0 {
         tracing::info!(expired, dropped, forgot, "collected versions, segments and old drops");
     }
@@ -99,6 +103,10 @@ async fn drop_of(center: &Center, pg: PgId, before: model::Stamp) -> Result<u64,
             break;
         }
         tokio::time::sleep(PART_PAUSE).await;
+    }
+    if dropped > 0 {
+        let head = load_pg(center, pg).await?.next_seq - 1;
+        center.drops().note(pg, head);
     }
     Ok(dropped)
 }

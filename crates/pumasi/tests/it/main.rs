@@ -1,6 +1,7 @@
 //! Tests of the whole house: its import table, and a cloud by the commands a person types.
 
 mod cloud;
+mod collect;
 mod fleet;
 mod imports;
 mod storage;
