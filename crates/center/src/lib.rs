@@ -150,7 +150,6 @@ struct Inner {
     fleet: Mutex<FleetMemory>,
     nodes_read: Mutex<storage::place::NodesRead>,
     stewards: Mutex<storage::expand::Stewards>,
-    drops: Mutex<storage::log::Drops>,
     metrics: Metrics,
     http: OnceLock<SocketAddr>,
     regions: RegionTable,
@@ -182,7 +181,6 @@ impl Center {
             fleet: Mutex::new(fleet),
             nodes_read: Mutex::default(),
             stewards: Mutex::default(),
-            drops: Mutex::default(),
             metrics: Metrics::default(),
             http: OnceLock::new(),
             regions,
@@ -196,7 +194,6 @@ impl Center {
         tasks.spawn(serve::accept_loop(center.clone()));
         tasks.spawn(fleet::chore::run(center.clone()));
         tasks.spawn(storage::expand::run(center.clone()));
-        tasks.spawn(storage::collect::run(center.clone()));
         drop(tasks);
         center.0.ready.store(true, Ordering::Release);
         Ok(center)
@@ -268,9 +265,6 @@ impl Center {
 
     pub(crate) fn nodes_read(&self) -> MutexGuard<'_, storage::place::NodesRead> {
         self.0.nodes_read.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-    pub(crate) fn drops(&self) -> MutexGuard<'_, storage::log::Drops> {
-        self.0.drops.lock().unwrap_or_else(PoisonError::into_inner)
     }
     /// Never locked while the fleet is: this lock comes first.
     pub(crate) fn stewards(&self) -> MutexGuard<'_, storage::expand::Stewards> {

@@ -85,9 +85,9 @@ fn record(
         parked_or_leased: ask.busy,
         offset_ms: offset,
     };
-    let moved = center.drops().after(&ask.cursors);
     let has_steward_work = center.stewards().has_offer(alias);
     let mut fleet = center.fleet();
+    let moved = fleet.drops.after(&ask.cursors);
     let known = fleet.node(alias).map(|n| (n.standing, n.lent));
     let Some((standing, lent)) = known else {
         return Err(Refused(RefusalMsg::new(errors::NODE_UNKNOWN, [("id", alias.to_string())])));

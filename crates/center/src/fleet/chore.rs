@@ -11,8 +11,12 @@ const SWEEP_BUDGET: usize = 50_000;
 /// Pause between sweeps.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// Runs until the center stops.
+/// Runs until the center stops, and beside it what collects dropped segments.
 pub async fn run(center: Center) {
+    tokio::join!(look_after(center.clone()), crate::storage::collect::run(center));
+}
+
+async fn look_after(center: Center) {
     let mut hour = center.now().hour();
     let mut tick = tokio::time::interval(SWEEP_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

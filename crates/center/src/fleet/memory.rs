@@ -46,6 +46,8 @@ pub struct NodeMemory {
 pub struct FleetMemory {
     /// Who is on.
     pub presence: Presence,
+    /// Last drops of placement groups, for the answers to check-ins.
+    pub drops: crate::storage::log::Drops,
     nodes: Vec<Option<NodeMemory>>,
     by_id: HashMap<NodeId, Alias>,
     rng: StdRng,
@@ -62,6 +64,7 @@ impl FleetMemory {
         };
         Self {
             presence: Presence::new(now, figures),
+            drops: Default::default(),
             nodes: Vec::new(),
             by_id: HashMap::new(),
             rng: StdRng::from_rng(&mut rand::rng()),

@@ -106,7 +106,7 @@ async fn drop_of(center: &Center, pg: PgId, before: model::Stamp) -> Result<u64,
     }
     if dropped > 0 {
         let head = load_pg(center, pg).await?.next_seq - 1;
-        center.drops().note(pg, head);
+        center.fleet().drops.note(pg, head);
     }
     Ok(dropped)
 }
@@ -122,8 +122,10 @@ async fn refresh(center: &Center) -> Result<(), Refused> {
     let mut after = PgId(0);
     loop {
         let rows = center.db().read(move |q| Ok(log::last_drops(q, after, GROUPS)?)).await?;
-        let mut drops = center.drops();
-        rows.iter().for_each(|(pg, last)| drops.note(*pg, *last));
+        {
+            let mut fleet = center.fleet();
+            rows.iter().for_each(|(pg, last)| fleet.drops.note(*pg, *last));
+        }
         match rows.last() {
             Some((pg, _)) if rows.len() == GROUPS as usize => after = *pg,
             _ => return Ok(()),
