@@ -38,6 +38,9 @@ impl Tend {
             Ok(cursors) => Arc::new(cursors),
             Err(error) => return tracing::error!(%error, "groups cannot be followed: nothing is collected here"),
         };
+        if let Err(error) = scrub::begin(&cursors, (self.now)()) {
+            tracing::warn!(%error, "it is not known when pieces were looked at last");
+        }
         let session = Arc::clone(&self.session);
         let ask: Ask = Arc::new(move |request| {
             let session = Arc::clone(&session);

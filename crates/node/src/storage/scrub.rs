@@ -23,15 +23,7 @@ pub enum ScrubError {
 
 /// One step, when one is due; the number of pieces looked at.
 pub async fn step(store: &PieceStore, cursors: &Cursors, now: Stamp) -> Result<u64, ScrubError> {
-    let mut round = match cursors.round()? {
-        // A clock that went back begins anew rather than waiting for years.
-        Some(round) if round.began <= now => round,
-        _ => {
-            let round = Round { began: now, done: 0 };
-            cursors.set_round(round)?;
-            round
-        }
-    };
+    let mut round = begin(cursors, now)?;
     let up_to = match due(&round, now) {
         Due::Rest => u64::MAX,
         Due::UpTo(to) if to.saturating_sub(round.done) >= SHARE_MIN => to,
@@ -47,6 +39,19 @@ pub async fn step(store: &PieceStore, cursors: &Cursors, now: Stamp) -> Result<u
     }
     cursors.set_round(round)?;
     Ok(report.pieces)
+}
+
+/// The round under way; one begins now where there is none, also while the owner leaves no room to look.
+pub fn begin(cursors: &Cursors, now: Stamp) -> Result<Round, CursorError> {
+    match cursors.round()? {
+        // A clock that went back begins anew rather than waiting for years.
+        Some(round) if round.began <= now => Ok(round),
+        _ => {
+            let round = Round { began: now, done: 0 };
+            cursors.set_round(round)?;
+            Ok(round)
+        }
+    }
 }
 
 /// Behind all pieces of the segments whose ids begin with a number up to `done`.

@@ -96,8 +96,8 @@ fn until_held(world: &World, pieces: u64, trashed: u64, skew_ms: i64) {
     world.until(&format!("{pieces} pieces, {trashed} in the trash"), Duration::from_secs(90), look, is);
 }
 
-#[test]
-fn what_is_removed_leaves_every_disk_and_what_stays_is_readable() {
+/// A center and three nodes.
+fn three() -> World {
     let world = World::new();
     world.init(&["--node-name", "one"]);
     for (home, name) in &HOMES[1..] {
@@ -105,12 +105,23 @@ fn what_is_removed_leaves_every_disk_and_what_stays_is_readable() {
         world.ok(home, &["join", &ticket, "--yes", "--no-probe", "--name", name]);
     }
     world.until("three nodes are on", Duration::from_secs(60), || world.nodes_on("a"), |on| *on == 3);
+    world
+}
+
+/// Stores `content` as `my:box/name`.
+fn put(world: &World, name: &str, content: &[u8]) {
+    let path = world.home("files").join(name);
+    std::fs::create_dir_all(path.parent().expect("it has one")).expect("a folder can be made");
+    std::fs::write(&path, content).expect("a file can be written");
+    world.ok("a", &["cp", &path.display().to_string(), &format!("my:box/{name}")]);
+}
+
+#[test]
+fn what_is_removed_leaves_every_disk_and_what_stays_is_readable() {
+    let world = three();
     let (stays, goes) = (bytes(600_000, 1), bytes(4_000_000, 2));
     for (name, content) in [("stays", &stays), ("goes", &goes)] {
-        let path = world.home("files").join(name);
-        std::fs::create_dir_all(path.parent().expect("it has one")).expect("a folder can be made");
-        std::fs::write(&path, content).expect("a file can be written");
-        world.ok("a", &["cp", &path.display().to_string(), &format!("my:box/{name}")]);
+        put(&world, name, content);
     }
     until_held(&world, 2, 0, 0);
     let full = on_disk(&world);
@@ -137,5 +148,47 @@ fn what_is_removed_leaves_every_disk_and_what_stays_is_readable() {
     world.until("room is back on every disk", Duration::from_secs(60), || on_disk(&world), is_back);
     println!("bytes on disk: {full:?} before, {:?} after", on_disk(&world));
     assert!(ok(&world, "a", &["cat", "my:box/stays"], last) == stays, "what stays is readable");
+    drop(agents);
+}
+
+/// The largest log of a home's pieces.
+fn largest_log(dir: &Path) -> Option<(u64, std::path::PathBuf)> {
+    let entries = std::fs::read_dir(dir).ok()?.flatten();
+    let one = |entry: std::fs::DirEntry| {
+        let (path, meta) = (entry.path(), entry.metadata().ok()?);
+        if meta.is_dir() {
+            return largest_log(&path);
+        }
+        path.extension().is_some_and(|end| end == "log").then_some((meta.len(), path))
+    };
+    entries.filter_map(one).max()
+}
+
+#[test]
+fn a_piece_that_rots_is_found_by_its_pc_told_and_filled_up_again() {
+    let world = three();
+    let content = bytes(600_000, 3);
+    put(&world, "kept", &content);
+    until_held(&world, 1, 0, 0);
+    for (home, _) in HOMES {
+        world.run(home, &["agent", "stop"]);
+    }
+    let (len, log) = largest_log(&world.home("b").join("data")).expect("it holds a piece");
+    let mut stored = std::fs::read(&log).expect("a log can be read");
+    stored[usize::try_from(len / 2).expect("it is small")] ^= 1;
+    std::fs::write(&log, stored).expect("a log can be written");
+    // A month later its own look has come by.
+    let later = 31 * DAY_MS;
+    let agents = at(&world, later);
+    let events = || {
+        let out = world.run_at("a", &["node", "show", "two", "--json"], later).stdout;
+        String::from_utf8_lossy(&out).matches("pieces_lost").count()
+    };
+    world.until("the loss was told", Duration::from_secs(60), events, |count| *count == 1);
+    until_held(&world, 1, 0, later);
+    for home in ["a", "c"] {
+        world.run(home, &["agent", "stop"]);
+    }
+    assert!(ok(&world, "a", &["cat", "my:box/kept"], later) == content, "the PC that had lost it has it again");
     drop(agents);
 }
