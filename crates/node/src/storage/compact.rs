@@ -13,6 +13,7 @@ use super::store::CompactReport;
 use super::writer::Writer;
 use model::PgId;
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::sync::PoisonError;
 
 /// Logs with a larger part dead are emptied, in percent.
@@ -104,7 +105,8 @@ fn entries_of(writer: &Writer, key: LogKey, log: &Log) -> Result<Vec<(u64, u64, 
     while at + BLOCK <= log.len {
         match writer.shared.disk.read_at(&path, at, &mut block) {
             Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => break,
+            // Removed or cut in an earlier step that could not tell so.
+            Err(error) if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::NotFound) => break,
             Err(error) => return Err(io("read a log")(error)),
         }
         match entry::decode_header(&block, key.0, &log.salt, at) {
@@ -161,11 +163,23 @@ fn lose(writer: &mut Writer, piece: PieceKey) -> u64 {
     0
 }
 
+/// Gives the log's end back. The disk first: a log that is still there, or longer than the index says, is found out at the
+/// next start, while one that is forgotten too early would come back with copies whose removals are gone.
 fn cut_at(writer: &mut Writer, key: LogKey, log: &Log, cut: u64, removals: u64) -> Result<u64, StoreError> {
     let all = cut <= BLOCK;
     let path = writer.shared.log_path(key);
+    let shared = std::sync::Arc::clone(&writer.shared);
+    let still = shared.moving.write().unwrap_or_else(PoisonError::into_inner);
+    if all {
+        match shared.disk.remove(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(io("remove a log")(error)),
+            _ => shared.disk.sync_dir(&shared.pg_dir(key.0)).map_err(io("remove a log"))?,
+        }
+    } else {
+        shared.disk.truncate(&path, cut).and_then(|()| shared.disk.sync(&path)).map_err(io("cut a log"))?;
+    }
     let lost = {
-        let mut held = writer.shared.held();
+        let mut held = shared.held();
         // Pieces whose headers could not be read stood there too, and no entry named them.
         let inside = |place: &super::state::Place| (place.pg, place.log) == key && place.offset >= cut;
         let lost: Vec<PieceKey> =
@@ -180,13 +194,7 @@ fn cut_at(writer: &mut Writer, key: LogKey, log: &Log, cut: u64, removals: u64) 
         }
         lost
     };
+    drop(still);
     writer.save(&[key], &lost);
-    let _still = writer.shared.moving.write().unwrap_or_else(PoisonError::into_inner);
-    let disk = &writer.shared.disk;
-    if all {
-        disk.remove(&path).and_then(|()| disk.sync_dir(&writer.shared.pg_dir(key.0))).map_err(io("remove a log"))?;
-        return Ok(log.len);
-    }
-    disk.truncate(&path, cut).and_then(|()| disk.sync(&path)).map_err(io("cut a log"))?;
-    Ok(log.len - cut)
+    Ok(if all { log.len } else { log.len - cut })
 }

@@ -21,7 +21,7 @@ pub struct OpenReport {
     pub adopted: u64,
     /// Entries dropped because they were never whole.
     pub torn: u64,
-    /// Logs read from their beginning.
+    /// Logs read from their beginning, new ones of the last moments included.
     pub rescanned: u64,
     /// Logs whose head cannot be read; left as they are.
     pub unreadable_logs: u64,
@@ -40,24 +40,33 @@ enum What {
     Removal,
 }
 
-/// Brings `shared.held` in line with the logs. `known`: what the index says, none when it is to be rebuilt. Returns
-/// the report and the names of all pieces and logs that changed.
+/// Brings `shared.held` in line with the logs. `known`: what the index says, none when there is none. An index that does not
+/// fit the logs is not mended here and there, since what it leaves out may be just the word that makes an old copy dead: all
+/// is read anew then, and of the index only salts, refused ends and names of pieces are used.
 pub(super) fn recover(shared: &Shared, known: Option<Held>) -> Result<OpenReport, StoreError> {
-    let mut report = OpenReport { rebuilt: known.is_none(), ..OpenReport::default() };
-    let mut held = known.unwrap_or_default();
-    held.next_seq = held.next_seq.max(1);
-    held.next_log = held.next_log.max(1);
-    let mut events: BTreeMap<PieceKey, Vec<Found>> = BTreeMap::new();
     let on_disk = logs_on_disk(shared)?;
-    let gone: Vec<LogKey> = held.logs.keys().filter(|key| !on_disk.contains_key(*key)).copied().collect();
-    let mut lost = BTreeMap::new();
-    for key in gone {
+    let mut logs = Vec::with_capacity(on_disk.len());
+    for (key, len) in on_disk {
+        logs.push(OnDisk { key, len, salt: salt_of(shared, key)? });
+    }
+    let fits = known.as_ref().is_some_and(|held| logs.iter().all(|log| log.fits(held)));
+    let mut report = OpenReport { rebuilt: !fits, ..OpenReport::default() };
+    let (mut held, before) = match known {
+        Some(held) if fits => (held, Held::default()),
+        known => (Held::default(), known.unwrap_or_default()),
+    };
+    held.next_seq = held.next_seq.max(before.next_seq).max(1);
+    held.next_log = held.next_log.max(before.next_log).max(1);
+    let mut lost: BTreeMap<PieceKey, Place> = before.pieces;
+    let gone = held.logs.keys().filter(|key| !logs.iter().any(|log| log.key == **key)).copied();
+    for key in gone.collect::<Vec<_>>() {
         forget(&mut held, key, &mut lost);
     }
-    for (key, len) in on_disk {
-        held.next_log = held.next_log.max(key.1.saturating_add(1));
-        let mut log = Looking { events: &mut events, lost: &mut lost, report: &mut report };
-        log.look_into(shared, &mut held, key, len)?;
+    let mut events: BTreeMap<PieceKey, Vec<Found>> = BTreeMap::new();
+    for log in logs {
+        held.next_log = held.next_log.max(log.key.1.saturating_add(1));
+        let mut looking = Looking { events: &mut events, report: &mut report };
+        looking.look_into(shared, &mut held, &log, before.logs.get(&log.key))?;
     }
     lost.retain(|piece, _| !events.get(piece).is_some_and(|all| all.iter().any(|f| matches!(f.what, What::Removal))));
     resolve(shared, held, events, &mut report)?;
@@ -102,62 +111,91 @@ fn number(path: &Path, before: &str, after: &str) -> Option<u32> {
     (digits.len() == 8).then(|| u32::from_str_radix(digits, 16).ok()).flatten()
 }
 
+/// A log as it stands on the disk.
+struct OnDisk {
+    key: LogKey,
+    len: u64,
+    /// As its head says; none when that cannot be read.
+    salt: Option<[u8; 32]>,
+}
+
+impl OnDisk {
+    /// What the index says of it can be built on: nothing is missing before its known end, and what stands behind that is
+    /// either a tail the index is behind with or the refused end of a failed log. A log the index does not know is newer than
+    /// all it knows.
+    fn fits(&self, held: &Held) -> bool {
+        match held.logs.get(&self.key) {
+            None => self.key.1 >= held.next_log,
+            Some(log) if self.salt.is_some_and(|salt| salt != log.salt) || self.len < log.len => false,
+            Some(log) => self.len == log.len || !log.closed || log.failed,
+        }
+    }
+}
+
+fn salt_of(shared: &Shared, key: LogKey) -> Result<Option<[u8; 32]>, StoreError> {
+    let mut head = vec![0; BLOCK as usize];
+    match shared.disk.read_at(&shared.log_path(key), 0, &mut head) {
+        Ok(()) => Ok(entry::decode_head(&head, key.0, key.1)),
+        // A disk that does not answer says nothing about what stands on it.
+        Err(error) if !is_damage(&error) => Err(io("read a log's head")(error)),
+        Err(_) => Ok(None),
+    }
+}
+
 /// What a look into the logs gathers.
 struct Looking<'a> {
     events: &'a mut BTreeMap<PieceKey, Vec<Found>>,
-    lost: &'a mut BTreeMap<PieceKey, Place>,
     report: &'a mut OpenReport,
 }
 
 impl Looking<'_> {
-    /// Reads from one log what the index does not know of it.
-    fn look_into(&mut self, shared: &Shared, held: &mut Held, key: LogKey, len: u64) -> Result<(), StoreError> {
-        let path = shared.log_path(key);
-        let mut head = vec![0; BLOCK as usize];
-        let read = match shared.disk.read_at(&path, 0, &mut head) {
-            Ok(()) => entry::decode_head(&head, key.0, key.1),
-            // A disk that does not answer says nothing about what stands on it.
-            Err(error) if !is_damage(&error) => return Err(io("read a log's head")(error)),
-            Err(_) => None,
-        };
-        let known = held.logs.get(&key).filter(|log| read.is_none_or(|salt| salt == log.salt)).cloned();
-        let mut anew = false;
-        // A head that cannot be read is no loss while the index remembers its salt.
-        let mut log = match (known, read) {
-            (Some(log), _) if log.len <= len => log,
-            (_, None) if len <= BLOCK => {
-                forget(held, key, self.lost);
-                return shared.disk.remove(&path).map_err(io("remove an empty log"));
+    /// Reads from one log what is not held of it. `before`: what an index that did not fit said of it.
+    fn look_into(
+        &mut self,
+        shared: &Shared,
+        held: &mut Held,
+        on_disk: &OnDisk,
+        before: Option<&Log>,
+    ) -> Result<(), StoreError> {
+        let OnDisk { key, len, salt } = *on_disk;
+        // A head that cannot be read is no loss while an index remembers its salt.
+        let before = before.filter(|log| salt.is_none_or(|salt| salt == log.salt));
+        let mut log = match (held.logs.get(&key), salt.or(before.map(|log| log.salt))) {
+            (Some(log), _) => log.clone(),
+            (None, Some(salt)) if len >= BLOCK => Log { closed: self.report.rebuilt, ..Log::new(salt) },
+            (None, _) if len <= BLOCK => {
+                return shared.disk.remove(&shared.log_path(key)).map_err(io("remove an empty log"));
             }
-            (known, read) => match read.or(known.map(|log| log.salt)) {
-                Some(salt) => {
-                    forget(held, key, self.lost);
-                    (self.report.rescanned, anew) = (self.report.rescanned + 1, true);
-                    Log::new(salt)
-                }
-                None => {
-                    self.report.unreadable_logs += 1;
-                    forget(held, key, self.lost);
-                    return Ok(());
-                }
-            },
+            (None, _) => {
+                self.report.unreadable_logs += 1;
+                return Ok(());
+            }
         };
-        if log.len < len && !log.failed {
-            self.take_up(shared, key, &mut log, len, held)?;
+        // What was refused once stays refused, also when all else is read anew.
+        let refused_from = before.unwrap_or(&log).clone();
+        let end = if refused_from.failed { refused_from.len.min(len) } else { len };
+        log.failed = refused_from.failed;
+        self.report.rescanned += u64::from(!held.logs.contains_key(&key));
+        if log.len < end {
+            self.take_up(shared, key, &mut log, end, held)?;
         }
-        if log.len < len && log.failed {
+        if log.len < len {
+            let path = shared.log_path(key);
+            // What cannot be synced can neither be relied on nor be thrown away: perhaps it was durable long ago.
             let cut = shared.disk.truncate(&path, log.len).and_then(|()| shared.disk.sync(&path));
-            if let Err(error) = cut {
-                tracing::warn!(%error, pg = key.0.0, log = key.1, "the refused end of a log could not be cut off");
+            match cut {
+                Ok(()) => {}
+                Err(error) if log.failed => {
+                    tracing::warn!(%error, pg = key.0.0, log = key.1, "the refused end of a log could not be cut off");
+                }
+                Err(error) => return Err(io("cut off a torn end")(error)),
             }
         }
-        // A log that was cut and would grow again could hold other pieces where an older index means to know it.
-        log.closed |= anew;
         held.logs.insert(key, log);
         Ok(())
     }
 
-    /// Takes up the entries behind the log's known end, once they are surely durable, and cuts off what is none.
+    /// Takes up the entries behind the log's known end, once they are surely durable.
     fn take_up(
         &mut self,
         shared: &Shared,
@@ -167,9 +205,7 @@ impl Looking<'_> {
         held: &mut Held,
     ) -> Result<(), StoreError> {
         let (entries, end) = scan(shared, key, log, len)?;
-        let path = shared.log_path(key);
-        // What cannot be synced can neither be relied on nor be thrown away: perhaps it was durable long ago.
-        shared.disk.truncate(&path, end).and_then(|()| shared.disk.sync(&path)).map_err(io("sync the end of a log"))?;
+        shared.disk.sync(&shared.log_path(key)).map_err(io("sync the end of a log"))?;
         log.len = end;
         for (piece, found) in entries {
             held.next_seq = held.next_seq.max(found.seq.saturating_add(1));

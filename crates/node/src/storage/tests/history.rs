@@ -237,3 +237,61 @@ proptest! {
         run(&ops);
     }
 }
+
+/// Histories that once went wrong, as short as they could be made.
+#[test]
+fn histories_that_once_went_wrong() {
+    use Op::*;
+    let all: [&[Op]; 8] = [
+        // A refused removal came to life with a rebuild.
+        &[
+            Put(8, false),
+            Put(3, false),
+            Put(11, false),
+            Put(6, false),
+            Cut(13, 0, true),
+            Put(6, true),
+            Put(0, false),
+            Remove(6),
+        ],
+        // The power went while a start read the end of a log.
+        &[Put(0, false), Cut(0, 0, false), Reopen(0)],
+        &[Reopen(0), Put(0, false), Put(1, false), Cut(8, 0, true), Reopen(2)],
+        &[Put(0, false), Put(13, false), Put(20, false), Remove(20), Cut(14, 0, true), Reopen(1)],
+        // A log shorter than its head counted as long.
+        &[
+            Put(4, false),
+            Reopen(1),
+            Cut(14, 11_203_950_775_049_237_540, true),
+            Put(1, false),
+            Put(3, false),
+            Put(6, false),
+        ],
+        // Words about one piece went from log to log for ever.
+        &[
+            Put(11, false),
+            Cut(0, 0, false),
+            Put(0, false),
+            Put(8, false),
+            Put(13, true),
+            Trash(11, 1),
+            Trash(11, 1),
+            Trash(0, 1),
+        ],
+        // An older index took what it did not know for refused.
+        &[Put(5, false), Reopen(1), Reopen(2), Put(19, false), Reopen(2)],
+        // An emptied log came back with the power, and a removed piece with it.
+        &[
+            Put(20, false),
+            Put(15, false),
+            Reopen(1),
+            Remove(15),
+            Remove(20),
+            Cut(7, 9_976_614_173_019_053_194, true),
+            Put(0, false),
+            Put(1, false),
+            Compact(1024),
+        ],
+    ];
+    all.into_iter().for_each(run);
+}
