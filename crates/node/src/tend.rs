@@ -46,7 +46,7 @@ impl Tend {
             let session = Arc::clone(&session);
             Box::pin(async move { session.ask(request).await.ok() })
         });
-        let follower = Follower { store: self.store.clone(), cursors, ask };
+        let follower = Follower { store: self.store.clone(), cursors, ask, resting: Default::default() };
         let (mut moved, mut told) = (self.session.moved(), None);
         loop {
             self.tell(&follower, &mut told);

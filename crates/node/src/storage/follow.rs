@@ -11,7 +11,7 @@ use model::{PgId, SegmentId, Span, Stamp};
 use rules::storage::collect::{Fate, TRASH, Word, fate};
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
 use wire::limits::{CURSORS_MAX, LOG_PAGE_MAX, LOST_MAX};
 use wire::storage::{LogAsk, LogPage, LostPiece};
@@ -21,6 +21,9 @@ use wire::{Reply, Request};
 pub const FULL_EVERY: Span = Span::days(1);
 /// Pages of one group in one turn.
 const PAGES_MAX: usize = 4_096;
+/// A group that may not forget yet, or that the center does not know, is asked for again after so long, unless a check-in says
+/// that it moved.
+pub const REST: Span = Span::mins(10);
 /// Words to the store that wait together.
 const TOGETHER: usize = 64;
 
@@ -39,6 +42,9 @@ pub enum FollowError {
     /// The center did not answer, or with something else.
     #[error("the center gave no log of a group")]
     NoAnswer,
+    /// The center does not know the group, or says no.
+    #[error("the center refused the log of a group")]
+    Refused,
 }
 
 /// What a turn did.
@@ -74,6 +80,8 @@ pub struct Follower {
     pub cursors: Arc<Cursors>,
     /// The center.
     pub ask: Ask,
+    /// Groups that are left alone until then.
+    pub resting: Mutex<BTreeMap<PgId, Stamp>>,
 }
 
 /// What one reading of a log found.
@@ -101,14 +109,29 @@ impl Follower {
             let read_at = known.get(pg).and_then(|cursor| cursor.full_at);
             read_at.is_none_or(|at| at > now || now.since(at) >= FULL_EVERY)
         };
-        let ends = self.with_old_trash(now);
+        let ends = self.store.groups_trashed(now - TRASH);
         for pg in &groups {
-            if full(pg) || moved.contains(pg) || ends.contains(pg) {
+            let is_due = (full(pg) || ends.contains(pg)) && !self.rests(*pg, now);
+            if is_due || moved.contains(pg) {
                 let cursor = known.get(pg).copied().unwrap_or_default();
-                done = done.and(self.follow(*pg, cursor, full(pg), now).await?);
+                match self.follow(*pg, cursor, full(pg), now).await {
+                    Ok(one) => done = done.and(one),
+                    Err(FollowError::Refused) => self.rest(*pg, now),
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(done)
+    }
+
+    fn rests(&self, pg: PgId, now: Stamp) -> bool {
+        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        resting.retain(|_, until| *until > now && until.since(now) <= REST);
+        resting.contains_key(&pg)
+    }
+
+    fn rest(&self, pg: PgId, now: Stamp) {
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner).insert(pg, now + REST);
     }
 
     /// Cursors for a check-in, those of other groups each time where there are too many.
@@ -117,16 +140,6 @@ impl Follower {
         let later = all.iter().filter(|(pg, _)| after.is_none_or(|after| **pg > after));
         let earlier = all.iter().filter(|(pg, _)| after.is_some_and(|after| **pg <= after));
         Ok(later.chain(earlier).take(CURSORS_MAX).map(|(pg, cursor)| (pg.0, cursor.seq)).collect())
-    }
-
-    fn with_old_trash(&self, now: Stamp) -> BTreeSet<PgId> {
-        let usage = self.store.usage();
-        let groups = if usage.trashed == 0 { BTreeSet::new() } else { self.store.groups() };
-        let ends = |pg: &PgId| {
-            let rows = self.store.list_group(*pg);
-            rows.iter().any(|row| row.trashed_at.is_some_and(|at| now.since(at) >= TRASH))
-        };
-        groups.into_iter().filter(ends).collect()
     }
 
     /// Tells the center which pieces this node found damaged or gone; told ones are forgotten, so that they can come again.
@@ -181,6 +194,9 @@ impl Follower {
         if full {
             self.cursors.set_unknown(pg, &unknown)?;
         }
+        if !read.is_whole {
+            self.rest(pg, now);
+        }
         // A group that must not drop now is asked again from the same place.
         let seq = if read.is_whole { read.end.max(if full { 0 } else { cursor.seq }) } else { cursor.seq };
         let full_at = if full { Some(now) } else { cursor.full_at };
@@ -207,6 +223,7 @@ impl Follower {
     async fn page(&self, ask: LogAsk) -> Result<LogPage, FollowError> {
         match (self.ask)(Request::GroupLog(ask)).await {
             Some(Reply::GroupLog(page)) if page.entries.len() <= usize::from(LOG_PAGE_MAX) => Ok(page),
+            Some(Reply::Refused(_)) => Err(FollowError::Refused),
             _ => Err(FollowError::NoAnswer),
         }
     }

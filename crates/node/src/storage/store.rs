@@ -231,6 +231,13 @@ impl PieceStore {
         self.inner.shared.held().pieces.values().map(|place| place.pg).collect()
     }
 
+    /// Groups with pieces that are in the trash since `before` or longer.
+    pub fn groups_trashed(&self, before: Stamp) -> BTreeSet<PgId> {
+        let held = self.inner.shared.held();
+        let old = held.pieces.values().filter(|place| place.trashed_at.is_some_and(|at| at <= before.0));
+        old.map(|place| place.pg).collect()
+    }
+
     /// All pieces of one group, in the order of their keys.
     pub fn list_group(&self, pg: PgId) -> Vec<Listed> {
         let held = self.inner.shared.held();

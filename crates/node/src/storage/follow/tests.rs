@@ -77,7 +77,7 @@ impl World {
             let reply = heard.lock().unwrap().answer(request);
             Box::pin(async move { reply })
         });
-        Self { dir, center, follower: Follower { store, cursors, ask } }
+        Self { dir, center, follower: Follower { store, cursors, ask, resting: Default::default() } }
     }
 
     fn center(&self) -> std::sync::MutexGuard<'_, Center> {
@@ -121,10 +121,16 @@ async fn what_is_dropped_is_trashed_comes_back_and_goes_for_good_with_its_room()
     // A day before the trash is over nothing goes, nor while the group is below its refill mark.
     assert_eq!(world.turn(false, later + Span::days(13)).await, Followed::default());
     world.center().is_thin = true;
-    assert_eq!(world.turn(false, later + Span::days(15)).await, Followed::default());
+    let asked = world.center().asked;
+    let at = later + Span::days(15);
+    assert_eq!(world.turn(false, at).await, Followed::default());
+    let thin = world.center().asked;
+    assert!(thin > asked);
+    assert_eq!(world.turn(false, at + Span::mins(9)).await, Followed::default());
+    assert_eq!(world.center().asked, thin, "a group that may not forget is not asked for all the time");
     world.center().is_thin = false;
     let before = world.blocks();
-    assert_eq!(world.turn(false, later + Span::days(15)).await.removed, 5);
+    assert_eq!(world.turn(false, at + Span::mins(11)).await.removed, 5);
     while !world.follower.store.compact_step(Bytes::mib(1)).await.unwrap().done {}
     let after = world.blocks();
     let gone: u64 = SEEDS[1..6].iter().map(|seed| size_of(*seed) as u64).sum();
