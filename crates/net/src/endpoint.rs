@@ -154,6 +154,11 @@ impl Endpoint {
         NodeId(*self.0.iroh.id().as_bytes())
     }
 
+    /// A receipt under this endpoint's key, which is the session key of permits given to it.
+    pub fn sign_receipt(&self, receipt: &wire::signed::Receipt) -> [u8; wire::signed::Receipt::LEN] {
+        receipt.sign(&self.0.iroh.secret_key().to_bytes())
+    }
+
     /// Where it can be reached now: bound addresses first, then those found, then relays. Wait for [`Self::online`] before
     /// telling others.
     pub fn addr(&self) -> PeerAddr {

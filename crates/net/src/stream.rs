@@ -55,6 +55,11 @@ impl Stream {
         (self.writer, self.reader)
     }
 
+    /// The halves where they are, to be used at the same time.
+    pub fn halves(&mut self) -> (&mut StreamWriter, &mut StreamReader) {
+        (&mut self.writer, &mut self.reader)
+    }
+
     /// See [`StreamWriter::write_frame`].
     pub async fn write_frame(&mut self, frame: &[u8]) -> Result<(), NetError> {
         self.writer.write_frame(frame).await

@@ -9,6 +9,7 @@ pub mod control;
 pub mod fleet;
 pub mod machine;
 pub mod probe;
+pub mod receipts;
 mod serve;
 mod session;
 mod steward;

@@ -10,6 +10,7 @@ pub mod expand;
 pub mod group;
 pub mod health;
 pub mod read;
+pub mod receipt;
 pub mod scheme;
 pub mod scrub;
 pub mod survives;

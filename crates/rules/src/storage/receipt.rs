@@ -37,8 +37,7 @@ impl Payer {
         if window > self.window {
             *self = Self { window, received: 0, signed: 0, step: self.step };
         }
-        let ahead = self.signed.saturating_sub(self.received);
-        if left == 0 || ahead >= left.min(self.step / 2) {
+        if left == 0 || self.ahead() >= left.min(self.step / 2) {
             return None;
         }
         if self.signed == 0 {
@@ -48,6 +47,15 @@ impl Payer {
             self.step = (self.step + self.step / 2).min(STEP_MAX);
         }
         Some(self.signed)
+    }
+
+    fn ahead(&self) -> u64 {
+        self.signed.saturating_sub(self.received)
+    }
+
+    /// Less than half a step is signed ahead: whoever waits for many bytes shall look.
+    pub fn is_short(&self) -> bool {
+        self.ahead() < self.step / 2
     }
 
     /// So many bytes came.
