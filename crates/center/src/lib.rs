@@ -150,6 +150,7 @@ struct Inner {
     fleet: Mutex<FleetMemory>,
     nodes_read: Mutex<storage::place::NodesRead>,
     stewards: Mutex<storage::expand::Stewards>,
+    thin: tokio::sync::Notify,
     metrics: Metrics,
     http: OnceLock<SocketAddr>,
     regions: RegionTable,
@@ -181,6 +182,7 @@ impl Center {
             fleet: Mutex::new(fleet),
             nodes_read: Mutex::default(),
             stewards: Mutex::default(),
+            thin: tokio::sync::Notify::new(),
             metrics: Metrics::default(),
             http: OnceLock::new(),
             regions,
@@ -269,6 +271,14 @@ impl Center {
     /// Never locked while the fleet is: this lock comes first.
     pub(crate) fn stewards(&self) -> MutexGuard<'_, storage::expand::Stewards> {
         self.0.stewards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Segments were kept that may lack pieces.
+    pub(crate) fn news_of_segments(&self) {
+        self.0.thin.notify_one();
+    }
+    pub(crate) fn thin(&self) -> &tokio::sync::Notify {
+        &self.0.thin
     }
 
     /// Random bytes from the system, through one place.

@@ -2,6 +2,7 @@
 //! upload that goes on after an interruption, is sealed again and compared, and not coded again.
 
 use crate::piece::Coded;
+use crate::send::WIDE_PIECE_MAX;
 use crate::stage::Kept;
 use crate::{Client, ClientError};
 use codec::{Encoder, Group, Layout, PieceSet};
@@ -170,6 +171,9 @@ pub(crate) fn code(grant: &WriteGrant, sealed: &[u8], encoder: &mut Option<Encod
     let layout = Layout::new(grant.scheme, sealed.len() as u64)?;
     let mut kept = PieceSet::EMPTY;
     grant.first.iter().for_each(|index| kept.insert(*index));
+    if layout.piece_len() <= WIDE_PIECE_MAX {
+        grant.spare.iter().for_each(|index| kept.insert(*index));
+    }
     let mut pieces = vec![Vec::new(); usize::from(layout.scheme.n_max)];
     let len = usize::try_from(layout.piece_len()).unwrap_or(0);
     kept.iter().for_each(|index| pieces[usize::from(index)].reserve_exact(len));

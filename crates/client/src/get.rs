@@ -267,6 +267,11 @@ impl<'a> Reader<'a> {
         let mut slots: Vec<_> = group.slots.iter().filter(|s| holds(s.index)).cloned().collect();
         slots.sort_by_key(|slot| (self.of.client.is_shunned(&slot.addr.id), !slot.on, slot.index));
         let source = Source { pg: segment.pg, id: segment.id, layout, slots, with_label: false };
+        if let Some(sealed) = self.of.client.read_cells(&source, wanted.clone()).await {
+            self.take(&sealed, out).await?;
+            progress("phase-read", self.total - self.left, self.total);
+            return Ok(1);
+        }
         let mut at = columns.start * layout.column_bytes();
         let mut reading = Columns::new(self.of.client.clone(), source, columns)?;
         while let Some(column) = reading.next().await? {

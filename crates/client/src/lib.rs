@@ -8,6 +8,7 @@
 //! missing. (D) Memory is bounded, whatever the object's size. (E) A wrong key is told before anything is listed.
 
 mod bucket;
+mod cells;
 mod column;
 mod cut;
 mod fill;
@@ -40,6 +41,7 @@ use seal::SealError;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -155,6 +157,8 @@ pub struct Client {
     shunned: Arc<Mutex<BTreeMap<NodeId, Instant>>>,
     permits: Arc<Mutex<permits::Permits>>,
     packers: Arc<Mutex<packer::Packers>>,
+    /// Bytes of pieces that were given to the transport.
+    sent: Arc<AtomicU64>,
     /// Where uploads are staged, if they are.
     stage: Option<Stage>,
     /// For so long an upload waits for holders to come on.
@@ -164,9 +168,9 @@ pub struct Client {
 }
 
 /// Coded pieces in memory, all uploads of a client together. One segment alone may take more, when nothing else is there.
-pub const PIECES_BYTES_MAX: usize = 128 << 20;
+pub const PIECES_BYTES_MAX: usize = 96 << 20;
 const ROOM_UNIT: usize = 64 << 10;
-const ROOM_UNITS: u32 = 2_048;
+const ROOM_UNITS: u32 = 1_536;
 const _: () = assert!(PIECES_BYTES_MAX / ROOM_UNIT == ROOM_UNITS as usize);
 
 /// A holder that failed or stalled is asked after the others for so long.
@@ -191,6 +195,7 @@ impl Client {
             shunned: Arc::default(),
             permits: Arc::default(),
             packers: Arc::default(),
+            sent: Arc::default(),
             stage: None,
             holders_wait: HOLDERS_WAIT.to_std(),
             room: Arc::new(Semaphore::new(ROOM_UNITS as usize)),
@@ -207,6 +212,11 @@ impl Client {
     #[must_use]
     pub fn with_holders_wait(self, wait: Duration) -> Self {
         Self { holders_wait: wait, ..self }
+    }
+
+    /// Bytes of pieces, with what is said before them, that were given to the transport since the start.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Relaxed)
     }
 
     /// Segments of a bucket of which this machine still has its own copy.

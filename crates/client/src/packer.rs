@@ -6,11 +6,15 @@ use model::BucketId;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use wire::storage::WriteGrant;
 
-/// Packs of one bucket on their way at the same time.
+/// Packs of one bucket on their way at the same time. With one, those who come meanwhile share the next; large ones do not
+/// wait for each other.
 const PACKS_OPEN: usize = 2;
+/// Bytes at hand with which a pack begins while another one is on its way.
+const PACK_ALONGSIDE: usize = 1 << 20;
 /// Objects that wait for the next pack; more wait with their callers.
 const WAITING_MAX: usize = 256;
 /// Leave to write small objects is used for so long: who is on is known that well.
@@ -77,37 +81,63 @@ impl Client {
     }
 }
 
+/// What waits for the next pack.
+#[derive(Default)]
+struct Held {
+    bytes: usize,
+    batch: Vec<Small>,
+    told: Vec<oneshot::Sender<Result<Put, ClientError>>>,
+}
+
+impl Held {
+    fn take(&mut self, Waiting(small, done): Waiting) {
+        self.bytes += small.content.len();
+        self.batch.push(small);
+        self.told.push(done);
+    }
+
+    /// Whether a pack begins now, with so many on their way.
+    fn is_ready(&self, open: usize) -> bool {
+        !self.batch.is_empty() && (open == 0 || open < PACKS_OPEN && self.bytes >= PACK_ALONGSIDE)
+    }
+}
+
 async fn run(client: Client, bucket: Bucket, mut waiting: mpsc::Receiver<Waiting>) {
-    let open = Arc::new(Semaphore::new(PACKS_OPEN));
+    let (mut open, mut held) = (JoinSet::new(), Held::default());
     loop {
-        let Ok(place) = Arc::clone(&open).acquire_owned().await else { return };
-        let first = match tokio::time::timeout(IDLE_MAX, waiting.recv()).await {
-            Ok(Some(first)) => first,
-            Ok(None) => return,
-            Err(_) => {
-                waiting.close();
-                match waiting.try_recv() {
-                    Ok(last) => last,
-                    Err(_) => return,
-                }
-            }
-        };
-        let (mut bytes, mut batch, mut told) = (0, Vec::new(), Vec::new());
-        let mut next = Some(first);
-        while let Some(Waiting(small, done)) = next {
-            bytes += small.content.len();
-            batch.push(small);
-            told.push(done);
-            next = if bytes < PACK_BYTES { waiting.try_recv().ok() } else { None };
+        while held.bytes < PACK_BYTES
+            && let Ok(next) = waiting.try_recv()
+        {
+            held.take(next);
         }
-        let (client, bucket) = (client.clone(), bucket.clone());
-        tokio::spawn(async move {
-            let _place = place;
-            let stored = client.put_batch(&bucket, batch).await;
-            for (done, put) in told.into_iter().zip(stored) {
-                // Whoever does not wait any more has its object all the same.
-                let _ = done.send(put);
+        if held.is_ready(open.len()) {
+            let Held { batch, told, .. } = std::mem::take(&mut held);
+            open.spawn(store(client.clone(), bucket.clone(), batch, told));
+            continue;
+        }
+        if waiting.is_closed() && waiting.is_empty() && open.is_empty() && held.batch.is_empty() {
+            return;
+        }
+        tokio::select! {
+            next = waiting.recv(), if held.bytes < PACK_BYTES && !waiting.is_closed() => {
+                next.into_iter().for_each(|next| held.take(next));
             }
-        });
+            _ = open.join_next(), if !open.is_empty() => {}
+            () = tokio::time::sleep(IDLE_MAX), if open.is_empty() && held.batch.is_empty() => waiting.close(),
+        }
+    }
+}
+
+/// Stores a batch and tells those who wait for it.
+async fn store(
+    client: Client,
+    bucket: Bucket,
+    batch: Vec<Small>,
+    told: Vec<oneshot::Sender<Result<Put, ClientError>>>,
+) {
+    let stored = client.put_batch(&bucket, batch).await;
+    for (done, put) in told.into_iter().zip(stored) {
+        // Whoever does not wait any more has its object all the same.
+        let _ = done.send(put);
     }
 }

@@ -64,10 +64,13 @@ impl Client {
                 label: coded.label.clone(),
                 len: piece.len() as u64,
             };
-            stream.write_frame(&wire::encode(&StreamOpen::PutPiece(Box::new(open)))).await?;
+            let head = wire::encode(&StreamOpen::PutPiece(Box::new(open)));
+            self.sent.fetch_add(head.len() as u64, Relaxed);
+            stream.write_frame(&head).await?;
             for step in piece.chunks(STEP) {
                 stream.write_all(step).await?;
                 moved.fetch_add(step.len() as u64, Relaxed);
+                self.sent.fetch_add(step.len() as u64, Relaxed);
             }
             stream.finish()?;
             match answer(stream.read_frame(REQUEST_MAX).await?)? {

@@ -12,6 +12,11 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use wire::storage::{WriteGrant, WrittenSegment};
 
+/// Pieces up to this length go to all holders that are on at once: making them anew later costs a steward more than sending
+/// them costs the writer (**assumed**).
+pub(crate) const WIDE_PIECE_MAX: u64 = 64 << 10;
+/// What the rest of the holders get at least, once enough have answered.
+const WIDE_WAIT_MIN: Duration = Duration::from_millis(5);
 /// Pause between two looks at whether a holder moves.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -68,13 +73,19 @@ impl Client {
         for index in grant.first.iter().copied() {
             flight.send(index);
         }
-        let receipts = flight.run(usize::from(grant.scheme.accept)).await?;
+        let is_wide = coded.layout.piece_len() <= WIDE_PIECE_MAX;
+        if is_wide {
+            let spare: Vec<u16> = flight.spare.drain(..).collect();
+            spare.into_iter().filter(|index| !coded.piece(*index).is_empty()).for_each(|index| flight.send(index));
+        }
+        let receipts = flight.run(usize::from(grant.scheme.accept), is_wide).await?;
         Ok(WrittenSegment { id: coded.roots.id, pg: grant.pg, sealed_bytes: coded.layout.sealed_bytes, receipts })
     }
 }
 
 impl Flight {
-    async fn run(mut self, need: usize) -> Result<Vec<Vec<u8>>, ClientError> {
+    async fn run(mut self, need: usize, is_wide: bool) -> Result<Vec<Vec<u8>>, ClientError> {
+        let begun = Instant::now();
         while self.receipts.len() < need {
             while self.receipts.len() + self.active.iter().filter(|s| !s.stalled).count() < need {
                 let Some(index) = self.spare.pop_front() else { break };
@@ -89,6 +100,15 @@ impl Flight {
                 Ok(Some(Ok(came))) => self.note(came),
                 Ok(Some(Err(_)) | None) => return Err(ClientError::Unexpected("a sender ended")),
                 Err(_) => self.look(),
+            }
+        }
+        // The others of a small segment get as long again as these took.
+        let patience = begun.elapsed().max(WIDE_WAIT_MIN);
+        let until = tokio::time::Instant::now() + patience;
+        while is_wide && !self.active.is_empty() {
+            match tokio::time::timeout_at(until, self.sends.join_next()).await {
+                Ok(Some(Ok(came))) => self.note(came),
+                _ => break,
             }
         }
         Ok(self.receipts)

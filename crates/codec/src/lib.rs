@@ -19,6 +19,7 @@ mod bytes;
 mod code;
 mod decode;
 mod encode;
+pub mod kernel;
 mod known;
 mod layout;
 mod matrix;

@@ -6,7 +6,7 @@ use crate::storage::{PieceKey, PieceMeta, PieceStore, StoreError};
 use model::errors::{self, ErrorId};
 use model::{CloudKey, NodeId, NodeState, Stamp};
 use net::{Endpoint, Link, NetError, Stream};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,6 +24,8 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// Serials whose use is remembered.
 const SPENT_MAX: usize = 65_536;
+/// Permits whose signature is not checked again.
+const SEEN_MAX: usize = 4_096;
 const STEP: usize = 64 << 10;
 
 /// What serving needs to know; clones share it.
@@ -40,6 +42,8 @@ struct Inner {
     now: fn() -> Stamp,
     quarantined: watch::Receiver<bool>,
     spent: Mutex<BTreeMap<[u8; 16], u64>>,
+    /// Permits whose signature was checked, by the hash of their bytes.
+    seen: Mutex<BTreeSet<[u8; 32]>>,
     sent: AtomicU64,
     received: AtomicU64,
 }
@@ -88,6 +92,7 @@ impl Server {
             now,
             quarantined,
             spent: Mutex::default(),
+            seen: Mutex::default(),
             sent,
             received,
         }))
@@ -153,8 +158,17 @@ impl Server {
             spent,
             wanted,
         };
-        let permit = Permit::check(permit, &facts);
-        let permit = permit.map_err(|name| {
+        let hash = *blake3::hash(permit).as_bytes();
+        let is_seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner).contains(&hash);
+        let checked = Permit::check_seen(permit, &facts, is_seen);
+        if checked.is_ok() && !is_seen {
+            let mut seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            if seen.len() >= SEEN_MAX {
+                seen.clear(); // checked once more, no harm done
+            }
+            seen.insert(hash);
+        }
+        let permit = checked.map_err(|name| {
             no(errors::BAD_PERMIT, [("op", format!("{op:?}").to_lowercase()), ("name", name.to_string())])
         })?;
         let mut table = self.0.spent.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,6 +2,7 @@
 
 pub mod center;
 mod figure;
+mod pipeline;
 mod process;
 pub mod report;
 mod rows;

@@ -1,5 +1,7 @@
-//! For the project's own tests and measurements: a fleet of simulated nodes over the real wire protocol.
+//! For the project's own tests and measurements: a fleet of simulated nodes over the real wire protocol, and seeded
+//! killings of real ones.
 
 pub mod agents;
 mod fleet;
+pub mod massacre;
 mod tally;

@@ -7,6 +7,7 @@
 //! key by a commitment that is compared before anything is opened. (C) A wrong key says so, never "empty".
 
 pub mod content;
+pub mod kernel;
 pub mod keys;
 pub mod label;
 pub mod local;

@@ -41,7 +41,9 @@ pub async fn segments_keep(center: &Center, caller: &Caller, ask: SegmentsKeep) 
         }
         Ok(runs)
     });
-    Ok(Reply::SegmentsKept(kept.await?))
+    let runs = kept.await?;
+    center.news_of_segments();
+    Ok(Reply::SegmentsKept(runs))
 }
 
 /// Segments into their groups' logs, each at its place; stewards fill up what they lack.
@@ -49,19 +51,21 @@ fn keep(
     tx: &mut Tx<'_>,
     bucket: u32,
     segments: &[WrittenSegment],
-    have: &[Vec<u8>],
+    have: &[Have],
     now: Stamp,
 ) -> Result<Vec<SegmentRun>, StoreError> {
-    let one = |(s, have): (&WrittenSegment, &Vec<u8>)| {
-        let seq = store::insert_segment(tx, bucket, s, have, now)?;
-        thin::mark(tx, s.pg, seq)?;
+    let one = |(s, have): (&WrittenSegment, &Have)| {
+        let seq = store::insert_segment(tx, bucket, s, &have.bits, now)?;
+        if !have.is_full {
+            thin::mark(tx, s.pg, seq)?;
+        }
         Ok(SegmentRun { pg: s.pg, seq, count: 1 })
     };
     segments.iter().zip(have).map(one).collect()
 }
 
 /// Bitmaps of holders whose receipts hold, of each segment.
-async fn check_segments(center: &Center, segments: &[WrittenSegment]) -> Result<Vec<Vec<u8>>, Refused> {
+async fn check_segments(center: &Center, segments: &[WrittenSegment]) -> Result<Vec<Have>, Refused> {
     if segments.len() > SEGMENTS_KEEP_MAX {
         return Err(too_large("segments", segments.len(), SEGMENTS_KEEP_MAX));
     }
@@ -123,7 +127,9 @@ pub async fn batch(center: &Center, caller: &Caller, batch: CommitBatch) -> Resu
         }
         Ok(CommitAnswers { segments: fresh, commits: answers })
     });
-    Ok(Reply::CommitBatch(done.await?))
+    let answers = done.await?;
+    center.news_of_segments();
+    Ok(Reply::CommitBatch(answers))
 }
 
 /// One commit inside a transaction that holds its bucket; `row` moves with it. `fresh` are the batch's own segments.
@@ -211,7 +217,7 @@ fn name_all(tx: &mut Tx<'_>, member: &MemberRow, runs: &[SegmentRun]) -> Result<
 }
 
 /// Bitmap of the holders whose receipts hold; E0306 with fewer than the scheme accepts.
-async fn check_segment(center: &Center, segment: &WrittenSegment) -> Result<Vec<u8>, Refused> {
+async fn check_segment(center: &Center, segment: &WrittenSegment) -> Result<Have, Refused> {
     let pg = load_pg(center, segment.pg).await?;
     let (have, holders) = have_of(center, &pg, segment)?;
     if holders < usize::from(pg.scheme.accept) {
@@ -223,7 +229,15 @@ async fn check_segment(center: &Center, segment: &WrittenSegment) -> Result<Vec<
         ];
         return Err(RefusalMsg::new(errors::TOO_FEW_NODES, args).into());
     }
-    Ok(have)
+    Ok(Have { bits: have, is_full: holders == pg.slots.len() })
+}
+
+/// Who holds a segment.
+struct Have {
+    /// Bit i: slot i.
+    bits: Vec<u8>,
+    /// All of the group do.
+    is_full: bool,
 }
 
 /// Bitmap of a segment's holders by their receipts, and how many they are; E0313 for a receipt that is not one of the group.

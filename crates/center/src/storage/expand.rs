@@ -22,8 +22,10 @@ use wire::storage::{
 };
 use wire::{RefusalMsg, Reply};
 
-/// Pause between two looks.
+/// Pause between two looks …
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// … and after news of segments, so that what comes together is given out together.
+const LOOK_SOON: Duration = Duration::from_millis(200);
 /// Groups looked at in one look.
 const GROUPS_MAX: u32 = 64;
 /// Thin segments of one group looked at in one look.
@@ -102,10 +104,11 @@ impl Stewards {
 
 /// Runs until the center stops.
 pub async fn run(center: Center) {
-    let mut tick = tokio::time::interval(LOOK_EVERY);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        tick.tick().await;
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = center.thin().notified() => tokio::time::sleep(LOOK_SOON).await,
+        }
         if let Err(refused) = look(&center).await {
             tracing::warn!(id = %refused.0.id, "thin segments were not looked at; the next look is soon");
         }

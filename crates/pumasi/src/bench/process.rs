@@ -47,6 +47,11 @@ pub fn peak_bytes(pid: u32) -> Option<f64> {
     Some(kib * 1024.0)
 }
 
+/// From now on the peak counts anew (proc(5), `clear_refs`); where the system does not let us, it stays what it was.
+pub fn forget_peak() {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
 /// The metrics of a center.
 pub async fn metrics(http: SocketAddr) -> io::Result<String> {
     let ask = async {

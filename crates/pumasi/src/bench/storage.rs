@@ -2,9 +2,9 @@
 //! cost in processor time, all processes together?
 //!
 //! Real processes of this program: a center and ten nodes on loopback, each with its own store and its own fsyncs; the
-//! writer is this process. A put ends when every holder that is on has given its receipt and the commit is durable, so
-//! its figures are those of the full code (k of n), not of the acknowledgement. A memory disk is refused: fsync costs nothing
-//! there.
+//! writer is this process. A put ends with its acknowledgement: `accept` receipts given after fsync, and the commit durable.
+//! `put_full_…` ends when stewards have made all other pieces too. Nodes call every second and lend all they have, so that
+//! "full" measures the work and not the wait for the next call. A memory disk is refused: fsync costs nothing there.
 
 use super::figure::Printer;
 use super::process::{peak_bytes, usage};
@@ -17,14 +17,19 @@ use client::{Bucket, Client, Put, PutAsk, Wanted};
 use serde_json::json;
 use std::io::Cursor;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
+use wire::storage::SegmentRun;
 
 /// Nodes of the cloud: 4 of 10.
 const NODES: usize = 10;
 const MIB: usize = 1 << 20;
+/// Longest wait until all pieces stand.
+const SETTLE_MAX: Duration = Duration::from_secs(120);
+/// Pause between two looks at that.
+const SETTLE_LOOK: Duration = Duration::from_millis(50);
 
 /// One measurement: so many objects of one size, by so many writers at once.
 struct Load {
@@ -46,7 +51,7 @@ pub async fn run(app: &App, args: &BenchStorageArgs) -> Result<u8, Fault> {
     if node::machine::is_memory_disk(&dir) {
         return Err(Fault::bad_value("dir", &dir.display().to_string(), "it lies in memory; name a folder on a disk"));
     }
-    let mut cloud = Cloud::new(app, &dir, NODES, args.seed);
+    let mut cloud = Cloud::new(app, &dir, NODES, args.seed).for_bench();
     let done = tokio::select! {
         done = measure(app, args, &mut cloud, &dir) => done,
         code = crate::process::stop_asked() => Ok(code),
@@ -72,27 +77,36 @@ async fn measure(app: &App, args: &BenchStorageArgs, cloud: &mut Cloud, dir: &Pa
         "fsync_p50_ms": fsync_ms(dir)});
     let mut printer = Printer::new(app, "storage", params);
     let pids: Vec<u32> = cloud.pids().into_iter().chain([std::process::id()]).collect();
-    let bench = Bench { client: session.client.clone(), bucket, pids, names: AtomicUsize::new(0) };
+    let bench =
+        Bench { client: session.client.clone(), bucket, pids, names: AtomicUsize::new(0), runs: Arc::default() };
     let mib = usize::try_from(args.mib).unwrap_or(256);
     let loads = [
-        Load { name: "64mib_c1", size: 64 * MIB, count: (mib / 64).max(1), clients: 1, per_s: false },
         Load { name: "64mib_c4", size: 64 * MIB, count: (mib / 64).max(4), clients: 4, per_s: false },
         Load { name: "1mib_c4", size: MIB, count: (mib / 4).max(4), clients: 4, per_s: false },
         Load { name: "4kib_c8", size: 4_096, count: (mib * 4).max(8), clients: 8, per_s: true },
         Load { name: "4097b_c8", size: 4_097, count: (mib / 2).max(8), clients: 8, per_s: true },
     ];
-    let mut done = Ok(());
-    for load in &loads {
-        done = bench.load(&mut printer, load).await;
+    let is_meant = |name: &str| args.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
+    if is_meant("pipeline") {
+        super::pipeline::run(&mut printer)?;
+    }
+    super::process::forget_peak();
+    bench.settle(&first.runs).await?;
+    let mut done = match is_meant("64mib_c1") {
+        true => bench.whole(&mut printer, (mib / 64).max(1)).await,
+        false => Ok(()),
+    };
+    for load in loads.iter().filter(|load| is_meant(load.name)) {
         if done.is_err() {
             break;
         }
+        done = bench.load(&mut printer, load).await;
     }
     if let (Ok(()), Some(peak)) = (&done, peak_bytes(std::process::id())) {
         printer.figure("writer_peak_mib", peak / f64::from(1 << 20), "MiB");
     }
     session.close().await;
-    if done.is_ok() {
+    if done.is_ok() && is_meant("rows") {
         done = super::rows::run(&mut printer, dir, args.rows).await;
     }
     done.map(|()| u8::from(!printer.good))
@@ -103,6 +117,8 @@ struct Bench {
     bucket: Arc<Bucket>,
     pids: Vec<u32>,
     names: AtomicUsize,
+    /// Where segments stand that were put since the last time all pieces stood.
+    runs: Arc<Mutex<Vec<SegmentRun>>>,
 }
 
 impl Bench {
@@ -110,15 +126,21 @@ impl Bench {
     async fn load(&self, printer: &mut Printer<'_>, load: &Load) -> Result<(), Fault> {
         let first = self.names.fetch_add(load.count, Relaxed);
         let data = Arc::new(content(load.size, first as u64));
-        let (wall, cpu) = self
+        let wall = self
             .timed(load, |client, bucket, at| {
                 let data = Arc::clone(&data);
-                async move { put_one(&client, &bucket, &name(first + at), data).await.map(drop) }
+                let runs = Arc::clone(&self.runs);
+                async move {
+                    let put = put_one(&client, &bucket, &name(first + at), data).await?;
+                    runs.lock().unwrap_or_else(PoisonError::into_inner).extend(put.runs);
+                    Ok(())
+                }
             })
             .await?;
-        self.print(printer, load, "put", wall, cpu);
+        self.print(printer, load, "put", wall);
+        self.settle_all().await?;
         let size = load.size as u64;
-        let (wall, cpu) = self
+        let wall = self
             .timed(load, move |client, bucket, at| async move {
                 let name = name(first + at);
                 let got = client.get(&bucket, &name, Wanted::default(), &mut tokio::io::sink(), &|_, _, _| {}).await;
@@ -126,16 +148,16 @@ impl Bench {
                 if got.bytes == size { Ok(()) } else { Err(Fault::bug("another size came back")) }
             })
             .await?;
-        self.print(printer, load, "get", wall, cpu);
+        self.print(printer, load, "get", wall);
         Ok(())
     }
 
-    /// Runs `work` for every object, by so many at once; seconds on the wall and of all processors.
-    async fn timed<F>(&self, load: &Load, work: impl Fn(Client, Arc<Bucket>, usize) -> F) -> Result<(f64, f64), Fault>
+    /// Runs `work` for every object, by so many at once; seconds.
+    async fn timed<F>(&self, load: &Load, work: impl Fn(Client, Arc<Bucket>, usize) -> F) -> Result<f64, Fault>
     where
         F: Future<Output = Result<(), Fault>> + Send + 'static,
     {
-        let (before, begun) = (self.cpu()?, Instant::now());
+        let begun = Instant::now();
         let mut running = JoinSet::new();
         for at in 0..load.count {
             while running.len() >= load.clients {
@@ -146,14 +168,14 @@ impl Bench {
         while !running.is_empty() {
             joined(running.join_next().await)?;
         }
-        Ok((begun.elapsed().as_secs_f64(), self.cpu()? - before))
+        Ok(begun.elapsed().as_secs_f64())
     }
 
     fn cpu(&self) -> Result<f64, Fault> {
         self.pids.iter().map(|pid| usage(*pid).map(|used| used.cpu_s)).sum()
     }
 
-    fn print(&self, printer: &mut Printer<'_>, load: &Load, verb: &str, wall: f64, cpu: f64) {
+    fn print(&self, printer: &mut Printer<'_>, load: &Load, verb: &str, wall: f64) {
         let bytes = (load.size * load.count) as f64;
         let id = format!("{verb}_{}", load.name);
         if load.per_s {
@@ -161,10 +183,73 @@ impl Bench {
         } else {
             printer.figure(&id, bytes / wall / 1e6, "MB/s");
         }
-        if load.size == 64 * MIB && load.clients == 1 {
-            let gib = bytes / f64::from(1 << 30);
-            printer.figure(&format!("{verb}_full_cpu_s_per_gib"), cpu / gib, "s");
+    }
+
+    /// One 64 MiB object after another: to the acknowledgement, until all pieces stand, and back.
+    async fn whole(&self, printer: &mut Printer<'_>, count: usize) -> Result<(), Fault> {
+        let first = self.names.fetch_add(count, Relaxed);
+        let (mut acked, mut full) = (Spent::default(), Spent::default());
+        let sent = self.client.sent();
+        for at in first..first + count {
+            let data = Arc::new(content(64 * MIB, at as u64));
+            let (cpu, begun) = (self.cpu()?, Instant::now());
+            let put = put_one(&self.client, &self.bucket, &name(at), data).await?;
+            acked.add(begun, self.cpu()? - cpu);
+            self.settle(&put.runs).await?;
+            full.add(begun, self.cpu()? - cpu);
         }
+        let bytes = (64 * MIB * count) as f64;
+        let (mb, gib) = (bytes / 1e6, bytes / f64::from(1 << 30));
+        printer.figure("put_64mib_c1", mb / acked.wall_s, "MB/s");
+        printer.figure("put_cpu_s_per_gib", acked.cpu_s / gib, "s");
+        printer.figure("put_full_mb_per_s", mb / full.wall_s, "MB/s");
+        printer.figure("put_full_cpu_s_per_gib", full.cpu_s / gib, "s");
+        printer.figure("uplink_ratio", (self.client.sent() - sent) as f64 / bytes, "");
+        let mut got = Spent::default();
+        for at in first..first + count {
+            let (cpu, begun) = (self.cpu()?, Instant::now());
+            let mut out = tokio::io::sink();
+            let read = self.client.get(&self.bucket, &name(at), Wanted::default(), &mut out, &|_, _, _| {}).await;
+            read.map_err(|e| client_fault(e, &name(at)))?;
+            got.add(begun, self.cpu()? - cpu);
+        }
+        printer.figure("get_64mib_c1", mb / got.wall_s, "MB/s");
+        printer.figure("get_cpu_s_per_gib", got.cpu_s / gib, "s");
+        Ok(())
+    }
+
+    /// Waits until every piece of everything that was put since the last time stands.
+    async fn settle_all(&self) -> Result<(), Fault> {
+        let mut runs = std::mem::take(&mut *self.runs.lock().unwrap_or_else(PoisonError::into_inner));
+        runs.sort_unstable_by_key(|run| (run.pg, run.seq));
+        runs.dedup();
+        self.settle(&runs).await
+    }
+
+    async fn settle(&self, runs: &[SegmentRun]) -> Result<(), Fault> {
+        let begun = Instant::now();
+        while begun.elapsed() < SETTLE_MAX {
+            let standing = self.client.standing(runs).await.map_err(|e| client_fault(e, "bench"))?;
+            if standing.is_none_or(|s| s.pieces >= s.full) {
+                return Ok(());
+            }
+            tokio::time::sleep(SETTLE_LOOK).await;
+        }
+        Err(Fault::bug("not all pieces stand after two minutes"))
+    }
+}
+
+/// Seconds on the wall and of all processors.
+#[derive(Default)]
+struct Spent {
+    wall_s: f64,
+    cpu_s: f64,
+}
+
+impl Spent {
+    fn add(&mut self, begun: Instant, cpu_s: f64) {
+        self.wall_s += begun.elapsed().as_secs_f64();
+        self.cpu_s += cpu_s;
     }
 }
 

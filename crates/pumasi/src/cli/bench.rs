@@ -42,6 +42,8 @@ pub struct BenchStorageArgs {
     pub rows: u32,
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
+    #[arg(long, value_name = "TEXT")]
+    pub only: Option<String>,
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
 }

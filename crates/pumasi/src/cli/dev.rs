@@ -1,7 +1,7 @@
 //! `pumasi dev …`: for the project's own tests and measurements.
 
 use crate::app::App;
-use crate::dev::agents;
+use crate::dev::{agents, massacre};
 use crate::fault::Fault;
 use clap::{Args, Subcommand, ValueEnum};
 use std::net::IpAddr;
@@ -10,6 +10,7 @@ use std::net::IpAddr;
 #[derive(Subcommand, Debug)]
 pub enum DevVerb {
     Agents(AgentsArgs),
+    Massacre(MassacreArgs),
 }
 
 /// A fault that simulated nodes play.
@@ -48,9 +49,19 @@ pub struct AgentsArgs {
     pub fault: Vec<FaultKind>,
 }
 
+/// `dev massacre`
+#[derive(Args, Debug, Clone)]
+pub struct MassacreArgs {
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub choices: u32,
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+}
+
 /// Runs `dev …`.
 pub async fn run(app: &App, verb: &DevVerb) -> Result<u8, Fault> {
     match verb {
         DevVerb::Agents(args) => agents::run(app, args).await,
+        DevVerb::Massacre(args) => massacre::run(app, args).await,
     }
 }

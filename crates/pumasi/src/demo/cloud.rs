@@ -34,6 +34,8 @@ const REGIONS: [&str; 11] = [
 /// Longest wait for a state that must come.
 /// The center's settings: nodes call often and may be stewards soon, so that an onlooker need not wait for minutes.
 const SETTINGS: &str = "[fleet]\nperiod_busy_s = 12\nperiod_idle_s = 12\n\n[storage]\nsteward_after_s = 2\n";
+/// Those of a cloud that is measured.
+const BENCH_SETTINGS: &str = "[fleet]\nperiod_busy_s = 1\nperiod_idle_s = 1\n\n[storage]\nsteward_after_s = 0\n";
 /// Longest wait until every node holds its pieces.
 const FILL_PATIENCE: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -55,6 +57,10 @@ pub struct Cloud {
     nodes: Vec<Machine>,
     dir: PathBuf,
     seed: u64,
+    /// The center's settings.
+    settings: &'static str,
+    /// How nodes lend.
+    profile: &'static str,
 }
 
 impl Cloud {
@@ -74,7 +80,14 @@ impl Cloud {
             name: format!("pc{}", i + 1),
             child: None,
         });
-        Self { operator: quiet("center"), center: None, card: None, nodes: nodes.collect(), dir: dir.to_owned(), seed }
+        let (operator, nodes, dir) = (quiet("center"), nodes.collect(), dir.to_owned());
+        Self { operator, center: None, card: None, nodes, dir, seed, settings: SETTINGS, profile: "whisper" }
+    }
+
+    /// The same, for measuring: nodes lend all they have, call every second, and may be stewards at once.
+    #[must_use]
+    pub fn for_bench(self) -> Self {
+        Self { settings: BENCH_SETTINGS, profile: "always", ..self }
     }
 
     /// The operator's home, whose account stores.
@@ -131,7 +144,7 @@ impl Cloud {
         ];
         let folder = self.operator.home.center();
         std::fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
-        std::fs::write(folder.join(center::Settings::FILE), SETTINGS).map_err(|e| e.to_string())?;
+        std::fs::write(folder.join(center::Settings::FILE), self.settings).map_err(|e| e.to_string())?;
         self.center = Some(self.spawn(&self.operator.home, &args, "center.log")?);
         let begun = Instant::now();
         let card = loop {
@@ -173,7 +186,9 @@ impl Cloud {
             "--bind",
             &bind,
             "--disk",
-            "2GiB",
+            "8GiB",
+            "--profile",
+            self.profile,
         ];
         let child = self.spawn(&machine.app.home, &args, &format!("{}.log", machine.name))?;
         self.nodes[index].child = Some(child);
@@ -340,6 +355,15 @@ impl Cloud {
         let (may_die, k) = (survives["may_die"].as_u64(), survives["k"].as_u64().unwrap_or(0));
         let all = self.nodes.len() as u64;
         if may_die == Some(all - k) && survives["readable_now"] == true { Ok(()) } else { Err(survives.to_string()) }
+    }
+
+    /// Right after an acknowledgement at k + 1: one PC may die, more while the writer's copy lives.
+    pub async fn survives_now(&self) -> Result<(), String> {
+        let shown = self.done(&["bucket", "show", "home", "--json"]).await?;
+        let shown: serde_json::Value = serde_json::from_str(&shown).map_err(|e| e.to_string())?;
+        let (may_die, copies) = (shown["survives"]["may_die"].as_u64(), shown["copies_here"].as_u64());
+        let as_said = may_die >= Some(1) && copies > Some(0);
+        if as_said { Ok(()) } else { Err(format!("{may_die:?} may die, {copies:?} copies here")) }
     }
 
     async fn command(&self, args: &[&str]) -> Result<std::process::Output, String> {
