@@ -1,10 +1,11 @@
 //! One piece on its way to or from its holder.
 
 use crate::column::Source;
+use crate::permits::pay::Paying;
 use crate::{Client, ClientError};
 use codec::{Layout, PieceProof};
 use model::{PgId, SegmentId};
-use net::Stream;
+use net::{StreamReader, StreamWriter};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -95,9 +96,10 @@ impl Client {
         let mut stream = link.open().await?;
         let len = range.end - range.start;
         let (permit, index, offset) = (self.permit_for(pg, slot), slot.index, range.start);
-        let open = GetPiece { permit, pg, segment: *id, index, offset, len, with_label };
+        let mut paying = self.pay(slot.addr.id, &permit, len);
+        let receipt = paying.as_mut().and_then(|paying| paying.first()).unwrap_or_default();
+        let open = GetPiece { permit, pg, segment: *id, index, offset, len, with_label, receipt };
         stream.write_frame(&wire::encode(&StreamOpen::GetPiece(open))).await?;
-        stream.finish()?;
         let PieceAnswer::Piece { segment_root, piece_root, path, groups, range_path, label, piece_len, len: coming } =
             answer(stream.read_frame(REPLY_MAX).await?)?
         else {
@@ -108,13 +110,16 @@ impl Client {
         }
         let known = PieceProof { index: slot.index, segment_root, piece_root, path }.prove(id, layout)?;
         let arrival = known.arrival(range.start / codec::GROUP_LEN as u64, groups, &range_path)?;
-        Ok(Incoming { stream, arrival, left: len, buffer: vec![0; STEP], label })
+        let (writer, reader) = stream.split();
+        Ok(Incoming { writer, reader, paying, arrival, left: len, buffer: vec![0; STEP], label })
     }
 }
 
 /// A range of a piece on its way in.
 pub(crate) struct Incoming {
-    stream: Stream,
+    writer: StreamWriter,
+    reader: StreamReader,
+    paying: Option<Paying>,
     arrival: codec::Arrival,
     left: u64,
     buffer: Vec<u8>,
@@ -131,7 +136,7 @@ impl Incoming {
                 return Ok(None);
             }
             let step = STEP.min(usize::try_from(self.left).unwrap_or(STEP));
-            self.stream.read_exact(&mut self.buffer[..step]).await?;
+            self.fill(step).await?;
             self.left -= step as u64;
             self.arrival.push(&self.buffer[..step], &mut |group| {
                 good.extend_from_slice(group);
@@ -139,6 +144,31 @@ impl Incoming {
             })?;
         }
         Ok(Some(good))
+    }
+
+    /// Reads `step` bytes, and signs ahead as they come.
+    async fn fill(&mut self, step: usize) -> Result<(), ClientError> {
+        let mut at = 0;
+        while at < step {
+            let Some(paying) = &mut self.paying else {
+                return Ok(self.reader.read_exact(&mut self.buffer[at..step]).await?);
+            };
+            let moved = paying.moved();
+            if let Some(receipt) = paying.due() {
+                // A holder that has sent everything reads no more of them.
+                let _ = self.writer.write_frame(&receipt).await;
+            }
+            let read = tokio::select! {
+                read = self.reader.read_some(&mut self.buffer[at..step]) => read?,
+                () = moved => continue,
+            };
+            if read == 0 {
+                return Err(net::NetError::Cut.into());
+            }
+            paying.got(read as u64);
+            at += read;
+        }
+        Ok(())
     }
 }
 

@@ -5,13 +5,14 @@ use crate::control::{ControlServer, Handler};
 use crate::fleet::lendfile;
 use crate::fleet::owner_loop::{OwnerCommand, OwnerConfig, OwnerFact, OwnerHandle};
 use crate::fleet::sensors::{ScriptedSensors, Sensors, SystemSensors};
+use crate::receipts::Receipts;
 use crate::serve::{Server, commits};
 use crate::session::{Rates, Session, SessionParts};
 use crate::steward::{self, Steward};
 use crate::storage::{PieceStore, StoreLimits};
 use crate::tend::Tend;
 use model::ids::base32;
-use model::{Bytes, CloudKey, NatKind, Stamp, errors};
+use model::{Bytes, CloudKey, NatKind, NodeId, Stamp, errors};
 use net::{Endpoint, EndpointConfig, NetError, Redial, SecretKey};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -113,6 +114,7 @@ struct Inner {
     session: Arc<Session>,
     store: PieceStore,
     server: Server,
+    receipts: Receipts,
     stop: Notify,
     tasks: tokio::sync::Mutex<JoinSet<()>>,
     control: tokio::sync::Mutex<Option<ControlServer>>,
@@ -139,6 +141,7 @@ impl Agent {
             now: config.now,
             network_known: false,
         });
+        let receipts = open_receipts(&config).await;
         let server = Server::new(
             config.key,
             config.cloud,
@@ -146,12 +149,14 @@ impl Agent {
             store.clone(),
             owner.watch(),
             session.quarantined(),
+            receipts.clone(),
             config.now,
         );
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&session).run());
         tasks.spawn(server.clone().run(endpoint.clone()));
         tasks.spawn(follow_owner(owner.clone(), store.clone()));
+        tasks.spawn(receipts.clone().keep(config.now));
         let tend = Tend { store: store.clone(), session: Arc::clone(&session), owner: owner.watch(), now: config.now };
         tasks.spawn(tend.run(config.pieces.clone()));
         tasks.spawn(follow_rates(session.rates(), owner.clone()));
@@ -171,6 +176,7 @@ impl Agent {
             session,
             store,
             server,
+            receipts,
             stop: Notify::new(),
             tasks: tokio::sync::Mutex::new(tasks),
             control: tokio::sync::Mutex::default(),
@@ -195,6 +201,8 @@ impl Agent {
         self.0.tasks.lock().await.shutdown().await;
         self.0.speaks.close().await;
         self.0.endpoint.close().await;
+        let (receipts, now) = (self.0.receipts.clone(), (self.0.config.now)());
+        let _ = tokio::task::spawn_blocking(move || receipts.write(now)).await;
     }
 
     async fn answer(&self, ask: LocalAsk) -> Result<LocalAnswer, RefusalMsg> {
@@ -310,6 +318,13 @@ impl Handler for Agent {
             args: refusal.args.into_iter().collect::<BTreeMap<_, _>>(),
         })
     }
+}
+
+/// What this node has served, and for whom; beside its pieces.
+async fn open_receipts(config: &AgentConfig) -> Receipts {
+    let (dir, node) = (config.pieces.clone(), NodeId(wire::signed::public_of(&config.key)));
+    let opened = tokio::task::spawn_blocking(move || Receipts::open(&dir, node)).await;
+    opened.expect("opening the file does not panic")
 }
 
 fn endpoint_config(config: &AgentConfig) -> EndpointConfig {

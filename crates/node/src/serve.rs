@@ -2,7 +2,8 @@
 //! permit alone, offline; it holds the other side to what it said.
 
 use crate::fleet::owner_loop::OwnerView;
-use crate::storage::{PieceKey, PieceMeta, PieceStore, StoreError};
+use crate::receipts::{Bad, Meter, Receipts};
+use crate::storage::{PieceHandle, PieceKey, PieceMeta, PieceStore, StoreError};
 use model::errors::{self, ErrorId};
 use model::{CloudKey, NodeId, NodeState, Stamp};
 use net::{Endpoint, Link, NetError, Stream};
@@ -14,8 +15,8 @@ use tokio::sync::watch;
 use wire::RefusalMsg;
 use wire::fleet::PROBE_BYTES_MAX;
 use wire::limits::REQUEST_MAX;
-use wire::signed::permit::PermitFacts;
-use wire::signed::{Permit, PermitOp, PieceReceipt};
+use wire::signed::permit::{FLAG_FREE, PermitFacts};
+use wire::signed::{Permit, PermitOp, PieceReceipt, Receipt};
 use wire::storage::{GetPiece, PieceAnswer, PutPiece, StreamOpen};
 
 /// Longest wait for the first frame of a stream.
@@ -27,12 +28,17 @@ const SPENT_MAX: usize = 65_536;
 /// Permits whose signature is not checked again.
 const SEEN_MAX: usize = 4_096;
 const STEP: usize = 64 << 10;
+/// Bytes of a piece read and judged at a time.
+const SEND_STEP: u64 = 1 << 20;
+/// Longest wait for a receipt of a payer that is behind.
+const RECEIPT_WAIT: Duration = Duration::from_secs(10);
 
 /// What serving needs to know; clones share it.
 #[derive(Clone)]
 pub struct Server(Arc<Inner>);
 
 struct Inner {
+    receipts: Receipts,
     key: [u8; 32],
     id: NodeId,
     cloud: CloudKey,
@@ -78,11 +84,13 @@ impl Server {
         store: PieceStore,
         owner: watch::Receiver<OwnerView>,
         quarantined: watch::Receiver<bool>,
+        receipts: Receipts,
         now: fn() -> Stamp,
     ) -> Self {
         let id = NodeId(wire::signed::public_of(&key));
         let (sent, received) = (AtomicU64::new(0), AtomicU64::new(0));
         Self(Arc::new(Inner {
+            receipts,
             key,
             id,
             cloud,
@@ -241,7 +249,8 @@ impl Server {
                 [("range", format!("{}+{}", get.offset, get.len)), ("size", all.to_string())],
             ));
         }
-        self.check(&get.permit, PermitOp::Get, Permit::pg_target(get.pg), caller, len)?;
+        let permit = self.check(&get.permit, PermitOp::Get, Permit::pg_target(get.pg), caller, len)?;
+        let paid = self.paid(&permit, &get)?;
         let meta = handle.meta().clone();
         let proof = handle.prove(get.offset, len).await?;
         let head = PieceAnswer::Piece {
@@ -255,15 +264,70 @@ impl Server {
             len,
         };
         stream.write_frame(&wire::encode(&head)).await?;
-        let mut at = get.offset;
-        while at < get.offset + len {
-            let step = (get.offset + len - at).min(1 << 20);
+        let (writer, reader) = stream.halves();
+        let range = get.offset..get.offset + len;
+        let sent = match &paid {
+            None => self.send(writer, &handle, range, None).await,
+            Some(meter) => tokio::select! {
+                sent = self.send(writer, &handle, range, Some(meter)) => sent,
+                no = self.take_receipts(reader, &permit, meter) => Err(no),
+            },
+        };
+        if sent.is_err() {
+            // Bytes were promised: only the cut says that no more come.
+            stream.reset(0);
+        }
+        sent
+    }
+
+    /// The count of what is served under a permit, with the receipt that came with the ask; none under one that is free.
+    fn paid(&self, permit: &Permit, get: &GetPiece) -> Result<Option<Meter>, No> {
+        if permit.flags & FLAG_FREE != 0 {
+            return Ok(None);
+        }
+        let meter = self.0.receipts.meter(permit, &get.permit);
+        meter.take(permit, &get.receipt, (self.0.now)()).map_err(|bad| bad_receipt(permit, bad))?;
+        Ok(Some(meter))
+    }
+
+    /// Sends a range as far and as fast as it is paid for.
+    async fn send(
+        &self,
+        writer: &mut net::StreamWriter,
+        handle: &PieceHandle,
+        range: std::ops::Range<u64>,
+        paid: Option<&Meter>,
+    ) -> Result<(), No> {
+        let mut at = range.start;
+        while at < range.end {
+            let wanted = (range.end - at).min(SEND_STEP);
+            let step = match paid {
+                None => wanted,
+                Some(meter) => meter.hand_out(wanted, RECEIPT_WAIT).await,
+            };
+            if step == 0 {
+                return Err(No(RefusalMsg::new(errors::BAD_RECEIPT, [("serial", "–".to_owned())])));
+            }
             let range = handle.read_verified(at, step).await?;
-            stream.write_all(&range.data).await?;
+            writer.write_all(&range.data).await?;
+            self.0.sent.fetch_add(step, Relaxed);
             at += step;
         }
-        self.0.sent.fetch_add(len, Relaxed);
         Ok(())
+    }
+
+    /// Takes receipts until one is bad; a payer that sends none any more is waited for by who sends.
+    async fn take_receipts(&self, reader: &mut net::StreamReader, permit: &Permit, meter: &Meter) -> No {
+        loop {
+            match reader.read_frame(Receipt::LEN).await {
+                Ok(frame) => {
+                    if let Err(bad) = meter.take(permit, &frame, (self.0.now)()) {
+                        return bad_receipt(permit, bad);
+                    }
+                }
+                Err(_) => std::future::pending().await,
+            }
+        }
     }
 
     async fn probe(&self, caller: NodeId, stream: &mut Stream, permit: &[u8], up: u64, down: u64) -> Result<(), No> {
@@ -296,6 +360,11 @@ impl Server {
     }
 }
 
+fn bad_receipt(permit: &Permit, bad: Bad) -> No {
+    let serial: String = permit.serial.iter().map(|byte| format!("{byte:02x}")).collect();
+    no(errors::BAD_RECEIPT, [("serial", serial), ("name", bad.to_string())])
+}
+
 /// The piece as the store keeps it, when its proof leads to the segment's id.
 fn meta_of(put: &PutPiece) -> Result<PieceMeta, No> {
     let wrong = || no(errors::ROOT_MISMATCH, [("segment", put.segment.short())]);
@@ -320,3 +389,6 @@ pub fn commits(meta: &PieceMeta) -> bool {
     layout.piece_len() == meta.len
         && codec::verify_path(&meta.segment, &layout, &meta.segment_root, meta.index, &meta.piece_root, &meta.path)
 }
+
+#[cfg(test)]
+mod tests;

@@ -434,6 +434,9 @@ pub struct GetPiece {
     pub len: u64,
     /// Its sealed label is wanted too: who makes pieces anew gives it on.
     pub with_label: bool,
+    /// The payer's newest receipt under the permit, 144 bytes. Others follow as frames while the piece comes; empty under a
+    /// permit that is free.
+    pub receipt: Vec<u8>,
 }
 
 /// A node's answer on a data stream. Append-only.

@@ -453,6 +453,7 @@ pub fn streams() -> Vec<(&'static str, Vec<u8>)> {
         offset: 3,
         len: 4,
         with_label: true,
+        receipt: vec![8; 144],
     };
     let piece = PieceAnswer::Piece {
         segment_root: [1; 32],

@@ -1,0 +1,207 @@
+//! A node's data streams over real links: what a bad permit is answered by, in the order a node looks, and a payer that pays,
+//! falls behind, pays on and lies.
+
+use super::*;
+use crate::fleet::owner_loop::{OwnerConfig, OwnerHandle};
+use crate::fleet::sensors::ScriptedSensors;
+use crate::storage::{LABEL_LEN, StoreLimits};
+use model::{Bytes, PgId, Scheme, SegmentId, Span};
+use net::{EndpointConfig, SecretKey};
+use std::net::SocketAddr;
+use wire::signed::public_of;
+
+const NOW: Stamp = Stamp(1_800_000_000_000);
+const CENTER: [u8; 32] = [11; 32];
+const NODE: [u8; 32] = [12; 32];
+const SESSION: [u8; 32] = [13; 32];
+const CLOUD: CloudKey = CloudKey([14; 32]);
+const PG: PgId = PgId(5);
+const LEN: u64 = 4 << 20;
+const SEGMENT: SegmentId = SegmentId([15; 32]);
+
+struct World {
+    _dir: tempfile::TempDir,
+    _owner: OwnerHandle,
+    node: Endpoint,
+    caller: Endpoint,
+    receipts: Receipts,
+    data: Vec<u8>,
+}
+
+async fn endpoint(secret: [u8; 32]) -> Endpoint {
+    let bind = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
+    Endpoint::bind(EndpointConfig { bind, ..EndpointConfig::new(SecretKey::from_bytes(secret)) }).await.unwrap()
+}
+
+impl World {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let lend = dir.path().join("pumasi.toml");
+        let owner = OwnerHandle::start(
+            OwnerConfig::new(lend, dir.path().to_owned(), || NOW),
+            Box::new(ScriptedSensors::calm()),
+        )
+        .unwrap();
+        let mut watch = owner.watch();
+        watch.wait_for(|view| view.allowance.storage_reads).await.unwrap();
+        let limits = StoreLimits::new(Bytes::gib(1), Bytes(0), |_| true);
+        let store = PieceStore::open(&dir.path().join("pieces"), limits).await.unwrap();
+        let data: Vec<u8> = (0..LEN).map(|n| (n * 7 + n / 251) as u8).collect();
+        let root = codec::tree::piece_root(&data);
+        let meta = PieceMeta {
+            pg: PG,
+            segment: SEGMENT,
+            scheme: Scheme { k: 1, m: 1, o: 2, slots: 2, n_max: 16, accept: 2 },
+            sealed_bytes: LEN,
+            segment_root: root,
+            index: 0,
+            piece_root: root,
+            path: Vec::new(),
+            label: vec![0; LABEL_LEN],
+            len: LEN,
+        };
+        let mut writer = store.begin(meta).await.unwrap();
+        writer.push(&data).unwrap();
+        writer.commit().await.unwrap();
+        let (node, caller) = (endpoint(NODE).await, endpoint(SESSION).await);
+        let receipts = Receipts::open(dir.path(), NodeId(public_of(&NODE)));
+        let (_, quarantined) = watch::channel(false);
+        let key = public_of(&CENTER);
+        let server = Server::new(NODE, CLOUD, key, store, owner.watch(), quarantined, receipts.clone(), || NOW);
+        tokio::spawn(server.run(node.clone()));
+        caller.learn(node.addr());
+        Self { _dir: dir, _owner: owner, node, caller, receipts, data }
+    }
+
+    async fn ask(&self, permit: &[u8], receipt: &[u8]) -> (Stream, PieceAnswer) {
+        let link = self.caller.connect(self.node.id(), Duration::from_secs(5)).await.unwrap();
+        let mut stream = link.open().await.unwrap();
+        let (permit, receipt) = (permit.to_vec(), receipt.to_vec());
+        let get =
+            GetPiece { permit, pg: PG, segment: SEGMENT, index: 0, offset: 0, len: LEN, with_label: false, receipt };
+        stream.write_frame(&wire::encode(&StreamOpen::GetPiece(get))).await.unwrap();
+        let frame = stream.read_frame(REQUEST_MAX).await.unwrap();
+        (stream, wire::decode(&frame, REQUEST_MAX).unwrap())
+    }
+
+    /// The id of a refusal and its finer name.
+    async fn refused(&self, permit: &[u8], receipt: &[u8]) -> (ErrorId, String) {
+        match self.ask(permit, receipt).await.1 {
+            PieceAnswer::Refused(no) => (no.id, no.args.get("name").cloned().unwrap_or_default()),
+            _ => panic!("the piece was served"),
+        }
+    }
+}
+
+fn permit() -> Permit {
+    Permit {
+        op: PermitOp::Get,
+        flags: 0,
+        serial: Permit::serial_of(NOW, [1; 8]),
+        target: Permit::pg_target(PG),
+        node: public_of(&NODE),
+        session: public_of(&SESSION),
+        cloud: CLOUD.0[..8].try_into().unwrap(),
+        payer: 7,
+        max_units: 1 << 30,
+        max_units_node: 1 << 30,
+        not_after: NOW + Span::hours(24),
+        generation: 3,
+        revocation_epoch: 0,
+        key_epoch: 0,
+    }
+}
+
+fn receipt(units: u64) -> Vec<u8> {
+    let node = NodeId(public_of(&NODE));
+    let (kind, serial) = (PermitOp::Get as u8, permit().serial);
+    Receipt { kind, serial, node, units, window: Receipt::window_of(NOW), at: NOW }.sign(&SESSION).to_vec()
+}
+
+#[tokio::test]
+async fn every_kind_of_bad_permit_is_refused_by_its_name_in_the_order_of_the_looks() {
+    let world = World::new().await;
+    let good = permit().sign(&CENTER);
+    let changed = |change: &dyn Fn(&mut Permit)| {
+        let mut permit = permit();
+        change(&mut permit);
+        permit.sign(&CENTER).to_vec()
+    };
+    let mut reserved = good;
+    reserved[7] |= 0x80;
+    let mut flipped = good;
+    flipped[200] ^= 1;
+    // In the order of the looks: each one is right in all that is looked at before.
+    let cases: Vec<(Vec<u8>, &str)> = vec![
+        (good[..223].to_vec(), "permit_malformed"),
+        (reserved.to_vec(), "permit_malformed"),
+        (flipped.to_vec(), "permit_signature"),
+        (permit().sign(&[99; 32]).to_vec(), "permit_signature"),
+        (changed(&|p| p.key_epoch = 9), "permit_key"),
+        (changed(&|p| p.node = [8; 32]), "permit_node"),
+        (changed(&|p| p.cloud = [8; 8]), "permit_node"),
+        (changed(&|p| p.node = [0; 32]), "permit_generation"),
+        (changed(&|p| p.op = PermitOp::Put), "permit_op"),
+        (changed(&|p| p.target = Permit::pg_target(PgId(6))), "permit_target"),
+        (changed(&|p| p.not_after = NOW - Span::mins(16)), "permit_clock"),
+        (changed(&|p| p.serial = Permit::serial_of(NOW + Span::mins(16), [1; 8])), "permit_clock"),
+        (changed(&|p| p.session = [8; 32]), "permit_caller"),
+        (changed(&|p| p.max_units_node = LEN - 1), "permit_spent"),
+        (changed(&|p| p.max_units = LEN - 1), "permit_spent"),
+    ];
+    for (bytes, name) in &cases {
+        assert_eq!(world.refused(bytes, &receipt(LEN)).await, (errors::BAD_PERMIT, (*name).to_owned()));
+    }
+    // Two things wrong: the first look names it.
+    let both = changed(&|p| (p.op, p.session) = (PermitOp::Put, [8; 32]));
+    assert_eq!(world.refused(&both, &receipt(LEN)).await.1, "permit_op");
+    // None of them used anything up.
+    let all = changed(&|p| p.max_units_node = LEN);
+    let (mut stream, answer) = world.ask(&all, &receipt(LEN)).await;
+    assert!(matches!(answer, PieceAnswer::Piece { len: LEN, .. }));
+    let mut bytes = vec![0; LEN as usize];
+    stream.read_exact(&mut bytes).await.unwrap();
+    assert!(bytes == world.data);
+    assert_eq!(world.refused(&all, &receipt(LEN)).await.1, "permit_spent");
+}
+
+#[tokio::test]
+async fn a_node_serves_what_is_signed_for_and_goes_on_with_the_next_receipt() {
+    let world = World::new().await;
+    let permit = permit().sign(&CENTER);
+    let (mut stream, answer) = world.ask(&permit, &receipt(300_000)).await;
+    assert!(matches!(answer, PieceAnswer::Piece { .. }));
+    let mut bytes = vec![0; LEN as usize];
+    stream.read_exact(&mut bytes[..300_000]).await.unwrap();
+    let more = tokio::time::timeout(Duration::from_millis(200), stream.read_some(&mut bytes[300_000..])).await;
+    assert!(more.is_err(), "nothing more is sent than was signed for");
+    for units in [500_000, 400_000, 2_000_000, LEN] {
+        stream.write_frame(&receipt(units)).await.unwrap();
+    }
+    stream.read_exact(&mut bytes[300_000..]).await.unwrap();
+    assert!(bytes == world.data);
+    world.receipts.write(NOW);
+    let kept = world.receipts.of_window(Receipt::window_of(NOW), [0; 16], 9);
+    assert_eq!((kept.len(), kept[0].0.units), (1, LEN));
+    assert_eq!(kept[0].1, receipt(LEN), "the receipt is kept as it came");
+}
+
+#[tokio::test]
+async fn a_bad_receipt_ends_the_stream_and_one_that_is_missing_is_refused() {
+    let world = World::new().await;
+    let signed = permit().sign(&CENTER);
+    assert_eq!(world.refused(&signed, &[]).await, (errors::BAD_RECEIPT, "receipt_signature".into()));
+    let foreign = Receipt::check(&receipt(5), &public_of(&SESSION)).unwrap().sign(&[9; 32]);
+    assert_eq!(world.refused(&signed, &foreign).await.1, "receipt_signature");
+    assert_eq!(world.refused(&signed, &receipt((1 << 30) + 1)).await.1, "receipt_units");
+    let (mut stream, _) = world.ask(&signed, &receipt(100_000)).await;
+    let mut bytes = vec![0; LEN as usize];
+    stream.read_exact(&mut bytes[..100_000]).await.unwrap();
+    stream.write_frame(&foreign).await.unwrap();
+    assert!(stream.read_exact(&mut bytes[100_000..]).await.is_err());
+    // Under a permit that is free nothing is signed.
+    let free = Permit { flags: FLAG_FREE, serial: Permit::serial_of(NOW, [2; 8]), ..permit() }.sign(&CENTER);
+    let (mut stream, _) = world.ask(&free, &[]).await;
+    stream.read_exact(&mut bytes).await.unwrap();
+    assert!(bytes == world.data);
+}
