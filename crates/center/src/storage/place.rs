@@ -35,7 +35,7 @@ struct Member {
 }
 
 /// Rows of all nodes as they were read last. A node that joins or leaves is seen at once; another change of a row, within
-/// [`ROWS_FRESH`].
+/// a second.
 #[derive(Default)]
 pub struct NodesRead(Option<(usize, Stamp, Arc<Vec<NodeRow>>)>);
 
