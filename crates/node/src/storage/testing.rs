@@ -183,6 +183,10 @@ impl Disk for SimDisk {
         self.call(None, |world| {
             full(world)?;
             let file = world.files.entry(file.to_owned()).or_default();
+            if file.removed {
+                // A new file under the name of one that is gone.
+                *file = SimFile::default();
+            }
             let (from, to) = (offset as usize, offset as usize + bytes.len());
             if file.live.len() < to {
                 file.live.resize(to, 0);
