@@ -86,7 +86,7 @@ impl Sending {
             }
             let count = u32::try_from(batch.len()).unwrap_or(u32::MAX);
             let keep = SegmentsKeep { bucket: self.bucket, segments: batch };
-            let Reply::SegmentsKept(runs) = self.client.ask(Request::SegmentsKeep(Box::new(keep))).await? else {
+            let Reply::SegmentsKept(runs) = self.client.ask_again(Request::SegmentsKeep(Box::new(keep))).await? else {
                 return Err(ClientError::Unexpected("segments not kept"));
             };
             if runs.iter().map(|run| u64::from(run.count)).sum::<u64>() != u64::from(count) {

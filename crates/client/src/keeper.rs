@@ -27,7 +27,7 @@ pub struct Standing {
     pub pieces: u16,
     /// With so many its writer's copy is not needed.
     pub enough: u16,
-    /// With so many it is full.
+    /// With so many everybody who is on has its own.
     pub full: u16,
 }
 

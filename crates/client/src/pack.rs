@@ -25,8 +25,9 @@ pub const SMALL_MAX: u64 = 4 << 20;
 pub const PACK_BYTES: usize = 16 << 20;
 /// Bytes of commits in one request, below [`wire::limits::REQUEST_MAX`].
 const BATCH_BYTES: usize = 48 << 10;
-/// What a commit takes beside its name and inline content: record, header, wraps, the manifest's padding.
-const COMMIT_BYTES: usize = 1_024;
+/// What a commit takes beside its name, type, pairs and inline content: record 256, the manifest's header and wraps, what it
+/// says of the run, its padding to 256.
+const COMMIT_BYTES: usize = 1_280;
 
 /// A small object on its way.
 pub struct Small {
@@ -179,8 +180,8 @@ impl Client {
         let mut members = members.into_iter().peekable();
         while members.peek().is_some() {
             let (mut commits, mut puts, mut bytes) = (Vec::new(), Vec::new(), 0);
-            while let Some(member) = members.next_if(|m| commits.is_empty() || bytes + m.bytes() <= BATCH_BYTES)
-                && commits.len() < COMMITS_MAX
+            while commits.len() < COMMITS_MAX
+                && let Some(member) = members.next_if(|m| commits.is_empty() || bytes + m.bytes() <= BATCH_BYTES)
             {
                 bytes += member.bytes();
                 let (change, fresh, put) = member.change(bucket, pack.as_ref(), holders)?;
@@ -228,7 +229,8 @@ impl Member {
             MemberBody::Inline(content) => content.len(),
             MemberBody::Run { .. } => 0,
         };
-        COMMIT_BYTES + 3 * self.ask.name.len() + inline
+        let pairs: usize = self.ask.pairs.iter().map(|(key, value)| key.len() + value.len() + 3).sum();
+        COMMIT_BYTES + 3 * self.ask.name.len() + self.ask.content_type.len() + pairs + inline
     }
 
     /// Its commit, the batch's segments it names, and what will be told of it.

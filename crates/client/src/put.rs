@@ -114,11 +114,15 @@ impl Client {
         let staging = stored.staging.take();
         let put = self.name_it(bucket, ask, name_sealed, stored, progress).await;
         if let Some(staging) = staging {
-            // A refusal is final; an answer that did not come is not.
-            let is_final = matches!(&put, Err(ClientError::Refused(no)) if !is_lost(no.id));
-            let settling = tokio::task::spawn_blocking(move || match is_final {
-                true => staging.drop_all(),
-                false => staging.done(),
+            // Whoever may still succeed with the same command finds its folder as it is.
+            let (is_done, is_final) = (put.is_ok(), matches!(&put, Err(ClientError::Refused(no)) if is_final(no.id)));
+            let settling = tokio::task::spawn_blocking(move || {
+                if is_final {
+                    staging.forget();
+                }
+                if is_done {
+                    staging.done();
+                }
             });
             settling.await.map_err(|_| ClientError::Unexpected("staging ended"))?;
         }
@@ -210,10 +214,10 @@ impl Client {
                 Err(error)
             }
         };
-        let staging = staging.and_then(Arc::into_inner);
-        if let (Err(ClientError::Changed), Some(staging)) = (&finished, staging.as_ref()) {
+        if let (Err(ClientError::Changed), Some(staging)) = (&finished, &staging) {
             staging.forget();
         }
+        let staging = staging.and_then(Arc::into_inner);
         let (ended, (runs, pieces)) = finished?;
         Ok(Stored {
             size: ended.size,
@@ -314,6 +318,13 @@ impl Client {
             _ => Err(ClientError::Unexpected("no commit")),
         }
     }
+}
+
+/// The same commit will be refused again: what is there, or is not, will not change by itself.
+fn is_final(id: model::errors::ErrorId) -> bool {
+    use model::errors;
+    [errors::PRECONDITION, errors::BUCKET_UNKNOWN, errors::NOT_ALLOWED, errors::BAD_SIGNATURE, errors::TOO_LARGE]
+        .contains(&id)
 }
 
 /// The answer may have been lost on its way, so that asking again is right.

@@ -94,7 +94,10 @@ pub(crate) struct Staging {
     _lock: File,
     kept: std::sync::Mutex<File>,
     is_broken: AtomicBool,
-    synced: bool,
+    /// It can go on after an interruption: it has a journal, and what it writes is durable at once.
+    can_resume: AtomicBool,
+    /// What becomes of the folder was said.
+    is_settled: AtomicBool,
 }
 
 /// What an upload begins with: new, or as it stood when it was cut off.
@@ -189,10 +192,12 @@ impl Stage {
         self.staging(dir, *bucket, lock, source.is_some())
     }
 
-    fn staging(&self, dir: PathBuf, bucket: BucketId, lock: File, synced: bool) -> io::Result<Staging> {
+    fn staging(&self, dir: PathBuf, bucket: BucketId, lock: File, can_resume: bool) -> io::Result<Staging> {
         let kept = fs::OpenOptions::new().create(true).append(true).open(dir.join("kept"))?;
-        let (kept, is_broken) = (std::sync::Mutex::new(kept), AtomicBool::new(false));
-        Ok(Staging { stage: self.clone(), bucket, dir, _lock: lock, kept, is_broken, synced })
+        let can_resume = AtomicBool::new(can_resume);
+        let (is_broken, is_settled) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (stage, kept) = (self.clone(), std::sync::Mutex::new(kept));
+        Ok(Staging { stage, bucket, dir, _lock: lock, kept, is_broken, can_resume, is_settled })
     }
 
     /// An upload of this source to this name that was cut off and that nobody else goes on with.
@@ -295,7 +300,7 @@ impl Staging {
         let write = || {
             let mut file = File::create(self.dir.join(number.to_string()))?;
             file.write_all(sealed)?;
-            if self.synced { file.sync_data() } else { Ok(()) }
+            if self.can_resume.load(Relaxed) { file.sync_data() } else { Ok(()) }
         };
         if let Err(error) = write() {
             tracing::warn!(%error, "this machine's copy of an upload is not written; the upload goes on without it");
@@ -310,7 +315,8 @@ impl Staging {
         let mut bytes = Vec::new();
         kept.iter().for_each(|one| bytes.extend_from_slice(&record(one)));
         let mut file = self.kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let wrote = file.write_all(&bytes).and_then(|()| if self.synced { file.sync_data() } else { Ok(()) });
+        let wrote =
+            file.write_all(&bytes).and_then(|()| if self.can_resume.load(Relaxed) { file.sync_data() } else { Ok(()) });
         if let Err(error) = wrote {
             tracing::warn!(%error, "what was kept is not noted; after an interruption it is sent again");
             self.is_broken.store(true, Relaxed);
@@ -319,6 +325,7 @@ impl Staging {
 
     /// The commit was answered: from now on the stage is the pool's safety only. Blocking.
     pub fn done(self) {
+        self.is_settled.store(true, Relaxed);
         let _ = fs::remove_file(self.dir.join("put"));
         if let Err(error) = fs::write(self.dir.join("done"), self.bucket.as_bytes()) {
             tracing::warn!(%error, "a staged upload is not marked as done; it is removed");
@@ -326,14 +333,18 @@ impl Staging {
         }
     }
 
-    /// The upload cannot go on after another interruption: its source changed. Blocking.
+    /// The upload will not go on: its source changed, or it was refused for good.
     pub fn forget(&self) {
-        let _ = fs::remove_file(self.dir.join("put"));
+        self.can_resume.store(false, Relaxed);
     }
+}
 
-    /// The upload will not go on. Blocking.
-    pub fn drop_all(self) {
-        self.stage.remove_dir(&self.dir);
+impl Drop for Staging {
+    /// An upload that ended before its commit leaves its folder only where it can go on.
+    fn drop(&mut self) {
+        if !self.is_settled.load(Relaxed) && !self.can_resume.load(Relaxed) {
+            self.stage.remove_dir(&self.dir);
+        }
     }
 }
 
@@ -440,6 +451,24 @@ mod tests {
         assert_eq!((stage.copies_of(&bucket), stage.copies_of(&BucketId([6; 16]))), (1, 0));
         stage.release(&listed[0], 0);
         assert_eq!(stage.bytes(), 0);
+    }
+
+    #[test]
+    fn an_upload_that_cannot_go_on_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let stage = Stage::open(dir.path(), &[1; 32], u64::MAX).unwrap();
+        let bucket = BucketId([5; 16]);
+        let piped = stage.begin(&bucket, "n", None, begun()).staging.unwrap();
+        piped.keep(0, &[7; 100]);
+        drop(piped);
+        assert_eq!((stage.list().len(), stage.bytes()), (0, 0), "a pipe brings nothing twice");
+        let refused = stage.begin(&bucket, "n", Some(&source()), begun()).staging.unwrap();
+        refused.keep(0, &[7; 100]);
+        refused.forget();
+        drop(refused);
+        assert_eq!((stage.list().len(), stage.bytes()), (0, 0));
+        drop(stage.begin(&bucket, "n", Some(&source()), begun()).staging.unwrap());
+        assert_eq!(stage.list().len(), 1, "it can go on");
     }
 
     #[test]

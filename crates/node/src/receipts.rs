@@ -5,11 +5,13 @@
 //! signed it, for this serial, this node and a window the clock allows, up to what the permit allows. (C) A count is written
 //! when 10 s have gone or 64 MiB were signed since: what a crash loses is at most that, and it is this node's own.
 
+mod store;
+
 use model::{NodeId, Span, Stamp};
 use rules::storage::receipt::{Served, Taken};
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -92,12 +94,12 @@ impl Receipts {
     /// Counts of this node, with the file in `dir`. Without a usable file counts live in memory alone, and that is told.
     pub fn open(dir: &Path, node: NodeId) -> Self {
         let path = dir.join("receipts.sqlite");
-        let opened = connect(&path).or_else(|error| {
+        let opened = store::connect(&path).or_else(|error| {
             tracing::error!(%error, "the receipts file cannot be read and is set aside");
             let _ = std::fs::rename(&path, path.with_extension("damaged"));
-            connect(&path)
+            store::connect(&path)
         });
-        let (file, counts) = match opened.and_then(|file| Ok((load(&file)?, file))) {
+        let (file, counts) = match opened.and_then(|file| Ok((store::load(&file)?, file))) {
             Ok((counts, file)) => (Some(file), counts),
             Err(error) => {
                 tracing::error!(%error, "receipts are not kept on the disk");
@@ -158,7 +160,7 @@ impl Receipts {
         };
         let mut file = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(conn) = file.as_mut() else { return };
-        if let Err(error) = save(conn, &rows, now) {
+        if let Err(error) = store::save(conn, &rows, now) {
             tracing::error!(%error, "receipts were not written; the next time is soon");
             drop(file);
             let mut counts = self.counts();
@@ -174,11 +176,7 @@ impl Receipts {
     pub fn of_window(&self, window: u32, after: [u8; 16], limit: u32) -> Vec<(Receipt, Vec<u8>, Permit)> {
         let file = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(conn) = file.as_ref() else { return Vec::new() };
-        let sql = "SELECT receipt, permit FROM receipt WHERE window = ?1 AND serial > ?2 ORDER BY serial LIMIT ?3";
-        let rows = conn.prepare(sql).and_then(|mut statement| {
-            let rows = statement.query_map(params![window, after, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            rows.collect::<Result<Vec<(Vec<u8>, Vec<u8>)>, _>>()
-        });
+        let rows = store::of_window(conn, window, after, limit);
         let read = |(receipt, permit): (Vec<u8>, Vec<u8>)| {
             let permit = Permit::parse(&permit).ok()?;
             let parsed = Receipt::check(&receipt, &permit.session)?;
@@ -250,58 +248,10 @@ impl Meter {
 impl Receipts {
     fn write_one(&self, row: &Row, now: Stamp) {
         let mut file = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Err(error)) = file.as_mut().map(|conn| save(conn, std::slice::from_ref(row), now)) {
+        if let Some(Err(error)) = file.as_mut().map(|conn| store::save(conn, std::slice::from_ref(row), now)) {
             tracing::error!(%error, "the last receipt of a window was not written");
         }
     }
-}
-
-fn connect(path: &PathBuf) -> Result<Connection, rusqlite::Error> {
-    let conn = Connection::open(path)?;
-    conn.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;
-         CREATE TABLE IF NOT EXISTS receipt (serial BLOB, window INTEGER, units INTEGER NOT NULL, served INTEGER NOT NULL,
-             receipt BLOB NOT NULL, permit BLOB NOT NULL, PRIMARY KEY (serial, window)) WITHOUT ROWID;",
-    )?;
-    Ok(conn)
-}
-
-/// The newest window of each serial.
-fn load(conn: &Connection) -> Result<BTreeMap<[u8; 16], Count>, rusqlite::Error> {
-    let mut statement =
-        conn.prepare("SELECT serial, window, units, served, receipt, permit FROM receipt ORDER BY serial, window")?;
-    let rows = statement.query_map([], |row| {
-        let (units, served) = (row.get::<_, i64>(2)?.cast_unsigned(), row.get::<_, i64>(3)?.cast_unsigned());
-        let count = Count {
-            served: Served { window: row.get(1)?, signed: units, served },
-            receipt: row.get(4)?,
-            permit: row.get(5)?,
-            written: Some(units),
-            changed: Arc::default(),
-        };
-        Ok((row.get(0)?, count))
-    })?;
-    let mut counts = BTreeMap::new();
-    for row in rows {
-        let (serial, count) = row?;
-        counts.insert(serial, count);
-        if counts.len() > COUNTS_MAX {
-            counts.pop_first();
-        }
-    }
-    Ok(counts)
-}
-
-fn save(conn: &mut Connection, rows: &[Row], now: Stamp) -> Result<(), rusqlite::Error> {
-    let tx = conn.transaction()?;
-    for Row { serial, served, receipt, permit } in rows {
-        let values =
-            params![serial, served.window, served.signed.cast_signed(), served.served.cast_signed(), receipt, permit];
-        tx.prepare_cached("INSERT OR REPLACE INTO receipt VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(values)?;
-    }
-    let oldest = Receipt::window_of(now - KEPT);
-    tx.prepare_cached("DELETE FROM receipt WHERE window < ?1")?.execute([oldest])?;
-    tx.commit()
 }
 
 #[cfg(test)]

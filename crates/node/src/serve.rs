@@ -30,8 +30,9 @@ const SEEN_MAX: usize = 4_096;
 const STEP: usize = 64 << 10;
 /// Bytes of a piece read and judged at a time.
 const SEND_STEP: u64 = 1 << 20;
-/// Longest wait for a receipt of a payer that is behind.
-const RECEIPT_WAIT: Duration = Duration::from_secs(10);
+/// Longest wait for a receipt of a payer that is behind. A reader takes no more from a quick holder while it waits for slow
+/// ones, half a minute at most, and signs no further ahead meanwhile: this is twice that.
+const RECEIPT_WAIT: Duration = Duration::from_secs(60);
 
 /// What serving needs to know; clones share it.
 #[derive(Clone)]

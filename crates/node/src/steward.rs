@@ -63,6 +63,8 @@ pub async fn keep_stage(client: Client, dir: PathBuf, key: [u8; 32]) {
 impl Steward {
     /// Works whenever it is chosen, for ever.
     pub async fn run(self) {
+        // Tells the center that whatever was leased to the last start is over.
+        self.work().await;
         loop {
             self.session.chosen().await;
             let mut empty = 0;

@@ -12,11 +12,10 @@
 //!     removals (1 KiB each) and one step of compaction may pass the limit for a moment, since they give room back.
 //!
 //! It leaves out: permits and receipts (the agent's), who holds what (the center's), encryption (the owner's).
-//! What is kept of groups beside the pieces: `cursors.rs`; who follows them: `follow.rs`; who re-reads pieces: `scrub.rs`.
+//! What is kept of groups beside the pieces: `index/cursors.rs`; who follows them: `follow.rs`; who re-reads pieces: `scrub.rs`.
 //! Read next: `store.rs` (the API), `writer.rs` (the one thread that writes), `recover.rs` (a start), `entry.rs` (bytes).
 
 mod compact;
-mod cursors;
 mod disk;
 mod entry;
 mod error;
@@ -33,10 +32,10 @@ mod testing;
 mod tests;
 mod writer;
 
-pub use cursors::{CursorError, Cursors};
 pub use disk::{Disk, StdDisk};
 pub use entry::{LABEL_LEN, PATH_MAX, PIECE_BYTES_MAX, PieceKey, PieceMeta};
 pub use error::StoreError;
+pub use index::cursors::{CursorError, Cursors};
 pub use read::{PieceHandle, RangeProof, VerifiedRange};
 pub use recover::OpenReport;
 pub use store::{CompactReport, Durable, Listed, PieceStore, PieceWriter, ScrubReport, StoreLimits, Usage};

@@ -321,11 +321,11 @@ pub struct StewardDone {
 /// How a staged segment stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StagedState {
-    /// Pieces with receipts whose holders have not been missing too long.
+    /// Pieces with receipts whose holders have neither left nor been away too long.
     pub pieces: u16,
     /// With so many its writer's copy is not needed any more.
     pub enough: u16,
-    /// With so many it is full: slots whose holder may come back.
+    /// With so many everybody who is on has its own.
     pub full: u16,
     /// No version names it and none will: it was dropped, or never was.
     pub is_gone: bool,

@@ -9,10 +9,11 @@ use super::commit::{bad_receipt, have_of};
 use super::place;
 use super::store::{self, PgRow, SegmentRow, thin};
 use crate::access::api::who;
+use crate::fleet::store::Standing;
 use crate::refuse::Refused;
 use crate::{Caller, Center};
 use model::{Alias, Kbps, NodeState, PgId, Presence, Span, Stamp, Tier, errors};
-use rules::storage::expand::{self, EPOCH, GROUP_LEASES_MAX, LEASE, SlotNow, StewardFacts, holds};
+use rules::storage::expand::{self, EPOCH, GROUP_LEASES_MAX, LEASE, SlotNow, StewardFacts, WRITER_LEASE};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use wire::limits::{STAGED_RUNS_MAX, STAGED_SEGMENTS_MAX, STEWARD_SEGMENTS_MAX};
@@ -93,6 +94,13 @@ impl Stewards {
                 *rest = (now + Span(REST_MIN.as_ms() << rest.1.min(REST_DOUBLINGS)), rest.1 + 1);
             }
         }
+    }
+
+    /// A node that asks does nothing else: what it held before, perhaps before it was started anew, is over. The group it was
+    /// chosen for.
+    fn begin(&mut self, node: Alias) -> Option<PgId> {
+        self.leases.retain(|_, lease| lease.node != Some(node));
+        self.offers.remove(&node)
     }
 
     fn grant(&mut self, lease: Lease) -> u64 {
@@ -176,8 +184,10 @@ fn slots_now(center: &Center, group: &PgRow, now: Stamp) -> Vec<SlotNow> {
         let view = fleet.presence.view(now, *alias);
         let presence = view.map_or(Presence::Unknown, |v| v.presence);
         let on = presence == Presence::On;
-        let takes = view.is_some_and(|v| v.state != NodeState::Off);
-        SlotNow { on, takes, stands: presence != Presence::Left }
+        let is_trusted = fleet.node(*alias).is_some_and(|node| node.standing == Standing::Active);
+        let takes = is_trusted && view.is_some_and(|v| v.state != NodeState::Off);
+        let stands = presence != Presence::Left;
+        SlotNow { on, takes, stands, counts: stands && presence != Presence::Missing }
     };
     group.slots.iter().map(one).collect()
 }
@@ -231,7 +241,7 @@ pub async fn ask(center: &Center, caller: &Caller, ask: StewardAsk) -> Result<Re
         return work(center, (caller, None), &ask, pg, rows).await;
     }
     let node = center.fleet().alias_of(&caller.id);
-    let Some(pg) = node.and_then(|node| center.stewards().offers.remove(&node)) else {
+    let Some(pg) = node.and_then(|node| center.stewards().begin(node)) else {
         return Ok(Reply::StewardWork(None));
     };
     let rows = center.db().read(move |q| Ok(thin::segments(q, pg, 0, SEGMENTS_LOOK)?)).await?;
@@ -250,9 +260,13 @@ async fn work(
     let group = load_pg(center, pg).await?;
     let now_slots = slots_now(center, &group, now);
     let (mut segments, mut targets) = (Vec::new(), BTreeSet::new());
-    let until = now + LEASE;
+    // A node that went is seen, a writer's machine is not.
+    let until = now + if node.is_some() { LEASE } else { WRITER_LEASE };
     let lease = {
         let mut stewards = center.stewards();
+        if stewards.leases.len() >= LEASES_MAX {
+            return Ok(Reply::StewardWork(None));
+        }
         let taken = stewards.taken(pg, now);
         for row in rows.into_iter().filter(|row| !taken.contains(&row.seq)) {
             let wanted = expand::wanted(&group.scheme, &now_slots, &row.have, node.is_none());
@@ -356,13 +370,8 @@ pub async fn staged(center: &Center, caller: &Caller, runs: Vec<SegmentRun>) -> 
         groups.into_iter().map(|g| (g.pg, (g.clone(), slots_now(center, &g, now)))).collect();
     let one = |pg: PgId, seq: u64| match (rows.get(&(pg, seq)), groups.get(&pg)) {
         (Some(have), Some((group, slots))) => {
-            let pieces = slots.iter().enumerate().filter(|(i, slot)| slot.stands && holds(have, *i)).count();
-            StagedState {
-                pieces: u16::try_from(pieces).unwrap_or(u16::MAX),
-                enough: expand::enough(&group.scheme, slots),
-                full: u16::try_from(slots.iter().filter(|slot| slot.stands).count()).unwrap_or(u16::MAX),
-                is_gone: false,
-            }
+            let (pieces, full) = expand::counted(slots, have);
+            StagedState { pieces, enough: expand::enough(&group.scheme, slots), full, is_gone: false }
         }
         _ => StagedState { pieces: 0, enough: 0, full: 0, is_gone: true },
     };

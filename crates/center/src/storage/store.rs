@@ -172,14 +172,16 @@ fn come_back(tx: &mut Tx<'_>, (pg, seq): (PgId, u64), bucket: u32, have: &[u8], 
 /// Segments of one group in a row, at most `limit`, in order.
 pub fn segments(q: &mut Reader<'_>, pg: PgId, seq: u64, limit: u32) -> Result<Vec<SegmentRow>, DbError> {
     let sql = "SELECT pg, seq, id, sealed_bytes, have FROM segment WHERE pg = $1 AND seq >= $2 ORDER BY seq LIMIT $3";
-    q.query(sql, &[pg.0.into(), seq.into(), limit.into()], |row| {
-        Ok(SegmentRow {
-            pg: PgId(row.get(0)?),
-            seq: row.get(1)?,
-            id: SegmentId(row.get(2)?),
-            sealed_bytes: row.get(3)?,
-            have: row.get(4)?,
-        })
+    q.query(sql, &[pg.0.into(), seq.into(), limit.into()], read_segment)
+}
+
+fn read_segment(row: &Row<'_>) -> Result<SegmentRow, DbError> {
+    Ok(SegmentRow {
+        pg: PgId(row.get(0)?),
+        seq: row.get(1)?,
+        id: SegmentId(row.get(2)?),
+        sealed_bytes: row.get(3)?,
+        have: row.get(4)?,
     })
 }
 

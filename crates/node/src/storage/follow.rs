@@ -5,7 +5,7 @@
 //! only after all before it was acted on, so that a kill in between does it again. (C) A log that is shorter than what was read
 //! of it is an older center's: nothing is dropped on its word until all of it was read anew.
 
-use super::cursors::Cursor;
+use super::index::cursors::Cursor;
 use super::{CursorError, Cursors, Listed, PieceKey, PieceStore, StoreError};
 use model::{PgId, SegmentId, Span, Stamp};
 use rules::storage::collect::{Fate, TRASH, Word, fate};

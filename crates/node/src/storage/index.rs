@@ -1,6 +1,8 @@
 //! The index: the durable copy of [`Held`], written in one transaction per group. Nothing in it is believed without
 //! its checksum, and all of it can be had again from the logs.
 
+pub mod cursors;
+
 use super::entry::PieceKey;
 use super::error::{StoreError, io};
 use super::state::{Health, Held, Log, LogKey, Place};

@@ -236,5 +236,5 @@ fn lines_with(folder: &Path, words: &[&str]) -> Vec<String> {
 fn is_store(found: &str) -> bool {
     let path = found.split(".rs:").next().unwrap_or(found);
     let tail = path.rsplit("/src/").next().unwrap_or(path);
-    tail.split('/').any(|part| ["store", "db", "migrations", "index", "cursors", "receipts"].contains(&part))
+    tail.split('/').any(|part| ["store", "db", "migrations", "index"].contains(&part))
 }

@@ -12,6 +12,8 @@ use model::{Alias, Kbps, PgId, Scheme, Span, Tier};
 pub const LEASE: Span = Span::hours(6);
 /// Upload of a steward that is asked before slower ones (**assumed**).
 pub const QUICK_UP: Kbps = Kbps(10_000);
+/// Life of the lease of a writer's own machine, whose end nobody sees.
+pub const WRITER_LEASE: Span = Span::mins(10);
 /// An epoch of stewardship: after it another node is drawn.
 pub const EPOCH: Span = Span::hours(1);
 /// Leases of one group at a time.
@@ -72,8 +74,10 @@ pub struct SlotNow {
     pub on: bool,
     /// Its holder may take new pieces.
     pub takes: bool,
-    /// Its holder may come back: it has not left, nor been away so long that its pieces count as gone.
+    /// Its holder may come back: it has not left.
     pub stands: bool,
+    /// Its piece counts: its holder has neither left nor been away too long.
+    pub counts: bool,
 }
 
 /// Whether a bitmap of holders has bit `index`.
@@ -99,8 +103,17 @@ pub fn is_full(slots: &[SlotNow], have: &[u8]) -> bool {
 
 /// (D) Pieces with which the writer's copy is not needed any more.
 pub fn enough(scheme: &Scheme, slots: &[SlotNow]) -> u16 {
-    let stand = u16::try_from(slots.iter().filter(|slot| slot.stands).count()).unwrap_or(u16::MAX);
-    scheme.m.min(stand).max(scheme.accept)
+    let counted = u16::try_from(slots.iter().filter(|slot| slot.counts).count()).unwrap_or(u16::MAX);
+    scheme.m.min(counted).max(scheme.accept)
+}
+
+/// Pieces of a segment that count, and how many will when everybody who is on has its own.
+pub fn counted(slots: &[SlotNow], have: &[u8]) -> (u16, u16) {
+    let count = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
+    let numbered = || slots.iter().enumerate();
+    let pieces = numbered().filter(|(i, slot)| slot.counts && holds(have, *i)).count();
+    let lacks = numbered().filter(|(i, slot)| slot.on && slot.takes && !holds(have, *i)).count();
+    (count(pieces), count(pieces + lacks))
 }
 
 #[cfg(test)]
@@ -166,7 +179,7 @@ mod tests {
     #[test]
     fn a_piece_is_made_for_who_is_on_from_those_who_are() {
         let scheme = circle(10, 10).unwrap();
-        let mut slots = [SlotNow { on: true, takes: true, stands: true }; 10];
+        let mut slots = [SlotNow { on: true, takes: true, stands: true, counts: true }; 10];
         let have = [0b0001_1111, 0];
         assert_eq!(wanted(&scheme, &slots, &have, false), [5, 6, 7, 8, 9]);
         (slots[7].on, slots[8].takes) = (false, false);
@@ -175,10 +188,17 @@ mod tests {
         assert_eq!(wanted(&scheme, &slots, &have, false), [0u16; 0], "(B) three of four are on");
         assert_eq!(wanted(&scheme, &slots, &have, true), [5, 6, 9], "(B) the writer has it all");
         assert!(!is_full(&slots, &[0xff, 0b01]) && is_full(&slots, &[0xff, 0b11]));
-        slots[9].stands = false;
+        (slots[9].on, slots[9].stands, slots[9].counts) = (false, false, false);
         assert!(is_full(&slots, &[0xff, 0b01]), "who has left is not waited for");
         assert_eq!(enough(&scheme, &slots), 9);
-        assert_eq!(enough(&public(Class::Standard), &[SlotNow { on: true, takes: true, stands: true }; 112]), 80);
+        // Of 0 … 4 two are off and hold all the same; 5 and 6 are on and lack theirs, 7 is off, 8 takes nothing, 9 has left.
+        assert_eq!(counted(&slots, &have), (5, 7));
+        slots[0].counts = false;
+        assert_eq!(counted(&slots, &have), (4, 6), "away too long");
+        assert_eq!(
+            enough(&public(Class::Standard), &[SlotNow { on: true, takes: true, stands: true, counts: true }; 112]),
+            80
+        );
     }
 
     proptest! {
@@ -189,7 +209,7 @@ mod tests {
             from_copy: bool,
         ) {
             let scheme = public(Class::Standard);
-            let slots: Vec<SlotNow> = shape.iter().map(|[on, takes, stands]| SlotNow { on: *on, takes: *takes, stands: *stands }).collect();
+            let slots: Vec<SlotNow> = shape.iter().map(|[on, takes, stands]| SlotNow { on: *on, takes: *takes, stands: *stands, counts: *stands }).collect();
             for index in wanted(&scheme, &slots, &have, from_copy) {
                 let slot = slots[usize::from(index)];
                 prop_assert!(slot.on && slot.takes && !holds(&have, index.into()), "(B)");

@@ -1,6 +1,6 @@
 //! Segments that lack pieces, until they are filled, and the receipts that fill them.
 
-use super::SegmentRow;
+use super::{SegmentRow, read_segment};
 use crate::db::{DbError, Reader, Tx};
 use model::{MemberId, PgId, SegmentId};
 use wire::storage::SegmentRun;
@@ -27,15 +27,7 @@ pub fn groups(q: &mut Reader<'_>, after: Option<PgId>, limit: u32) -> Result<Vec
 pub fn segments(q: &mut Reader<'_>, pg: PgId, after: u64, limit: u32) -> Result<Vec<SegmentRow>, DbError> {
     let sql = "SELECT s.pg, s.seq, s.id, s.sealed_bytes, s.have FROM segment_thin t JOIN segment s ON s.pg = t.pg AND \
         s.seq = t.seq WHERE t.pg = $1 AND t.seq > $2 ORDER BY t.seq LIMIT $3";
-    q.query(sql, &[pg.0.into(), after.into(), limit.into()], |row| {
-        Ok(SegmentRow {
-            pg: PgId(row.get(0)?),
-            seq: row.get(1)?,
-            id: SegmentId(row.get(2)?),
-            sealed_bytes: row.get(3)?,
-            have: row.get(4)?,
-        })
-    })
+    q.query(sql, &[pg.0.into(), after.into(), limit.into()], read_segment)
 }
 
 /// Places of a run's segments that are of buckets of `owner`, in order.

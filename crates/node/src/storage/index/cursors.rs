@@ -1,7 +1,7 @@
 //! What a node remembers beside its pieces: how far it followed each group's log, since when a piece is unknown to its log,
 //! and how far it has looked at its own pieces. A file of its own; losing it costs only reading the logs anew.
 
-use super::PieceKey;
+use super::super::PieceKey;
 use model::{PgId, SegmentId, Stamp};
 use rules::storage::scrub::Round;
 use rusqlite::{Connection, OptionalExtension, params};
