@@ -177,7 +177,7 @@ impl Receipts {
         let file = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(conn) = file.as_ref() else { return Vec::new() };
         let rows = store::of_window(conn, window, after, limit);
-        let read = |(receipt, permit): (Vec<u8>, Vec<u8>)| {
+        let read = |(receipt, permit): store::Signed| {
             let permit = Permit::parse(&permit).ok()?;
             let parsed = Receipt::check(&receipt, &permit.session)?;
             Some((parsed, receipt, permit))

@@ -59,13 +59,16 @@ pub(super) fn save(conn: &mut Connection, rows: &[Row], now: Stamp) -> Result<()
     tx.commit()
 }
 
+/// A receipt and the permit it is under, as they came.
+pub(super) type Signed = (Vec<u8>, Vec<u8>);
+
 /// Receipts of a window with the permits they are under, at most `limit` after a serial.
 pub(super) fn of_window(
     conn: &Connection,
     window: u32,
     after: [u8; 16],
     limit: u32,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, rusqlite::Error> {
+) -> Result<Vec<Signed>, rusqlite::Error> {
     let sql = "SELECT receipt, permit FROM receipt WHERE window = ?1 AND serial > ?2 ORDER BY serial LIMIT ?3";
     let mut statement = conn.prepare(sql)?;
     let rows = statement.query_map(params![window, after, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
