@@ -1,8 +1,8 @@
 //! Buckets of one's own: made, listed, opened with a check of the keys before anything else.
 
 use crate::{Client, ClientError};
-use model::{BucketId, Bytes, Class, Region, Stamp};
-use seal::{AccountRoot, BucketKeys, LabelKey, NameKey};
+use model::{BucketId, Bytes, Class, Region, SegmentId, Stamp};
+use seal::{AccountRoot, BucketKeys, LABEL_LEN, Label, LabelKey};
 use std::sync::{Arc, Mutex, PoisonError};
 use wire::signed::{Head, HeadFault};
 use wire::storage::{BucketLine, BucketMake, BucketReport};
@@ -12,8 +12,8 @@ use wire::{Reply, Request};
 #[derive(Clone)]
 pub struct Bucket {
     pub(crate) keys: BucketKeys,
-    pub(crate) names: NameKey,
-    pub(crate) labels: LabelKey,
+    /// Of one's own buckets; what is written under a grant has no labels.
+    pub(crate) labels: Option<LabelKey>,
     head: Arc<Mutex<Head>>,
 }
 
@@ -76,18 +76,22 @@ impl Bucket {
     }
 
     pub(crate) fn seal_name(&self, name: &str) -> Result<Vec<u8>, ClientError> {
-        Ok(self.names.seal_path(name)?)
+        Ok(self.keys.seal_name(name)?)
     }
 
     fn of(root: &AccountRoot, name: &str) -> Self {
         let keys = root.bucket(&root.bucket_id(name));
-        let names = keys.names();
-        Self { keys, names, labels: root.labels(), head: Arc::default() }
+        Self { keys, labels: Some(root.labels()), head: Arc::default() }
     }
 
     fn matches(&self, line: &BucketLine) -> bool {
-        line.check == self.keys.check_value() && line.name_check == self.names.check_value()
+        line.check == self.keys.check_value() && self.keys.name_check().is_none_or(|check| check == line.name_check)
     }
+}
+
+/// The label in the headers of a segment's pieces: sealed for the account, zeros for what is written under a grant.
+pub(crate) fn label_of(labels: Option<&LabelKey>, label: &Label, id: &SegmentId) -> Vec<u8> {
+    labels.map_or_else(|| vec![0; LABEL_LEN], |key| key.seal(label, id, &mut rand::rng()).to_vec())
 }
 
 impl Client {
@@ -126,7 +130,7 @@ impl Client {
         let make = BucketMake {
             id: *bucket.id(),
             check: bucket.keys.check_value(),
-            name_check: bucket.names.check_value(),
+            name_check: bucket.keys.name_check().ok_or(ClientError::WrongKey)?,
             label: root.seal_label(bucket.id(), name, &mut rand::rng())?,
             class: ask.class,
             regions: ask.regions.clone(),

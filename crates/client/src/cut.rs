@@ -1,6 +1,7 @@
 //! The thread's side of an upload: content in, sealed, cut and coded segments out. What the center keeps already, of an
 //! upload that goes on after an interruption, is sealed again and compared, and not coded again.
 
+use crate::bucket::label_of;
 use crate::piece::Coded;
 use crate::send::WIDE_PIECE_MAX;
 use crate::stage::Kept;
@@ -79,7 +80,7 @@ pub(crate) struct CutterParts {
     pub granted: watch::Receiver<Arc<WriteGrant>>,
     pub send: mpsc::Sender<Ready>,
     pub client: Client,
-    pub labels: LabelKey,
+    pub labels: Option<LabelKey>,
     /// The label of the first segment.
     pub label: Label,
     /// Segments that the center keeps already, from the first on.
@@ -153,7 +154,7 @@ impl Cutter {
         let room = self.parts.client.room(pieces_bytes(&self.grant, self.segment.len()) + staged);
         let room = tokio::runtime::Handle::current().block_on(room)?;
         let mut coded = code(&self.grant, &self.segment, &mut self.encoder)?;
-        coded.label = self.parts.labels.seal(&self.parts.label, &coded.roots.id, &mut rand::rng()).to_vec();
+        coded.label = label_of(self.parts.labels.as_ref(), &self.parts.label, &coded.roots.id);
         self.parts.label.offset += self.segment.len() as u64;
         self.ids.update(coded.roots.id.as_bytes());
         let sealed = self.parts.stages.then(|| Arc::new(std::mem::take(&mut self.segment)));

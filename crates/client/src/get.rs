@@ -114,10 +114,7 @@ impl Client {
         limit: u16,
     ) -> Result<(Opened, ReadGrant), ClientError> {
         let grant = self.read_page(bucket, name, version, 0, limit).await?;
-        let manifest = Manifest::open(&bucket.keys, &grant.manifest)?;
-        if manifest.name != name {
-            return Err(ClientError::Unexpected("a manifest of another name"));
-        }
+        let manifest = Manifest::open(&bucket.keys, name, &grant.manifest)?;
         let (version, at, segments_count) = (grant.version, grant.at, grant.segments_count);
         Ok((Opened { manifest, version, at, segments_count }, grant))
     }

@@ -52,17 +52,14 @@ impl Client {
     pub async fn list(&self, bucket: &Bucket, prefix: &str) -> Result<Vec<Entry>, ClientError> {
         let mut found = BTreeMap::new();
         let mut note = |line: ObjectLine| {
-            let name = bucket.names.open_path(&line.name_sealed)?;
+            let name = bucket.keys.open_name(&line.name_sealed)?;
             if !name.starts_with(prefix) {
                 return Ok(());
             }
             if line.manifest.is_empty() {
                 found.remove(&name);
             } else {
-                let manifest = Manifest::open(&bucket.keys, &line.manifest)?;
-                if manifest.name != name {
-                    return Err(ClientError::Unexpected("a manifest of another name"));
-                }
+                let manifest = Manifest::open(&bucket.keys, &name, &line.manifest)?;
                 found.insert(name, entry(&manifest, line.version, line.at));
             }
             Ok(())
@@ -83,7 +80,7 @@ impl Client {
         let mut note = |line: ObjectLine| {
             let size = match line.manifest.is_empty() {
                 true => None,
-                false => Some(Bytes(Manifest::open(&bucket.keys, &line.manifest)?.size)),
+                false => Some(Bytes(Manifest::open(&bucket.keys, name, &line.manifest)?.size)),
             };
             all.push(Version { bucket_seq: line.bucket_seq, version: line.version, at: line.at, size });
             Ok(())

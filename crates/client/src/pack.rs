@@ -1,6 +1,7 @@
 //! Many small objects at once: sealed each under its own key, packed into one segment with a sealed directory at its end,
 //! sent once, then named by one commit each (`docs/design/storage.md` §2).
 
+use crate::bucket::label_of;
 use crate::cut::{Ready, code, pieces_bytes};
 use crate::put::Change;
 use crate::stage::{Begun, Kept, Staging};
@@ -9,8 +10,8 @@ use codec::pack::{Directory, Trailer};
 use model::{Bytes, Scheme, Stamp};
 use rand_core::Rng;
 use seal::{
-    Body, BucketKeys, ContentKey, Header, INLINE_MAX, Inline, Label, LabelKey, LabelKind, LabelName, Manifest, Role,
-    Sealer, seal_run, segments_hash,
+    Body, BucketKeys, ContentKey, Header, INLINE_MAX, Inline, Label, LabelKey, LabelKind, LabelName, Manifest, Purpose,
+    Role, Sealer, seal_run, segments_hash,
 };
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
@@ -120,7 +121,8 @@ impl Client {
         let sealed: usize = batch.iter().map(|item| item.content.len()).sum();
         let room = self.room(2 * pieces_bytes(&grant, sealed)).await?;
         let stage = self.stage.clone();
-        let packing = tokio::task::spawn_blocking(move || pack(&keys, &labels, &grant, batch, room, stage.as_ref()));
+        let packing =
+            tokio::task::spawn_blocking(move || pack(&keys, labels.as_ref(), &grant, batch, room, stage.as_ref()));
         let Packed { ready, members, staging, hash } =
             packing.await.map_err(|_| ClientError::Unexpected("packing ended"))??;
         let sent = self.send_segment(&ready.grant, &ready.coded).await;
@@ -283,7 +285,7 @@ impl Member {
 /// Seals every member, the directory behind them, and codes all of it as one segment.
 fn pack(
     keys: &BucketKeys,
-    labels: &LabelKey,
+    labels: Option<&LabelKey>,
     grant: &Arc<WriteGrant>,
     batch: Vec<Small>,
     room: OwnedSemaphorePermit,
@@ -309,7 +311,7 @@ fn pack(
             sealer.push(&content, &mut keep)?;
             sealer.finish_padded(&mut keep)?;
             let len = u32::try_from(sealed.len() as u64 - offset).map_err(|_| ClientError::Unexpected("too long"))?;
-            let wrapped = keys.wrap(&name, &header.content_id(), &key, &mut rng);
+            let wrapped = keys.wrap(Purpose::Content, &name, &header.content_id(), &key, &mut rng)?;
             directory.add(name.as_bytes(), len, *header.as_bytes(), *wrapped.as_bytes())?;
             Ok(MemberBody::Run { header, key, offset })
         })?);
@@ -332,7 +334,7 @@ fn pack(
     }
     let name = LabelName::Plain(String::new());
     let label = Label { kind: LabelKind::Pack, bucket: *keys.bucket(), version, run: 0, offset: 0, key, name };
-    coded.label = labels.seal(&label, &coded.roots.id, &mut rng).to_vec();
+    coded.label = label_of(labels, &label, &coded.roots.id);
     let content = sealed.len() as u64;
     let (number, grant, coded) = (0, Arc::clone(grant), Arc::new(coded));
     Ok(Packed { ready: Ready { number, sealed: None, grant, coded, content, _room: room }, members, staging, hash })

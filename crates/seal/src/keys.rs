@@ -1,8 +1,7 @@
 //! Account root, bucket keys, content keys and their wraps (`docs/design/security.md` §4.1, §4.3).
 
-use crate::SealError;
 use crate::label::LabelKey;
-use crate::name::NameKey;
+use crate::{BucketKeys, SealError};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use model::BucketId;
@@ -37,14 +36,31 @@ impl ContentKey {
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct PathKey([u8; 32]);
 
+impl PathKey {
+    /// Of an object at the end of a chain.
+    pub(crate) fn of_chain(chain: &[u8; 32]) -> Self {
+        Self(*blake3::keyed_hash(chain, b"content").as_bytes())
+    }
+
+    pub(crate) const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    pub(crate) const fn from_bytes(key: [u8; 32]) -> Self {
+        Self(key)
+    }
+}
+
 /// What a wrapped key is for; the seal binds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Purpose {
     /// A content key under its object's path key.
     Content = 1,
-    /// A manifest's key under the bucket's.
+    /// A manifest's key under its object's path key.
     Manifest = 2,
+    /// An account's root under a recovery phrase.
+    Root = 3,
 }
 
 /// The account's root, 32 random bytes held in slots, one per device.
@@ -52,6 +68,18 @@ pub enum Purpose {
 pub struct AccountRoot([u8; 32]);
 
 impl AccountRoot {
+    /// A new one.
+    pub fn random(rng: &mut impl CryptoRng) -> Self {
+        let mut bytes = [0; 32];
+        rng.fill_bytes(&mut bytes);
+        Self(bytes)
+    }
+
+    /// For this machine's own slot.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// From the bytes a slot gave.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
@@ -112,11 +140,7 @@ impl AccountRoot {
             hasher.update(&self.0).update(bucket.as_bytes());
             *hasher.finalize().as_bytes()
         };
-        BucketKeys {
-            bucket: *bucket,
-            content: derive("pumasi v1 bucket content"),
-            name: derive("pumasi v1 bucket name"),
-        }
+        BucketKeys::whole(*bucket, derive("pumasi v1 bucket content"), derive("pumasi v1 bucket name"))
     }
 
     /// Id of a bucket by the name its owner gave it: nobody else can tell the name from it.
@@ -125,78 +149,6 @@ impl AccountRoot {
         hasher.update(&self.0).update(name.as_bytes());
         let hash = hasher.finalize();
         BucketId::from_slice(&hash.as_bytes()[..16]).expect("a hash has more than 16 bytes")
-    }
-}
-
-/// Keys of one bucket: `S_0` for content, `N` for names.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct BucketKeys {
-    #[zeroize(skip)]
-    bucket: BucketId,
-    content: [u8; 32],
-    name: [u8; 32],
-}
-
-impl BucketKeys {
-    /// Which bucket.
-    pub const fn bucket(&self) -> &BucketId {
-        &self.bucket
-    }
-
-    /// Value that tells a right key from a wrong one before anything is listed; kept in clear in the bucket's row.
-    pub fn check_value(&self) -> [u8; 16] {
-        let mut hasher = blake3::Hasher::new_keyed(&self.content);
-        hasher.update(b"check").update(self.bucket.as_bytes()).update(&0u32.to_le_bytes());
-        hasher.finalize().as_bytes()[..16].try_into().expect("a hash has more than 16 bytes")
-    }
-
-    /// Key of the top directory's names.
-    pub fn names(&self) -> NameKey {
-        let mut hasher = blake3::Hasher::new_derive_key("pumasi v1 name");
-        hasher.update(&self.name).update(self.bucket.as_bytes());
-        NameKey::from_chain(*hasher.finalize().as_bytes(), self.bucket)
-    }
-
-    /// Path key of an object: `c_0 = derive_key("path", S ‖ bucket)`, `c_i = keyed_hash(c_{i−1}, "component" ‖ part)`, and
-    /// `keyed_hash(c_n, "content")`, so that one object can be shared without opening what lies below it.
-    pub fn path_key(&self, object: &str) -> PathKey {
-        let mut hasher = blake3::Hasher::new_derive_key("pumasi v1 path");
-        hasher.update(&self.content).update(self.bucket.as_bytes());
-        let mut chain = *hasher.finalize().as_bytes();
-        for part in object.split('/') {
-            let mut hasher = blake3::Hasher::new_keyed(&chain);
-            chain = *hasher.update(b"component").update(part.as_bytes()).finalize().as_bytes();
-        }
-        let key = PathKey(*blake3::keyed_hash(&chain, b"content").as_bytes());
-        chain.zeroize();
-        key
-    }
-
-    /// Wraps a content key for an object.
-    pub fn wrap(&self, object: &str, content_id: &[u8; 16], key: &ContentKey, rng: &mut impl CryptoRng) -> Wrapped {
-        Wrapped::seal(&self.path_key(object), Purpose::Content, &self.bucket, content_id, key, rng)
-    }
-
-    /// The key under which this bucket's manifests keep theirs.
-    fn manifest_key(&self) -> PathKey {
-        let mut hasher = blake3::Hasher::new_derive_key("pumasi v1 manifest");
-        hasher.update(&self.content).update(self.bucket.as_bytes());
-        PathKey(*hasher.finalize().as_bytes())
-    }
-
-    /// Wraps the key of a manifest.
-    pub fn wrap_manifest(&self, content_id: &[u8; 16], key: &ContentKey, rng: &mut impl CryptoRng) -> Wrapped {
-        Wrapped::seal(&self.manifest_key(), Purpose::Manifest, &self.bucket, content_id, key, rng)
-    }
-
-    /// Unwraps the key of a manifest.
-    pub fn unwrap_manifest(&self, content_id: &[u8; 16], wrapped: &Wrapped) -> Result<ContentKey, SealError> {
-        wrapped.open(&self.manifest_key(), Purpose::Manifest, &self.bucket, content_id)
-    }
-
-    /// Unwraps a content key of an object.
-    pub fn unwrap(&self, object: &str, content_id: &[u8; 16], wrapped: &Wrapped) -> Result<ContentKey, SealError> {
-        wrapped.open(&self.path_key(object), Purpose::Content, &self.bucket, content_id)
     }
 }
 
@@ -212,7 +164,7 @@ impl Wrapped {
     pub fn seal(
         wrapping: &PathKey,
         purpose: Purpose,
-        bucket: &BucketId,
+        context: &[u8; 16],
         content_id: &[u8; 16],
         key: &ContentKey,
         rng: &mut impl CryptoRng,
@@ -221,7 +173,7 @@ impl Wrapped {
         out[0] = 1;
         out[1] = purpose as u8;
         rng.fill_bytes(&mut out[8..32]);
-        let aad = aad(purpose, bucket, content_id);
+        let aad = aad(purpose, context, content_id);
         let cipher = XChaCha20Poly1305::new((&wrapping.0).into());
         let sealed = cipher.encrypt(XNonce::from_slice(&out[8..32]), Payload { msg: &key.0, aad: &aad });
         out[32..].copy_from_slice(&sealed.expect("32 bytes are within every limit of the cipher"));
@@ -244,13 +196,13 @@ impl Wrapped {
         &self,
         wrapping: &PathKey,
         purpose: Purpose,
-        bucket: &BucketId,
+        context: &[u8; 16],
         content_id: &[u8; 16],
     ) -> Result<ContentKey, SealError> {
         if self.0[1] != purpose as u8 {
             return Err(SealError::Header);
         }
-        let aad = aad(purpose, bucket, content_id);
+        let aad = aad(purpose, context, content_id);
         let cipher = XChaCha20Poly1305::new((&wrapping.0).into());
         let mut opened = cipher
             .decrypt(XNonce::from_slice(&self.0[8..32]), Payload { msg: &self.0[32..], aad: &aad })
@@ -261,10 +213,10 @@ impl Wrapped {
     }
 }
 
-fn aad(purpose: Purpose, bucket: &BucketId, content_id: &[u8; 16]) -> [u8; 33] {
+fn aad(purpose: Purpose, context: &[u8; 16], content_id: &[u8; 16]) -> [u8; 33] {
     let mut aad = [0; 33];
     aad[0] = purpose as u8;
-    aad[1..17].copy_from_slice(bucket.as_bytes());
+    aad[1..17].copy_from_slice(context);
     aad[17..].copy_from_slice(content_id);
     aad
 }
@@ -275,33 +227,13 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
     use rand_core::SeedableRng;
 
-    fn keys(root: u8) -> BucketKeys {
-        let root = AccountRoot::from_bytes([root; 32]);
-        root.bucket(&root.bucket_id("photos"))
-    }
-
-    #[test]
-    fn a_wrapped_key_opens_for_its_object_and_every_bit_counts() {
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let key = ContentKey::random(&mut rng);
-        let wrapped = keys(1).wrap("a/b", &[9; 16], &key, &mut rng);
-        assert!(keys(1).unwrap("a/b", &[9; 16], &wrapped).is_ok_and(|k| k.0 == key.0));
-        assert_eq!(keys(1).unwrap("a/c", &[9; 16], &wrapped).err(), Some(SealError::WrongKey));
-        assert_eq!(keys(1).unwrap("a/b", &[8; 16], &wrapped).err(), Some(SealError::WrongKey));
-        assert_eq!(keys(2).unwrap("a/b", &[9; 16], &wrapped).err(), Some(SealError::WrongKey));
-        for bit in 0..Wrapped::LEN * 8 {
-            let mut bad = wrapped.0;
-            bad[bit / 8] ^= 1 << (bit % 8);
-            assert!(Wrapped::parse(&bad).and_then(|w| keys(1).unwrap("a/b", &[9; 16], &w)).is_err(), "bit {bit}");
-        }
-    }
-
     #[test]
     fn two_accounts_have_different_ids_and_check_values_for_one_name() {
         let (a, b) = (AccountRoot::from_bytes([1; 32]), AccountRoot::from_bytes([2; 32]));
         assert_ne!(a.bucket_id("photos"), b.bucket_id("photos"));
-        assert_ne!(keys(1).check_value(), keys(2).check_value());
-        assert_eq!(keys(1).check_value(), keys(1).check_value());
+        let check = |root: &AccountRoot| root.bucket(&a.bucket_id("photos")).check_value();
+        assert_ne!(check(&a), check(&b));
+        assert_eq!(check(&a), check(&a));
     }
 
     #[test]
@@ -319,13 +251,5 @@ mod tests {
         assert!(
             mine.seal_label(&id, "", &mut rng).is_err() && mine.seal_label(&id, &"a".repeat(256), &mut rng).is_err()
         );
-    }
-
-    #[test]
-    fn the_hierarchy_is_locked() {
-        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
-        let k = keys(1);
-        let all = format!("{} {} {}", hex(k.bucket().as_bytes()), hex(&k.check_value()), hex(&k.path_key("a/b").0));
-        assert_eq!(all, include_str!("../tests/golden/keys.txt").trim());
     }
 }

@@ -6,6 +6,7 @@
 //! (A) Nothing opens that was not sealed under this key with this header, in this order, whole. (B) A header is bound to one
 //! key by a commitment that is compared before anything is opened. (C) A wrong key says so, never "empty".
 
+pub mod bucket;
 pub mod content;
 pub mod kernel;
 pub mod keys;
@@ -14,15 +15,16 @@ pub mod local;
 pub mod manifest;
 pub mod name;
 
+pub use bucket::BucketKeys;
 pub use content::{
     CHUNK_LEN, Header, Opener, Role, SEALED_CHUNK, Sealer, chunk_count, open_range, open_run, padded_len, seal_run,
     sealed_len,
 };
-pub use keys::{AccountRoot, BucketKeys, ContentKey, PathKey, Purpose, Wrapped};
+pub use keys::{AccountRoot, ContentKey, PathKey, Purpose, Wrapped};
 pub use label::{LABEL_LEN, Label, LabelKey, LabelKind, LabelName};
 pub use local::LocalKey;
 pub use manifest::{Body, INLINE_MAX, Inline, Manifest, segments_hash};
-pub use name::NameKey;
+pub(crate) use name::NameKey;
 
 /// Why something does not open.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -6,10 +6,10 @@
 //! content type u16 + bytes · name u16 + bytes · pairs u16, each key u8 + bytes, value u16 + bytes · kind 2: content u32 +
 //! bytes · zeros to a multiple of 256. In front of the sealed run stand its header, 96 bytes, and its wrapped key, 80.
 //!
-//! (A) Nothing reads that was not sealed under this bucket's keys, for this bucket. (B) Bytes that are no manifest are
+//! (A) Nothing reads that was not sealed under the keys of this object's path, for this bucket. (B) Bytes that are no manifest are
 //! refused without a panic, whatever they are. (C) The length tells the name's to 256 bytes.
 
-use crate::{BucketKeys, ContentKey, Header, Role, SealError, Wrapped, open_run, seal_run};
+use crate::{BucketKeys, ContentKey, Header, Purpose, Role, SealError, Wrapped, open_run, seal_run};
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -82,25 +82,25 @@ impl Manifest {
         let mut plain = self.to_plain(bucket, rng)?;
         let key = ContentKey::random(rng);
         let header = Header::new(&key, Role::Manifest, bucket.bucket(), 0, rng);
-        let wrapped = bucket.wrap_manifest(&header.content_id(), &key, rng);
+        let wrapped = bucket.wrap(Purpose::Manifest, &self.name, &header.content_id(), &key, rng)?;
         let sealed = seal_run(&key, &header, &plain)?;
         plain.zeroize();
         Ok([&header.as_bytes()[..], &wrapped.as_bytes()[..], &sealed].concat())
     }
 
-    /// Opens what [`Self::seal`] made.
+    /// Opens what [`Self::seal`] made, for the object of this name.
     ///
     /// # Errors
     /// [`SealError::WrongKey`], [`SealError::Damaged`], [`SealError::Header`].
-    pub fn open(bucket: &BucketKeys, sealed: &[u8]) -> Result<Self, SealError> {
+    pub fn open(bucket: &BucketKeys, name: &str, sealed: &[u8]) -> Result<Self, SealError> {
         let (header, rest) = sealed.split_at_checked(Header::LEN).ok_or(SealError::Header)?;
         let (wrapped, run) = rest.split_at_checked(Wrapped::LEN).ok_or(SealError::Header)?;
         let header = Header::parse_as(header, Role::Manifest, bucket.bucket())?;
-        let key = bucket.unwrap_manifest(&header.content_id(), &Wrapped::parse(wrapped)?)?;
+        let key = bucket.unwrap(Purpose::Manifest, name, &header.content_id(), &Wrapped::parse(wrapped)?)?;
         let mut plain = open_run(&key, &header, run)?;
         let manifest = Self::from_plain(bucket, &plain);
         plain.zeroize();
-        manifest
+        manifest.and_then(|manifest| if manifest.name == name { Ok(manifest) } else { Err(SealError::Header) })
     }
 
     fn to_plain(&self, bucket: &BucketKeys, rng: &mut impl CryptoRng) -> Result<Vec<u8>, SealError> {
@@ -119,7 +119,9 @@ impl Manifest {
                 out.extend_from_slice(segments);
                 out.extend_from_slice(&offset.to_le_bytes());
                 out.extend_from_slice(header.as_bytes());
-                out.extend_from_slice(bucket.wrap(&self.name, &header.content_id(), key, rng).as_bytes());
+                out.extend_from_slice(
+                    bucket.wrap(Purpose::Content, &self.name, &header.content_id(), key, rng)?.as_bytes(),
+                );
             }
             Body::Inline(_) => {
                 out[1] = 2;
@@ -173,7 +175,7 @@ impl Manifest {
         }
         let body = match run {
             Some((offset, header, wrapped)) => {
-                let key = bucket.unwrap(&name, &header.content_id(), &wrapped)?;
+                let key = bucket.unwrap(Purpose::Content, &name, &header.content_id(), &wrapped)?;
                 Body::Run { header, key, segments, offset }
             }
             None => {
@@ -258,7 +260,7 @@ mod tests {
         for inline in [false, true] {
             let manifest = sample(&mut rng, inline);
             let sealed = manifest.seal(&keys(1), &mut rng).unwrap();
-            let back = Manifest::open(&keys(1), &sealed).unwrap();
+            let back = Manifest::open(&keys(1), "album/김치.jpg", &sealed).unwrap();
             assert_eq!((&back.name, back.size, back.hash), (&manifest.name, manifest.size, manifest.hash));
             assert_eq!((&back.content_type, &back.pairs), (&manifest.content_type, &manifest.pairs));
             match (&back.body, &manifest.body) {
@@ -269,12 +271,24 @@ mod tests {
                 _ => panic!("another kind of body"),
             }
             assert!(!sealed.windows(4).any(|w| w == b"jpeg" || w == b"albu"), "(A)");
-            assert_eq!(Manifest::open(&keys(2), &sealed).err(), Some(SealError::Header), "(A): another bucket");
+            assert_eq!(
+                Manifest::open(&keys(2), "album/김치.jpg", &sealed).err(),
+                Some(SealError::Header),
+                "(A): another bucket"
+            );
+            assert_eq!(
+                Manifest::open(&keys(1), "album/b", &sealed).err(),
+                Some(SealError::WrongKey),
+                "(A): another object"
+            );
+            let (shared, other) = (keys(1).folder("album").unwrap(), keys(1).folder("alb").unwrap());
+            assert!(Manifest::open(&shared, "album/김치.jpg", &sealed).is_ok(), "the keys of its folder open it");
+            assert!(Manifest::open(&other, "album/김치.jpg", &sealed).is_err());
             assert_eq!((sealed.len() - Header::LEN - Wrapped::LEN - 16) % PAD, 0, "(C)");
             for bit in (0..sealed.len() * 8).step_by(7) {
                 let mut bad = sealed.clone();
                 bad[bit / 8] ^= 1 << (bit % 8);
-                assert!(Manifest::open(&keys(1), &bad).is_err(), "bit {bit}");
+                assert!(Manifest::open(&keys(1), "album/김치.jpg", &bad).is_err(), "bit {bit}");
             }
         }
     }
@@ -322,7 +336,7 @@ mod tests {
                 framed[..4].copy_from_slice(&[1, kind, 0, 0]);
             }
             let _ = Manifest::from_plain(&keys(1), &framed);
-            let _ = Manifest::open(&keys(1), &bytes);
+            let _ = Manifest::open(&keys(1), "a", &bytes);
         }
     }
 }

@@ -22,10 +22,14 @@ pub struct NameKey {
 
 impl NameKey {
     /// Value that tells a right name key from a wrong one; kept in clear in the bucket's row.
-    pub fn check_value(&self) -> [u8; 16] {
+    pub(crate) fn check_value(&self) -> [u8; 16] {
         let mut hasher = blake3::Hasher::new_keyed(&self.chain);
         hasher.update(b"check").update(self.bucket.as_bytes());
         hasher.finalize().as_bytes()[..16].try_into().expect("a hash has more than 16 bytes")
+    }
+
+    pub(crate) const fn chain(&self) -> &[u8; 32] {
+        &self.chain
     }
 
     pub(crate) const fn from_chain(chain: [u8; 32], bucket: BucketId) -> Self {
@@ -33,7 +37,7 @@ impl NameKey {
     }
 
     /// The key of a directory below this one.
-    pub fn below(&self, component: &str) -> Self {
+    pub(crate) fn below(&self, component: &str) -> Self {
         let mut hasher = blake3::Hasher::new_keyed(&self.chain);
         hasher.update(b"component").update(component.as_bytes());
         Self { chain: *hasher.finalize().as_bytes(), bucket: self.bucket }
@@ -75,26 +79,25 @@ impl NameKey {
         String::from_utf8(plain).map_err(|_| SealError::Name("not UTF-8"))
     }
 
-    /// Seals a whole path: per component a length as u16 and its sealed bytes.
-    pub fn seal_path(&self, path: &str) -> Result<Vec<u8>, SealError> {
-        check(path)?;
+    /// Appends the components of `path`, which begins in this directory at `depth`: per component a length as u16 and its
+    /// sealed bytes.
+    pub(crate) fn seal_parts(&self, path: &str, depth: u16, out: &mut Vec<u8>) -> Result<(), SealError> {
         let mut key = self.clone();
-        let mut out = Vec::new();
-        for (component, depth) in path.split('/').zip(0u16..) {
+        for (component, depth) in path.split('/').zip(depth..) {
             let sealed = key.seal_component(component, depth)?;
             out.extend_from_slice(&u16::try_from(sealed.len()).map_err(|_| SealError::TooLong)?.to_le_bytes());
             out.extend_from_slice(&sealed);
             key = key.below(component);
         }
-        Ok(out)
+        Ok(())
     }
 
-    /// Opens a whole path.
-    pub fn open_path(&self, sealed: &[u8]) -> Result<String, SealError> {
+    /// Opens what [`Self::seal_parts`] made.
+    pub(crate) fn open_parts(&self, sealed: &[u8], depth: u16) -> Result<String, SealError> {
         let mut key = self.clone();
         let mut parts = Vec::new();
         let mut rest = sealed;
-        for depth in 0u16.. {
+        for depth in depth.. {
             if rest.is_empty() {
                 break;
             }
@@ -133,48 +136,48 @@ pub fn check(path: &str) -> Result<(), SealError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::AccountRoot;
+    use crate::{AccountRoot, BucketKeys};
     use proptest::prelude::*;
 
-    fn names(root: u8) -> NameKey {
+    fn names(root: u8) -> BucketKeys {
         let root = AccountRoot::from_bytes([root; 32]);
-        root.bucket(&BucketId([3; 16])).names()
+        root.bucket(&BucketId([3; 16]))
     }
 
     #[test]
     fn names_open_again_and_only_under_their_key() {
         for path in ["a", "a/b/c", "照片/春.jpg", "a//b", "../x", "with\nnewline", &"x".repeat(1_024)] {
-            let sealed = names(1).seal_path(path).unwrap();
-            assert_eq!(names(1).open_path(&sealed).unwrap(), path);
-            assert_eq!(names(2).open_path(&sealed), Err(SealError::WrongKey));
+            let sealed = names(1).seal_name(path).unwrap();
+            assert_eq!(names(1).open_name(&sealed).unwrap(), path);
+            assert_eq!(names(2).open_name(&sealed), Err(SealError::WrongKey));
         }
     }
 
     #[test]
     fn one_name_is_sealed_alike_in_one_directory_and_otherwise_elsewhere() {
         let k = names(1);
-        assert_eq!(k.seal_path("a/b").unwrap(), k.seal_path("a/b").unwrap());
-        let (x, y) = (k.seal_path("a/same").unwrap(), k.seal_path("b/same").unwrap());
+        assert_eq!(k.seal_name("a/b").unwrap(), k.seal_name("a/b").unwrap());
+        let (x, y) = (k.seal_name("a/same").unwrap(), k.seal_name("b/same").unwrap());
         assert_ne!(x[x.len() - 32..], y[y.len() - 32..]);
     }
 
     #[test]
     fn nul_empty_and_too_long_are_no_names() {
         for path in ["", "a\0b", &"x".repeat(1_025), &"a/".repeat(128)] {
-            assert!(matches!(names(1).seal_path(path), Err(SealError::Name(_))));
+            assert!(matches!(names(1).seal_name(path), Err(SealError::Name(_))));
         }
     }
 
     proptest! {
         #[test]
         fn random_bytes_never_open_and_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            prop_assert!(names(1).open_path(&bytes).is_err());
+            prop_assert!(names(1).open_name(&bytes).is_err());
         }
 
         #[test]
         fn any_text_is_a_name_or_refused(path in "\\PC{1,80}") {
-            if let Ok(sealed) = names(1).seal_path(&path) {
-                prop_assert_eq!(names(1).open_path(&sealed).unwrap(), path);
+            if let Ok(sealed) = names(1).seal_name(&path) {
+                prop_assert_eq!(names(1).open_name(&sealed).unwrap(), path);
             }
         }
     }
