@@ -9,11 +9,14 @@
 pub mod bucket;
 pub mod content;
 pub mod kernel;
+pub mod keybag;
 pub mod keys;
 pub mod label;
 pub mod local;
 pub mod manifest;
 pub mod name;
+pub mod phrase;
+pub mod sealed_box;
 
 pub use bucket::BucketKeys;
 pub use content::{
@@ -24,7 +27,10 @@ pub use keys::{AccountRoot, ContentKey, PathKey, Purpose, Wrapped};
 pub use label::{LABEL_LEN, Label, LabelKey, LabelKind, LabelName};
 pub use local::LocalKey;
 pub use manifest::{Body, INLINE_MAX, Inline, Manifest, segments_hash};
+pub use keybag::{KEYBAG_MAX, Keybag};
 pub(crate) use name::NameKey;
+pub use phrase::{PHRASE_WORDS, Phrase, PhraseError, PhraseList};
+pub use sealed_box::{BOX_KEY_LEN, BOX_LEN, BoxKey, BoxPurpose, BoxSecret};
 
 /// Why something does not open.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
