@@ -1,5 +1,7 @@
 //! Access at the center: members, devices, tickets, joining.
 
+pub mod account;
 pub mod api;
+pub mod grants;
 pub mod join;
 pub mod store;

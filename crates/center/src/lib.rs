@@ -150,6 +150,7 @@ struct Inner {
     fleet: Mutex<FleetMemory>,
     nodes_read: Mutex<storage::place::NodesRead>,
     stewards: Mutex<storage::expand::Stewards>,
+    pairs: Mutex<access::account::Pairs>,
     thin: tokio::sync::Notify,
     metrics: Metrics,
     http: OnceLock<SocketAddr>,
@@ -182,6 +183,7 @@ impl Center {
             fleet: Mutex::new(fleet),
             nodes_read: Mutex::default(),
             stewards: Mutex::default(),
+            pairs: Mutex::default(),
             thin: tokio::sync::Notify::new(),
             metrics: Metrics::default(),
             http: OnceLock::new(),
@@ -271,6 +273,10 @@ impl Center {
     /// Never locked while the fleet is: this lock comes first.
     pub(crate) fn stewards(&self) -> MutexGuard<'_, storage::expand::Stewards> {
         self.0.stewards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn pairs(&self) -> MutexGuard<'_, access::account::Pairs> {
+        self.0.pairs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Segments were kept that may lack pieces.

@@ -112,6 +112,18 @@ async fn dispatch(center: &Center, caller: &Caller, request: Request) -> Result<
         Request::Staged(runs) => storage::expand::staged(center, caller, runs).await,
         Request::GroupLog(ask) => storage::log::group_log(center, caller, ask).await,
         Request::PiecesLost(lost) => storage::log::pieces_lost(center, caller, lost).await,
+        Request::AccountMake(make) => access::account::make(center, caller, *make).await,
+        Request::AccountShow => access::account::show(center, caller).await,
+        Request::DeviceLogPush(entry) => access::account::push(center, entry).await,
+        Request::SlotPut(put) => access::account::slot_put(center, caller, *put).await,
+        Request::SlotGet(locator) => access::account::slot_get(center, locator).await,
+        Request::PairOpen(hash, life) => access::account::pair_open(center, caller, hash, life).await,
+        Request::PairSay(say) => access::account::pair_say(center, *say),
+        Request::PairHear(secret, step) => access::account::pair_hear(center, &secret, step),
+        Request::GrantNote(note) => access::grants::note(center, caller, *note).await,
+        Request::GrantList => access::grants::list(center, caller).await,
+        Request::GrantRevoke(id) => access::grants::revoke(center, caller, id).await,
+        Request::Granted(granted) => storage::api::granted(center, caller, *granted).await,
         Request::Absence(absence) => fleet::api::absence(center, caller, absence).await,
     }
 }

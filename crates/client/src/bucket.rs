@@ -4,9 +4,10 @@ use crate::{Client, ClientError};
 use model::{BucketId, Bytes, Class, Region, SegmentId, Stamp};
 use seal::{AccountRoot, BucketKeys, LABEL_LEN, Label, LabelKey};
 use std::sync::{Arc, Mutex, PoisonError};
-use wire::signed::{Head, HeadFault};
+use wire::account::{Granted, GrantedAsk};
+use wire::signed::{Head, HeadFault, grant, public_of};
 use wire::storage::{BucketLine, BucketMake, BucketReport};
-use wire::{Reply, Request};
+use wire::{Link, Reply, Request};
 
 /// An open bucket: its keys, which the center's check values have proved right. Clones share the highest head seen.
 #[derive(Clone)]
@@ -15,6 +16,8 @@ pub struct Bucket {
     /// Of one's own buckets; what is written under a grant has no labels.
     pub(crate) labels: Option<LabelKey>,
     head: Arc<Mutex<Head>>,
+    /// The grant under which it is used; none for one's own.
+    held: Option<Arc<Link>>,
 }
 
 /// How a bucket is made.
@@ -75,13 +78,18 @@ impl Bucket {
         Ok(())
     }
 
+    /// Where its names begin for who holds it: empty for the whole bucket.
+    pub fn base(&self) -> &str {
+        self.keys.base()
+    }
+
     pub(crate) fn seal_name(&self, name: &str) -> Result<Vec<u8>, ClientError> {
         Ok(self.keys.seal_name(name)?)
     }
 
     fn of(root: &AccountRoot, name: &str) -> Self {
         let keys = root.bucket(&root.bucket_id(name));
-        Self { keys, labels: Some(root.labels()), head: Arc::default() }
+        Self { keys, labels: Some(root.labels()), head: Arc::default(), held: None }
     }
 
     fn matches(&self, line: &BucketLine) -> bool {
@@ -111,6 +119,36 @@ impl Client {
         }
         bucket.saw(Head::default(), line.head)?;
         Ok(bucket)
+    }
+
+    /// Opens the part of somebody's bucket that a link grants.
+    ///
+    /// # Errors
+    /// E0108 when its time is over, E0109 when it was revoked, [`ClientError::WrongKey`].
+    pub async fn shared(&self, link: &Link) -> Result<Bucket, ClientError> {
+        let keys = BucketKeys::parse(&link.keys)?;
+        let bucket = Bucket { keys, labels: None, head: Arc::default(), held: Some(Arc::new(link.clone())) };
+        let line = match self.ask_of(&bucket, GrantedAsk::Show, || Request::BucketShow(*bucket.id())).await? {
+            Reply::Buckets(mut lines) if lines.len() == 1 && lines[0].id == *bucket.id() => lines.remove(0),
+            _ => return Err(ClientError::Unexpected("no bucket")),
+        };
+        if !bucket.matches(&line) {
+            return Err(ClientError::WrongKey);
+        }
+        bucket.saw(Head::default(), line.head)?;
+        Ok(bucket)
+    }
+
+    /// Asks about a bucket: as its owner, or under the grant it is used by.
+    pub(crate) async fn ask_of(
+        &self,
+        bucket: &Bucket,
+        granted: GrantedAsk,
+        own: impl FnOnce() -> Request,
+    ) -> Result<Reply, ClientError> {
+        let Some(held) = &bucket.held else { return self.ask(own()).await };
+        let proof = grant::prove(&held.grant, &held.secret, &public_of(&self.device.secret)).to_vec();
+        self.ask(Request::Granted(Box::new(Granted { grant: held.grant.clone(), proof, ask: granted }))).await
     }
 
     /// Opens a bucket, made first where it is not there.

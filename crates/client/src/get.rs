@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
+use wire::account::GrantedAsk;
 use wire::limits::READ_SEGMENTS_MAX;
 use wire::storage::{ReadGrant, ReadGroup, ReadOpen, ReadSegment};
 use wire::{Reply, Request};
@@ -130,7 +131,7 @@ impl Client {
         let (name_sealed, session) = (bucket.seal_name(name)?, self.endpoint.id());
         let known = self.known_groups();
         let ask = ReadOpen { bucket: *bucket.id(), name_sealed, version, first, limit, session, known };
-        match self.ask(Request::ReadOpen(ask)).await? {
+        match self.ask_of(bucket, GrantedAsk::Read(ask.clone()), || Request::ReadOpen(ask)).await? {
             Reply::ReadGrant(grant) => {
                 self.learn_groups(&grant.groups);
                 Ok(*grant)

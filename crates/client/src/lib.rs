@@ -7,6 +7,7 @@
 //! rest. (B) A commit is sent only with receipts given after fsync. (C) Too few pieces is told with both numbers, never as
 //! missing. (D) Memory is bounded, whatever the object's size. (E) A wrong key is told before anything is listed.
 
+pub mod account;
 mod bucket;
 mod cells;
 mod column;
@@ -18,6 +19,7 @@ mod keeper;
 mod names;
 mod pack;
 mod packer;
+pub mod pair;
 mod permits;
 mod piece;
 mod put;
@@ -87,6 +89,9 @@ pub enum ClientError {
         /// Bytes of the object.
         size: u64,
     },
+    /// An account's device log does not hold.
+    #[error("device log: {0}")]
+    Log(#[from] wire::signed::LogFault),
     /// The seal refused.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -124,6 +129,7 @@ impl ClientError {
             Self::WrongKey => Self::WrongKey,
             Self::Head(why) => Self::Head(why),
             Self::Range { from, to, size } => Self::Range { from: *from, to: *to, size: *size },
+            Self::Log(fault) => Self::Log(*fault),
             Self::Seal(error) => Self::Seal(error.clone()),
             Self::Codec(error) => Self::Codec(error.clone()),
             Self::Net(error) => Self::Net(error.clone()),

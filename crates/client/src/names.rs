@@ -7,6 +7,7 @@ use model::{Bytes, Stamp};
 use rand_core::Rng;
 use seal::Manifest;
 use std::collections::BTreeMap;
+use wire::account::GrantedAsk;
 use wire::limits::READ_SEGMENTS_MAX;
 use wire::signed::{CommitOp, CommitRecord};
 use wire::storage::{Expect, ObjectLine, ObjectList, SegmentRun};
@@ -170,7 +171,9 @@ impl Client {
         loop {
             let ask = ObjectList { bucket: *bucket.id(), name_sealed: name_sealed.clone(), after, limit: PAGE };
             let asked = bucket.head();
-            let Reply::Objects(page) = self.ask(Request::ObjectList(ask)).await? else {
+            let Reply::Objects(page) =
+                self.ask_of(bucket, GrantedAsk::List(ask.clone()), || Request::ObjectList(ask)).await?
+            else {
                 return Err(ClientError::Unexpected("no list"));
             };
             bucket.saw(asked, page.head)?;

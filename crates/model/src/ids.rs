@@ -91,6 +91,10 @@ byte_id!(
     MemberId, 16, 'm', "member id"
 );
 byte_id!(
+    /// A member's account as its own devices know it: the beginning of the hash of its device log's first entry.
+    AccountId, 16, 'a', "account id"
+);
+byte_id!(
     /// A bucket, random.
     BucketId, 16, 'b', "bucket id"
 );

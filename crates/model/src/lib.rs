@@ -17,7 +17,7 @@ pub use credits::Credits;
 pub use fleet::{
     Arch, Capability, LinkKind, NatKind, NodeState, Os, PauseReason, Presence, RegionEvidence, Roles, Tier,
 };
-pub use ids::{Alias, BucketId, CloudKey, DeviceId, JobId, MemberId, NodeId, PgId, SegmentId, TicketId};
+pub use ids::{AccountId, Alias, BucketId, CloudKey, DeviceId, JobId, MemberId, NodeId, PgId, SegmentId, TicketId};
 pub use region::Region;
 pub use scheme::{Class, Scheme};
 pub use time::{HourOfWeek, Span, Stamp};

@@ -124,6 +124,11 @@ impl AccountRoot {
         String::from_utf8(name.to_vec()).map_err(|_| SealError::Header)
     }
 
+    /// The key of this account's own notes, which the center keeps.
+    pub fn notes(&self) -> crate::LocalKey {
+        crate::LocalKey::of(&blake3::derive_key("pumasi v1 account notes", &self.0))
+    }
+
     /// The key of this account's piece labels.
     pub fn labels(&self) -> LabelKey {
         LabelKey::from_bytes(blake3::derive_key("pumasi v1 label", &self.0))

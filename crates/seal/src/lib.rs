@@ -23,11 +23,11 @@ pub use content::{
     CHUNK_LEN, Header, Opener, Role, SEALED_CHUNK, Sealer, chunk_count, open_range, open_run, padded_len, seal_run,
     sealed_len,
 };
+pub use keybag::{KEYBAG_MAX, Keybag};
 pub use keys::{AccountRoot, ContentKey, PathKey, Purpose, Wrapped};
 pub use label::{LABEL_LEN, Label, LabelKey, LabelKind, LabelName};
 pub use local::LocalKey;
 pub use manifest::{Body, INLINE_MAX, Inline, Manifest, segments_hash};
-pub use keybag::{KEYBAG_MAX, Keybag};
 pub(crate) use name::NameKey;
 pub use phrase::{PHRASE_WORDS, Phrase, PhraseError, PhraseList};
 pub use sealed_box::{BOX_KEY_LEN, BOX_LEN, BoxKey, BoxPurpose, BoxSecret};

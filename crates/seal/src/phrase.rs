@@ -149,8 +149,12 @@ mod tests {
             assert_eq!(words.len(), PHRASE_WORDS);
             assert_eq!(Phrase::parse(&words.join(joint)).map(|p| p.0), Ok(phrase.0));
         }
-        let numbered: String =
-            phrase.words(PhraseList::English).iter().enumerate().map(|(i, w)| format!("{}. {}\n", i + 1, w.to_uppercase())).collect();
+        let numbered: String = phrase
+            .words(PhraseList::English)
+            .iter()
+            .enumerate()
+            .map(|(i, w)| format!("{}. {}\n", i + 1, w.to_uppercase()))
+            .collect();
         assert_eq!(Phrase::parse(&numbered).map(|p| p.0), Ok(phrase.0));
     }
 

@@ -5,7 +5,7 @@
 
 use crate::frame::{WireError, decode, encode};
 use crate::limits::{REPLY_MAX, REQUEST_MAX};
-use crate::{access, fleet, storage};
+use crate::{access, account, fleet, storage};
 use model::Alias;
 use model::errors::ErrorId;
 use model::program::WIRE_VERSION;
@@ -86,6 +86,30 @@ pub enum Request {
     GroupLog(storage::LogAsk),
     /// Pieces this node found damaged or gone by itself.
     PiecesLost(Vec<storage::LostPiece>),
+    /// Make the caller's account.
+    AccountMake(Box<account::AccountMake>),
+    /// The caller's account.
+    AccountShow,
+    /// The next entry of an account's device log; who may is said by the log itself.
+    DeviceLogPush(Vec<u8>),
+    /// Keep a wrap of the account's root.
+    SlotPut(Box<account::SlotPut>),
+    /// What stands at a locator, which only a phrase's holder knows.
+    SlotGet([u8; 16]),
+    /// Let a second device be added with the ticket of this secret's hash, for so many ms.
+    PairOpen([u8; 32], u64),
+    /// Say something to the other device.
+    PairSay(Box<account::PairSay>),
+    /// What the other device said in this step.
+    PairHear([u8; 16], u8),
+    /// Note a grant that was given.
+    GrantNote(Box<account::GrantNote>),
+    /// Grants the caller's account gave.
+    GrantList,
+    /// End a grant, and all that were narrowed from it.
+    GrantRevoke([u8; 16]),
+    /// A call under a grant.
+    Granted(Box<account::Granted>),
 }
 
 /// What the center answers. Append-only.
@@ -137,6 +161,14 @@ pub enum Reply {
     Staged(Vec<storage::StagedState>),
     /// Changes of a placement group.
     GroupLog(storage::LogPage),
+    /// The caller's account, where it has one.
+    Account(Option<Box<account::AccountInfo>>),
+    /// What stands at a locator.
+    Slot(Box<account::SlotInfo>),
+    /// What the other device said, once it did.
+    Pair(Option<Vec<u8>>),
+    /// Grants that were given.
+    Grants(Vec<account::GrantLine>),
 }
 
 /// A lawful no: its registered id and the variables of its text, in the reader's language.

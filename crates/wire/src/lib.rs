@@ -8,11 +8,13 @@
 //! (C) The bytes of every message and signed layout are locked by golden files (`tests/golden`).
 
 pub mod access;
+pub mod account;
 pub mod addr;
 pub mod envelope;
 pub mod fleet;
 pub mod frame;
 pub mod limits;
+pub mod link;
 pub mod local;
 pub mod signed;
 pub mod storage;
@@ -21,4 +23,5 @@ pub mod ticket;
 pub use addr::{PeerAddr, RelayHint};
 pub use envelope::{Answer, Envelope, RefusalMsg, Reply, Request};
 pub use frame::{WireError, decode, encode};
-pub use ticket::{Ticket, TicketError};
+pub use link::Link;
+pub use ticket::{Ticket, TicketError, TicketKind};

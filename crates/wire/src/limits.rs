@@ -66,3 +66,15 @@ pub const LOST_MAX: usize = 256;
 pub const CURSORS_MAX: usize = 32;
 /// Longest line on the control socket.
 pub const LOCAL_LINE_MAX: usize = 1 << 20;
+/// Bytes of one step of adding a device.
+pub const PAIR_BYTES_MAX: usize = 8 << 10;
+/// Steps of it.
+pub const PAIR_STEPS: u8 = 5;
+/// Longest sealed keybag in bytes.
+pub const KEYBAG_MAX: usize = 1 << 10;
+/// Note of a grant, sealed, in bytes.
+pub const GRANT_NOTE_MAX: usize = 2 << 10;
+/// Grants in one list.
+pub const GRANTS_MAX: usize = 256;
+/// Longest link as text.
+pub const LINK_TEXT_MAX: usize = 16 << 10;

@@ -5,12 +5,16 @@
 
 pub mod binding;
 pub mod commit;
+pub mod device_log;
+pub mod grant;
 pub mod permit;
 pub mod piece_receipt;
 pub mod receipt;
 
 pub use binding::Binding;
 pub use commit::{CommitOp, CommitRecord, Head, HeadFault};
+pub use device_log::{DeviceChange, DeviceLog, LogFault, Rights};
+pub use grant::{Allowed, Caveats, GrantFault, GrantOps};
 pub use permit::{Permit, PermitOp, PermitRefusal};
 pub use piece_receipt::PieceReceipt;
 pub use receipt::Receipt;
@@ -57,6 +61,15 @@ impl<'a> Fields<'a> {
         let (head, tail) = self.0.split_first_chunk::<N>()?;
         self.0 = tail;
         Some(*head)
+    }
+    /// The next `len` bytes.
+    pub(crate) fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (head, tail) = self.0.split_at_checked(len)?;
+        self.0 = tail;
+        Some(head)
+    }
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
     pub(crate) fn u16(&mut self) -> Option<u16> {
         self.take().map(u16::from_le_bytes)

@@ -1,6 +1,6 @@
 //! A ticket: pasteable right to join, `pumasi1…`.
 //!
-//! Layout before base32: version u8 · flags u8 (0) · cloud key 32 · secret 16 · expiry u32 s · entries (tag u8, body)
+//! Layout before base32: version u8 · kind u8 (0 join as a member, 1 join as a member's device, 2 an address only) · cloud key 32 · secret 16 · expiry u32 s · entries (tag u8, body)
 //! · checksum 4. Entry tags: 1 IPv4 address (4 + port u16), 2 IPv6 address (16 + port u16), 3 relay by IPv4,
 //! 4 relay by IPv6, 5 relay by name (length u8, name), each relay followed by port u16 and discovery port u16.
 //! Integers little-endian; the checksum is the first 4 bytes of the BLAKE3 hash of all before it. It needs no signature:
@@ -15,9 +15,23 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
+/// What a ticket is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TicketKind {
+    /// To join the cloud as a member of one's own.
+    #[default]
+    Member = 0,
+    /// To become a device of the member who made it.
+    Device = 1,
+    /// No right at all: where the cloud is found.
+    Address = 2,
+}
+
 /// A right to join one cloud.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Ticket {
+    /// What for.
+    pub kind: TicketKind,
     /// The cloud; also the key its center proves when dialed.
     pub cloud: CloudKey,
     /// One-time secret; the center knows its hash.
@@ -62,8 +76,8 @@ impl Ticket {
         }
     }
 
-    fn body(&self) -> Vec<u8> {
-        let mut out = vec![VERSION, 0];
+    pub(crate) fn body(&self) -> Vec<u8> {
+        let mut out = vec![VERSION, self.kind as u8];
         out.extend_from_slice(self.cloud.as_bytes());
         out.extend_from_slice(&self.secret);
         let seconds = u32::try_from(self.expires.as_ms() / 1000).unwrap_or(u32::MAX);
@@ -142,7 +156,13 @@ impl FromStr for Ticket {
 }
 
 /// Reads the fields after the checksum was found right; nothing may be left over.
-fn parse_body(body: &[u8]) -> Option<Ticket> {
+pub(crate) fn parse_body(body: &[u8]) -> Option<Ticket> {
+    let kind = match body.get(1)? {
+        0 => TicketKind::Member,
+        1 => TicketKind::Device,
+        2 => TicketKind::Address,
+        _ => return None,
+    };
     let mut rest = Reader(body.get(2..)?);
     let cloud = CloudKey(rest.take()?);
     let secret = rest.take()?;
@@ -163,7 +183,7 @@ fn parse_body(body: &[u8]) -> Option<Ticket> {
             _ => return None,
         }
     }
-    Some(Ticket { cloud, secret, expires, direct, relay })
+    Some(Ticket { kind, cloud, secret, expires, direct, relay })
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -202,6 +222,7 @@ mod tests {
 
     fn sample() -> Ticket {
         Ticket {
+            kind: TicketKind::Member,
             cloud: CloudKey([3; 32]),
             secret: [9; 16],
             expires: Stamp(1_800_000_000_000),

@@ -117,6 +117,7 @@ fn facts(
         nodes_max: CELL_NODES_MAX,
         other_cell: None,
         ticket: ticket_facts,
+        member: member.as_ref().map(|m| m.roles),
         seat,
         blocked,
     };

@@ -1,5 +1,7 @@
 //! Members, their devices, tickets and their uses: rows and the statements that move them.
 
+pub mod account;
+
 use crate::db::{DbError, Reader, Row, StoreError, Tx, stored_words};
 use model::{Credits, DeviceId, MemberId, Roles, Stamp, TicketId, errors};
 use rules::access::admit::TicketFacts;

@@ -18,6 +18,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0007_lighter_segments.sql"),
     include_str!("../../migrations/0008_thin_segments.sql"),
     include_str!("../../migrations/0009_drops.sql"),
+    include_str!("../../migrations/0010_accounts.sql"),
 ];
 
 const VERSION_TABLE: &str =

@@ -5,16 +5,18 @@ use super::place;
 use super::store::bucket::{self, BucketRow, Kind};
 use super::store::{self, PgRow, SegmentRow};
 use crate::access::api::who;
+use crate::access::grants::{allows, judge};
 use crate::access::store::MemberRow;
 use crate::db::{Reader, StoreError};
 use crate::refuse::{Refused, bad_value, plain};
 use crate::{Caller, Center};
-use model::{BucketId, NodeId, PgId, Presence, Span, errors};
+use model::{BucketId, MemberId, NodeId, PgId, Presence, Span, errors};
 use rules::storage::group::DomainKind;
 use rules::storage::survives::AnyOf;
 use std::collections::BTreeSet;
+use wire::account::{Granted, GrantedAsk};
 use wire::limits::{FATES_MAX, KNOWN_GROUPS_MAX, LABEL_MAX, PAGE_MAX, READ_SEGMENTS_MAX, REGIONS_MAX, REPLY_MAX};
-use wire::signed::{Permit, PermitOp};
+use wire::signed::{GrantOps, Permit, PermitOp};
 use wire::storage::{
     BucketLine, BucketMake, BucketReport, ObjectLine, ObjectList, ObjectPage, ReadGrant, ReadGroup, ReadOpen,
     ReadSegment, SegmentRun, Slot, WriteGrant, WriteOpen,
@@ -92,8 +94,12 @@ pub(super) fn slots(
 
 /// A bucket of the caller's own; another's is as unknown as one that is not there.
 pub(super) fn own(found: Option<BucketRow>, member: &MemberRow) -> Result<BucketRow, StoreError> {
+    of(found, &member.id)
+}
+
+fn of(found: Option<BucketRow>, owner: &MemberId) -> Result<BucketRow, StoreError> {
     found
-        .filter(|bucket| bucket.owner == member.id)
+        .filter(|bucket| bucket.owner == *owner)
         .ok_or_else(|| StoreError::refused(errors::BUCKET_UNKNOWN, "no such bucket of this member"))
 }
 
@@ -126,8 +132,37 @@ pub async fn bucket_list(center: &Center, caller: &Caller) -> Result<Reply, Refu
 /// One bucket of one's own.
 pub async fn bucket_show(center: &Center, caller: &Caller, id: BucketId) -> Result<Reply, Refused> {
     let member = who(center, caller).await?;
-    let row = center.db().read(move |q| own(bucket::find(q, &id)?, &member)).await?;
+    bucket_of(center, member.id, id).await
+}
+
+async fn bucket_of(center: &Center, owner: MemberId, id: BucketId) -> Result<Reply, Refused> {
+    let row = center.db().read(move |q| of(bucket::find(q, &id)?, &owner)).await?;
     Ok(Reply::Buckets(vec![line(row)]))
+}
+
+/// A call under a grant: as if its giver called, within what the grant allows.
+pub async fn granted(center: &Center, caller: &Caller, granted: Granted) -> Result<Reply, Refused> {
+    let (allowed, giver) = judge(center, caller, &granted).await?;
+    match granted.ask {
+        GrantedAsk::Show => {
+            let Reply::Buckets(mut lines) = bucket_of(center, giver, allowed.bucket).await? else {
+                return Err(Refused(plain(errors::BUG)));
+            };
+            // What the whole bucket holds is none of the holder's business.
+            for line in &mut lines {
+                (line.label, line.objects, line.sealed_bytes) = (Vec::new(), 0, 0);
+            }
+            Ok(Reply::Buckets(lines))
+        }
+        GrantedAsk::Read(ask) => {
+            allows(&allowed, GrantOps::GET, &ask.bucket, Some(&ask.name_sealed))?;
+            read(center, giver, ask).await
+        }
+        GrantedAsk::List(ask) => {
+            allows(&allowed, GrantOps::LIST, &ask.bucket, ask.name_sealed.as_deref())?;
+            list(center, giver, ask, &allowed.prefix).await
+        }
+    }
 }
 
 /// What a bucket of one's own survives now.
@@ -195,7 +230,7 @@ fn line(row: BucketRow) -> BucketLine {
     }
 }
 
-pub(super) fn too_large(what: &str, size: usize, limit: usize) -> Refused {
+pub(crate) fn too_large(what: &str, size: usize, limit: usize) -> Refused {
     let args = [("what", what.to_owned()), ("size", size.to_string()), ("limit", limit.to_string())];
     RefusalMsg::new(errors::TOO_LARGE, args).into()
 }
@@ -208,12 +243,16 @@ pub(super) async fn load_pg(center: &Center, pg: PgId) -> Result<PgRow, Refused>
 /// A manifest, and as many of its segments as were asked for, with their holders.
 pub async fn read_open(center: &Center, caller: &Caller, ask: ReadOpen) -> Result<Reply, Refused> {
     let member = who(center, caller).await?;
+    read(center, member.id, ask).await
+}
+
+async fn read(center: &Center, owner: MemberId, ask: ReadOpen) -> Result<Reply, Refused> {
     if ask.known.len() > KNOWN_GROUPS_MAX {
         return Err(too_large("list of groups", ask.known.len(), KNOWN_GROUPS_MAX));
     }
     let (session, known) = (ask.session, ask.known.clone());
     let found = center.db().read(move |q| {
-        let row = own(bucket::find(q, &ask.bucket)?, &member)?;
+        let row = of(bucket::find(q, &ask.bucket)?, &owner)?;
         let version = match &ask.version {
             Some(version) => bucket::version(q, row.number, &ask.name_sealed, version)?,
             None => bucket::newest(q, row.number, &ask.name_sealed)?,
@@ -269,13 +308,19 @@ fn page_of(q: &mut Reader<'_>, runs: &[SegmentRun], first: u32, limit: u16) -> R
 /// Changes of a bucket, or of one name in it, in order.
 pub async fn object_list(center: &Center, caller: &Caller, ask: ObjectList) -> Result<Reply, Refused> {
     let member = who(center, caller).await?;
+    list(center, member.id, ask, &[]).await
+}
+
+/// Changes of names that begin with `prefix`.
+async fn list(center: &Center, owner: MemberId, ask: ObjectList, prefix: &[u8]) -> Result<Reply, Refused> {
+    let prefix = prefix.to_vec();
     if usize::from(ask.limit) > PAGE_MAX {
         return Err(bad_value("limit", &ask.limit.to_string(), "at most 1,000").into());
     }
     let limit = u32::from(ask.limit.max(1));
     let found = center.db().read(move |q| {
-        let row = own(bucket::find(q, &ask.bucket)?, &member)?;
-        Ok((row.head, bucket::changes(q, row.number, ask.name_sealed.as_deref(), ask.after, limit + 1)?))
+        let row = of(bucket::find(q, &ask.bucket)?, &owner)?;
+        Ok((row.head, bucket::changes(q, row.number, ask.name_sealed.as_deref(), &prefix, ask.after, limit + 1)?))
     });
     let (head, mut rows) = found.await?;
     let mut more = rows.len() > limit as usize;

@@ -138,7 +138,7 @@ async fn a_version_lets_go_of_its_segments_only_after_its_retention(place: &mut 
     assert_eq!(bytes(place).await, before - 1_000);
     assert_eq!(dropped(place, pg, 0, 9).await, 1);
     assert_eq!(changes(place, pg, 0).await, [entry(3, 3, false), entry(4, 1, true), entry(5, 2, true)]);
-    let rows = place.db.read(move |q| Ok(bucket::changes(q, number, None, 0, 9)?)).await.unwrap();
+    let rows = place.db.read(move |q| Ok(bucket::changes(q, number, None, &[], 0, 9)?)).await.unwrap();
     let kinds: Vec<Kind> = rows.iter().map(|row| row.kind).collect();
     assert_eq!(kinds, [Kind::Gone, Kind::Gone, Kind::Object, Kind::Marker]);
     assert!(rows.iter().all(|row| row.record.len() == 256), "the chain keeps every record");

@@ -132,7 +132,7 @@ async fn versions_stand_in_one_order_and_names_count_once(place: &mut Place) {
     let third = place.db.read(move |q| Ok(bucket::version(q, number, b"a", &[3; 16])?)).await.unwrap().unwrap();
     assert_eq!(third.bucket_seq, 3);
     let changes = |name: Option<&'static [u8]>, after, limit| {
-        place.db.read(move |q| Ok(bucket::changes(q, number, name, after, limit)?))
+        place.db.read(move |q| Ok(bucket::changes(q, number, name, &[], after, limit)?))
     };
     let seqs = |rows: Vec<VersionRow>| rows.iter().map(|v| v.bucket_seq).collect::<Vec<_>>();
     assert_eq!(seqs(changes(None, 1, 3).await.unwrap()), [2, 3, 4]);
@@ -212,7 +212,7 @@ async fn four_writers_at_once_make_one_chain(place: &mut Place) {
     for task in (0..4).map(writer).collect::<Vec<_>>() {
         task.await.unwrap();
     }
-    let rows = place.db.read(move |q| Ok(bucket::changes(q, number, None, 0, 1_000)?)).await.unwrap();
+    let rows = place.db.read(move |q| Ok(bucket::changes(q, number, None, &[], 0, 1_000)?)).await.unwrap();
     assert_eq!(rows.iter().map(|v| v.bucket_seq).collect::<Vec<_>>(), (1..=100).collect::<Vec<_>>());
     let chain = rows.iter().fold(Head::default(), |head, v| head.after(&v.record.clone().try_into().unwrap()));
     let row = found(place, 1).await.unwrap();

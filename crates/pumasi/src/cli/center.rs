@@ -154,6 +154,7 @@ pub async fn ticket_of_founder(
     let Reply::TicketMade(made) = reply else { return Err(Fault::bug("the center answered something else")) };
     let direct = made.center.direct.into_iter().take(wire::limits::TICKET_ADDRS_MAX).collect();
     Ok(Ticket {
+        kind: wire::TicketKind::Member,
         cloud: card.cloud,
         secret,
         expires: made.expires,

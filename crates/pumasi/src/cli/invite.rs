@@ -75,6 +75,13 @@ pub async fn make(app: &App, args: &InviteArgs) -> Result<Invited, Fault> {
         return Err(Fault::bug("the center answered something else"));
     };
     let direct = center.direct.into_iter().take(wire::limits::TICKET_ADDRS_MAX).collect();
-    let ticket = Ticket { cloud: membership.cloud, secret, expires, direct, relay: center.relays.into_iter().next() };
+    let ticket = Ticket {
+        kind: wire::TicketKind::Member,
+        cloud: membership.cloud,
+        secret,
+        expires,
+        direct,
+        relay: center.relays.into_iter().next(),
+    };
     Ok(Invited { ticket, expires, id })
 }

@@ -1,7 +1,7 @@
 //! Is this machine taken in? Decided from the ticket, the ask and the state of the cell (`docs/design/fleet.md` §2).
 //!
 //! (A) A machine that has joined is answered again with the same member, whatever became of the ticket, and uses none.
-//! (B) A new machine uses exactly one use of a ticket that is not expired, revoked or used up.
+//! (B) A new machine uses exactly one use of a ticket that is not expired, revoked or used up; a member's own device needs none.
 //! (C) Nobody gets a role that the ticket does not carry. (D) A blocked owner is refused in every case.
 //! (E) The decision is total: every set of facts gives an admission or one refusal of the registry.
 //!
@@ -57,6 +57,8 @@ pub struct CenterFacts {
     pub other_cell: Option<String>,
     /// The ticket with this secret; none when there is no such.
     pub ticket: Option<TicketFacts>,
+    /// What a member may do whose device this key is already, by the member's own word: it needs no ticket.
+    pub member: Option<Roles>,
     /// This machine's key is known already.
     pub seat: Option<Seat>,
     /// Why this key or its owner is kept out.
@@ -126,10 +128,13 @@ pub fn open_ticket(ticket: &TicketFacts, now: Stamp) -> Result<u16, Refusal> {
 }
 
 fn newcomer(facts: &CenterFacts, ask: &JoinAsk) -> Result<Admission, Refusal> {
-    let ticket = facts.ticket.as_ref().ok_or_else(|| Refusal::new(errors::TICKET_DAMAGED))?;
-    let uses_left = open_ticket(ticket, facts.now)?;
+    let (roles, uses_left) = match (&facts.ticket, facts.member) {
+        (Some(ticket), _) => (ticket.roles, open_ticket(ticket, facts.now)?),
+        (None, Some(roles)) => (roles, 0),
+        (None, None) => return Err(Refusal::new(errors::TICKET_DAMAGED)),
+    };
     let (needed, verb) = if ask.lends { (Roles::LEND, "lend") } else { (Roles::USE, "use") };
-    if !ticket.roles.has(needed) {
+    if !roles.has(needed) {
         let refusal = Refusal::new(errors::NOT_ALLOWED).with("who", &ask.name);
         return Err(refusal.with("verb", verb).with("thing", "this cloud"));
     }
@@ -137,7 +142,7 @@ fn newcomer(facts: &CenterFacts, ask: &JoinAsk) -> Result<Admission, Refusal> {
         let other = facts.other_cell.as_deref().unwrap_or("–");
         return Err(Refusal::new(errors::CELL_FULL).with("other", other));
     }
-    Ok(Admission::New { roles: ticket.roles, uses_left })
+    Ok(Admission::New { roles, uses_left })
 }
 
 #[cfg(test)]
@@ -163,6 +168,7 @@ mod tests {
             nodes_max: 1_000_000,
             other_cell: None,
             ticket: Some(ticket),
+            member: None,
             seat: None,
             blocked: None,
         }
@@ -200,6 +206,8 @@ mod tests {
             assert!(refusal.args.contains_key(variable), "{refusal}");
         }
         let unknown = CenterFacts { ticket: None, ..facts() };
+        let device = CenterFacts { member: Some(Roles::BOTH), ..unknown.clone() };
+        assert_eq!(admit(&device, &ask()), Ok(Admission::New { roles: Roles::BOTH, uses_left: 0 }));
         assert_eq!(admit(&unknown, &ask()).unwrap_err().id, errors::TICKET_DAMAGED);
     }
 

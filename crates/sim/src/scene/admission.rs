@@ -173,6 +173,7 @@ impl Joins {
             nodes_max: 1_000_000,
             other_cell: None,
             ticket: rows.tickets.get(&machine.ticket).cloned(),
+            member: None,
             seat: rows.seats.get(&id).copied(),
             blocked: None,
         };

@@ -49,6 +49,7 @@ fn signed() -> Vec<(&'static str, Vec<u8>)> {
 
 fn ticket() -> String {
     Ticket {
+        kind: wire::TicketKind::Member,
         cloud: CloudKey([3; 32]),
         secret: [9; 16],
         expires: Stamp(1_800_000_000_000),

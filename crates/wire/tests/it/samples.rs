@@ -3,6 +3,7 @@
 use model::*;
 use std::collections::BTreeMap;
 use wire::access::*;
+use wire::account::*;
 use wire::fleet::*;
 use wire::signed::Head;
 use wire::storage::*;
@@ -29,6 +30,20 @@ fn facts() -> MachineFacts {
         program: 1_000,
         lent: Bytes::gib(10),
         accepts: 9,
+    }
+}
+
+fn grant_note() -> GrantNote {
+    GrantNote { id: [1; 16], bucket: BucketId([2; 16]), note: vec![3; 9], not_after: Some(NOW) }
+}
+
+fn account() -> AccountInfo {
+    AccountInfo {
+        account: AccountId([1; 16]),
+        member: MemberId([2; 16]),
+        entries: vec![vec![3; 9]],
+        keybag: vec![4; 8],
+        phrase_at: Some(NOW),
     }
 }
 
@@ -211,6 +226,24 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
         ("staged_ask", Request::Staged(vec![SegmentRun { pg: PgId(1), seq: 5, count: 6 }])),
         ("group_log_ask", Request::GroupLog(LogAsk { pg: PgId(3), after: 7, limit: 9 })),
         ("pieces_lost", Request::PiecesLost(vec![LostPiece { pg: PgId(3), segment: SegmentId([8; 32]), index: 2 }])),
+        (
+            "account_make",
+            Request::AccountMake(Box::new(AccountMake { entries: vec![vec![1; 9], vec![2; 8]], keybag: vec![3; 7] })),
+        ),
+        ("account_show", Request::AccountShow),
+        ("device_log_push", Request::DeviceLogPush(vec![4; 6])),
+        ("slot_put", Request::SlotPut(Box::new(SlotPut { locator: [1; 16], wrap: vec![2; 80], entry: vec![3; 9] }))),
+        ("slot_get", Request::SlotGet([5; 16])),
+        ("pair_open", Request::PairOpen([6; 32], 600_000)),
+        ("pair_say", Request::PairSay(Box::new(PairSay { secret: [7; 16], step: 2, bytes: vec![8; 5] }))),
+        ("pair_hear", Request::PairHear([9; 16], 3)),
+        ("grant_note", Request::GrantNote(Box::new(grant_note()))),
+        ("grant_list", Request::GrantList),
+        ("grant_revoke", Request::GrantRevoke([1; 16])),
+        (
+            "granted",
+            Request::Granted(Box::new(Granted { grant: vec![1; 9], proof: vec![2; 64], ask: GrantedAsk::Show })),
+        ),
     ]
     .into_iter()
     .map(|(name, request)| (name, Envelope { version: 1, alias: Some(Alias(11)), request }))
@@ -406,6 +439,10 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
                 segments: vec![StewardSegment { segment, wanted: vec![3, 7] }],
             }))),
         ),
+        ("account", Reply::Account(Some(Box::new(account())))),
+        ("slot", Reply::Slot(Box::new(SlotInfo { wrap: vec![1; 80], account: account() }))),
+        ("pair", Reply::Pair(Some(vec![2; 9]))),
+        ("grants", Reply::Grants(vec![GrantLine { note: grant_note(), at: NOW, revoked: Some(NOW) }])),
         (
             "group_log",
             Reply::GroupLog(LogPage {

@@ -263,10 +263,20 @@ pub fn changes(
     q: &mut Reader<'_>,
     bucket: u32,
     name_sealed: Option<&[u8]>,
+    prefix: &[u8],
     after: u64,
     limit: u32,
 ) -> Result<Vec<VersionRow>, DbError> {
     let Some(name) = name_sealed else {
+        if !prefix.is_empty() {
+            let sql = format!(
+                "SELECT {VERSION} FROM version WHERE bucket = $1 AND bucket_seq > $2 AND substr(name_sealed, 1, $4) = $5 \
+                 ORDER BY bucket_seq LIMIT $3"
+            );
+            let len = u32::try_from(prefix.len()).unwrap_or(u32::MAX);
+            let values = [bucket.into(), after.into(), limit.into(), len.into(), prefix.into()];
+            return q.query(&sql, &values, read_version);
+        }
         let sql =
             format!("SELECT {VERSION} FROM version WHERE bucket = $1 AND bucket_seq > $2 ORDER BY bucket_seq LIMIT $3");
         return q.query(&sql, &[bucket.into(), after.into(), limit.into()], read_version);

@@ -1,0 +1,208 @@
+//! A second device is added: two machines of one person agree through the center, which may lie, and a person compares six digits
+//! (`docs/design/security.md` §5).
+//!
+//! New → old: a commitment. Old → new: its nonce, key and account. New → old: what the commitment hides: nonce, keys, name. Six
+//! digits from all of this; whoever sits between them had to commit before it knew the other's nonce, so it guesses one in a
+//! million. Old → new, once the person typed the digits: the root, boxed for the new machine and signed by the old one.
+//!
+//! (A) The old machine gives nothing away before the digits were typed. (B) The new machine takes a root only from the machine
+//! whose key the digits cover.
+
+use crate::account::{Account, Me};
+use crate::{AskCenter, ClientError};
+use model::{AccountId, DeviceId, Stamp};
+use rand_core::Rng;
+use seal::{AccountRoot, BOX_KEY_LEN, BOX_LEN, BoxKey, BoxPurpose, BoxSecret};
+use std::time::Duration;
+use wire::account::PairSay;
+use wire::signed::{DeviceChange, Rights, SIGNATURE_LEN, public_of, sign, verify};
+use wire::{Reply, Request, Ticket};
+
+/// Times the digits may be typed.
+pub const DIGITS_TRIES: u8 = 3;
+/// How often the other's next word is asked for.
+const LISTEN: Duration = Duration::from_millis(300);
+const BOX_LABEL: &str = "pumasi v1 box";
+
+/// What the new machine shows of itself.
+#[derive(Clone)]
+struct Reveal {
+    nonce: [u8; 32],
+    device: DeviceId,
+    box_key: Vec<u8>,
+    name: String,
+}
+
+impl Reveal {
+    fn to_bytes(&self) -> Vec<u8> {
+        [&self.nonce[..], &self.device.0, &self.box_key, self.name.as_bytes()].concat()
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let (nonce, rest) = bytes.split_first_chunk::<32>()?;
+        let (device, rest) = rest.split_first_chunk::<32>()?;
+        let (box_key, name) = rest.split_at_checked(BOX_KEY_LEN)?;
+        BoxKey::parse(box_key).ok()?;
+        let name = std::str::from_utf8(name).ok().filter(|name| name.len() <= 64)?.to_owned();
+        Some(Self { nonce: *nonce, device: DeviceId(*device), box_key: box_key.to_vec(), name })
+    }
+
+    fn commitment(&self) -> [u8; 32] {
+        blake3::derive_key("pumasi v1 pair commitment", &self.to_bytes())
+    }
+}
+
+/// What the old machine shows: nonce 32 · device 32 · account 16.
+struct Hello {
+    nonce: [u8; 32],
+    device: DeviceId,
+    account: AccountId,
+}
+
+impl Hello {
+    fn to_bytes(&self) -> Vec<u8> {
+        [&self.nonce[..], &self.device.0, self.account.as_bytes()].concat()
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; 80] = bytes.try_into().ok()?;
+        let nonce = bytes[..32].try_into().ok()?;
+        Some(Self {
+            nonce,
+            device: DeviceId(bytes[32..64].try_into().ok()?),
+            account: AccountId(bytes[64..].try_into().ok()?),
+        })
+    }
+}
+
+/// Six digits of all that was said.
+fn digits(ticket: &Ticket, commitment: &[u8; 32], hello: &[u8], reveal: &[u8]) -> String {
+    let mut hasher = blake3::Hasher::new_derive_key("pumasi v1 pair digits");
+    hasher.update(ticket.cloud.as_bytes()).update(commitment).update(hello).update(reveal);
+    let hash = hasher.finalize();
+    let number = u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("a hash has more than 8 bytes"));
+    format!("{:06}", number % 1_000_000)
+}
+
+fn random() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    rand::rng().fill_bytes(&mut bytes);
+    bytes
+}
+
+async fn say(center: &AskCenter, ticket: &Ticket, step: u8, bytes: Vec<u8>) -> Result<(), ClientError> {
+    let say = PairSay { secret: ticket.secret, step, bytes };
+    center(Request::PairSay(Box::new(say))).await?.into_answer()?;
+    Ok(())
+}
+
+/// Waits for the other's word; the center ends the wait when the ticket is over.
+async fn hear(center: &AskCenter, ticket: &Ticket, step: u8) -> Result<Vec<u8>, ClientError> {
+    loop {
+        match center(Request::PairHear(ticket.secret, step)).await?.into_answer()? {
+            Reply::Pair(Some(bytes)) => return Ok(bytes),
+            Reply::Pair(None) => tokio::time::sleep(LISTEN).await,
+            _ => return Err(ClientError::Unexpected("no word")),
+        }
+    }
+}
+
+/// The new machine that asks.
+pub struct Waiting {
+    /// What the old one said.
+    pub name: String,
+    /// The digits the person types on it.
+    pub digits: String,
+    rights: Rights,
+    device: DeviceId,
+    box_key: Vec<u8>,
+}
+
+/// On the old machine: lets a device in with a ticket of its own, and waits until one asks.
+///
+/// # Errors
+/// [`ClientError`]; E0103 when nobody came in time.
+pub async fn wait(
+    center: &AskCenter,
+    account: &Account,
+    me: Me<'_>,
+    ticket: &Ticket,
+    rights: Rights,
+    life_ms: u64,
+) -> Result<Waiting, ClientError> {
+    let open = Request::PairOpen(Ticket::secret_hash(&ticket.secret), life_ms);
+    center(open).await?.into_answer()?;
+    let bad = || ClientError::Unexpected("the new machine's words do not fit together");
+    let commitment: [u8; 32] = hear(center, ticket, 0).await?.try_into().map_err(|_| bad())?;
+    let hello = Hello { nonce: random(), device: me.id(), account: account.log.account }.to_bytes();
+    say(center, ticket, 1, hello.clone()).await?;
+    let shown = hear(center, ticket, 2).await?;
+    let reveal = Reveal::parse(&shown).ok_or_else(bad)?;
+    if reveal.commitment() != commitment {
+        return Err(bad());
+    }
+    let digits = digits(ticket, &commitment, &hello, &shown);
+    Ok(Waiting { name: reveal.name, digits, rights, device: reveal.device, box_key: reveal.box_key })
+}
+
+/// On the old machine, once the digits were typed: the new one becomes a device, and gets the root.
+///
+/// # Errors
+/// [`ClientError`].
+pub async fn admit(
+    center: &AskCenter,
+    account: &mut Account,
+    me: Me<'_>,
+    ticket: &Ticket,
+    new: &Waiting,
+) -> Result<(), ClientError> {
+    let (device, box_key) = (new.device, new.box_key.clone());
+    let change = DeviceChange::Add { device, box_key, rights: new.rights, name: new.name.clone() };
+    account.push(center, change, me).await?;
+    let (to, context) = (BoxKey::parse(&new.box_key)?, account.log.account.0);
+    let sealed = to.seal(BoxPurpose::Root, &context, 0, account.root.as_bytes(), &mut rand::rng())?;
+    let signature = sign(me.secret, BOX_LABEL, &sealed);
+    say(center, ticket, 3, [&sealed[..], &signature].concat()).await
+}
+
+/// On the old machine, when the digits were not typed: the new one is told.
+///
+/// # Errors
+/// [`ClientError`].
+pub async fn refuse(center: &AskCenter, ticket: &Ticket) -> Result<(), ClientError> {
+    say(center, ticket, 3, Vec::new()).await
+}
+
+/// On the new machine: shows itself, tells the digits through `show`, and takes the root.
+///
+/// # Errors
+/// [`ClientError::WrongKey`] when the person at the other machine refused, or somebody else answered.
+pub async fn ask_in(
+    center: &AskCenter,
+    secret: &[u8; 32],
+    name: &str,
+    ticket: &Ticket,
+    show: impl FnOnce(&str),
+) -> Result<AccountRoot, ClientError> {
+    let mine = BoxSecret::of_device(secret);
+    let box_key = mine.public().as_bytes().to_vec();
+    let reveal = Reveal { nonce: random(), device: DeviceId(public_of(secret)), box_key, name: name.to_owned() };
+    say(center, ticket, 0, reveal.commitment().to_vec()).await?;
+    let said = hear(center, ticket, 1).await?;
+    let hello = Hello::parse(&said).ok_or(ClientError::Unexpected("the other machine's words do not fit together"))?;
+    say(center, ticket, 2, reveal.to_bytes()).await?;
+    show(&digits(ticket, &reveal.commitment(), &said, &reveal.to_bytes()));
+    let given = hear(center, ticket, 3).await?;
+    let (sealed, signature) = given.split_at_checked(BOX_LEN).ok_or(ClientError::WrongKey)?;
+    if signature.len() != SIGNATURE_LEN || !verify(&hello.device.0, BOX_LABEL, sealed, signature) {
+        return Err(ClientError::WrongKey);
+    }
+    let (root, _) = mine.open(BoxPurpose::Root, &hello.account.0, sealed)?;
+    Ok(AccountRoot::from_bytes(*root))
+}
+
+/// A ticket for a second device.
+pub fn ticket(address: &Ticket, now: Stamp, life: model::Span) -> Ticket {
+    let secret = random()[..16].try_into().expect("32 bytes have 16");
+    Ticket { kind: wire::TicketKind::Device, secret, expires: now + life, ..address.clone() }
+}
