@@ -220,6 +220,11 @@ impl Client {
         Self { holders_wait: wait, ..self }
     }
 
+    /// The endpoint it reads and writes with.
+    pub const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
     /// Bytes of pieces, with what is said before them, that were given to the transport since the start.
     pub fn sent(&self) -> u64 {
         self.sent.load(Relaxed)

@@ -10,7 +10,7 @@
 
 use crate::account::{Account, Me};
 use crate::{AskCenter, ClientError};
-use model::{AccountId, DeviceId, Stamp};
+use model::{AccountId, DeviceId, Span, Stamp};
 use rand_core::Rng;
 use seal::{AccountRoot, BOX_KEY_LEN, BOX_LEN, BoxKey, BoxPurpose, BoxSecret};
 use std::time::Duration;
@@ -118,7 +118,17 @@ pub struct Waiting {
     box_key: Vec<u8>,
 }
 
-/// On the old machine: lets a device in with a ticket of its own, and waits until one asks.
+/// On the old machine: lets one device ask, with this ticket and until it is over.
+///
+/// # Errors
+/// [`ClientError`].
+pub async fn open(center: &AskCenter, ticket: &Ticket, life: Span) -> Result<(), ClientError> {
+    let open = Request::PairOpen(Ticket::secret_hash(&ticket.secret), life.as_ms());
+    center(open).await?.into_answer()?;
+    Ok(())
+}
+
+/// On the old machine: waits until a device asks.
 ///
 /// # Errors
 /// [`ClientError`]; E0103 when nobody came in time.
@@ -128,10 +138,7 @@ pub async fn wait(
     me: Me<'_>,
     ticket: &Ticket,
     rights: Rights,
-    life_ms: u64,
 ) -> Result<Waiting, ClientError> {
-    let open = Request::PairOpen(Ticket::secret_hash(&ticket.secret), life_ms);
-    center(open).await?.into_answer()?;
     let bad = || ClientError::Unexpected("the new machine's words do not fit together");
     let commitment: [u8; 32] = hear(center, ticket, 0).await?.try_into().map_err(|_| bad())?;
     let hello = Hello { nonce: random(), device: me.id(), account: account.log.account }.to_bytes();
@@ -202,7 +209,7 @@ pub async fn ask_in(
 }
 
 /// A ticket for a second device.
-pub fn ticket(address: &Ticket, now: Stamp, life: model::Span) -> Ticket {
+pub fn ticket(address: &Ticket, now: Stamp, life: Span) -> Ticket {
     let secret = random()[..16].try_into().expect("32 bytes have 16");
     Ticket { kind: wire::TicketKind::Device, secret, expires: now + life, ..address.clone() }
 }

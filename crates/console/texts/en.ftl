@@ -922,3 +922,97 @@ bench-writer_peak_mib = most memory of the writing process, its 64 MiB of test d
 bench-segment_row_bytes = database per segment, indexes included
 bench-object_row_bytes = database per version, indexes included, without commit record and manifest
 bench-commit_per_s = durable commits of inline objects, signatures verified, on SQLite
+
+# account, devices, recovery, grants
+recovery-none = recovery: no phrase yet. If this machine is lost, everything you stored is lost: pumasi recovery phrase
+recovery-unchecked = recovery: the phrase of { $at } was never asked back: pumasi recovery check
+recovery-old = recovery: the phrase was asked back last on { $at }, long ago: pumasi recovery check
+recovery-good = recovery: the phrase was asked back on { $at }
+recovery-replace-ask = there is a phrase of { $at } already; a new one makes it useless. Go on? [Y/n]
+recovery-phrase-head = Write these 24 words on paper, in this order. They are shown once and kept nowhere.
+    Whoever has them has your data.
+
+recovery-phrase-tail =
+    With them and this address any new machine brings everything back:
+
+      pumasi recovery restore { $address }
+
+    Next: pumasi recovery check
+recovery-word-ask = word { $n } of your phrase:
+recovery-phrase-ask = the 24 words of your phrase:
+recovery-checked = { $n } words were right; the phrase is written down well
+recovery-drilled = the phrase alone opens the account and all { $n } buckets; nothing was changed
+device-ticket = On the new machine type, within { $span }:
+
+      pumasi join { $ticket }
+
+    It will show six digits. Waiting …
+device-digits = six digits: { $digits }
+    Type them on the machine that made the ticket.
+device-digits-ask = { $name } asks to come in. The six digits it shows:
+device-digits-wrong = these are not its digits; { $n } more tries
+device-added = { $name } is your device now and has your keys
+device-remove-ask = { $name } will not act for you any more; what it has read it may have kept. Go on? [Y/n]
+device-removed = { $name } is no device of yours any more
+device-state-here = this one
+device-state-active = active
+device-state-removed = removed
+share-done = opens { $place } until { $until }; whoever has the link can read it. End it: pumasi grant revoke { $id }
+grant-forever = it is revoked
+grant-shown = allows { $ops } of { $base } until { $until }; { $n } blocks
+grant-revoked = the link to { $place } opens nothing any more
+column-rights = may
+column-since = since
+column-place = place
+help-share = Give somebody a link to a file or folder; it holds its own keys
+help-share-examples =
+    pumasi share my:album/2024/
+    pumasi share my:album/photo.jpg --expires 1h
+help-share--place = What is shared
+help-share--ops = What the link allows: get, list
+help-share--expires = How long it works
+help-share--forever = Until it is revoked
+help-grant = Links that were given
+help-grant-create = The same as share
+help-grant-create-examples = pumasi grant create my:album/2024/ --expires 30d
+help-grant-create--place = What is shared
+help-grant-create--ops = What the link allows: get, list
+help-grant-create--expires = How long it works
+help-grant-create--forever = Until it is revoked
+help-grant-list = List the links you gave
+help-grant-list-examples = pumasi grant list
+help-grant-show = What a link allows; nobody is asked
+help-grant-show-examples = pumasi grant show pmg1abcd
+help-grant-show--link = The link
+help-grant-narrow = Pass a link on with less: a folder below, a shorter time; nobody is asked
+help-grant-narrow-examples = pumasi grant narrow pmg1abcd/trip/ --expires 1d
+help-grant-narrow--link = The link, and after a slash what lies below it
+help-grant-narrow--ops = What the new link allows: get, list
+help-grant-narrow--expires = How long it works
+help-grant-narrow--forever = As long as the link it is made from
+help-grant-revoke = End a link, and all that were made from it
+help-grant-revoke-examples = pumasi grant revoke 1a2b3c4d
+help-grant-revoke--id = Its id or a unique prefix
+help-device = Your own machines
+help-device-list = List them
+help-device-list-examples = pumasi device list
+help-device-add = Let a second machine act for you: a ticket here, six digits there
+help-device-add-examples = pumasi device add
+help-device-add--rights = What it may do: use, lend, admin, spend, approve
+help-device-add--expires = How long the ticket lives, at most 10 minutes
+help-device-remove = End what a machine may do for you
+help-device-remove-examples = pumasi device remove laptop
+help-device-remove--id = Its name, its id or a unique prefix
+help-recovery = What brings your data back when all your machines are gone
+help-recovery-phrase = Show 24 words, once
+help-recovery-phrase-examples = pumasi recovery phrase
+help-recovery-phrase--words = The list the words are of: en, zh
+help-recovery-check = Ask four of the words back
+help-recovery-check-examples = pumasi recovery check
+help-recovery-drill = Try the whole phrase as a new machine would, and change nothing
+help-recovery-drill-examples = pumasi recovery drill
+help-recovery-restore = On a new machine: bring the account back with the phrase
+help-recovery-restore-examples = pumasi recovery restore pumasi1abcd
+help-recovery-restore--address = The address that was shown with the phrase
+help-recovery-restore--name = Name of this machine
+help-recovery-restore--bind = Address this machine binds to

@@ -922,3 +922,97 @@ bench-writer_peak_mib = 写入进程的最大内存（含 64 MiB 测试数据）
 bench-segment_row_bytes = 每个段占用的数据库空间（含索引）
 bench-object_row_bytes = 每个版本占用的数据库空间（含索引，不含提交记录和清单）
 bench-commit_per_s = 内联对象的持久提交（验证签名，SQLite）
+
+# 账户、设备、恢复、授权
+recovery-none = 恢复：还没有恢复短语。这台机器一旦丢失，存的数据就全部丢失：pumasi recovery phrase
+recovery-unchecked = 恢复：{ $at } 的恢复短语从未核对过：pumasi recovery check
+recovery-old = 恢复：恢复短语上次核对是 { $at }，已经很久：pumasi recovery check
+recovery-good = 恢复：恢复短语已于 { $at } 核对
+recovery-replace-ask = 已有 { $at } 的恢复短语；新的会使它失效。继续吗？[Y/n]
+recovery-phrase-head = 请把这 24 个词按顺序写在纸上。它们只显示一次，任何地方都不保存。
+    谁有它们，谁就有你的数据。
+
+recovery-phrase-tail =
+    凭它们和这个地址，任何新机器都能找回一切：
+
+      pumasi recovery restore { $address }
+
+    下一步：pumasi recovery check
+recovery-word-ask = 恢复短语的第 { $n } 个词：
+recovery-phrase-ask = 恢复短语的 24 个词：
+recovery-checked = { $n } 个词都对；恢复短语记得很好
+recovery-drilled = 只凭恢复短语就打开了账户和全部 { $n } 个存储桶；没有改动任何东西
+device-ticket = 请在 { $span } 内在新机器上输入：
+
+      pumasi join { $ticket }
+
+    它会显示六位数字。正在等待…
+device-digits = 六位数字：{ $digits }
+    请在给出入场券的机器上输入它们。
+device-digits-ask = { $name } 请求加入。它显示的六位数字：
+device-digits-wrong = 数字不对；还可以试 { $n } 次
+device-added = { $name } 现在是你的设备，持有你的密钥
+device-remove-ask = { $name } 将不能再代表你；它读过的内容可能仍在它上面。继续吗？[Y/n]
+device-removed = { $name } 不再是你的设备
+device-state-here = 本机
+device-state-active = 有效
+device-state-removed = 已移除
+share-done = 可打开 { $place }，直到{ $until }；谁有链接谁就能读。终止：pumasi grant revoke { $id }
+grant-forever = 被撤销为止
+grant-shown = 允许对 { $base } 做 { $ops }，直到{ $until }；{ $n } 块
+grant-revoked = 通往 { $place } 的链接已经失效
+column-rights = 权利
+column-since = 起始
+column-place = 位置
+help-share = 给别人一个文件或目录的链接；密钥就在链接里
+help-share-examples =
+    pumasi share my:album/2024/
+    pumasi share my:album/photo.jpg --expires 1h
+help-share--place = 分享什么
+help-share--ops = 链接允许什么：get、list
+help-share--expires = 有效多久
+help-share--forever = 直到被撤销
+help-grant = 给出的链接
+help-grant-create = 与 share 相同
+help-grant-create-examples = pumasi grant create my:album/2024/ --expires 30d
+help-grant-create--place = 分享什么
+help-grant-create--ops = 链接允许什么：get、list
+help-grant-create--expires = 有效多久
+help-grant-create--forever = 直到被撤销
+help-grant-list = 列出给出的链接
+help-grant-list-examples = pumasi grant list
+help-grant-show = 链接允许什么；不询问任何人
+help-grant-show-examples = pumasi grant show pmg1abcd
+help-grant-show--link = 链接
+help-grant-narrow = 把链接缩小后转交：下面的目录、更短的时间；不询问任何人
+help-grant-narrow-examples = pumasi grant narrow pmg1abcd/trip/ --expires 1d
+help-grant-narrow--link = 链接，斜杠后面是其中的部分
+help-grant-narrow--ops = 新链接允许什么：get、list
+help-grant-narrow--expires = 有效多久
+help-grant-narrow--forever = 与原来的链接一样久
+help-grant-revoke = 终止链接，以及由它缩小而来的一切
+help-grant-revoke-examples = pumasi grant revoke 1a2b3c4d
+help-grant-revoke--id = 它的编号或唯一前缀
+help-device = 自己的机器
+help-device-list = 列出它们
+help-device-list-examples = pumasi device list
+help-device-add = 让第二台机器代表你：这边给入场券，那边显示六位数字
+help-device-add-examples = pumasi device add
+help-device-add--rights = 它可以做什么：use、lend、admin、spend、approve
+help-device-add--expires = 入场券有效多久，最多 10 分钟
+help-device-remove = 终止一台机器代表你的权利
+help-device-remove-examples = pumasi device remove laptop
+help-device-remove--id = 它的名字、编号或唯一前缀
+help-recovery = 所有机器都丢失时，用什么找回数据
+help-recovery-phrase = 显示 24 个词，只此一次
+help-recovery-phrase-examples = pumasi recovery phrase
+help-recovery-phrase--words = 用哪个词表：en、zh
+help-recovery-check = 核对其中四个词
+help-recovery-check-examples = pumasi recovery check
+help-recovery-drill = 像新机器一样试用整个恢复短语，不改动任何东西
+help-recovery-drill-examples = pumasi recovery drill
+help-recovery-restore = 在新机器上：凭恢复短语找回账户
+help-recovery-restore-examples = pumasi recovery restore pumasi1abcd
+help-recovery-restore--address = 与恢复短语一起显示的地址
+help-recovery-restore--name = 本机的名字
+help-recovery-restore--bind = 本机绑定的地址

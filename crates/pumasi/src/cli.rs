@@ -4,19 +4,23 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
+pub mod account;
 pub mod agent;
 pub mod bench;
 pub mod bucket;
 pub mod center;
 pub mod dev;
+pub mod device;
 pub mod doctor;
 pub mod explain;
+pub mod grant;
 pub mod invite;
 pub mod join;
 pub mod lend;
 pub mod member;
 pub mod node;
 pub mod object;
+pub mod recovery;
 pub mod session;
 pub mod status;
 pub mod ticket;
@@ -113,10 +117,17 @@ pub enum Verb {
     Cat(object::CatArgs),
     Stat(object::OneArgs),
     Sync(object::SyncArgs),
+    Share(grant::ShareArgs),
     #[command(subcommand)]
     Bucket(bucket::BucketVerb),
     #[command(subcommand)]
     Object(object::ObjectVerb),
+    #[command(subcommand)]
+    Grant(grant::GrantVerb),
+    #[command(subcommand)]
+    Device(device::DeviceVerb),
+    #[command(subcommand)]
+    Recovery(recovery::RecoveryVerb),
     #[command(subcommand)]
     Node(node::NodeVerb),
     #[command(subcommand)]

@@ -67,6 +67,18 @@ impl Home {
     pub fn membership(&self) -> PathBuf {
         self.data.join("membership.json")
     }
+    /// Root of the account.
+    pub fn account_root(&self) -> PathBuf {
+        self.data.join("account.root")
+    }
+    /// The account's device log as it was seen last.
+    pub fn account_seen(&self) -> PathBuf {
+        self.data.join("account.json")
+    }
+    /// What was done about recovery, and when.
+    pub fn recovery(&self) -> PathBuf {
+        self.data.join("recovery.json")
+    }
     /// Pieces of others.
     pub fn pieces(&self) -> PathBuf {
         self.data.join("pieces")

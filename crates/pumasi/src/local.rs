@@ -71,6 +71,12 @@ impl CenterLink {
         Self { home: home.clone(), timeout, has_agent, own: tokio::sync::Mutex::default() }
     }
 
+    /// Over a link that is there already, and never through an agent.
+    pub fn over(home: &Home, timeout: Duration, dialed: crate::dial::Dialed) -> Self {
+        let own = tokio::sync::Mutex::new(Some(std::sync::Arc::new(dialed)));
+        Self { home: home.clone(), timeout, has_agent: false, own }
+    }
+
     /// Asks the center.
     pub async fn ask(&self, request: Request) -> Result<Reply, Fault> {
         if self.has_agent {

@@ -82,6 +82,25 @@ impl Output {
         }
     }
 
+    /// The one result of a command: a sentence for people, fields for programs.
+    pub fn done(&self, kind: &str, fields: Value, key: &str, args: Args) {
+        match self.form {
+            Form::Json => self.json(kind, fields),
+            _ if self.quiet => {}
+            _ => self.print(&self.text(key, args)),
+        }
+    }
+
+    /// Asks for a line, from a terminal or a pipe; an end without one is E0005.
+    pub fn ask_line(&self, question: &str) -> Result<String, Fault> {
+        eprint!("{question} ");
+        let mut answer = String::new();
+        match std::io::stdin().read_line(&mut answer) {
+            Ok(read) if read > 0 => Ok(answer),
+            _ => Err(Fault::new(model::errors::NOT_INTERACTIVE, [])),
+        }
+    }
+
     /// Asks yes or no; `--yes` answers yes, no terminal is E0005.
     pub fn confirm(&self, question: &str) -> Result<bool, Fault> {
         if self.yes {

@@ -64,7 +64,7 @@ async fn create(app: &App, session: &Session, args: &CreateArgs) -> Result<(), F
     let name = name_of(&args.name)?;
     let regions = args.region.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
     let ask = BucketAsk { class: args.class.parse()?, regions, regions_min: args.regions_min };
-    let made = session.client.make_bucket(&session.root, name, &ask).await.map_err(|e| client_fault(e, name))?;
+    let made = session.client.make_bucket(session.root()?, name, &ask).await.map_err(|e| client_fault(e, name))?;
     match app.out.form {
         Form::Json => app.out.json("bucket", json!({"name": name, "id": made.to_string()})),
         Form::Id => app.out.print(&made.to_string()),
@@ -74,7 +74,7 @@ async fn create(app: &App, session: &Session, args: &CreateArgs) -> Result<(), F
 }
 
 async fn list(app: &App, session: &Session) -> Result<(), Fault> {
-    let all = session.client.buckets(&session.root).await.map_err(|e| client_fault(e, MINE))?;
+    let all = session.client.buckets(session.root()?).await.map_err(|e| client_fault(e, MINE))?;
     let rows: Vec<Row> = all
         .iter()
         .map(|b| Row {
@@ -98,7 +98,7 @@ fn fields(b: &BucketFacts) -> Value {
 }
 
 async fn show(app: &App, session: &Session, name: &str) -> Result<(), Fault> {
-    let facts = session.client.bucket_facts(&session.root, name).await.map_err(|e| client_fault(e, name))?;
+    let facts = session.client.bucket_facts(session.root()?, name).await.map_err(|e| client_fault(e, name))?;
     let bucket = session.bucket(name).await?; // a wrong key says so
     let report = session.client.bucket_report(&bucket).await.map_err(|e| client_fault(e, name))?;
     let copies = session.client.copies_of(&bucket);
@@ -158,7 +158,7 @@ fn say_survives(app: &App, r: &BucketReport, copies: usize) {
 }
 
 async fn remove(app: &App, session: &Session, name: &str) -> Result<(), Fault> {
-    session.client.remove_bucket(&session.root, name).await.map_err(|e| client_fault(e, name))?;
+    session.client.remove_bucket(session.root()?, name).await.map_err(|e| client_fault(e, name))?;
     if app.out.form == Form::Json {
         app.out.json("bucket", json!({"name": name, "removed": true}));
     } else {

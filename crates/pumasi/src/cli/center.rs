@@ -108,7 +108,7 @@ pub async fn init(app: &App, args: &InitArgs) -> Result<(), Fault> {
         ..Entry::default()
     };
     let mine = first_ticket(app, &card, "", Roles::BOTH.with(Roles::OPERATOR)).await?;
-    join::enter(app, &mine, &entry).await?;
+    join::enter(app, &mine, &entry, join::Before::Nothing).await?;
     let friends = first_ticket(app, &card, "", Roles::BOTH).await?;
     match app.out.form {
         Form::Json => app.out.json(

@@ -1,26 +1,33 @@
 //! `pumasi join TICKET`: one command, one confirmation. A checklist: ticket, key, center, measurement, offer, service.
 //! A join that fails or is refused leaves nothing behind; one that was cut off may be repeated with the same ticket.
 
+use super::account::{self, account_fault};
 use super::agent::{self, SensorKind};
 use super::node::capability_text;
+use super::session::asking;
 use crate::app::App;
 use crate::cli::Form;
 use crate::clock;
 use crate::dial::Dialed;
 use crate::fault::Fault;
+use crate::local::CenterLink;
 use crate::membership::Membership;
 use crate::{lendfile, roles, secret, service};
 use clap::Args;
+use client::account::{Account, Me};
+use client::{AskCenter, pair};
 use console::args;
 use model::{Bytes, DeviceId, LinkKind, NatKind, NodeId, Region, errors};
 use rules::fleet::lend::LendPolicy;
+use seal::Phrase;
 use serde_json::json;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 use wire::access::{JoinAsk, JoinReply};
 use wire::fleet::{MachineFacts, Measured};
 use wire::signed::{Binding, public_of};
-use wire::{Envelope, Reply, Request, Ticket};
+use wire::{Envelope, PeerAddr, Reply, Request, Ticket, TicketKind};
 
 /// Version of this program as a number: major × 10⁶ + minor × 10³ + patch.
 pub fn program_number() -> u32 {
@@ -91,24 +98,105 @@ pub async fn run(app: &App, args: &JoinArgs) -> Result<u8, Fault> {
         profile: args.profile.clone(),
         disk: args.disk.as_deref().map(str::parse).transpose()?,
         lends: !args.no_lend,
-        probe: !args.no_probe,
+        // Who comes in without a ticket to the cloud measures when its agent starts.
+        probe: !args.no_probe && ticket.kind == TicketKind::Member,
         service: !args.no_service,
         foreground: args.foreground,
         sensors: args.sensors,
     };
-    enter(app, &ticket, &entry).await?;
+    enter(app, &ticket, &entry, Before::Nothing).await?;
     if entry.foreground && entry.lends { roles::run_agent(app, entry.sensors).await } else { Ok(0) }
 }
 
+/// What comes before joining.
+pub enum Before {
+    /// Nothing, or what the ticket says.
+    Nothing,
+    /// The account comes back with its phrase.
+    Restore(Box<Phrase>),
+}
+
+/// The account's side of a machine that joins as its member's device.
+async fn take_account(
+    app: &App,
+    ticket: &Ticket,
+    entry: &Entry,
+    machine: &[u8; 32],
+    before: &Before,
+) -> Result<(), Fault> {
+    if let (TicketKind::Member, Before::Nothing) = (ticket.kind, before) {
+        return Ok(());
+    }
+    if let (TicketKind::Address, Before::Nothing) = (ticket.kind, before) {
+        let why = "it says where a cloud is found and is no ticket; ask for one: pumasi invite";
+        return Err(Fault::new(errors::TICKET_DAMAGED, []).because(why));
+    }
+    if app.home.account_root().exists() {
+        let path = app.home.account_root().display().to_string();
+        return Err(Fault::new(errors::ALREADY_RUNNING, [("path", &path)]).because("this home has an account already"));
+    }
+    let work = async |asking: &AskCenter| {
+        let me = Me { secret: machine, now: clock::now() };
+        let account = match before {
+            Before::Restore(phrase) => {
+                let (mut account, _) = Account::by_phrase(asking, phrase).await.map_err(account_fault)?;
+                account.add_me(asking, me, &entry.name).await.map_err(account_fault)?;
+                account
+            }
+            Before::Nothing => {
+                let show = |digits: &str| {
+                    app.out.say("device-digits", args!["digits" => digits]);
+                };
+                let root = pair::ask_in(asking, machine, &entry.name, ticket, show).await.map_err(account_fault)?;
+                let carried = client::account::info(asking).await.map_err(account_fault)?;
+                let carried = carried.ok_or_else(|| Fault::new(errors::KEY_MISSING, []))?;
+                Account::open(&root, &carried).map_err(account_fault)?
+            }
+        };
+        account::keep(app, &account)
+    };
+    with_key(app, &ticket.center(), entry.bind, machine, work).await
+}
+
+/// Does `work` with a link to a center of one's own, proved by `key`.
+async fn with_key<T>(
+    app: &App,
+    center: &PeerAddr,
+    bind: Option<IpAddr>,
+    key: &[u8; 32],
+    work: impl AsyncFnOnce(&AskCenter) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    let dialed = Dialed::with_key(key, bind, center.clone(), app.timeout).await?;
+    let link = Arc::new(CenterLink::over(&app.home, app.timeout, dialed));
+    let done = work(&asking(&link)).await;
+    link.close().await;
+    done
+}
+
+/// The same as somebody the cloud does not know.
+pub async fn as_stranger<T>(
+    app: &App,
+    center: &PeerAddr,
+    bind: Option<IpAddr>,
+    work: impl AsyncFnOnce(&AskCenter) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    with_key(app, center, bind, &secret::random(), work).await
+}
+
 /// Joins, and sees to it that the agent lends (unless it shall run in this terminal).
-pub async fn enter(app: &App, ticket: &Ticket, entry: &Entry) -> Result<(), Fault> {
+pub async fn enter(app: &App, ticket: &Ticket, entry: &Entry, before: Before) -> Result<(), Fault> {
     let begun = Instant::now();
     refuse_second_cloud(app, ticket)?;
-    app.out.say("join-ticket", args!["until" => ticket.expires]);
+    if ticket.kind != TicketKind::Address {
+        app.out.say("join-ticket", args!["until" => ticket.expires]);
+    }
     app.home.create()?;
     let key_was_there = app.home.machine_key().exists();
     let machine = secret::load_or_make(&app.home.machine_key())?;
-    let joined = talk(app, ticket, entry, &machine).await;
+    let joined = match take_account(app, ticket, entry, &machine, &before).await {
+        Ok(()) => talk(app, ticket, entry, &machine).await,
+        Err(fault) => Err(fault),
+    };
     let (membership, reply, link) = match joined {
         Ok(Some(joined)) => joined,
         outcome => {
@@ -128,7 +216,9 @@ pub async fn enter(app: &App, ticket: &Ticket, entry: &Entry) -> Result<(), Faul
 /// A join that came to nothing: the key it made is removed, and every folder of the home that is empty.
 fn leave_nothing(app: &App) {
     let home = &app.home;
-    let _ = std::fs::remove_file(home.machine_key());
+    for file in [home.machine_key(), home.account_root(), home.account_seen()] {
+        let _ = std::fs::remove_file(file);
+    }
     let dirs = [home.pieces(), home.data.clone(), home.config.clone(), home.state.clone(), home.run.clone()];
     // Only empty folders go; what holds anything of its owner's stays.
     dirs.iter().for_each(|dir| drop(std::fs::remove_dir(dir)));

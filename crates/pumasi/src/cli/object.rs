@@ -72,8 +72,8 @@ pub async fn ls(app: &App, args: &LsArgs) -> Result<(), Fault> {
         return super::bucket::run(app, &super::bucket::BucketVerb::List).await;
     };
     let place = Place::parse(shown)?;
-    let listed = Session::with(app, async |session| {
-        let bucket = session.bucket(&place.bucket).await?;
+    let listed = Session::at(app, &place, async |session| {
+        let bucket = session.bucket_of(&place).await?;
         session.client.list(&bucket, &place.key).await.map_err(|e| client_fault(e, shown))
     });
     let rows: Vec<Row> = listed
@@ -99,8 +99,9 @@ fn hex(bytes: &[u8]) -> String {
 /// Runs `rm`.
 pub async fn rm(app: &App, args: &RmArgs) -> Result<(), Fault> {
     let place = if args.recursive { Place::parse(&args.place)? } else { Place::object(&args.place)? };
+    let place = place.own(&args.place)?;
     let removed = Session::with(app, async |session| {
-        let bucket = session.bucket(&place.bucket).await?;
+        let bucket = session.bucket_of(&place).await?;
         let names = if args.recursive {
             let all = session.client.list(&bucket, &place.key).await.map_err(|e| client_fault(e, &args.place))?;
             all.into_iter().map(|e| e.name).collect()
@@ -125,12 +126,12 @@ pub async fn rm(app: &App, args: &RmArgs) -> Result<(), Fault> {
 
 /// Runs `mv`: another name, no piece moves; then the old name goes.
 pub async fn mv(app: &App, args: &MvArgs) -> Result<(), Fault> {
-    let (from, to) = (Place::object(&args.from)?, Place::object(&args.to)?);
+    let (from, to) = (Place::object(&args.from)?.own(&args.from)?, Place::object(&args.to)?.own(&args.to)?);
     if from.bucket != to.bucket {
         return Err(Fault::bad_value("mv", &args.to, "both names are in one bucket; use cp, then rm"));
     }
     Session::with(app, async |session| {
-        let bucket = session.bucket(&from.bucket).await?;
+        let bucket = session.bucket_of(&from).await?;
         let old = session.client.stat(&bucket, &from.key).await.map_err(|e| client_fault(e, &args.from))?;
         if from.key != to.key {
             let done = session.client.copy(&bucket, &from.key, &to.key, Expect::Any).await;
@@ -168,8 +169,8 @@ pub async fn cat(app: &App, args: &CatArgs) -> Result<(), Fault> {
         range(text).ok_or_else(|| Fault::bad_value("range", text, "it is written as 0-1023, 1024- or -512"))
     });
     let asked = asked.transpose()?;
-    Session::with(app, async |session| {
-        let bucket = session.bucket(&place.bucket).await?;
+    Session::at(app, &place, async |session| {
+        let bucket = session.bucket_of(&place).await?;
         let fault = |e| client_fault(e, &args.place);
         let mut wanted = Wanted::default();
         if let Some(asked) = asked {
@@ -195,8 +196,8 @@ fn bytes_of((from, to): (Option<u64>, Option<u64>), size: u64) -> Range<u64> {
 /// Runs `stat`.
 pub async fn stat(app: &App, args: &OneArgs) -> Result<(), Fault> {
     let place = Place::object(&args.place)?;
-    let entry = Session::with(app, async |session| {
-        let bucket = session.bucket(&place.bucket).await?;
+    let entry = Session::at(app, &place, async |session| {
+        let bucket = session.bucket_of(&place).await?;
         session.client.stat(&bucket, &place.key).await.map_err(|e| client_fault(e, &args.place))
     });
     let entry = entry.await?;
@@ -222,8 +223,8 @@ pub async fn object(app: &App, verb: &ObjectVerb) -> Result<(), Fault> {
 
 async fn versions(app: &App, args: &OneArgs) -> Result<(), Fault> {
     let place = Place::object(&args.place)?;
-    let all = Session::with(app, async |session| {
-        let bucket = session.bucket(&place.bucket).await?;
+    let all = Session::at(app, &place, async |session| {
+        let bucket = session.bucket_of(&place).await?;
         session.client.versions(&bucket, &place.key).await.map_err(|e| client_fault(e, &args.place))
     });
     let rows: Vec<Row> = all
@@ -244,9 +245,9 @@ async fn versions(app: &App, args: &OneArgs) -> Result<(), Fault> {
 }
 
 async fn undelete(app: &App, args: &OneArgs) -> Result<(), Fault> {
-    let place = Place::object(&args.place)?;
+    let place = Place::object(&args.place)?.own(&args.place)?;
     let entry = Session::with(app, async |session| {
-        let bucket = session.bucket(&place.bucket).await?;
+        let bucket = session.bucket_of(&place).await?;
         session.client.undelete(&bucket, &place.key).await.map_err(|e| client_fault(e, &args.place))
     });
     let entry = entry.await?;

@@ -2,28 +2,32 @@
 
 use crate::app::App;
 use crate::clock;
-use crate::dial::{endpoint_config, net_fault};
+use crate::dial::{Dialed, endpoint_config, net_fault};
 use crate::fault::Fault;
 use crate::home::Home;
 use crate::local::CenterLink;
 use crate::membership::Membership;
 use crate::secret;
+use client::account::Account;
 use client::{Bucket, Client, ClientError, Stage};
 use console::args;
 use model::errors;
 use net::Endpoint;
-use seal::AccountRoot;
+use seal::{AccountRoot, BucketKeys};
 use std::path::PathBuf;
 use std::sync::Arc;
+use wire::Link;
 
 /// Places on this account's side are written so.
 pub const MINE: &str = "my:";
 
-/// `my:bucket/key`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// `my:bucket/key`, or a link and what lies below it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Place {
-    /// Bucket.
+    /// Bucket; of a link its beginning, to be shown.
     pub bucket: String,
+    /// The link, where it is one.
+    pub link: Option<Box<Link>>,
     /// Key, or the beginning of keys; empty for the whole bucket.
     pub key: String,
 }
@@ -33,11 +37,44 @@ impl Place {
     pub fn find(text: &str) -> Option<Self> {
         let rest = text.strip_prefix(MINE)?;
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
-        (!bucket.is_empty()).then(|| Self { bucket: bucket.to_owned(), key: key.to_owned() })
+        (!bucket.is_empty()).then(|| Self { bucket: bucket.to_owned(), link: None, key: key.to_owned() })
+    }
+
+    /// One side of a copy: a place, a file, or a link that must be whole.
+    pub fn side(text: &str) -> Result<Option<Self>, Fault> {
+        if text.starts_with(Link::PREFIX) { Self::of_link(text).map(Some) } else { Ok(Self::find(text)) }
+    }
+
+    /// The same, where something is to be changed: a link is for reading.
+    pub fn own(self, text: &str) -> Result<Self, Fault> {
+        match self.link {
+            Some(_) => Err(Fault::bad_value("place", text.get(..12).unwrap_or(text), "a link is for reading")),
+            None => Ok(self),
+        }
+    }
+
+    /// A link, and what may follow it after a `/`: names below what it grants.
+    fn of_link(text: &str) -> Result<Self, Fault> {
+        let (link, rest) = text.split_once('/').map_or((text, None), |(link, rest)| (link, Some(rest)));
+        let shown = format!("{}…", link.get(..12).unwrap_or(link));
+        let damaged = |why: &dyn std::fmt::Display| Fault::new(errors::TICKET_DAMAGED, []).because(why);
+        let link: Link = link.parse().map_err(|e: wire::TicketError| damaged(&e))?;
+        let keys = BucketKeys::parse(&link.keys).map_err(|e| damaged(&e))?;
+        let base = keys.base();
+        let key = match rest {
+            None | Some("") if keys.is_object() || base.is_empty() => base.to_owned(),
+            None => format!("{base}/"),
+            Some(rest) if base.is_empty() => rest.to_owned(),
+            Some(rest) => format!("{base}/{rest}"),
+        };
+        Ok(Self { bucket: shown, link: Some(Box::new(link)), key })
     }
 
     /// The place in `text`, which must be one.
     pub fn parse(text: &str) -> Result<Self, Fault> {
+        if text.starts_with(Link::PREFIX) {
+            return Self::of_link(text);
+        }
         Self::find(text).ok_or_else(|| Fault::bad_value("place", text, "it is written as my:bucket/key"))
     }
 
@@ -52,7 +89,8 @@ impl Place {
 
     /// The object `key` of the same bucket.
     pub fn at(&self, key: &str) -> String {
-        format!("{MINE}{}/{key}", self.bucket)
+        let mine = if self.link.is_none() { MINE } else { "" };
+        format!("{mine}{}/{key}", self.bucket)
     }
 }
 
@@ -60,8 +98,9 @@ impl Place {
 pub struct Session {
     /// To store and read with.
     pub client: Client,
-    /// This account's root.
-    pub root: AccountRoot,
+    root: Option<AccountRoot>,
+    machine: [u8; 32],
+    name: String,
     endpoint: Endpoint,
     center: Arc<CenterLink>,
 }
@@ -71,20 +110,10 @@ impl Session {
     pub async fn open(app: &App) -> Result<Self, Fault> {
         let membership = Membership::load(&app.home)?;
         let key = secret::load(&app.home.machine_key())?.ok_or_else(|| Fault::new(errors::NOT_JOINED, []))?;
-        let root = AccountRoot::from_bytes(secret::load_or_make(&app.home.data.join("account.root"))?);
-        let session = secret::random();
-        let endpoint = Endpoint::bind(endpoint_config(&session, membership.bind, &membership.center, false)).await;
-        let endpoint = endpoint.map_err(|e| net_fault(&e, "bind"))?;
         let center = Arc::new(CenterLink::new(&app.home, app.timeout).await);
-        let link = Arc::clone(&center);
-        let ask: client::AskCenter = Arc::new(move |request| {
-            let link = Arc::clone(&link);
-            Box::pin(async move {
-                let refused = |fault: Fault| wire::RefusalMsg { id: fault.id, args: fault.args };
-                link.ask(request).await.map_err(|fault| ClientError::Refused(refused(fault)))
-            })
-        });
-        let client = Client::new(endpoint.clone(), key, clock::now, ask);
+        let ask = asking(&center);
+        let root = super::account::root(app, &ask, &key, &membership.name).await?;
+        let client = Self::client(&membership.center, membership.bind, key, ask).await?;
         let client = match open_stage(&app.home, &key) {
             Ok(stage) => client.with_stage(stage),
             Err(error) => {
@@ -92,7 +121,30 @@ impl Session {
                 client
             }
         };
-        Ok(Self { client, root, endpoint, center })
+        let (machine, name) = (key, membership.name);
+        Ok(Self { endpoint: client.endpoint().clone(), client, root: Some(root), machine, name, center })
+    }
+
+    /// A session to read a link with, of a machine that is in no cloud, or in another one.
+    async fn stranger(app: &App, link: &Link) -> Result<Self, Fault> {
+        let key = secret::random();
+        let address = link.address.center();
+        let dialed = Dialed::with_key(&key, None, address.clone(), app.timeout).await?;
+        let center = Arc::new(CenterLink::over(&app.home, app.timeout, dialed));
+        let client = Self::client(&address, None, key, asking(&center)).await?;
+        let (machine, name) = (key, String::new());
+        Ok(Self { endpoint: client.endpoint().clone(), client, root: None, machine, name, center })
+    }
+
+    /// A client with an endpoint of its own; ends the way to the center if there is none.
+    async fn client(
+        center: &wire::PeerAddr,
+        bind: Option<std::net::IpAddr>,
+        key: [u8; 32],
+        ask: client::AskCenter,
+    ) -> Result<Client, Fault> {
+        let endpoint = Endpoint::bind(endpoint_config(&secret::random(), bind, center, false)).await;
+        Ok(Client::new(endpoint.map_err(|e| net_fault(&e, "bind"))?, key, clock::now, ask))
     }
 
     /// Ends its links.
@@ -100,12 +152,41 @@ impl Session {
         tokio::join!(self.endpoint.close(), self.center.close());
     }
 
+    /// This account's root; E0101 for a machine that only reads a link.
+    pub fn root(&self) -> Result<&AccountRoot, Fault> {
+        self.root.as_ref().ok_or_else(|| Fault::new(errors::NOT_JOINED, []))
+    }
+
+    /// Secret of this machine's key.
+    pub const fn machine(&self) -> &[u8; 32] {
+        &self.machine
+    }
+
+    /// The account, opened from what the center carries now.
+    pub async fn account(&self, app: &App) -> Result<Account, Fault> {
+        super::account::open(app, &self.asking(), &self.machine, &self.name).await
+    }
+
+    /// How the center is asked.
+    pub fn asking(&self) -> client::AskCenter {
+        asking(&self.center)
+    }
+
+    /// The bucket of a place.
+    pub async fn bucket_of(&self, place: &Place) -> Result<Bucket, Fault> {
+        match &place.link {
+            Some(link) => self.client.shared(link).await.map_err(|e| client_fault(e, &place.bucket)),
+            None => self.bucket(&place.bucket).await,
+        }
+    }
+
     /// A bucket that is there.
     pub async fn bucket(&self, name: &str) -> Result<Bucket, Fault> {
-        let opened = self.client.bucket(&self.root, name).await;
+        let root = self.root()?;
+        let opened = self.client.bucket(root, name).await;
         match opened.map_err(|e| client_fault(e, &format!("{MINE}{name}"))) {
             Err(mut fault) if fault.id == errors::BUCKET_UNKNOWN => {
-                let all = self.client.buckets(&self.root).await.unwrap_or_default();
+                let all = self.client.buckets(root).await.unwrap_or_default();
                 let near = nearest(name, all.iter().filter_map(|b| b.name.as_deref()));
                 fault.args.insert("near".to_owned(), near.map_or_else(|| "bucket create".to_owned(), str::to_owned));
                 Err(fault)
@@ -116,16 +197,45 @@ impl Session {
 
     /// A bucket, made first where it is not there.
     pub async fn bucket_or_make(&self, name: &str) -> Result<Bucket, Fault> {
-        self.client.bucket_or_make(&self.root, name).await.map_err(|e| client_fault(e, &format!("{MINE}{name}")))
+        self.client.bucket_or_make(self.root()?, name).await.map_err(|e| client_fault(e, &format!("{MINE}{name}")))
     }
 
     /// Runs `work` with a session and closes it, whatever came of it.
     pub async fn with<T>(app: &App, work: impl AsyncFnOnce(&Self) -> Result<T, Fault>) -> Result<T, Fault> {
-        let session = Self::open(app).await?;
+        Self::close_after(Self::open(app).await?, work).await
+    }
+
+    /// The same for a place, which may be a link of another cloud than this machine's.
+    pub async fn at<T>(
+        app: &App,
+        place: &Place,
+        work: impl AsyncFnOnce(&Self) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let is_ours = |link: &Link| Membership::load(&app.home).is_ok_and(|m| m.cloud == link.address.cloud);
+        let session = match &place.link {
+            Some(link) if !is_ours(link) => Self::stranger(app, link).await?,
+            _ => Self::open(app).await?,
+        };
+        Self::close_after(session, work).await
+    }
+
+    async fn close_after<T>(session: Self, work: impl AsyncFnOnce(&Self) -> Result<T, Fault>) -> Result<T, Fault> {
         let done = work(&session).await;
         session.close().await;
         done
     }
+}
+
+/// A way to the center as a client asks it.
+pub fn asking(center: &Arc<CenterLink>) -> client::AskCenter {
+    let center = Arc::clone(center);
+    Arc::new(move |request| {
+        let link = Arc::clone(&center);
+        Box::pin(async move {
+            let refused = |fault: Fault| wire::RefusalMsg { id: fault.id, args: fault.args };
+            link.ask(request).await.map_err(|fault| ClientError::Refused(refused(fault)))
+        })
+    })
 }
 
 /// The stage of this home: at most a tenth of the free disk.
@@ -189,6 +299,7 @@ pub fn client_fault(error: ClientError, shown: &str) -> Fault {
         ClientError::File { path, source } => Fault::file(&PathBuf::from(path), &source),
         ClientError::Net(e) => net_fault(&e, shown),
         ClientError::Changed => Fault::bad_value("file", shown, "it changed while it was read"),
+        ClientError::Log(_) => Fault::new(errors::BAD_SIGNATURE, [("thing", "device log")]).because(error),
         other => Fault::bug(other),
     }
 }
@@ -199,7 +310,7 @@ mod tests {
 
     #[test]
     fn places_are_told_from_files() {
-        let at = |bucket: &str, key: &str| Some(Place { bucket: bucket.into(), key: key.into() });
+        let at = |bucket: &str, key: &str| Some(Place { bucket: bucket.into(), link: None, key: key.into() });
         let cases = [
             ("my:album/a/b.jpg", at("album", "a/b.jpg")),
             ("my:album", at("album", "")),

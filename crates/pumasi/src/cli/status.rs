@@ -1,5 +1,6 @@
 //! `pumasi status`: one screen. State is a sentence, a reason and an action.
 
+use super::recovery::Rungs;
 use crate::app::App;
 use crate::cli::Form;
 use crate::fault::Fault;
@@ -78,6 +79,7 @@ fn show(app: &App, membership: &Membership, s: &LocalStatus) {
             "cores_milli": s.cores_milli, "memory_mib": s.memory_mib, "disk_bytes": s.disk.0, "disk_used_bytes": s.disk_used.0, "pieces_count": s.pieces,
             "up_kbps": s.up.0, "down_kbps": s.down.0, "center": s.center.map(|l| l.word()), "last_check_in": s.last_check_in.map(|t| t.to_string()),
             "quarantined": s.quarantined, "duplicate": s.duplicate, "sensors": s.sensors, "lend_error": s.lend_error, "last_park_ms": s.last_park_ms,
+            "recovery_warning": Some(Rungs::load(app).sentence(app)).filter(|(_, warns)| *warns).map(|(words, _)| words),
             "sentence": sentence(app, s)});
         return out.json("status", fields);
     }
@@ -98,6 +100,7 @@ fn show(app: &App, membership: &Membership, s: &LocalStatus) {
     if !blind.is_empty() {
         out.print(&out.text("status-blind", args!["sensors" => blind.join(", ")]));
     }
+    out.print(&Rungs::load(app).sentence(app).0);
     if let Some(why) = &s.lend_error {
         out.print(&out.text("status-lend-error", args!["why" => why]));
     }

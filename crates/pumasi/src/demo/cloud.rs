@@ -160,7 +160,7 @@ impl Cloud {
         let entry =
             Entry { name: "operator".into(), bind: Some([127, 0, 0, 1].into()), lends: false, ..Entry::default() };
         self.card = Some(card);
-        join::enter(&self.operator, &ticket, &entry).await.map_err(|e| said(&e))
+        join::enter(&self.operator, &ticket, &entry, join::Before::Nothing).await.map_err(|e| said(&e))
     }
 
     async fn invite(&self) -> Result<String, String> {

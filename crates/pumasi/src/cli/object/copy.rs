@@ -39,8 +39,9 @@ pub struct CpArgs {
 
 /// Runs `cp`.
 pub async fn cp(app: &App, args: &CpArgs) -> Result<(), Fault> {
-    let sides = (Place::find(&args.from), Place::find(&args.to));
-    Session::with(app, async |session| match &sides {
+    let sides = (Place::side(&args.from)?, Place::side(&args.to)?);
+    let first = sides.0.clone().or(sides.1.clone()).unwrap_or_default();
+    Session::at(app, &first, async |session| match &sides {
         (None, Some(to)) => put(app, session, args, to).await,
         (Some(from), None) => get(app, session, args, from).await,
         (Some(from), Some(to)) => copy(app, session, args, from, to).await,
@@ -57,6 +58,7 @@ fn expect(args: &CpArgs) -> Expect {
 }
 
 async fn put(app: &App, session: &Session, args: &CpArgs, to: &Place) -> Result<(), Fault> {
+    let to = &to.clone().own(&args.to)?;
     let files = sources(args, to)?;
     let bucket = session.bucket_or_make(&to.bucket).await?;
     if let ([(path, key)], false) = (&files[..], args.recursive) {
@@ -273,7 +275,7 @@ fn report(app: &App, shown: &str, stored: &Put) {
 }
 
 async fn get(app: &App, session: &Session, args: &CpArgs, from: &Place) -> Result<(), Fault> {
-    let bucket = session.bucket(&from.bucket).await?;
+    let bucket = session.bucket_of(from).await?;
     if args.recursive {
         let all = session.client.list(&bucket, &from.key).await.map_err(|e| client_fault(e, &args.from))?;
         for entry in &all {
@@ -347,11 +349,12 @@ pub(super) async fn get_one(
 
 /// Inside a bucket no byte moves; between buckets it goes through this machine, since keys differ.
 async fn copy(app: &App, session: &Session, args: &CpArgs, from: &Place, to: &Place) -> Result<(), Fault> {
-    let _ = (Place::object(&args.from)?, Place::object(&args.to)?);
+    Place::object(&args.from)?.own(&args.from)?;
+    Place::object(&args.to)?.own(&args.to)?;
     if from.bucket != to.bucket {
         return Err(Fault::bad_value("cp", &args.to, "both names are in one bucket; go through a file or a pipe"));
     }
-    let bucket = session.bucket(&from.bucket).await?;
+    let bucket = session.bucket_of(from).await?;
     let copied = session.client.copy(&bucket, &from.key, &to.key, expect(args)).await;
     let entry = copied.map_err(|e| client_fault(e, &args.from))?;
     match app.out.form {

@@ -58,8 +58,9 @@ fn compare(from: &BTreeMap<String, Facts>, to: &BTreeMap<String, Facts>, delete:
 
 /// Runs `sync`.
 pub async fn sync(app: &App, args: &SyncArgs) -> Result<(), Fault> {
-    let sides = (Place::find(&args.from), Place::find(&args.to));
-    Session::with(app, async |session| match &sides {
+    let sides = (Place::side(&args.from)?, Place::side(&args.to)?);
+    let first = sides.0.clone().or(sides.1.clone()).unwrap_or_default();
+    Session::at(app, &first, async |session| match &sides {
         (None, Some(to)) => up(app, session, args, &folder(to)).await,
         (Some(from), None) => down(app, session, args, &folder(from)).await,
         _ => Err(Fault::bad_value(
@@ -75,7 +76,7 @@ pub async fn sync(app: &App, args: &SyncArgs) -> Result<(), Fault> {
 fn folder(place: &Place) -> Place {
     let key =
         if place.key.is_empty() || place.key.ends_with('/') { place.key.clone() } else { format!("{}/", place.key) };
-    Place { bucket: place.bucket.clone(), key }
+    Place { key, ..place.clone() }
 }
 
 fn here(root: &Path) -> Result<BTreeMap<String, Facts>, Fault> {
@@ -105,6 +106,7 @@ async fn up(app: &App, session: &Session, args: &SyncArgs, to: &Place) -> Result
     if !root.is_dir() {
         return Err(Fault::bad_value("sync", &args.from, "it is no folder"));
     }
+    let to = &to.clone().own(&args.to)?;
     let bucket = session.bucket_or_make(&to.bucket).await?;
     let entries = there(session, &bucket, to).await?;
     let todo = compare(&here(&root)?, &facts_of(&entries), args.delete);
@@ -125,7 +127,7 @@ async fn up(app: &App, session: &Session, args: &SyncArgs, to: &Place) -> Result
 
 async fn down(app: &App, session: &Session, args: &SyncArgs, from: &Place) -> Result<(), Fault> {
     let root = PathBuf::from(&args.to);
-    let bucket = session.bucket(&from.bucket).await?;
+    let bucket = session.bucket_of(from).await?;
     let entries = there(session, &bucket, from).await?;
     let todo = compare(&facts_of(&entries), &here(&root)?, args.delete);
     if !args.dry_run {
