@@ -1,5 +1,6 @@
 //! Tests of the whole house: its import table, and a cloud by the commands a person types.
 
+mod account;
 mod cloud;
 mod collect;
 mod fleet;

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Bytes that repeat nowhere, so that a piece in the wrong place is seen.
-fn bytes(len: usize, seed: u8) -> Vec<u8> {
+pub fn bytes(len: usize, seed: u8) -> Vec<u8> {
     let mut out = vec![0; len];
     blake3::Hasher::new().update(&[seed]).finalize_xof().fill(&mut out);
     out
 }
 
 /// A center with a node in home `a`, nodes in `b` and `c`; `a`'s account stores. Two say they stand in Korea, one in Germany.
-fn three() -> World {
+pub fn three() -> World {
     let world = World::new();
     world.init(&["--node-name", "one", "--region", "asia/kr/seoul"]);
     for (home, name, region) in [("b", "two", "asia/kr/busan"), ("c", "three", "europe/de")] {
@@ -25,7 +25,7 @@ fn three() -> World {
     world
 }
 
-fn file(world: &World, name: &str, content: &[u8]) -> String {
+pub fn file(world: &World, name: &str, content: &[u8]) -> String {
     let path: PathBuf = world.home("files").join(name);
     std::fs::create_dir_all(path.parent().expect("a file has a folder")).expect("a folder can be made");
     std::fs::write(&path, content).expect("a file can be written");

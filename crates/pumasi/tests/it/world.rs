@@ -49,12 +49,26 @@ impl World {
         out.stdout
     }
 
+    /// A command that goes on, with pipes to all of its ends.
+    pub fn spawn(&self, name: &str, args: &[&str]) -> std::process::Child {
+        use std::process::Stdio;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pumasi"));
+        command.args(args).env("PUMASI_HOME", self.home(name)).env_remove("XDG_RUNTIME_DIR").env("LC_ALL", "C.UTF-8");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("the program starts")
+    }
+
+    /// The error's id and the exit code of a command with something on its standard input.
+    pub fn refused_pipe(&self, name: &str, args: &[&str], input: &str) -> (String, i32) {
+        use std::io::Write;
+        let mut child = self.spawn(name, &[args, &["--json"]].concat());
+        child.stdin.take().expect("its input is a pipe").write_all(input.as_bytes()).expect("it reads its input");
+        ended(&child.wait_with_output().expect("it ends"))
+    }
+
     /// The error's id and the exit code.
     pub fn refused(&self, name: &str, args: &[&str], skew_ms: i64) -> (String, i32) {
-        let out = self.run_at(name, &[args, &["--json"]].concat(), skew_ms);
-        let last = String::from_utf8_lossy(&out.stderr).lines().last().unwrap_or_default().to_owned();
-        let error: Value = serde_json::from_str(&last).unwrap_or_default();
-        (error["id"].as_str().unwrap_or(&last).to_owned(), out.status.code().unwrap_or(-1))
+        ended(&self.run_at(name, &[args, &["--json"]].concat(), skew_ms))
     }
 
     /// What a command prints as one object.
@@ -118,13 +132,21 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        for home in ["a", "b", "c"].into_iter().filter(|home| self.home(home).exists()) {
+        for home in ["a", "b", "c", "d"].into_iter().filter(|home| self.home(home).exists()) {
             self.run(home, &["agent", "stop"]);
         }
         if let Some(pid) = self.center_pid("a") {
             let _ = Command::new("kill").arg(pid).status();
         }
     }
+}
+
+/// The error's id, or the last line said, and the exit code.
+fn ended(out: &Output) -> (String, i32) {
+    let last = String::from_utf8_lossy(&out.stderr).lines().last().unwrap_or_default().to_owned();
+    let at = last.find('{').unwrap_or(0); // behind a question
+    let error: Value = serde_json::from_str(&last[at..]).unwrap_or_default();
+    (error["id"].as_str().unwrap_or(&last).to_owned(), out.status.code().unwrap_or(-1))
 }
 
 pub fn free_ports() -> (String, String) {
