@@ -19,7 +19,7 @@ use model::program::ALPN;
 use model::{NatKind, NodeId};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex as AsyncMutex, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -87,9 +87,17 @@ impl EndpointConfig {
             limits: PeerLimits::default(),
             frames: FrameLimits::default(),
             quic: QuicSettings::default(),
-            tap: None,
+            tap: TAP.get().cloned(),
         }
     }
+}
+
+static TAP: OnceLock<Tap> = OnceLock::new();
+
+/// Every endpoint this process configures from now on shows to `tap` what it sends, before the transport seals it: for tests
+/// that look for what must never be sent. The first call counts.
+pub fn tap_all(tap: Tap) {
+    let _ = TAP.set(tap);
 }
 
 /// How far it got in going online.

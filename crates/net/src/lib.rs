@@ -27,7 +27,7 @@ mod stream;
 
 pub use address::LEARNED_MAX;
 pub use dial::{DIALED_MAX, REUSE_IDLE};
-pub use endpoint::{Endpoint, EndpointConfig, Reach, SecretKey, Tap};
+pub use endpoint::{Endpoint, EndpointConfig, Reach, SecretKey, Tap, tap_all};
 pub use error::{CloseReason, NetError};
 pub use limit::{FrameLimits, LINKS_MAX, LINKS_PER_PEER_MAX, PeerLimits};
 pub use link::{CallLimits, Link, LinkStats};

@@ -42,6 +42,8 @@ fn main() -> ExitCode {
         Err(fault) => return ExitCode::from(Output::new(&cli.global, lang).fault(&fault)),
     };
     logging(cli.global.verbose);
+    #[cfg(debug_assertions)]
+    tap_to_file();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let ended = match runtime {
         Ok(runtime) => runtime.block_on(run(&app, cli.verb)),
@@ -93,6 +95,22 @@ async fn run(app: &App, verb: Verb) -> Result<u8, Fault> {
         Verb::Dev(verb) => return cli::dev::run(app, &verb).await,
     }
     Ok(0)
+}
+
+/// A build for tests appends what it sends, before the transport seals it, to a file of its own in the folder
+/// `PUMASI_DEV_TAP`.
+#[cfg(debug_assertions)]
+fn tap_to_file() {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex, PoisonError};
+    let Some(dir) = std::env::var_os("PUMASI_DEV_TAP") else { return };
+    let path = std::path::Path::new(&dir).join(std::process::id().to_string());
+    let Ok(file) = std::fs::OpenOptions::new().create(true).append(true).open(path) else { return };
+    let file = Mutex::new(file);
+    net::tap_all(Arc::new(move |bytes: &[u8]| {
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.write_all(bytes).expect("what is sent can be written down");
+    }));
 }
 
 /// `--lang` before clap has parsed, then `PUMASI_LANG`, then the system's.

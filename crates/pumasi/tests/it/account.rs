@@ -16,14 +16,14 @@ fn line_with(reader: &mut impl BufRead, word: &str) -> String {
     line
 }
 
-struct Pairing {
+pub struct Pairing {
     old: Child,
     new: Child,
-    digits: String,
+    pub digits: String,
 }
 
 /// `a` lets the machine in home `d` ask; the digits it shows.
-fn pairing(world: &World) -> Pairing {
+pub fn pairing(world: &World) -> Pairing {
     let mut old = world.spawn("a", &["device", "add", "--json"]);
     let said = line_with(&mut BufReader::new(old.stdout.take().expect("a pipe")), "ticket");
     let ticket: Value = serde_json::from_str(&said).unwrap_or_default();
@@ -39,7 +39,7 @@ fn pairing(world: &World) -> Pairing {
 
 impl Pairing {
     /// Types these lines on the old machine; how both ended.
-    fn typed(mut self, lines: &[&str]) -> (bool, bool) {
+    pub fn typed(mut self, lines: &[&str]) -> (bool, bool) {
         let mut stdin = self.old.stdin.take().expect("a pipe");
         let _ = stdin.write_all((lines.join("\n") + "\n").as_bytes());
         let (old, new) = (self.old.wait().expect("it ends"), self.new.wait().expect("it ends"));

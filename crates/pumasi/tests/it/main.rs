@@ -5,5 +5,6 @@ mod cloud;
 mod collect;
 mod fleet;
 mod imports;
+mod secrets;
 mod storage;
 mod world;

@@ -15,7 +15,11 @@ pub fn bytes(len: usize, seed: u8) -> Vec<u8> {
 
 /// A center with a node in home `a`, nodes in `b` and `c`; `a`'s account stores. Two say they stand in Korea, one in Germany.
 pub fn three() -> World {
-    let world = World::new();
+    three_in(World::new())
+}
+
+/// The same in a world that is there.
+pub fn three_in(world: World) -> World {
     world.init(&["--node-name", "one", "--region", "asia/kr/seoul"]);
     for (home, name, region) in [("b", "two", "asia/kr/busan"), ("c", "three", "europe/de")] {
         let ticket = world.ok("a", &["invite", "-q"]);

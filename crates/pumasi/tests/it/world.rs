@@ -15,6 +15,22 @@ impl World {
         Self(tempfile::tempdir().expect("a temporary folder can be made"))
     }
 
+    /// From now on every process writes down what it sends before it is sealed, in this folder.
+    pub fn tap(&self) -> PathBuf {
+        let dir = self.home("tap");
+        std::fs::create_dir_all(&dir).expect("a folder can be made");
+        dir
+    }
+
+    fn command(&self, name: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pumasi"));
+        command.args(args).env("PUMASI_HOME", self.home(name)).env_remove("XDG_RUNTIME_DIR").env("LC_ALL", "C.UTF-8");
+        if self.home("tap").exists() {
+            command.env("PUMASI_DEV_TAP", self.home("tap"));
+        }
+        command
+    }
+
     pub fn home(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
@@ -24,9 +40,8 @@ impl World {
     }
 
     pub fn run_at(&self, name: &str, args: &[&str], skew_ms: i64) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pumasi"));
-        command.args(args).env("PUMASI_HOME", self.home(name)).env("PUMASI_CLOCK_SKEW_MS", skew_ms.to_string());
-        command.env_remove("XDG_RUNTIME_DIR").env("LC_ALL", "C.UTF-8").stdin(std::process::Stdio::null());
+        let mut command = self.command(name, args);
+        command.env("PUMASI_CLOCK_SKEW_MS", skew_ms.to_string()).stdin(std::process::Stdio::null());
         command.output().expect("the program starts")
     }
 
@@ -39,8 +54,7 @@ impl World {
     /// Runs a command with something on its standard input; what it printed.
     pub fn pipe(&self, name: &str, args: &[&str], input: &[u8]) -> Vec<u8> {
         use std::io::Write;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pumasi"));
-        command.args(args).env("PUMASI_HOME", self.home(name)).env_remove("XDG_RUNTIME_DIR").env("LC_ALL", "C.UTF-8");
+        let mut command = self.command(name, args);
         command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         child.stdin.take().expect("its input is a pipe").write_all(input).expect("it reads its input");
@@ -52,8 +66,7 @@ impl World {
     /// A command that goes on, with pipes to all of its ends.
     pub fn spawn(&self, name: &str, args: &[&str]) -> std::process::Child {
         use std::process::Stdio;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pumasi"));
-        command.args(args).env("PUMASI_HOME", self.home(name)).env_remove("XDG_RUNTIME_DIR").env("LC_ALL", "C.UTF-8");
+        let mut command = self.command(name, args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().expect("the program starts")
     }
