@@ -45,6 +45,8 @@ pub struct GrantAsk {
     pub not_after: Option<Stamp>,
     /// Only by the machine of this key.
     pub recipient: Option<[u8; 32]>,
+    /// What its giver's list calls it.
+    pub note: String,
 }
 
 /// A device: its secret, and its clock.
@@ -205,7 +207,6 @@ impl Account {
         me: Me<'_>,
         keys: &BucketKeys,
         what: &GrantAsk,
-        note: &str,
         address: Ticket,
     ) -> Result<Link, ClientError> {
         let mut secret = [0; 32];
@@ -220,7 +221,7 @@ impl Account {
         };
         let given = grant::give(&self.log.account, me.secret, &caveats, &secret);
         let id = grant_id(&given)?;
-        let note = self.root.notes().seal(&id, note.as_bytes(), &mut rand::rng());
+        let note = self.root.notes().seal(&id, what.note.as_bytes(), &mut rand::rng());
         let noted = GrantNote { id, bucket: *keys.bucket(), note, not_after: what.not_after };
         ask(center, Request::GrantNote(Box::new(noted))).await?;
         Ok(Link { address, grant: given, secret, keys: keys.to_bytes() })
@@ -283,4 +284,56 @@ pub fn narrow(link: &Link, below: Option<&str>, what: &GrantAsk) -> Result<Link,
 /// What a bucket's id is for its owner.
 pub fn bucket_of(keys: &BucketKeys) -> BucketId {
     *keys.bucket()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::MemberId;
+
+    const ME: [u8; 32] = [3; 32];
+    const NOW: Stamp = Stamp(1_800_000_000_000);
+
+    fn carried() -> (AccountRoot, AccountInfo) {
+        let (root, bag) = (AccountRoot::from_bytes([1; 32]), Keybag::random(&mut rand::rng()));
+        let (mut log, first) = DeviceLog::create(bag.signing(), bag.boxes().public().as_bytes(), NOW).unwrap();
+        let me = Me { secret: &ME, now: NOW };
+        let second = log.next(me.added(Rights::ALL, "one"), bag.signing(), NOW).unwrap();
+        log.push(&second).unwrap();
+        let keybag = bag.seal(&root, &log.account.0, &mut rand::rng()).unwrap();
+        let (account, member, entries) = (log.account, MemberId([2; 16]), vec![first, second]);
+        (root, AccountInfo { account, member, entries, keybag, phrase_at: None })
+    }
+
+    #[test]
+    fn a_center_that_shows_less_than_it_did_or_another_log_is_refused() {
+        let (root, info) = carried();
+        let account = Account::open(&root, &info).unwrap();
+        assert!(account.follows(&account.seen(), &info).is_ok());
+        let mut longer = info.clone();
+        let removed = account.log.next(DeviceChange::Recovery([9; 32]), &ME, NOW).unwrap();
+        longer.entries.push(removed);
+        let after = Account::open(&root, &longer).unwrap();
+        assert!(after.follows(&account.seen(), &longer).is_ok(), "a log grows");
+        let back = account.follows(&after.seen(), &info);
+        assert!(matches!(back, Err(ClientError::Head(why)) if why.contains("head_rolled_back")));
+        let mut other = info.clone();
+        other.entries.push(account.log.next(DeviceChange::Recovery([8; 32]), &ME, NOW).unwrap());
+        let fork = Account::open(&root, &other).unwrap().follows(&after.seen(), &other);
+        assert!(matches!(fork, Err(ClientError::Head(why)) if why.contains("fork_seen")));
+    }
+
+    #[test]
+    fn another_root_or_another_account_s_keys_open_nothing() {
+        let (root, info) = carried();
+        let open = |root: &AccountRoot, info: &AccountInfo| Account::open(root, info).map(|_| ());
+        assert!(matches!(open(&AccountRoot::from_bytes([2; 32]), &info), Err(ClientError::WrongKey)));
+        let (_, stranger) = carried();
+        let swapped = AccountInfo { keybag: stranger.keybag.clone(), ..info.clone() };
+        assert!(matches!(open(&root, &swapped), Err(ClientError::WrongKey)), "the same root, another account's keybag");
+        let swapped = AccountInfo { entries: stranger.entries, ..info.clone() };
+        assert!(matches!(open(&root, &swapped), Err(ClientError::WrongKey)));
+        let cut = AccountInfo { entries: info.entries[1..].to_vec(), ..info };
+        assert!(matches!(open(&root, &cut), Err(ClientError::Log(_))));
+    }
 }

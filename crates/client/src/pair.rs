@@ -213,3 +213,117 @@ pub fn ticket(address: &Ticket, now: Stamp, life: Span) -> Ticket {
     let secret = random()[..16].try_into().expect("32 bytes have 16");
     Ticket { kind: wire::TicketKind::Device, secret, expires: now + life, ..address.clone() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::CloudKey;
+    use seal::Keybag;
+    use std::collections::BTreeMap;
+    use std::sync::{Arc, Mutex};
+    use wire::signed::DeviceLog;
+
+    const NOW: Stamp = Stamp(1_800_000_000_000);
+    const OLD: [u8; 32] = [3; 32];
+    const NEW: [u8; 32] = [4; 32];
+
+    type Said = Arc<Mutex<BTreeMap<(u8, u8), Vec<u8>>>>;
+
+    /// A center with one mailbox for each side: what one says is heard by the other as `pass` makes of it.
+    fn center(
+        side: u8,
+        said: &Said,
+        pass: impl Fn(u8, Vec<u8>) -> Vec<u8> + Send + Sync + Clone + 'static,
+    ) -> AskCenter {
+        let said = Arc::clone(said);
+        Arc::new(move |request| {
+            let (said, pass) = (Arc::clone(&said), pass.clone());
+            Box::pin(async move {
+                let mut said = said.lock().unwrap();
+                Ok(match request {
+                    Request::PairSay(say) => {
+                        said.insert((side ^ 1, say.step), pass(say.step, say.bytes));
+                        Reply::Done
+                    }
+                    Request::PairHear(_, step) => Reply::Pair(said.get(&(side, step)).cloned()),
+                    _ => Reply::Done,
+                })
+            })
+        })
+    }
+
+    fn account() -> Account {
+        let (root, bag) = (AccountRoot::from_bytes([1; 32]), Keybag::random(&mut rand::rng()));
+        let (log, _) = DeviceLog::create(bag.signing(), bag.boxes().public().as_bytes(), NOW).unwrap();
+        Account { root, bag, log, phrase_at: None }
+    }
+
+    fn a_ticket() -> Ticket {
+        let kind = wire::TicketKind::Device;
+        let (cloud, secret) = (CloudKey([3; 32]), [9; 16]);
+        Ticket { kind, cloud, secret, expires: NOW, direct: Vec::new(), relay: None }
+    }
+
+    /// Both sides through a center that passes words on as `pass` says; digits of both, and what the new one got.
+    async fn pairing(
+        pass: impl Fn(u8, Vec<u8>) -> Vec<u8> + Send + Sync + Clone + 'static,
+    ) -> (Option<String>, String, Result<AccountRoot, ClientError>) {
+        let said = Said::default();
+        let (old, new) = (center(0, &said, pass.clone()), center(1, &said, pass));
+        let shown = Arc::new(Mutex::new(String::new()));
+        let seen = Arc::clone(&shown);
+        let asking = tokio::spawn(async move {
+            ask_in(&new, &NEW, "laptop", &a_ticket(), |digits| *seen.lock().unwrap() = digits.to_owned()).await
+        });
+        let (mut account, me) = (account(), Me { secret: &OLD, now: NOW });
+        let typed = match wait(&old, &account, me, &a_ticket(), Rights::ALL).await {
+            Ok(waiting) => {
+                admit(&old, &mut account, me, &a_ticket(), &waiting).await.unwrap();
+                Some(waiting.digits)
+            }
+            Err(_) => {
+                refuse(&old, &a_ticket()).await.unwrap();
+                None
+            }
+        };
+        let got = asking.await.unwrap();
+        let shown = shown.lock().unwrap().clone();
+        (typed, shown, got)
+    }
+
+    #[tokio::test]
+    async fn both_see_the_same_digits_and_the_root_arrives() {
+        let (typed, shown, got) = pairing(|_, bytes| bytes).await;
+        assert_eq!(typed.as_ref(), Some(&shown));
+        assert_eq!(shown.len(), 6);
+        assert!(got.is_ok_and(|root| root.as_bytes() == &[1; 32]));
+    }
+
+    #[tokio::test]
+    async fn a_center_that_puts_itself_between_shows_in_the_digits_or_is_refused() {
+        // It gives the new machine another hello, with its own key in it.
+        let evil = Hello { nonce: [5; 32], device: DeviceId(public_of(&[7; 32])), account: AccountId([8; 16]) };
+        let evil = evil.to_bytes();
+        let (typed, shown, got) = pairing(move |step, bytes| if step == 1 { evil.clone() } else { bytes }).await;
+        assert_ne!(typed, Some(shown), "the person sees it; one in a million");
+        assert!(matches!(got, Err(ClientError::WrongKey)), "(B)");
+        // It shows the old machine another device than was committed to.
+        let other = Reveal {
+            nonce: [5; 32],
+            device: DeviceId(public_of(&[7; 32])),
+            box_key: BoxSecret::of_device(&[7; 32]).public().as_bytes().to_vec(),
+            name: "laptop".into(),
+        };
+        let other = other.to_bytes();
+        let (typed, _, got) = pairing(move |step, bytes| if step == 2 { other.clone() } else { bytes }).await;
+        assert!(typed.is_none() && got.is_err(), "(A)");
+        // It puts another root into the box's place.
+        let swap = |step: u8, mut bytes: Vec<u8>| {
+            if step == 3 && !bytes.is_empty() {
+                bytes[100] ^= 1;
+            }
+            bytes
+        };
+        assert!(matches!(pairing(swap).await.2, Err(ClientError::WrongKey)));
+    }
+}

@@ -71,7 +71,7 @@ impl What {
             return Err(Fault::bad_value("expires", &self.expires, "more than 0, at most 10 years; or --forever"));
         }
         let not_after = (!self.forever).then(|| clock::now() + life);
-        Ok(GrantAsk { ops, not_after, recipient: None })
+        Ok(GrantAsk { ops, not_after, recipient: None, note: String::new() })
     }
 }
 
@@ -98,9 +98,9 @@ pub async fn share(app: &App, args: &ShareArgs) -> Result<(), Fault> {
         let bucket = session.bucket(&place.bucket).await?;
         let keys = part(session, &account, &bucket, &place, &args.place).await?;
         let me = Me { secret: session.machine(), now: clock::now() };
-        let note = place.at(keys.base());
+        let what = GrantAsk { note: place.at(keys.base()), ..what.clone() };
         let address = address(&Membership::load(&app.home)?);
-        account.give(&session.asking(), me, &keys, &what, &note, address).await.map_err(account_fault)
+        account.give(&session.asking(), me, &keys, &what, address).await.map_err(account_fault)
     });
     tell(app, &link.await?, &args.place, what.not_after)
 }
