@@ -4,4 +4,5 @@
 pub mod agents;
 mod fleet;
 pub mod massacre;
+pub mod standard;
 mod tally;

@@ -101,11 +101,15 @@ fn spread<const N: usize>(number: u64) -> [u8; N] {
 async fn segments(db: &Db, rows: u32) -> Result<(), Fault> {
     for first in (0..rows).step_by(STEP as usize) {
         let made = db.write(move |tx| {
-            (first..(first + STEP).min(rows)).try_for_each(|n| {
+            let last = (first + STEP).min(rows);
+            (first..last).try_for_each(|n| {
                 let id = SegmentId(spread(u64::from(n)));
                 let segment = WrittenSegment { id, pg: PgId(1), sealed_bytes: 8 << 20, receipts: Vec::new() };
                 storage::insert_segment(tx, 1, &segment, &[0xff, 3], Stamp(1_800_000_000_000)).map(drop)
-            })
+            })?;
+            // A version names them, as a commit does: only what nobody named waits to be collected.
+            let run = SegmentRun { pg: PgId(1), seq: u64::from(first) + 1, count: last - first };
+            storage::name_segments(tx, &MemberId([1; 16]), &run).map(drop)
         });
         made.await.map_err(fault)?;
     }

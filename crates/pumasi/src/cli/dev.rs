@@ -1,7 +1,7 @@
 //! `pumasi dev …`: for the project's own tests and measurements.
 
 use crate::app::App;
-use crate::dev::{agents, massacre};
+use crate::dev::{agents, massacre, standard};
 use crate::fault::Fault;
 use clap::{Args, Subcommand, ValueEnum};
 use std::net::IpAddr;
@@ -11,6 +11,7 @@ use std::net::IpAddr;
 pub enum DevVerb {
     Agents(AgentsArgs),
     Massacre(MassacreArgs),
+    Nodes(NodesArgs),
 }
 
 /// A fault that simulated nodes play.
@@ -56,6 +57,15 @@ pub struct MassacreArgs {
     pub choices: u32,
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
+    #[arg(long)]
+    pub standard: bool,
+}
+
+/// `dev nodes`
+#[derive(Args, Debug, Clone)]
+pub struct NodesArgs {
+    #[arg(required = true, value_name = "HOME")]
+    pub homes: Vec<String>,
 }
 
 /// Runs `dev …`.
@@ -63,5 +73,6 @@ pub async fn run(app: &App, verb: &DevVerb) -> Result<u8, Fault> {
     match verb {
         DevVerb::Agents(args) => agents::run(app, args).await,
         DevVerb::Massacre(args) => massacre::run(app, args).await,
+        DevVerb::Nodes(args) => standard::nodes(app, args).await,
     }
 }

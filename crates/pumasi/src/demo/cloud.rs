@@ -53,6 +53,7 @@ struct Machine {
 pub struct Cloud {
     operator: App,
     center: Option<Child>,
+    writer: Option<Child>,
     card: Option<CenterCard>,
     nodes: Vec<Machine>,
     dir: PathBuf,
@@ -81,7 +82,17 @@ impl Cloud {
             child: None,
         });
         let (operator, nodes, dir) = (quiet("center"), nodes.collect(), dir.to_owned());
-        Self { operator, center: None, card: None, nodes, dir, seed, settings: SETTINGS, profile: "whisper" }
+        Self {
+            operator,
+            center: None,
+            writer: None,
+            card: None,
+            nodes,
+            dir,
+            seed,
+            settings: SETTINGS,
+            profile: "whisper",
+        }
     }
 
     /// The same, for measuring: nodes lend all they have, call every second, and may be stewards at once.
@@ -163,7 +174,8 @@ impl Cloud {
         join::enter(&self.operator, &ticket, &entry, join::Before::Nothing).await.map_err(|e| said(&e))
     }
 
-    async fn invite(&self) -> Result<String, String> {
+    /// A ticket for one machine.
+    pub async fn invite(&self) -> Result<String, String> {
         let args = invite::InviteArgs { name: String::new(), role: "both".into(), uses: 1, expires: "1h".into() };
         invite::make(&self.operator, &args).await.map(|made| made.ticket.to_string()).map_err(|e| said(&e))
     }
@@ -212,6 +224,59 @@ impl Cloud {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// A machine's home.
+    pub fn machine(&self, index: usize) -> App {
+        self.nodes[index].app.clone()
+    }
+
+    /// Where a machine says it stands.
+    pub fn region(&self, index: usize) -> &'static str {
+        REGIONS[index % REGIONS.len()]
+    }
+
+    /// The agents of some machines that have joined, in one process, which counts as the first one's.
+    pub fn spawn_many(&mut self, range: std::ops::Range<usize>) -> Result<(), String> {
+        let root = |index: usize| {
+            let data = &self.nodes[index].app.home.data;
+            data.parent().unwrap_or(data).display().to_string()
+        };
+        let homes: Vec<String> = range.clone().map(root).collect();
+        let args: Vec<&str> = ["dev", "nodes"].into_iter().chain(homes.iter().map(String::as_str)).collect();
+        let log = format!("{}.log", self.nodes[range.start].name);
+        self.nodes[range.start].child = Some(self.spawn(&self.nodes[range.start].app.home, &args, &log)?);
+        Ok(())
+    }
+
+    /// The agent of the operator's own machine, which lends nothing and keeps what it stored until the pool is full.
+    pub fn spawn_writer(&mut self) -> Result<(), String> {
+        self.writer =
+            Some(self.spawn(&self.operator.home, &["agent", "run", "--sensors", "scripted"], "writer.log")?);
+        Ok(())
+    }
+
+    /// Waits until so many nodes are on.
+    pub async fn until_on(&self, count: usize, patience: Duration) -> Result<(), String> {
+        let begun = Instant::now();
+        loop {
+            let on = self.list().await?.iter().filter(|n| n.presence == Presence::On).count();
+            if on == count {
+                return Ok(());
+            }
+            if begun.elapsed() > patience {
+                return Err(format!("{on} of {count} nodes are on; {}", self.log("pc1.log")));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// The code of what is stored, in words.
+    pub async fn scheme(&self) -> Result<String, String> {
+        let shown = self.done(&["bucket", "show", "home", "--json"]).await?;
+        let shown: serde_json::Value = serde_json::from_str(&shown).map_err(|e| e.to_string())?;
+        let s = &shown["survives"];
+        Ok(format!("{}/{}, {} pieces, any {} of its PCs may die", s["k"], s["n"], s["pieces"], s["may_die"]))
     }
 
     /// All but one machine join at the same time.
@@ -392,16 +457,21 @@ impl Cloud {
 
     /// Stewards make the pieces that the writer did not send, until every node holds its own.
     pub async fn filled(&self) -> Result<(), String> {
+        self.filled_to(self.nodes.len() as u64, FILL_PATIENCE).await
+    }
+
+    /// Waits until the weakest segment has so many pieces.
+    pub async fn filled_to(&self, want: u64, patience: Duration) -> Result<(), String> {
         let begun = Instant::now();
         loop {
             let shown = self.done(&["bucket", "show", "home", "--json"]).await?;
             let shown: serde_json::Value = serde_json::from_str(&shown).map_err(|e| e.to_string())?;
             let pieces = shown["survives"]["pieces"].as_u64();
-            if pieces == Some(self.nodes.len() as u64) {
+            if pieces >= Some(want) {
                 return Ok(());
             }
-            if begun.elapsed() > FILL_PATIENCE {
-                return Err(format!("{pieces:?} pieces of the weakest segment after {} s", FILL_PATIENCE.as_secs()));
+            if begun.elapsed() > patience {
+                return Err(format!("{pieces:?} pieces of the weakest segment after {} s", patience.as_secs()));
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -517,7 +587,8 @@ impl Cloud {
 
     /// Ends every process it started: closes the pipes, waits a moment, then kills.
     pub async fn end(&mut self) {
-        let children = self.nodes.iter_mut().filter_map(|n| n.child.take()).chain(self.center.take());
+        let children =
+            self.nodes.iter_mut().filter_map(|n| n.child.take()).chain(self.writer.take()).chain(self.center.take());
         let mut children: Vec<Child> = children.collect();
         children.iter_mut().for_each(|child| drop(child.stdin.take()));
         let begun = Instant::now();

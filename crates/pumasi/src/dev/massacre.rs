@@ -25,9 +25,16 @@ const DEAD: usize = 6;
 pub async fn run(app: &App, args: &MassacreArgs) -> Result<u8, Fault> {
     let dir = std::env::temp_dir().join(format!("pumasi-massacre-{}", std::process::id()));
     crate::home::create_private_dir(&dir)?;
-    let mut cloud = Cloud::new(app, &dir, NODES, args.seed).for_bench();
+    let nodes = if args.standard { super::standard::NODES } else { NODES };
+    let mut cloud = Cloud::new(app, &dir, nodes, args.seed).for_bench();
+    let telling = async {
+        if args.standard {
+            return super::standard::story(app, args, &mut cloud).await;
+        }
+        story(app, args, &mut cloud, &dir).await
+    };
     let done = tokio::select! {
-        done = story(app, args, &mut cloud, &dir) => done.map_err(Fault::bug),
+        done = telling => done.map_err(Fault::bug),
         code = crate::process::stop_asked() => Ok(code),
     };
     cloud.end().await;
@@ -83,9 +90,12 @@ fn draw(rng: &mut ChaCha8Rng) -> Vec<usize> {
     all
 }
 
-fn say<T: std::fmt::Debug>(app: &App, id: &str, n: u32, begun: Instant, read: &Result<T, String>) {
+pub(super) fn say<T: std::fmt::Debug>(app: &App, id: &str, n: u32, begun: Instant, read: &Result<T, String>) {
     let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let why = read.as_ref().err().map(|why| crate::output::escape(why));
+    let why = match read {
+        Ok(said) => Some(format!("{said:?}")).filter(|said| said != "()"),
+        Err(why) => Some(crate::output::escape(why)),
+    };
     if app.out.form == Form::Json {
         app.out.json("check", json!({"id": id, "n": n, "ok": read.is_ok(), "ms": ms, "why": why}));
         return;
