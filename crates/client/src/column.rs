@@ -2,7 +2,7 @@
 //! replaced by another from the column at hand on; the rest goes on as it was.
 
 use crate::piece::Incoming;
-use crate::{Client, ClientError};
+use crate::{Client, ClientError, READ_WAIT};
 use codec::{Decoder, GROUP_LEN, Layout};
 use model::{NodeId, PgId, SegmentId};
 use std::collections::BTreeMap;
@@ -19,8 +19,6 @@ const AHEAD_BYTES: usize = 1 << 20;
 const CELLS_QUEUE: usize = 256;
 /// Without a step forward for so long, one more holder is asked.
 const HEDGE_AFTER: Duration = Duration::from_millis(1_500);
-/// Without a step forward for so long, and nobody left to ask, it is unreadable now.
-const READ_WAIT: Duration = Duration::from_secs(30);
 /// Of `k` holders a quarter more may be asked for speed alone, at least one.
 const HEDGE_SHARE: usize = 4;
 
@@ -72,6 +70,8 @@ pub(crate) struct Columns {
     held: BTreeMap<u64, Vec<Held>>,
     /// Labels that holders showed, and how many showed each.
     labels: BTreeMap<Vec<u8>, u16>,
+    /// Holders that could not be reached, or were lost: they may be reached again.
+    lost: usize,
     tasks: JoinSet<()>,
 }
 
@@ -95,6 +95,7 @@ impl Columns {
             came,
             held: BTreeMap::new(),
             labels: BTreeMap::new(),
+            lost: 0,
             tasks: JoinSet::new(),
         };
         columns.fill();
@@ -135,6 +136,16 @@ impl Columns {
         Ok(Some(out))
     }
 
+    /// The column at hand.
+    pub const fn at(&self) -> u64 {
+        self.next
+    }
+
+    /// Whether asking anew could bring it: enough of those that failed did not answer, instead of answering wrongly.
+    pub fn may_come(&self) -> bool {
+        self.active.len() + self.lost >= usize::from(self.source.layout.scheme.k)
+    }
+
     /// How many holders were asked.
     pub const fn asked(&self) -> usize {
         self.asked
@@ -158,6 +169,7 @@ impl Columns {
                 if matches!(&error, ClientError::Refused(no) if no.id == model::errors::BAD_PERMIT) {
                     self.client.forget_group(self.source.pg);
                 }
+                self.lost += usize::from(matches!(error, ClientError::Net(_)));
                 self.shun(|asked| asked.index == index);
                 self.active.retain(|asked| asked.index != index);
             }

@@ -8,10 +8,11 @@ use seal::{Body, CHUNK_LEN, ContentKey, Header, Manifest, Opener, SEALED_CHUNK, 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use wire::account::GrantedAsk;
 use wire::limits::READ_SEGMENTS_MAX;
-use wire::storage::{ReadGrant, ReadGroup, ReadOpen, ReadSegment};
+use wire::storage::{ReadGrant, ReadGroup, ReadOpen, ReadSegment, Slot};
 use wire::{Reply, Request};
 
 /// What is read of a name.
@@ -141,6 +142,17 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Holders of a segment, best first.
+    fn order(&self, segment: &ReadSegment, group: &ReadGroup) -> Vec<Slot> {
+        let holds =
+            |index: u16| segment.have.get(usize::from(index / 8)).is_some_and(|byte| byte & (1 << (index % 8)) != 0);
+        let mut slots: Vec<Slot> = group.slots.iter().filter(|s| holds(s.index)).cloned().collect();
+        slots.sort_by_key(|slot| (self.is_shunned(&slot.addr.id), !slot.on, slot.index));
+        slots
+    }
+}
+
 async fn finish(mut out: tokio::io::BufWriter<tokio::fs::File>, temp: &Path, path: &Path) -> std::io::Result<()> {
     out.flush().await?;
     out.get_ref().sync_all().await?;
@@ -154,6 +166,9 @@ async fn write(out: &mut (impl AsyncWrite + Unpin + Send), bytes: &[u8]) -> Resu
 fn out_error(error: &std::io::Error) -> ClientError {
     ClientError::File { path: "output".to_owned(), source: std::io::Error::new(error.kind(), error.to_string()) }
 }
+
+/// Between two looks at the holders of a segment that could not be read.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What is read, and by whom.
 struct Of<'a> {
@@ -218,10 +233,10 @@ impl<'a> Reader<'a> {
                     hasher.update(segment.id.as_bytes());
                 }
                 if here.end > self.sealed.start && here.start < self.sealed.end {
-                    holders = holders.max(self.segment(&segment, &groups, here, out, progress).await?);
+                    holders = holders.max(self.segment((number, &segment), &groups, here, out, progress).await?);
                 }
+                number += 1;
             }
-            number += count;
             if at >= self.sealed.end || number >= self.of.opened.segments_count || count == 0 {
                 break;
             }
@@ -250,7 +265,7 @@ impl<'a> Reader<'a> {
     /// What is needed of one segment, which lies at `here` in the run.
     async fn segment(
         &mut self,
-        segment: &ReadSegment,
+        (number, segment): (u32, &ReadSegment),
         groups: &BTreeMap<PgId, ReadGroup>,
         here: Range<u64>,
         out: &mut (impl AsyncWrite + Unpin + Send),
@@ -260,10 +275,7 @@ impl<'a> Reader<'a> {
         let layout = Layout::new(group.scheme, segment.sealed_bytes)?;
         let wanted = self.sealed.start.max(here.start) - here.start..self.sealed.end.min(here.end) - here.start;
         let columns = layout.columns_of(&wanted);
-        let holds =
-            |index: u16| segment.have.get(usize::from(index / 8)).is_some_and(|byte| byte & (1 << (index % 8)) != 0);
-        let mut slots: Vec<_> = group.slots.iter().filter(|s| holds(s.index)).cloned().collect();
-        slots.sort_by_key(|slot| (self.of.client.is_shunned(&slot.addr.id), !slot.on, slot.index));
+        let slots = self.of.client.order(segment, group);
         let source = Source { pg: segment.pg, id: segment.id, layout, slots, with_label: false };
         if let Some(sealed) = self.of.client.read_cells(&source, wanted.clone()).await {
             self.take(&sealed, out).await?;
@@ -271,8 +283,24 @@ impl<'a> Reader<'a> {
             return Ok(1);
         }
         let mut at = columns.start * layout.column_bytes();
-        let mut reading = Columns::new(self.of.client.clone(), source, columns)?;
-        while let Some(column) = reading.next().await? {
+        let mut reading = Columns::new(self.of.client.clone(), source.clone(), columns.clone())?;
+        let mut moved = Instant::now();
+        loop {
+            let column = match reading.next().await {
+                Ok(Some(column)) => column,
+                Ok(None) => break,
+                // Somebody may only have been away for a moment, or is found at another address by now.
+                Err(ClientError::Unreadable { .. })
+                    if reading.may_come() && moved.elapsed() < self.of.client.read_wait =>
+                {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                    let left = reading.at()..columns.end;
+                    reading = Columns::new(self.of.client.clone(), self.look_again(number, &source).await?, left)?;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            moved = Instant::now();
             let end = at + column.len() as u64;
             let (from, to) = (wanted.start.max(at) - at, wanted.end.min(end) - at);
             let index = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
@@ -281,6 +309,18 @@ impl<'a> Reader<'a> {
             progress("phase-read", self.total - self.left, self.total);
         }
         Ok(reading.asked())
+    }
+
+    /// The same segment, with its holders as the center sees them now.
+    async fn look_again(&self, number: u32, source: &Source) -> Result<Source, ClientError> {
+        let version = Some(self.of.opened.version);
+        let page = self.of.client.read_page(self.of.bucket, self.of.name, version, number, 1).await?;
+        let segment = page.segments.iter().find(|segment| segment.id == source.id);
+        let group = page.groups.iter().find(|group| group.pg == source.pg);
+        let (Some(segment), Some(group)) = (segment, group) else {
+            return Err(ClientError::Unexpected("a segment without its group"));
+        };
+        Ok(Source { slots: self.of.client.order(segment, group), ..source.clone() })
     }
 
     /// Opens sealed bytes and hands on what is wanted of them.

@@ -169,6 +169,8 @@ pub struct Client {
     stage: Option<Stage>,
     /// For so long an upload waits for holders to come on.
     holders_wait: Duration,
+    /// For so long a read waits for holders that do not answer.
+    read_wait: Duration,
     /// Room for coded pieces that wait to be sent, in [`ROOM_UNIT`]s, of all uploads together.
     room: Arc<Semaphore>,
 }
@@ -179,6 +181,8 @@ const ROOM_UNIT: usize = 64 << 10;
 const ROOM_UNITS: u32 = 1_536;
 const _: () = assert!(PIECES_BYTES_MAX / ROOM_UNIT == ROOM_UNITS as usize);
 
+/// Without a step forward for so long, a read is given up.
+pub const READ_WAIT: Duration = Duration::from_secs(30);
 /// A holder that failed or stalled is asked after the others for so long.
 const SHUN_FOR: Duration = Duration::from_secs(60);
 /// Holders remembered so.
@@ -204,6 +208,7 @@ impl Client {
             sent: Arc::default(),
             stage: None,
             holders_wait: HOLDERS_WAIT.to_std(),
+            read_wait: READ_WAIT,
             room: Arc::new(Semaphore::new(ROOM_UNITS as usize)),
         }
     }
@@ -223,6 +228,12 @@ impl Client {
     /// The endpoint it reads and writes with.
     pub const fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// The same, with another patience for holders that do not answer than the default, [`READ_WAIT`].
+    #[must_use]
+    pub fn with_read_wait(self, wait: Duration) -> Self {
+        Self { read_wait: wait, ..self }
     }
 
     /// Bytes of pieces, with what is said before them, that were given to the transport since the start.

@@ -113,6 +113,7 @@ impl World {
             Box::pin(async move { reply.map_err(ClientError::Refused) })
         });
         let client = Client::new(endpoint.clone(), [201; 32], now, ask).with_holders_wait(Duration::from_millis(100));
+        let client = client.with_read_wait(Duration::from_millis(100));
         Self { nodes, rows, slots: all, scheme, client, endpoint }
     }
 

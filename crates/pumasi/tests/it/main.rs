@@ -5,6 +5,7 @@ mod cloud;
 mod collect;
 mod fleet;
 mod imports;
+mod killed;
 mod secrets;
 mod storage;
 mod world;
