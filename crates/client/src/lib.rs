@@ -176,9 +176,9 @@ pub struct Client {
 }
 
 /// Coded pieces in memory, all uploads of a client together. One segment alone may take more, when nothing else is there.
-pub const PIECES_BYTES_MAX: usize = 96 << 20;
+pub const PIECES_BYTES_MAX: usize = 64 << 20;
 const ROOM_UNIT: usize = 64 << 10;
-const ROOM_UNITS: u32 = 1_536;
+const ROOM_UNITS: u32 = 1_024;
 const _: () = assert!(PIECES_BYTES_MAX / ROOM_UNIT == ROOM_UNITS as usize);
 
 /// Without a step forward for so long, a read is given up.

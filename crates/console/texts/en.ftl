@@ -1023,3 +1023,5 @@ help-dev-nodes--homes = Their homes
 massacre-joined = 120 nodes with an owner and an address each are on
 massacre-put = 64 MiB are acknowledged
 massacre-most_dead = 70 of 120 nodes killed at once; the file reads back byte for byte
+bench-writer_peak_streams_mib = most memory of the writing process, with four streams at once
+bench-put_streams_c4 = put, four streams at once

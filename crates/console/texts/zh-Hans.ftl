@@ -1023,3 +1023,5 @@ help-dev-nodes--homes = 它们的目录
 massacre-joined = 120 个节点已在线，各有主人和地址
 massacre-put = 64 MiB 已确认
 massacre-most_dead = 120 个节点同时死去 70 个；文件逐字节读回
+bench-writer_peak_streams_mib = 写入进程的内存峰值，同时四路上传
+bench-put_streams_c4 = 写入，同时四路上传

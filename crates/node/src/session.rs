@@ -298,9 +298,21 @@ impl Session {
         Reply::from_bytes(&bytes).map_err(|_| net::NetError::Cut)
     }
 
-    /// Carries a command's request to the center.
+    /// Carries a command's request to the center; over a new link again when the one it went over was lost, where asking twice
+    /// does no harm.
     pub async fn carry(&self, envelope: &[u8], wait: Duration) -> Result<Vec<u8>, net::NetError> {
-        let link = timeout(wait, self.parts.redial.link()).await.map_err(|_| net::NetError::TimedOut(wait))?;
-        link.call(envelope, CallLimits { max_reply: REPLY_MAX, timeout: wait }).await
+        let may_repeat = Envelope::from_bytes(envelope).is_ok_and(|sent| sent.request.may_repeat());
+        let until = tokio::time::Instant::now() + wait;
+        loop {
+            let link = tokio::time::timeout_at(until, self.parts.redial.link()).await;
+            let link = link.map_err(|_| net::NetError::TimedOut(wait))?;
+            let left = until.saturating_duration_since(tokio::time::Instant::now());
+            match link.call(envelope, CallLimits { max_reply: REPLY_MAX, timeout: left }).await {
+                Err(error) if may_repeat && link.is_closed() && tokio::time::Instant::now() < until => {
+                    tracing::debug!(%error, "the center's link was lost under a request; it is asked again");
+                }
+                answer => return answer,
+            }
+        }
     }
 }

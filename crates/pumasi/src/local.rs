@@ -82,13 +82,23 @@ impl CenterLink {
         if self.has_agent {
             return ask_center(&self.home, request, self.timeout).await;
         }
+        let envelope = Envelope::new(request);
+        let mut answer = self.ask_once(&envelope).await;
+        if answer.is_err() && envelope.request.may_repeat() {
+            answer = self.ask_once(&envelope).await;
+        }
+        Ok(Reply::from_bytes(&answer?).map_err(Fault::bug)?.into_answer()?)
+    }
+
+    /// One try; a link that brought no answer is not used again.
+    async fn ask_once(&self, envelope: &Envelope) -> Result<Vec<u8>, Fault> {
         let dialed = self.dialed().await?;
-        let answer = dialed.call(&Envelope::new(request), self.timeout).await;
+        let answer = dialed.call(envelope, self.timeout).await;
         if answer.is_err() {
             self.own.lock().await.take();
             dialed.endpoint().close().await;
         }
-        Ok(Reply::from_bytes(&answer?).map_err(Fault::bug)?.into_answer()?)
+        answer
     }
 
     async fn dialed(&self) -> Result<std::sync::Arc<crate::dial::Dialed>, Fault> {

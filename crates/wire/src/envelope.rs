@@ -112,6 +112,57 @@ pub enum Request {
     Granted(Box<account::Granted>),
 }
 
+impl Request {
+    /// Whether asking the same again, when no answer came, changes nothing that the first time did not: it only reads, or what
+    /// it makes is known again by its own id.
+    pub const fn may_repeat(&self) -> bool {
+        match self {
+            Self::Join(_)
+            | Self::CheckIn(_)
+            | Self::Goodbye(_)
+            | Self::Measured(_)
+            | Self::ProbePeers(_)
+            | Self::TicketCreate(_)
+            | Self::TicketRevoke(_)
+            | Self::NodeSet(_)
+            | Self::Absence(_)
+            | Self::BucketRemove(_)
+            | Self::StewardAsk(_)
+            | Self::StewardDone(_)
+            | Self::PiecesLost(_)
+            | Self::GrantRevoke(_) => false,
+            Self::Cloud
+            | Self::TicketList
+            | Self::MemberList
+            | Self::NodeList(_)
+            | Self::NodeShow(_)
+            | Self::WriteOpen(_)
+            | Self::Commit(_)
+            | Self::ReadOpen(_)
+            | Self::ObjectList(_)
+            | Self::BucketMake(_)
+            | Self::BucketList
+            | Self::BucketShow(_)
+            | Self::SegmentsKeep(_)
+            | Self::BucketReport(_)
+            | Self::CommitBatch(_)
+            | Self::Staged(_)
+            | Self::GroupLog(_)
+            | Self::AccountMake(_)
+            | Self::AccountShow
+            | Self::DeviceLogPush(_)
+            | Self::SlotPut(_)
+            | Self::SlotGet(_)
+            | Self::PairOpen(..)
+            | Self::PairSay(_)
+            | Self::PairHear(..)
+            | Self::GrantNote(_)
+            | Self::GrantList
+            | Self::Granted(_) => true,
+        }
+    }
+}
+
 /// What the center answers. Append-only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {

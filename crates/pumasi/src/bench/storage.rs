@@ -102,8 +102,13 @@ async fn measure(app: &App, args: &BenchStorageArgs, cloud: &mut Cloud, dir: &Pa
         }
         done = bench.load(&mut printer, load).await;
     }
+    if done.is_ok() && args.only.as_deref() == Some("memory") {
+        done = bench.memory(&mut printer, mib).await;
+    }
     if let (Ok(()), Some(peak)) = (&done, peak_bytes(std::process::id())) {
-        printer.figure("writer_peak_mib", peak / f64::from(1 << 20), "MiB");
+        let is_alone = args.only.as_deref() == Some("memory");
+        let id = if is_alone { "writer_peak_streams_mib" } else { "writer_peak_mib" };
+        printer.figure(id, peak / f64::from(1 << 20), "MiB");
     }
     session.close().await;
     if done.is_ok() && is_meant("rows") {
@@ -149,6 +154,23 @@ impl Bench {
             })
             .await?;
         self.print(printer, load, "get", wall);
+        Ok(())
+    }
+
+    /// Four streams of `mib` MiB at once, whose content is made as it is read: what is left in memory is the writer's own.
+    async fn memory(&self, printer: &mut Printer<'_>, mib: usize) -> Result<(), Fault> {
+        let load = Load { name: "streams_c4", size: mib * MIB, count: 4, clients: 4, per_s: false };
+        let first = self.names.fetch_add(load.count, Relaxed);
+        let size = load.size as u64;
+        let wall = self
+            .timed(&load, |client, bucket, at| async move {
+                let name = name(first + at);
+                let ask = PutAsk { size_hint: size, ..PutAsk::new(&name) };
+                let put = client.put(&bucket, ask, Box::new(Made::new(size, at as u64)), &|_, _, _| {}).await;
+                put.map(drop).map_err(|e| client_fault(e, &name))
+            })
+            .await?;
+        self.print(printer, &load, "put", wall);
         Ok(())
     }
 
@@ -266,6 +288,27 @@ fn content(len: usize, seed: u64) -> Vec<u8> {
     let mut out = vec![0; len];
     blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut out);
     out
+}
+
+/// Content that is made as it is read.
+struct Made {
+    left: u64,
+    from: blake3::OutputReader,
+}
+
+impl Made {
+    fn new(len: u64, seed: u64) -> Self {
+        Self { left: len, from: blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof() }
+    }
+}
+
+impl std::io::Read for Made {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let len = into.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        self.from.fill(&mut into[..len]);
+        self.left -= len as u64;
+        Ok(len)
+    }
 }
 
 /// Content that several puts share.
