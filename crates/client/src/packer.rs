@@ -1,5 +1,7 @@
 //! Small objects that are put one by one, by many callers at once, share packs: what waits while a pack is on its way goes into
-//! the next one. Nobody waits for company: a pack closes as soon as everything at hand is in it.
+//! the next one. A pack closes as soon as everything in flight is in it: whoever was just told has a next object at once more
+//! often than not, so those are waited for, an eighth of the time their pack took and 2 ms at most. Without that the first to
+//! come back would fill a pack alone, and all others the next.
 
 use crate::{Bucket, Client, ClientError, PACK_BYTES, Put, Small};
 use model::BucketId;
@@ -19,6 +21,9 @@ const PACK_ALONGSIDE: usize = 1 << 20;
 const WAITING_MAX: usize = 256;
 /// Leave to write small objects is used for so long: who is on is known that well.
 const GRANT_FRESH: Duration = Duration::from_secs(5);
+/// Share of the time of the last pack for which those who were in it are waited for, and the longest such wait.
+const COMPANY_SHARE: u32 = 8;
+const COMPANY_MAX: Duration = Duration::from_millis(2);
 /// A packer without work ends after this.
 const IDLE_MAX: Duration = Duration::from_secs(10);
 
@@ -97,20 +102,36 @@ impl Held {
     }
 
     /// Whether a pack begins now, with so many on their way.
-    fn is_ready(&self, open: usize) -> bool {
-        !self.batch.is_empty() && (open == 0 || open < PACKS_OPEN && self.bytes >= PACK_ALONGSIDE)
+    fn is_ready(&self, open: usize, company: Company) -> bool {
+        let is_whole = open == 0 && (self.batch.len() >= company.count || Instant::now() >= company.until);
+        !self.batch.is_empty() && (is_whole || open < PACKS_OPEN && self.bytes >= PACK_ALONGSIDE)
+    }
+}
+
+/// Those who were told last, and until when they are waited for.
+#[derive(Debug, Clone, Copy)]
+struct Company {
+    count: usize,
+    until: Instant,
+}
+
+impl Company {
+    /// After a pack of so many that took so long.
+    fn of(count: usize, took: Duration) -> Self {
+        Self { count, until: Instant::now() + (took / COMPANY_SHARE).min(COMPANY_MAX) }
     }
 }
 
 async fn run(client: Client, bucket: Bucket, mut waiting: mpsc::Receiver<Waiting>) {
     let (mut open, mut held) = (JoinSet::new(), Held::default());
+    let mut company = Company { count: 0, until: Instant::now() };
     loop {
         while held.bytes < PACK_BYTES
             && let Ok(next) = waiting.try_recv()
         {
             held.take(next);
         }
-        if held.is_ready(open.len()) {
+        if held.is_ready(open.len(), company) {
             let Held { batch, told, .. } = std::mem::take(&mut held);
             open.spawn(store(client.clone(), bucket.clone(), batch, told));
             continue;
@@ -122,22 +143,27 @@ async fn run(client: Client, bucket: Bucket, mut waiting: mpsc::Receiver<Waiting
             next = waiting.recv(), if held.bytes < PACK_BYTES && !waiting.is_closed() => {
                 next.into_iter().for_each(|next| held.take(next));
             }
-            _ = open.join_next(), if !open.is_empty() => {}
+            Some(ended) = open.join_next(), if !open.is_empty() => {
+                company = ended.unwrap_or(company);
+            }
+            () = tokio::time::sleep_until(company.until.into()), if open.is_empty() && !held.batch.is_empty() => {}
             () = tokio::time::sleep(IDLE_MAX), if open.is_empty() && held.batch.is_empty() => waiting.close(),
         }
     }
 }
 
-/// Stores a batch and tells those who wait for it.
+/// Stores a batch and tells those who wait for it; who may come back.
 async fn store(
     client: Client,
     bucket: Bucket,
     batch: Vec<Small>,
     told: Vec<oneshot::Sender<Result<Put, ClientError>>>,
-) {
+) -> Company {
+    let (count, begun) = (batch.len(), Instant::now());
     let stored = client.put_batch(&bucket, batch).await;
     for (done, put) in told.into_iter().zip(stored) {
         // Whoever does not wait any more has its object all the same.
         let _ = done.send(put);
     }
+    Company::of(count, begun.elapsed())
 }

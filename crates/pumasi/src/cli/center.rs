@@ -211,8 +211,13 @@ fn write_settings(app: &App, args: &InitArgs) -> Result<(), Fault> {
 /// Starts the center of this home detached and waits until it answers.
 async fn start(app: &App) -> Result<CenterCard, Fault> {
     let card_path = app.home.center().join(CenterCard::FILE);
-    if let Some(card) = read_card(app).filter(|_| runs(app)) {
-        return Ok(card);
+    let looked = Instant::now();
+    while runs(app) && looked.elapsed() < START_TIME {
+        // One that was just killed may hold its lock for another moment.
+        match read_card(app) {
+            Some(card) if answers(&card).await => return Ok(card),
+            _ => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
     }
     let _ = std::fs::remove_file(&card_path);
     let pid = start_detached(&["center", "run"], &app.home.center_log())?;
@@ -233,6 +238,17 @@ async fn start(app: &App) -> Result<CenterCard, Fault> {
 /// The running center's card, where one wrote it.
 pub fn read_card(app: &App) -> Option<CenterCard> {
     serde_json::from_slice(&std::fs::read(app.home.center().join(CenterCard::FILE)).ok()?).ok()
+}
+
+/// True when the center of this card answers now.
+async fn answers(card: &CenterCard) -> bool {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let talk = async {
+        let mut stream = tokio::net::TcpStream::connect(card.http).await?;
+        stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").await?;
+        stream.read_u8().await
+    };
+    tokio::time::timeout(Duration::from_secs(1), talk).await.is_ok_and(|answer| answer.is_ok())
 }
 
 /// True while a center of this home runs: it holds the lock, which the system takes back when it is killed.
