@@ -1025,3 +1025,5 @@ massacre-put = 64 MiB are acknowledged
 massacre-most_dead = 70 of 120 nodes killed at once; the file reads back byte for byte
 bench-writer_peak_streams_mib = most memory of the writing process, with four streams at once
 bench-put_streams_c4 = put, four streams at once
+demo-shared = a link opens the folder for a machine in no cloud, and opens nothing once it is revoked
+demo-recovered = 24 words bring the account back on a new machine; the file reads

@@ -948,7 +948,7 @@ device-ticket = 请在 { $span } 内在新机器上输入：
 
     它会显示六位数字。正在等待…
 device-digits = 六位数字：{ $digits }
-    请在给出入场券的机器上输入它们。
+    请在给出邀请码的机器上输入它们。
 device-digits-ask = { $name } 请求加入。它显示的六位数字：
 device-digits-wrong = 数字不对；还可以试 { $n } 次
 device-added = { $name } 现在是你的设备，持有你的密钥
@@ -996,10 +996,10 @@ help-grant-revoke--id = 它的编号或唯一前缀
 help-device = 自己的机器
 help-device-list = 列出它们
 help-device-list-examples = pumasi device list
-help-device-add = 让第二台机器代表你：这边给入场券，那边显示六位数字
+help-device-add = 让第二台机器代表你：这边给邀请码，那边显示六位数字
 help-device-add-examples = pumasi device add
 help-device-add--rights = 它可以做什么：use、lend、admin、spend、approve
-help-device-add--expires = 入场券有效多久，最多 10 分钟
+help-device-add--expires = 邀请码有效多久，最多 10 分钟
 help-device-remove = 终止一台机器代表你的权利
 help-device-remove-examples = pumasi device remove laptop
 help-device-remove--id = 它的名字、编号或唯一前缀
@@ -1025,3 +1025,5 @@ massacre-put = 64 MiB 已确认
 massacre-most_dead = 120 个节点同时死去 70 个；文件逐字节读回
 bench-writer_peak_streams_mib = 写入进程的内存峰值，同时四路上传
 bench-put_streams_c4 = 写入，同时四路上传
+demo-shared = 一条链接为不在任何云里的机器打开目录；撤销后什么也打不开
+demo-recovered = 24 个词在新机器上找回账户；文件可以读出

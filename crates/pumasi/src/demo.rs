@@ -114,6 +114,8 @@ async fn tell(board: &mut Board<'_>, cloud: &mut Cloud) -> Option<()> {
     board.check("names", n, cloud.names()).await?;
     board.check("filled", n, cloud.filled()).await?;
     board.check("bucket_says", n, cloud.says()).await?;
+    board.check("shared", n, cloud.shared(&file)).await?;
+    board.check("recovered", n, cloud.recovered(&file)).await?;
     board.check("nothing_in_clear", n, cloud.nothing_in_clear(&file)).await?;
     board.check("owner_pause", n, cloud.owner_pauses()).await?;
     let dead = n / 2 + 1;

@@ -445,6 +445,59 @@ impl Cloud {
         command.output().await.map_err(|e| e.to_string())
     }
 
+    /// A command in a home of its own below the demo's folder, with something on its standard input.
+    async fn elsewhere(&self, home: &str, args: &[&str], input: &str) -> Result<Vec<u8>, String> {
+        use tokio::io::AsyncWriteExt;
+        let exe = std::env::current_exe().map_err(|e| e.to_string())?;
+        let mut command = tokio::process::Command::new(exe);
+        command
+            .args(args)
+            .env("PUMASI_HOME", self.dir.join(home))
+            .env_remove(PARENT_PIPE)
+            .env_remove("XDG_RUNTIME_DIR");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().map_err(|e| e.to_string())?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // A command that asks for nothing may have ended already.
+            let _ = stdin.write_all(input.as_bytes()).await;
+        }
+        let out = child.wait_with_output().await.map_err(|e| e.to_string())?;
+        if out.status.success() { Ok(out.stdout) } else { Err(String::from_utf8_lossy(&out.stderr).trim().to_owned()) }
+    }
+
+    async fn shown(&self, args: &[&str]) -> Result<serde_json::Value, String> {
+        serde_json::from_str(&self.done(args).await?).map_err(|e| e.to_string())
+    }
+
+    /// A link to the file's folder: a machine in no cloud reads it by the link alone, until the link is revoked.
+    pub async fn shared(&self, file: &Path) -> Result<(), String> {
+        let (folder, name) = OBJECT.split_once('/').unwrap_or(("", OBJECT));
+        let given = self.shown(&["share", &format!("my:home/{folder}/"), "--json"]).await?;
+        let link = given["link"].as_str().ok_or("no link")?;
+        let at = format!("{link}/{name}");
+        let got = self.elsewhere("friend", &["cat", &at], "").await?;
+        if got != std::fs::read(file).map_err(|e| e.to_string())? {
+            return Err("the bytes differ".into());
+        }
+        self.done(&["grant", "revoke", given["id"].as_str().unwrap_or_default()]).await?;
+        match self.elsewhere("friend", &["cat", &at], "").await {
+            Err(why) if why.contains("E0109") => Ok(()),
+            other => Err(format!("a revoked link: {:?}", other.map(|bytes| bytes.len()))),
+        }
+    }
+
+    /// A new machine with nothing but 24 words and the cloud's address reads the file.
+    pub async fn recovered(&self, file: &Path) -> Result<(), String> {
+        let phrase = self.shown(&["recovery", "phrase", "--yes", "--json"]).await?;
+        let words: Vec<&str> = phrase["words"].as_array().into_iter().flatten().filter_map(|w| w.as_str()).collect();
+        let address = phrase["address"].as_str().ok_or("no address")?;
+        let restore = ["recovery", "restore", address, "--name", "new-laptop", "--bind", "127.0.0.1"];
+        self.elsewhere("new", &restore, &words.join(" ")).await?;
+        let got = self.elsewhere("new", &["cat", &format!("my:home/{OBJECT}")], "").await?;
+        let same = got == std::fs::read(file).map_err(|e| e.to_string())?;
+        if same { Ok(()) } else { Err("the bytes differ".into()) }
+    }
+
     /// `pumasi cp FILE my:…`: enough nodes hold their piece.
     pub async fn put(&self, file: &Path) -> Result<(), String> {
         let place = format!("my:home/{OBJECT}");
