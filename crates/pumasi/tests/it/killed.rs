@@ -44,26 +44,22 @@ fn agent_pid(world: &World, home: &str) -> String {
     world.json(home, &["status"])["pid"].as_u64().expect("the agent has a pid").to_string()
 }
 
-/// What is at the place: nothing, or exactly this.
+/// What is at the place: nothing, or exactly this. Told as unreadable for the moment it is asked for again: after several ends of
+/// the center in a row its nodes may take half a minute to come back to it.
 fn is_there(world: &World, place: &str, content: &[u8]) -> bool {
-    let out = world.run("a", &["cat", place]);
-    match out.status.success() {
-        true => {
+    let begun = Instant::now();
+    loop {
+        let out = world.run("a", &["cat", place]);
+        if out.status.success() {
             assert!(out.stdout == content, "{place}: other bytes than were stored");
-            true
+            return true;
         }
-        false => {
-            let said = String::from_utf8_lossy(&out.stderr).into_owned();
-            if !said.contains("E0304") && !said.contains("E0301") {
-                for file in ["state/agent.log", "state/center.log"] {
-                    let log = std::fs::read_to_string(world.home("a").join(file)).unwrap_or_default();
-                    let tail: Vec<&str> = log.lines().rev().take(12).collect();
-                    eprintln!("--- {file}\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"));
-                }
-            }
-            assert!(said.contains("E0304") || said.contains("E0301"), "{place}: {said}");
-            false
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        if said.contains("E0304") || said.contains("E0301") {
+            return false;
         }
+        let is_for_now = said.contains("E0307") || said.contains("E0801");
+        assert!(is_for_now && begun.elapsed() < Duration::from_secs(120), "{place}: {said}");
     }
 }
 
@@ -100,7 +96,7 @@ fn story(seeds: std::ops::Range<u64>) {
         let at = whole.mul_f64(draw(seed, 1, 1_000) as f64 / 1_000.0);
         let content = bytes(LEN, seed as u8);
         let (from, place) = (file(&world, &format!("f{seed}"), &content), format!("my:crash/f{seed}"));
-        eprintln!("seed {seed}: {victim:?} at {at:?} of {whole:?}");
+        eprintln!("seed {seed}: {victim:?} killed at {at:?} of {whole:?}");
         let acknowledged = upload(&world, victim, &from, &place, at);
         let there = is_there(&world, &place, &content);
         assert!(there || !acknowledged, "seed {seed}, {victim:?} killed at {at:?}: acknowledged and not there");
