@@ -78,6 +78,11 @@ impl Bucket {
         Ok(())
     }
 
+    /// Whether it is one's own, and whole.
+    pub(crate) const fn is_own(&self) -> bool {
+        self.held.is_none()
+    }
+
     /// Where its names begin for who holds it: empty for the whole bucket.
     pub fn base(&self) -> &str {
         self.keys.base()
@@ -117,7 +122,11 @@ impl Client {
         if !bucket.matches(&line) {
             return Err(ClientError::WrongKey);
         }
-        bucket.saw(Head::default(), line.head)?;
+        let seen = self.index.as_ref().map_or_else(Head::default, |index| index.seen(bucket.id()));
+        bucket.saw(seen, line.head)?;
+        if let Some(index) = &self.index {
+            index.saw(bucket.id(), line.head);
+        }
         Ok(bucket)
     }
 

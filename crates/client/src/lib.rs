@@ -15,6 +15,7 @@ mod cut;
 mod fill;
 mod flow;
 mod get;
+mod index;
 mod keeper;
 mod names;
 mod pack;
@@ -30,6 +31,7 @@ pub use bucket::{Bucket, BucketAsk, BucketFacts};
 pub use fill::{FILL_BYTES_MAX, Filled};
 pub use flow::SEGMENTS_OPEN;
 pub use get::{Got, Wanted};
+pub use index::{NameIndex, list_offline};
 pub use keeper::{Looked, Standing};
 pub use names::{Entry, Version};
 pub use pack::{PACK_BYTES, SMALL_MAX, Small};
@@ -167,6 +169,8 @@ pub struct Client {
     sent: Arc<AtomicU64>,
     /// Where uploads are staged, if they are.
     stage: Option<Stage>,
+    /// Names of one's own buckets in true order, if they are kept.
+    index: Option<NameIndex>,
     /// For so long an upload waits for holders to come on.
     holders_wait: Duration,
     /// For so long a read waits for holders that do not answer.
@@ -207,6 +211,7 @@ impl Client {
             packers: Arc::default(),
             sent: Arc::default(),
             stage: None,
+            index: None,
             holders_wait: HOLDERS_WAIT.to_std(),
             read_wait: READ_WAIT,
             room: Arc::new(Semaphore::new(ROOM_UNITS as usize)),
@@ -217,6 +222,12 @@ impl Client {
     #[must_use]
     pub fn with_stage(self, stage: Stage) -> Self {
         Self { stage: Some(stage), ..self }
+    }
+
+    /// The same, with an index of names on this machine's disk.
+    #[must_use]
+    pub fn with_index(self, index: NameIndex) -> Self {
+        Self { index: Some(index), ..self }
     }
 
     /// The same, with another patience for holders to come on than the default, [`HOLDERS_WAIT`].

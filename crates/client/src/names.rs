@@ -51,6 +51,14 @@ pub struct Version {
 impl Client {
     /// Names in a bucket that begin with `prefix`, in true order.
     pub async fn list(&self, bucket: &Bucket, prefix: &str) -> Result<Vec<Entry>, ClientError> {
+        if let Some(index) = self.index.as_ref().filter(|_| bucket.is_own()) {
+            match self.list_indexed(index, bucket, prefix).await {
+                Err(ClientError::File { path, source }) => {
+                    tracing::warn!(%path, %source, "the index of names cannot be used; all changes are read");
+                }
+                listed => return listed,
+            }
+        }
         let mut found = BTreeMap::new();
         let mut note = |line: ObjectLine| {
             let name = bucket.keys.open_name(&line.name_sealed)?;
@@ -194,7 +202,7 @@ impl Client {
     }
 }
 
-fn is_signed(bucket: &Bucket, line: &ObjectLine) -> bool {
+pub(crate) fn is_signed(bucket: &Bucket, line: &ObjectLine) -> bool {
     CommitRecord::check(&line.record).is_some_and(|record| {
         record.bucket == *bucket.id()
             && record.version == line.version

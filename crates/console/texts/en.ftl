@@ -1027,3 +1027,5 @@ bench-writer_peak_streams_mib = most memory of the writing process, with four st
 bench-put_streams_c4 = put, four streams at once
 demo-shared = a link opens the folder for a machine in no cloud, and opens nothing once it is revoked
 demo-recovered = 24 words bring the account back on a new machine; the file reads
+help-ls--offline = What this machine knows, without asking the center
+ls-offline = as of { $at }, the last change this machine knows

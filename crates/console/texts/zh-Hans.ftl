@@ -1027,3 +1027,5 @@ bench-writer_peak_streams_mib = 写入进程的内存峰值，同时四路上传
 bench-put_streams_c4 = 写入，同时四路上传
 demo-shared = 一条链接为不在任何云里的机器打开目录；撤销后什么也打不开
 demo-recovered = 24 个词在新机器上找回账户；文件可以读出
+help-ls--offline = 本机所知道的，不询问管理中心
+ls-offline = 截至 { $at }，本机所知道的最后一次变更

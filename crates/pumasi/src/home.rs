@@ -87,6 +87,10 @@ impl Home {
     pub fn stage(&self) -> PathBuf {
         self.data.join("stage")
     }
+    /// Names of one's own buckets, sealed.
+    pub fn names(&self) -> PathBuf {
+        self.data.join("names")
+    }
     /// The center's folder, where this machine is one.
     pub fn center(&self) -> PathBuf {
         self.data.join("center")

@@ -7,7 +7,7 @@ use crate::fault::Fault;
 use crate::home::write_atomic;
 use crate::secret;
 use client::account::{Account, Me, SeenLog, info};
-use client::{AskCenter, ClientError};
+use client::{AskCenter, ClientError, NameIndex};
 use model::errors;
 use seal::AccountRoot;
 use std::fs::File;
@@ -21,6 +21,14 @@ pub async fn root(app: &App, center: &AskCenter, machine: &[u8; 32], name: &str)
         return Ok(AccountRoot::from_bytes(root));
     }
     settle(app, center, machine, name).await.map(|account| account.root)
+}
+
+/// Root and index of this machine, for what needs nobody else.
+pub fn offline(app: &App) -> Result<(AccountRoot, NameIndex), Fault> {
+    let machine = secret::load(&app.home.machine_key())?.ok_or_else(|| Fault::new(errors::NOT_JOINED, []))?;
+    let root = secret::load(&app.home.account_root())?.ok_or_else(|| Fault::new(errors::KEY_MISSING, []))?;
+    let index = NameIndex::open(&app.home.names(), &machine).map_err(account_fault)?;
+    Ok((AccountRoot::from_bytes(root), index))
 }
 
 /// The account, opened from what the center carries now.

@@ -23,6 +23,8 @@ use wire::storage::Expect;
 pub struct LsArgs {
     #[arg(value_name = "my:BUCKET/PREFIX")]
     pub place: Option<String>,
+    #[arg(long)]
+    pub offline: bool,
 }
 
 /// `rm`
@@ -72,17 +74,33 @@ pub async fn ls(app: &App, args: &LsArgs) -> Result<(), Fault> {
         return super::bucket::run(app, &super::bucket::BucketVerb::List).await;
     };
     let place = Place::parse(shown)?;
-    let listed = Session::at(app, &place, async |session| {
-        let bucket = session.bucket_of(&place).await?;
-        session.client.list(&bucket, &place.key).await.map_err(|e| client_fault(e, shown))
-    });
+    let listed = match args.offline {
+        true => offline(app, &place, shown).await?,
+        false => {
+            let listed = Session::at(app, &place, async |session| {
+                let bucket = session.bucket_of(&place).await?;
+                session.client.list(&bucket, &place.key).await.map_err(|e| client_fault(e, shown))
+            });
+            listed.await?
+        }
+    };
     let rows: Vec<Row> = listed
-        .await?
         .into_iter()
         .map(|e| Row { json: fields(&e), cells: vec![e.name, e.size.to_string(), e.at.to_string()] })
         .collect();
     app.out.table("object", &["column-key", "column-size", "column-changed"], 0, &rows);
     Ok(())
+}
+
+/// Names as this machine knows them, without asking anybody.
+async fn offline(app: &App, place: &Place, shown: &str) -> Result<Vec<Entry>, Fault> {
+    let place = place.clone().own(shown)?;
+    let (root, index) = super::account::offline(app)?;
+    let (listed, last) =
+        client::list_offline(&index, &root, &place.bucket, &place.key).await.map_err(|e| client_fault(e, shown))?;
+    let at = last.map_or_else(|| "–".to_owned(), |at| at.to_string());
+    app.out.say("ls-offline", args!["at" => at]);
+    Ok(listed)
 }
 
 /// An object as programs see it.

@@ -9,7 +9,7 @@ use crate::local::CenterLink;
 use crate::membership::Membership;
 use crate::secret;
 use client::account::Account;
-use client::{Bucket, Client, ClientError, Stage};
+use client::{Bucket, Client, ClientError, NameIndex, Stage};
 use console::args;
 use model::errors;
 use net::Endpoint;
@@ -118,6 +118,13 @@ impl Session {
             Ok(stage) => client.with_stage(stage),
             Err(error) => {
                 tracing::warn!(%error, "uploads are not staged on this machine");
+                client
+            }
+        };
+        let client = match NameIndex::open(&app.home.names(), &key) {
+            Ok(index) => client.with_index(index),
+            Err(error) => {
+                tracing::warn!(%error, "names are not kept on this machine");
                 client
             }
         };
@@ -292,7 +299,10 @@ pub fn client_fault(error: ClientError, shown: &str) -> Fault {
         ClientError::Range { from, to, size } => {
             Fault::new(errors::BAD_RANGE, [("range", &format!("{from}-{to}")), ("size", &size.to_string())])
         }
-        ClientError::Head(_) => Fault::new(errors::DAMAGED, [("key", shown), ("n", "1")]).because(error),
+        ClientError::Head(why) if why.contains("head_rolled_back") => {
+            Fault::new(errors::ROLLBACK_SEEN, []).because(error)
+        }
+        ClientError::Head(_) => Fault::new(errors::FORK_SEEN, [("n", "–")]).because(error),
         ClientError::Seal(seal::SealError::Commitment) => Fault::new(errors::KEY_COMMITMENT, [("thing", shown)]),
         ClientError::Seal(seal::SealError::Name(why)) => Fault::new(errors::BAD_NAME, [("name", shown), ("why", why)]),
         ClientError::Seal(e) => Fault::new(errors::DAMAGED, [("key", shown), ("n", "1")]).because(e),

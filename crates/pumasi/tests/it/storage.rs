@@ -174,6 +174,46 @@ fn another_key_is_told_and_another_member_sees_nothing() {
     assert!(cat(&world, &["my:safe/plan"]) == bytes(50_000, 3));
 }
 
+/// The index of a machine is ordered, catches up, knows what it knew without the center, and a center that goes back is told.
+#[test]
+fn names_are_listed_from_an_index_and_a_center_that_goes_back_is_seen() {
+    let world = World::new();
+    world.init(&["--node-name", "one"]);
+    let small = file(&world, "small", b"small");
+    for name in ["b/x", "b-", "a", "c"] {
+        world.ok("a", &["cp", &small, &format!("my:order/{name}")]);
+    }
+    assert_eq!(names(&world, "my:order/"), ["a", "b-", "b/x", "c"]);
+    let center = world.home("a").join("data/center");
+    let kept = world.home("kept");
+    world.stop_center();
+    copy_files(&center, &kept);
+    assert_eq!(world.ok("a", &["ls", "my:order/b", "--offline", "-o", "id"]), "b-\nb/x", "nobody is asked");
+    world.ok("a", &["center", "start"]);
+    world.ok("a", &["rm", "my:order/a"]);
+    world.ok("a", &["cp", &small, "my:order/later"]);
+    assert_eq!(names(&world, "my:order/"), ["b-", "b/x", "c", "later"]);
+    // The index is lost: nothing is lost.
+    std::fs::remove_dir_all(world.home("a").join("data/names")).expect("the index can be removed");
+    assert_eq!(names(&world, "my:order/"), ["b-", "b/x", "c", "later"]);
+    world.stop_center();
+    std::fs::remove_dir_all(&center).expect("a folder can be removed");
+    copy_files(&kept, &center);
+    world.ok("a", &["center", "start"]);
+    for verb in [&["ls", "my:order/"][..], &["cat", "my:order/c"], &["cp", &small, "my:order/x"]] {
+        assert_eq!(world.refused("a", verb, 0).0, "E0808", "{verb:?}: the center shows what it was");
+    }
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder can be made");
+    for entry in std::fs::read_dir(from).expect("a folder can be read").flatten() {
+        if entry.file_name() != "running.json" {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).expect("a file can be copied");
+        }
+    }
+}
+
 /// What a pipe brings has no length beforehand, and what was half written is not there.
 #[test]
 fn pipes_go_both_ways_and_a_failed_put_leaves_no_name() {

@@ -109,6 +109,16 @@ impl World {
         self.ok("a", &["center", "start"]);
     }
 
+    /// Ends the center of home `a` in order.
+    pub fn stop_center(&self) {
+        let pid = self.center_pid("a").expect("the center runs");
+        assert!(Command::new("kill").arg(&pid).status().is_ok_and(|s| s.success()));
+        let card = self.home("a").join("data/center/running.json");
+        self.until("the center ends", Duration::from_secs(20), || card.exists(), |there| !there);
+        let lives = || Command::new("kill").args(["-0", &pid]).output().is_ok_and(|out| out.status.success());
+        self.until("its process ends", Duration::from_secs(20), lives, |lives| !lives);
+    }
+
     /// Waits until something is so; the last look is shown when it never is.
     pub fn until<T: std::fmt::Debug>(
         &self,

@@ -1,0 +1,420 @@
+//! The member's own index of a bucket's names, in true order (`docs/design/storage.md` §8): the center keeps sealed names in an order
+//! that says nothing, so each machine keeps what it has read of a bucket's changes and asks only for those that came since.
+//!
+//! One file a bucket: records of length u32 and sealed bytes, each the changes of one step and the head after them, sealed under
+//! the device's own key and bound to bucket and place in the file. A record that does not open ends the file: it is cut there and
+//! what is missing is asked for again. When most of it is old the file is written anew. Beside it the highest head that was seen,
+//! so that a center that goes back is noticed by the next process too.
+//!
+//! (A) Every change from the first on is chained: `head_i = H(head_{i−1} ‖ record_i)` must come out as the center says, so that none
+//! is left out, moved or added. (B) No plain name is in a file. (C) Losing the files costs reading the changes anew, nothing else.
+
+use crate::names::Entry;
+use crate::{Bucket, Client, ClientError};
+use model::{BucketId, Bytes, Stamp};
+use seal::{AccountRoot, LocalKey, Manifest};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, Write};
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use wire::signed::{CommitRecord, Head};
+use wire::storage::{ObjectLine, ObjectList};
+use wire::{Reply, Request};
+
+/// Changes asked for at a time.
+const PAGE: u16 = 1_000;
+/// Longest record in bytes: a page of the longest names.
+const RECORD_MAX: usize = 4 << 20;
+/// Longest file in bytes that is read; a longer one is made anew.
+const FILE_MAX: u64 = 1 << 30;
+/// The file is written anew when it holds so many changes more than twice the names that are there.
+const SLACK: usize = 10_000;
+/// Longest wait for another process that lists the same bucket, and how often it is looked at.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+const LOCK_LOOK: Duration = Duration::from_millis(20);
+/// Names of one record when it is written anew.
+const STEP: usize = 1_000;
+
+/// Indexes of a machine's buckets; clones share the folder.
+#[derive(Clone)]
+pub struct NameIndex(Arc<Inner>);
+
+struct Inner {
+    dir: PathBuf,
+    key: LocalKey,
+}
+
+/// A name that is there, as a record keeps it: size, committed, changed, hash, type, version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Row(u64, u64, u64, [u8; 32], String, [u8; 16]);
+
+/// The changes of one step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Record {
+    head: Head,
+    changes: Vec<(String, Option<Row>)>,
+}
+
+/// A bucket's names as this machine knows them.
+pub(crate) struct Names {
+    key: LocalKey,
+    bucket: BucketId,
+    path: PathBuf,
+    file: File,
+    records: u64,
+    changes: usize,
+    head: Head,
+    rows: BTreeMap<String, Row>,
+}
+
+fn entry(name: &str, row: &Row) -> Entry {
+    Entry {
+        name: name.to_owned(),
+        size: Bytes(row.0),
+        at: Stamp(row.1),
+        changed: (row.2 != 0).then_some(Stamp(row.2)),
+        hash: row.3,
+        content_type: row.4.clone(),
+        version: row.5,
+    }
+}
+
+impl NameIndex {
+    /// Indexes in `dir`, made where it is not there, for a device.
+    ///
+    /// # Errors
+    /// [`ClientError::File`].
+    pub fn open(dir: &Path, device: &[u8; 32]) -> Result<Self, ClientError> {
+        fs::create_dir_all(dir).map_err(|e| error(dir, e))?;
+        Ok(Self(Arc::new(Inner { dir: dir.to_owned(), key: LocalKey::of(device) })))
+    }
+
+    fn path(&self, bucket: &BucketId, kind: &str) -> PathBuf {
+        self.0.dir.join(format!("{bucket}.{kind}"))
+    }
+
+    /// The highest head of a bucket this machine has seen.
+    pub(crate) fn seen(&self, bucket: &BucketId) -> Head {
+        let sealed = fs::read(self.path(bucket, "head")).unwrap_or_default();
+        let plain = self.0.key.open(&context(bucket, u64::MAX), &sealed).unwrap_or_default();
+        wire::decode(&plain, 128).unwrap_or_default()
+    }
+
+    /// Remembers a head, if it is higher.
+    pub(crate) fn saw(&self, bucket: &BucketId, head: Head) {
+        if head.seq <= self.seen(bucket).seq {
+            return;
+        }
+        let sealed = self.0.key.seal(&context(bucket, u64::MAX), &wire::encode(&head), &mut rand::rng());
+        let (path, new) = (self.path(bucket, "head"), self.path(bucket, &format!("head-{}", std::process::id())));
+        if let Err(error) = fs::write(&new, sealed).and_then(|()| fs::rename(&new, &path)) {
+            tracing::warn!(%error, "the head of a bucket is not remembered");
+        }
+    }
+
+    /// Opens a bucket's index for this process alone, and reads it. Blocking.
+    fn load(&self, bucket: &BucketId) -> Result<Names, ClientError> {
+        let path = self.path(bucket, "names");
+        let opened = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let file = opened.map_err(|e| error(&path, e))?;
+        let begun = Instant::now();
+        while let Err(why) = file.try_lock() {
+            if begun.elapsed() > LOCK_WAIT {
+                return Err(error(&path, why.into()));
+            }
+            std::thread::sleep(LOCK_LOOK);
+        }
+        let (key, bucket) = (self.0.key.clone(), *bucket);
+        let (records, changes, head, rows) = (0, 0, Head::default(), BTreeMap::new());
+        let mut names = Names { key, bucket, path: path.clone(), file, records, changes, head, rows };
+        names.read().map_err(|e| error(&path, e))?;
+        Ok(names)
+    }
+}
+
+fn error(path: &Path, source: io::Error) -> ClientError {
+    ClientError::File { path: path.display().to_string(), source }
+}
+
+/// What a record is bound to.
+fn context(bucket: &BucketId, record: u64) -> Vec<u8> {
+    [&b"names"[..], bucket.as_bytes(), &record.to_le_bytes()].concat()
+}
+
+impl Names {
+    /// Reads what is whole; the rest of the file goes.
+    fn read(&mut self) -> io::Result<()> {
+        if self.file.metadata()?.len() > FILE_MAX {
+            self.file.set_len(0)?;
+        }
+        let mut bytes = Vec::new();
+        self.file.read_to_end(&mut bytes)?;
+        let (mut rest, mut good) = (&bytes[..], 0u64);
+        while let Some((len, tail)) = rest.split_first_chunk::<4>() {
+            let len = u32::from_le_bytes(*len) as usize;
+            let Some((sealed, tail)) = tail.split_at_checked(len).filter(|_| len <= RECORD_MAX) else { break };
+            let opened = self.key.open(&context(&self.bucket, self.records), sealed).ok();
+            let Some(record) = opened.and_then(|plain| wire::decode::<Record>(&plain, RECORD_MAX).ok()) else { break };
+            self.apply(record);
+            (rest, good) = (tail, good + 4 + len as u64);
+        }
+        if good < bytes.len() as u64 {
+            tracing::warn!(bucket = %self.bucket, "the index of names ends early; what is missing is read anew");
+            self.file.set_len(good)?;
+        }
+        self.file.seek(io::SeekFrom::End(0)).map(drop)
+    }
+
+    fn apply(&mut self, record: Record) {
+        self.records += 1;
+        self.changes += record.changes.len();
+        self.head = record.head;
+        for (name, row) in record.changes {
+            match row {
+                Some(row) => drop(self.rows.insert(name, row)),
+                None => drop(self.rows.remove(&name)),
+            }
+        }
+    }
+
+    /// Takes a step in, and writes it down.
+    fn push(&mut self, record: Record) {
+        let wrote = sealed(&self.key, &self.bucket, self.records, &record).map(|bytes| self.file.write_all(&bytes));
+        if let Some(Err(error)) = wrote {
+            tracing::warn!(%error, "the index of names is not written; it is read anew next time");
+            let _ = self.file.set_len(0);
+        }
+        self.apply(record);
+    }
+
+    /// Writes only what is there, when most of the file is old.
+    fn compact(&mut self) -> io::Result<()> {
+        if self.changes <= 2 * self.rows.len() + SLACK {
+            return Ok(());
+        }
+        let new = self.path.with_extension("new");
+        let mut file = File::create(&new)?;
+        file.lock()?;
+        let all: Vec<(&String, &Row)> = self.rows.iter().collect();
+        let mut records = 0;
+        for step in all.chunks(STEP) {
+            let changes = step.iter().map(|(name, row)| ((*name).clone(), Some((*row).clone()))).collect();
+            let record = Record { head: self.head, changes };
+            let bytes = sealed(&self.key, &self.bucket, records, &record).ok_or(io::ErrorKind::InvalidData)?;
+            file.write_all(&bytes)?;
+            records += 1;
+        }
+        fs::rename(&new, &self.path)?;
+        (self.file, self.records, self.changes) = (file, records, self.rows.len());
+        Ok(())
+    }
+
+    /// Names that begin with `prefix`, in the order of their bytes.
+    fn below(&self, prefix: &str) -> Vec<Entry> {
+        let from = (Bound::Included(prefix.to_owned()), Bound::Unbounded);
+        let of = self.rows.range(from).take_while(|(name, _)| name.starts_with(prefix));
+        of.map(|(name, row)| entry(name, row)).collect()
+    }
+}
+
+/// A record as it stands in the file; nothing where it is too long.
+fn sealed(key: &LocalKey, bucket: &BucketId, number: u64, record: &Record) -> Option<Vec<u8>> {
+    let sealed = key.seal(&context(bucket, number), &wire::encode(record), &mut rand::rng());
+    let len = u32::try_from(sealed.len()).ok().filter(|_| sealed.len() <= RECORD_MAX)?;
+    Some([&len.to_le_bytes()[..], &sealed].concat())
+}
+
+impl Client {
+    /// Names of one's own bucket that begin with `prefix`, from this machine's index and the changes since.
+    pub(crate) async fn list_indexed(
+        &self,
+        index: &NameIndex,
+        bucket: &Bucket,
+        prefix: &str,
+    ) -> Result<Vec<Entry>, ClientError> {
+        let mut names = blocking(index, *bucket.id()).await?;
+        loop {
+            let ask = ObjectList { bucket: *bucket.id(), name_sealed: None, after: names.head.seq, limit: PAGE };
+            let asked = bucket.head();
+            let Reply::Objects(page) = self.ask(Request::ObjectList(ask)).await? else {
+                return Err(ClientError::Unexpected("no list"));
+            };
+            bucket.saw(asked, page.head)?;
+            let step = step(bucket, names.head, page.objects)?;
+            let is_whole = step.head.seq == page.head.seq;
+            if is_whole && step.head.hash != page.head.hash {
+                return Err(ClientError::Head("changes that do not make the head it shows (fork_seen)"));
+            }
+            if !is_whole && step.head.seq == names.head.seq {
+                return Err(ClientError::Head("fewer changes than its head counts (head_rolled_back)"));
+            }
+            if step.head.seq > names.head.seq {
+                names.push(step);
+            }
+            // Somebody may have written meanwhile: the next page shows it, or this one was the last.
+            if is_whole || !page.more {
+                break;
+            }
+        }
+        index.saw(bucket.id(), names.head);
+        let prefix = prefix.to_owned();
+        let listing = tokio::task::spawn_blocking(move || {
+            if let Err(error) = names.compact() {
+                tracing::warn!(%error, "the index of names stays long");
+            }
+            names.below(&prefix)
+        });
+        listing.await.map_err(|_| ClientError::Unexpected("listing ended"))
+    }
+}
+
+/// Names of a bucket of one's own without asking anybody, and the time of the last change this machine knows.
+///
+/// # Errors
+/// [`ClientError::File`].
+pub async fn list_offline(
+    index: &NameIndex,
+    root: &AccountRoot,
+    bucket: &str,
+    prefix: &str,
+) -> Result<(Vec<Entry>, Option<Stamp>), ClientError> {
+    let names = blocking(index, root.bucket_id(bucket)).await?;
+    let last = names.rows.values().map(|row| Stamp(row.1)).max();
+    Ok((names.below(prefix), last))
+}
+
+async fn blocking(index: &NameIndex, bucket: BucketId) -> Result<Names, ClientError> {
+    let index = index.clone();
+    let loading = tokio::task::spawn_blocking(move || index.load(&bucket));
+    loading.await.map_err(|_| ClientError::Unexpected("listing ended"))?
+}
+
+/// What a page of changes says, chained on from `head`.
+fn step(bucket: &Bucket, mut head: Head, lines: Vec<ObjectLine>) -> Result<Record, ClientError> {
+    let mut changes = Vec::with_capacity(lines.len());
+    for line in lines {
+        let record: Option<&[u8; CommitRecord::LEN]> = line.record.as_slice().try_into().ok();
+        let record = record.ok_or(ClientError::Unexpected("a change without its record"))?;
+        head = head.after(record);
+        if head.seq != line.bucket_seq {
+            return Err(ClientError::Head("a gap in the changes of the bucket (fork_seen)"));
+        }
+        let name = bucket.keys.open_name(&line.name_sealed)?;
+        if !crate::names::is_signed(bucket, &line) {
+            // H7: what nobody signed is not shown; what is gone for good has its record only.
+            if !line.manifest.is_empty() {
+                tracing::warn!(seq = line.bucket_seq, "a change without its writer's word is passed over");
+            }
+            continue;
+        }
+        let row = match line.manifest.is_empty() {
+            true => None,
+            false => {
+                let m = Manifest::open(&bucket.keys, &name, &line.manifest)?;
+                Some(Row(m.size, line.at.as_ms(), m.changed_ms, m.hash, m.content_type.clone(), line.version))
+            }
+        };
+        changes.push((name, row));
+    }
+    Ok(Record { head, changes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUCKET: BucketId = BucketId([5; 16]);
+
+    fn row(size: u64) -> Option<Row> {
+        Some(Row(size, 7, 0, [1; 32], String::new(), [2; 16]))
+    }
+
+    fn record(seq: u64, changes: &[(&str, Option<u64>)]) -> Record {
+        let changes = changes.iter().map(|(name, size)| ((*name).to_owned(), size.and_then(row))).collect();
+        Record { head: Head { seq, hash: [9; 32] }, changes }
+    }
+
+    fn names(names: &Names, prefix: &str) -> Vec<String> {
+        names.below(prefix).into_iter().map(|entry| entry.name).collect()
+    }
+
+    #[test]
+    fn names_come_in_the_order_of_their_bytes_and_survive_the_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let index = NameIndex::open(dir.path(), &[1; 32]).unwrap();
+        let mut one = index.load(&BUCKET).unwrap();
+        one.push(record(3, &[("b/x", Some(1)), ("a", Some(2)), ("b-", Some(3)), ("b/é", Some(4))]));
+        one.push(record(4, &[("a", None)]));
+        drop(one);
+        let again = index.load(&BUCKET).unwrap();
+        assert_eq!(names(&again, ""), ["b-", "b/x", "b/é"]);
+        assert_eq!((names(&again, "b/"), again.head.seq), (vec!["b/x".to_owned(), "b/é".to_owned()], 4));
+        let file = fs::read(index.path(&BUCKET, "names")).unwrap();
+        assert!(!file.windows(3).any(|w| w == b"b/x"), "(B)");
+        drop(again);
+        let other = NameIndex::open(dir.path(), &[2; 32]).unwrap().load(&BUCKET).unwrap();
+        assert_eq!((names(&other, ""), other.head), (Vec::<String>::new(), Head::default()), "another device's key");
+    }
+
+    #[test]
+    fn a_damaged_or_cut_file_ends_where_it_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let index = NameIndex::open(dir.path(), &[1; 32]).unwrap();
+        let mut one = index.load(&BUCKET).unwrap();
+        one.push(record(1, &[("a", Some(1))]));
+        let first = fs::metadata(index.path(&BUCKET, "names")).unwrap().len();
+        one.push(record(2, &[("b", Some(1))]));
+        drop(one);
+        let path = index.path(&BUCKET, "names");
+        let whole = fs::read(&path).unwrap();
+        for cut in 0..whole.len() {
+            fs::write(&path, &whole[..cut]).unwrap();
+            let read = index.load(&BUCKET).unwrap();
+            assert_eq!(read.head.seq, u64::from(cut as u64 >= first), "cut at {cut}");
+        }
+        for at in 0..whole.len() {
+            let mut bad = whole.clone();
+            bad[at] ^= 1;
+            fs::write(&path, &bad).unwrap();
+            let read = index.load(&BUCKET).unwrap();
+            assert_eq!(read.head.seq, u64::from(at as u64 >= first), "byte {at}");
+            drop(read);
+            assert!(fs::metadata(&path).unwrap().len() <= first, "the rest goes");
+        }
+    }
+
+    #[test]
+    fn what_is_old_is_dropped_from_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let index = NameIndex::open(dir.path(), &[1; 32]).unwrap();
+        let mut one = index.load(&BUCKET).unwrap();
+        for seq in 1..=13u64 {
+            let many: Vec<(String, Option<u64>)> = (0..1_000).map(|n| (format!("n{n}"), Some(seq))).collect();
+            let many: Vec<(&str, Option<u64>)> = many.iter().map(|(name, size)| (name.as_str(), *size)).collect();
+            one.push(record(seq, &many));
+        }
+        let before = fs::metadata(index.path(&BUCKET, "names")).unwrap().len();
+        one.compact().unwrap();
+        one.push(record(14, &[("new", Some(1))]));
+        drop(one);
+        let after = fs::metadata(index.path(&BUCKET, "names")).unwrap().len();
+        let again = index.load(&BUCKET).unwrap();
+        assert!(after * 5 < before, "{before} {after}");
+        assert_eq!((again.rows.len(), again.head.seq, again.rows["n7"].0), (1_001, 14, 13));
+    }
+
+    #[test]
+    fn the_highest_head_is_remembered() {
+        let dir = tempfile::tempdir().unwrap();
+        let index = NameIndex::open(dir.path(), &[1; 32]).unwrap();
+        assert_eq!(index.seen(&BUCKET), Head::default());
+        index.saw(&BUCKET, Head { seq: 5, hash: [1; 32] });
+        index.saw(&BUCKET, Head { seq: 4, hash: [2; 32] });
+        let again = NameIndex::open(dir.path(), &[1; 32]).unwrap();
+        assert_eq!(again.seen(&BUCKET), Head { seq: 5, hash: [1; 32] });
+    }
+}
