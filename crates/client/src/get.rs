@@ -3,7 +3,8 @@
 use crate::column::{Columns, Source};
 use crate::{Bucket, Client, ClientError, Progress};
 use codec::Layout;
-use model::{Bytes, PgId, Stamp};
+use model::{Bytes, NodeId, PgId, Stamp};
+use rules::storage::read::{Nearness, Source as Holder, choose};
 use seal::{Body, CHUNK_LEN, ContentKey, Header, Manifest, Opener, SEALED_CHUNK, chunk_count, padded_len, sealed_len};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -147,10 +148,32 @@ impl Client {
     fn order(&self, segment: &ReadSegment, group: &ReadGroup) -> Vec<Slot> {
         let holds =
             |index: u16| segment.have.get(usize::from(index / 8)).is_some_and(|byte| byte & (1 << (index % 8)) != 0);
-        let mut slots: Vec<Slot> = group.slots.iter().filter(|s| holds(s.index)).cloned().collect();
-        slots.sort_by_key(|slot| (self.is_shunned(&slot.addr.id), !slot.on, slot.index));
-        slots
+        let slots = group.slots.iter().filter(|s| holds(s.index)).cloned().collect();
+        ordered(slots, group.scheme.k, |node| self.rtt_to(node), |node| self.is_shunned(node))
     }
+}
+
+/// Holders in the order they are asked: those that are on by the time their first column is expected, by measured round trip and
+/// data before parity ([`rules::storage::read`]); then those that failed lately; those that are off last.
+fn ordered(
+    mut slots: Vec<Slot>,
+    k: u16,
+    rtt_ms: impl Fn(&NodeId) -> Option<u32>,
+    is_shunned: impl Fn(&NodeId) -> bool,
+) -> Vec<Slot> {
+    let source = |slot: &Slot| Holder {
+        index: slot.index,
+        on: slot.on && !is_shunned(&slot.addr.id),
+        nearness: Nearness::Far,
+        rtt_ms: rtt_ms(&slot.addr.id),
+        rate: None,
+        waiting_bytes: 0,
+    };
+    let sources: Vec<Holder> = slots.iter().map(source).collect();
+    let plan = choose(&sources, k, FIRST_BYTES).map(|plan| [plan.start, plan.spare].concat()).unwrap_or_default();
+    let rank = |index: u16| plan.iter().position(|at| *at == index).unwrap_or(usize::MAX);
+    slots.sort_by_key(|slot| (rank(slot.index), !slot.on, is_shunned(&slot.addr.id), slot.index));
+    slots
 }
 
 async fn finish(mut out: tokio::io::BufWriter<tokio::fs::File>, temp: &Path, path: &Path) -> std::io::Result<()> {
@@ -167,6 +190,8 @@ fn out_error(error: &std::io::Error) -> ClientError {
     ClientError::File { path: "output".to_owned(), source: std::io::Error::new(error.kind(), error.to_string()) }
 }
 
+/// Bytes by which holders are compared: those of the first cell. How fast the rest comes shows as it comes.
+const FIRST_BYTES: u64 = 64 << 10;
 /// Between two looks at the holders of a segment that could not be read.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -347,7 +372,36 @@ fn part_of<'c>(content: &'c [u8], skip: &mut u64, left: &mut u64) -> &'c [u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::part_of;
+    use super::{ordered, part_of};
+    use model::NodeId;
+    use wire::PeerAddr;
+    use wire::storage::Slot;
+
+    #[test]
+    fn the_nearest_holders_that_are_on_are_asked_first() {
+        // Pieces 0 to 3 are data. 0 and 1 are across the sea, 5 is next door, 6 failed lately, 7 is off.
+        let slot = |index: u16| Slot {
+            index,
+            addr: PeerAddr::key_only(NodeId([index as u8; 32])),
+            on: index != 7,
+            permit: Vec::new(),
+        };
+        let rtt = |node: &NodeId| match node.0[0] {
+            0 => Some(280),
+            1 => Some(250),
+            2 | 3 => Some(20),
+            4 => Some(30),
+            5 | 6 => Some(2),
+            _ => None,
+        };
+        let order = ordered((0..8).map(slot).collect(), 4, rtt, |node| node.0[0] == 6);
+        let indexes: Vec<u16> = order.iter().map(|slot| slot.index).collect();
+        assert_eq!(indexes, [2, 3, 5, 4, 1, 0, 6, 7]);
+        let unmeasured = ordered((0..8).map(slot).collect(), 4, |_| None, |_| false);
+        assert_eq!(unmeasured.iter().map(|slot| slot.index).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 7]);
+        let too_few = ordered(vec![slot(7), slot(6)], 4, rtt, |_| false);
+        assert_eq!(too_few.iter().map(|slot| slot.index).collect::<Vec<_>>(), [6, 7], "those that are on");
+    }
 
     #[test]
     fn what_is_skipped_and_what_is_padding_is_not_handed_on() {

@@ -163,6 +163,8 @@ pub struct Client {
     device: Arc<Device>,
     ask: AskCenter,
     shunned: Arc<Mutex<BTreeMap<NodeId, Instant>>>,
+    /// Round trips to holders, measured on their links, in ms.
+    rtts: Arc<Mutex<BTreeMap<NodeId, u32>>>,
     permits: Arc<Mutex<permits::Permits>>,
     packers: Arc<Mutex<packer::Packers>>,
     /// Bytes of pieces that were given to the transport.
@@ -189,6 +191,8 @@ const _: () = assert!(PIECES_BYTES_MAX / ROOM_UNIT == ROOM_UNITS as usize);
 pub const READ_WAIT: Duration = Duration::from_secs(30);
 /// A holder that failed or stalled is asked after the others for so long.
 const SHUN_FOR: Duration = Duration::from_secs(60);
+/// Holders whose round trip is remembered.
+const RTTS_MAX: usize = 4_096;
 /// Holders remembered so.
 const SHUNNED_MAX: usize = 4_096;
 
@@ -207,6 +211,7 @@ impl Client {
             device: Arc::new(Device { secret, now }),
             ask,
             shunned: Arc::default(),
+            rtts: Arc::default(),
             permits: Arc::default(),
             packers: Arc::default(),
             sent: Arc::default(),
@@ -280,6 +285,19 @@ impl Client {
     fn is_shunned(&self, node: &NodeId) -> bool {
         let shunned = self.shunned.lock().unwrap_or_else(PoisonError::into_inner);
         shunned.get(node).is_some_and(|since| since.elapsed() < SHUN_FOR)
+    }
+
+    /// The round trip to a holder, where it was measured.
+    fn rtt_to(&self, node: &NodeId) -> Option<u32> {
+        self.rtts.lock().unwrap_or_else(PoisonError::into_inner).get(node).copied()
+    }
+
+    /// What a link to a holder shows of its round trip; nothing before it has one.
+    fn note_rtt(&self, node: NodeId, rtt: Duration) {
+        let mut rtts = self.rtts.lock().unwrap_or_else(PoisonError::into_inner);
+        if rtt > Duration::ZERO && (rtts.len() < RTTS_MAX || rtts.contains_key(&node)) {
+            rtts.insert(node, u32::try_from(rtt.as_millis()).unwrap_or(u32::MAX));
+        }
     }
 
     fn now(&self) -> Stamp {

@@ -93,6 +93,7 @@ impl Client {
         let (pg, with_label) = (*pg, *with_label);
         self.endpoint.learn(slot.addr.clone());
         let link = self.endpoint.connect(slot.addr.id, DIAL_TIMEOUT).await?;
+        self.note_rtt(slot.addr.id, link.rtt());
         let mut stream = link.open().await?;
         let len = range.end - range.start;
         let (permit, index, offset) = (self.permit_for(pg, slot), slot.index, range.start);

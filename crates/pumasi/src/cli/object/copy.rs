@@ -113,7 +113,7 @@ pub(super) async fn put_files(
         let len = std::fs::metadata(&path).map_err(|e| Fault::file(&path, &e))?.len();
         if len > client::SMALL_MAX {
             let stored = put_one(app, session, bucket, &path, &key, expect).await?;
-            report(app, &to.at(&key), &stored);
+            report_one_of_many(app, &to.at(&key), &stored);
             runs.extend(stored.runs);
             continue;
         }
@@ -147,7 +147,7 @@ async fn put_small(
     }
     let stored = session.client.put_small(bucket, items, &progress(app)).await;
     let stored = stored.map_err(|e| client_fault(e, &to.at(&to.key)))?;
-    files.iter().zip(&stored).for_each(|((_, key), put)| report(app, &to.at(key), put));
+    files.iter().zip(&stored).for_each(|((_, key), put)| report_one_of_many(app, &to.at(key), put));
     Ok(stored.into_iter().flat_map(|put| put.runs).collect())
 }
 
@@ -250,7 +250,17 @@ fn source(path: &Path, facts: &std::fs::Metadata) -> Option<Source> {
     Some(Source { path, size: facts.len(), changed_ns: u64::try_from(since.as_nanos()).ok()? })
 }
 
+/// A program hears of each of many files; a person, of all of them together at the end.
+fn report_one_of_many(app: &App, shown: &str, stored: &Put) {
+    if app.out.form != Form::Human {
+        report(app, shown, stored);
+    }
+}
+
 fn report(app: &App, shown: &str, stored: &Put) {
+    if app.out.quiet && app.out.form == Form::Human {
+        return;
+    }
     let k = stored.scheme.map_or(0, |s| usize::from(s.k));
     let may_die = stored.pieces.saturating_sub(k);
     match (app.out.form, stored.scheme) {
