@@ -13,7 +13,7 @@ use crate::storage::{PieceStore, StoreLimits};
 use crate::tend::Tend;
 use model::ids::base32;
 use model::{Bytes, CloudKey, NatKind, NodeId, Stamp, errors};
-use net::{Endpoint, EndpointConfig, NetError, Redial, SecretKey};
+use net::{Endpoint, EndpointConfig, NetError, PeerLimits, Redial, SecretKey};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -327,8 +327,13 @@ async fn open_receipts(config: &AgentConfig) -> Receipts {
     opened.expect("opening the file does not panic")
 }
 
+/// What one peer may ask of a node: a small read costs a third of a millisecond of a core, so that one reader takes a third of a
+/// core at most, and its permits say how much in all.
+const SERVED: PeerLimits = PeerLimits { streams: 64, streams_per_s: 1_000, burst: 2_000 };
+
 fn endpoint_config(config: &AgentConfig) -> EndpointConfig {
     EndpointConfig {
+        limits: SERVED,
         bind: config.bind.map(|ip| SocketAddr::new(ip, 0)).into_iter().collect(),
         relays: config.relays.clone(),
         port_mapping: !config.bind.is_some_and(|ip| ip.is_loopback()),

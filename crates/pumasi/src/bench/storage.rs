@@ -84,7 +84,7 @@ async fn measure(app: &App, args: &BenchStorageArgs, cloud: &mut Cloud, dir: &Pa
         Load { name: "64mib_c4", size: 64 * MIB, count: (mib / 64).max(4), clients: 4, per_s: false },
         Load { name: "1mib_c4", size: MIB, count: (mib / 4).max(4), clients: 4, per_s: false },
         Load { name: "4kib_c8", size: 4_096, count: (mib * 4).max(8), clients: 8, per_s: true },
-        Load { name: "4097b_c8", size: 4_097, count: (mib / 2).max(8), clients: 8, per_s: true },
+        Load { name: "4097b_c8", size: 4_097, count: (mib * 8).max(8), clients: 8, per_s: true },
     ];
     let is_meant = |name: &str| args.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
     if is_meant("pipeline") {
