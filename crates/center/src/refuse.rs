@@ -31,6 +31,9 @@ pub fn bad_value(field: &str, value: &str, why: &str) -> RefusalMsg {
 /// What a caller hears of a failed store.
 pub fn store(error: StoreError) -> RefusalMsg {
     match error {
+        StoreError::Refused { id: errors::BUCKET_LIMIT, why } => {
+            RefusalMsg::new(errors::BUCKET_LIMIT, [("limit", why)])
+        }
         StoreError::Refused { id, why } => RefusalMsg::new(id, [("why", why)]),
         StoreError::Db(error) => db(&error),
     }

@@ -124,6 +124,7 @@ async fn dispatch(center: &Center, caller: &Caller, request: Request) -> Result<
         Request::GrantList => access::grants::list(center, caller).await,
         Request::GrantRevoke(id) => access::grants::revoke(center, caller, id).await,
         Request::Granted(granted) => storage::api::granted(center, caller, *granted).await,
+        Request::BucketQuota(id, quota) => storage::api::bucket_quota(center, caller, id, quota).await,
         Request::Absence(absence) => fleet::api::absence(center, caller, absence).await,
     }
 }

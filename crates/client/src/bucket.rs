@@ -48,6 +48,8 @@ pub struct BucketFacts {
     pub changes: u64,
     /// How it was made.
     pub made: BucketAsk,
+    /// Most sealed bytes of all versions together.
+    pub quota: Option<Bytes>,
 }
 
 impl Bucket {
@@ -213,6 +215,12 @@ impl Client {
         }
     }
 
+    /// Sets what a bucket may hold at most, all versions together.
+    pub async fn set_quota(&self, root: &AccountRoot, name: &str, quota: Option<Bytes>) -> Result<(), ClientError> {
+        let quota = quota.map_or(0, |bytes| bytes.0);
+        self.ask(Request::BucketQuota(root.bucket_id(name), quota)).await.map(drop)
+    }
+
     /// Removes a bucket without names.
     pub async fn remove_bucket(&self, root: &AccountRoot, name: &str) -> Result<(), ClientError> {
         self.ask(Request::BucketRemove(root.bucket_id(name))).await.map(drop)
@@ -235,6 +243,7 @@ fn facts(root: &AccountRoot, line: BucketLine) -> BucketFacts {
         sealed: Bytes(line.sealed_bytes),
         changes: line.head.seq,
         made: BucketAsk { class: line.class, regions: line.regions, regions_min: line.regions_min },
+        quota: (line.quota > 0).then_some(Bytes(line.quota)),
     }
 }
 

@@ -110,6 +110,8 @@ pub enum Request {
     GrantRevoke([u8; 16]),
     /// A call under a grant.
     Granted(Box<account::Granted>),
+    /// Most sealed bytes a bucket may hold; 0: no limit.
+    BucketQuota(model::BucketId, u64),
 }
 
 impl Request {
@@ -158,7 +160,8 @@ impl Request {
             | Self::PairHear(..)
             | Self::GrantNote(_)
             | Self::GrantList
-            | Self::Granted(_) => true,
+            | Self::Granted(_)
+            | Self::BucketQuota(..) => true,
         }
     }
 }

@@ -124,6 +124,8 @@ pub struct BucketLine {
     pub regions: Vec<Region>,
     /// As it was made.
     pub regions_min: u16,
+    /// Most sealed bytes of all versions together; 0: no limit.
+    pub quota: u64,
 }
 
 /// What a bucket survives now, counted from the pieces that stand.

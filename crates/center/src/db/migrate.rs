@@ -19,6 +19,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0008_thin_segments.sql"),
     include_str!("../../migrations/0009_drops.sql"),
     include_str!("../../migrations/0010_accounts.sql"),
+    include_str!("../../migrations/0011_quota.sql"),
 ];
 
 const VERSION_TABLE: &str =

@@ -38,7 +38,12 @@ const WRITE_BYTES_MAX: u64 = 1 << 40;
 pub async fn write_open(center: &Center, caller: &Caller, ask: WriteOpen) -> Result<Reply, Refused> {
     let member = who(center, caller).await?;
     let id = ask.bucket;
-    let row = center.db().read(move |q| own(bucket::find(q, &id)?, &member)).await?;
+    let found = center.db().read(move |q| {
+        let row = own(bucket::find(q, &id)?, &member)?;
+        // Told before anything is sent for nothing; the commit judges the very bytes.
+        row.check_quota(1).map(|()| row)
+    });
+    let row = found.await?;
     let place::WriteTo { group: pg, first } = place::write_to(center, &row).await?;
     let bytes = ask.bytes_max.min(WRITE_BYTES_MAX);
     let slots = slots(center, &pg, (ask.session, PermitOp::Put), WRITE_LIFE, bytes, true);
@@ -227,7 +232,19 @@ fn line(row: BucketRow) -> BucketLine {
         class: row.class,
         regions,
         regions_min: row.regions_min,
+        quota: row.quota,
     }
+}
+
+/// Sets what a bucket of one's own may hold at most.
+pub async fn bucket_quota(center: &Center, caller: &Caller, id: BucketId, quota: u64) -> Result<Reply, Refused> {
+    let member = who(center, caller).await?;
+    let set = center.db().write(move |tx| {
+        let row = own(bucket::hold(tx, &id)?, &member)?;
+        Ok(bucket::set_quota(tx, &row, quota.min(i64::MAX as u64))?)
+    });
+    set.await?;
+    Ok(Reply::Done)
 }
 
 pub(crate) fn too_large(what: &str, size: usize, limit: usize) -> Refused {

@@ -158,6 +158,9 @@ fn apply(
         segments.push(*run.ok_or_else(|| StoreError::refused(errors::LEASE_STALE, format!("segment {index}")))?);
     }
     let (count, sealed_bytes) = name_all(tx, member, &segments)?;
+    if !is_marker {
+        row.check_quota(sealed_bytes.max(commit.manifest.len() as u64))?;
+    }
     let version = VersionRow {
         bucket_seq: row.head.seq + 1,
         name_sealed: commit.name_sealed.clone(),

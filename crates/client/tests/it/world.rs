@@ -193,6 +193,7 @@ impl Rows {
                     class: make.class,
                     regions: make.regions,
                     regions_min: make.regions_min,
+                    quota: 0,
                 };
                 self.buckets.insert(make.id, line);
                 Reply::Done

@@ -49,6 +49,7 @@ const LITERALS: &[&str] = &[
     "get",
     "list",
     "share",
+    "none",
     "both",
     "operator",
     "whisper",

@@ -8,6 +8,7 @@ use crate::output::Row;
 use clap::{Args, Subcommand};
 use client::{BucketAsk, BucketFacts};
 use console::args;
+use model::Bytes;
 use serde_json::{Value, json};
 use wire::storage::BucketReport;
 
@@ -17,6 +18,7 @@ pub enum BucketVerb {
     Create(CreateArgs),
     List,
     Show(BucketArgs),
+    Set(SetArgs),
     Rm(BucketArgs),
 }
 
@@ -38,6 +40,26 @@ pub struct CreateArgs {
     pub region: Vec<String>,
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub regions_min: u16,
+    #[arg(long, value_name = "SIZE")]
+    pub quota: Option<String>,
+}
+
+/// `bucket set`
+#[derive(Args, Debug, Clone)]
+pub struct SetArgs {
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    #[arg(long, value_name = "SIZE|none", required = true)]
+    pub quota: String,
+}
+
+/// A size, or none for no limit.
+fn quota_of(text: &str) -> Result<Option<Bytes>, Fault> {
+    if text == "none" {
+        return Ok(None);
+    }
+    let bytes: Bytes = text.parse()?;
+    if bytes.0 == 0 { Err(Fault::bad_value("quota", text, "a size above 0, or none")) } else { Ok(Some(bytes)) }
 }
 
 /// A name with or without `my:` in front; a key behind it is an error.
@@ -55,6 +77,7 @@ pub async fn run(app: &App, verb: &BucketVerb) -> Result<(), Fault> {
         BucketVerb::Create(args) => create(app, session, args).await,
         BucketVerb::List => list(app, session).await,
         BucketVerb::Show(args) => show(app, session, name_of(&args.name)?).await,
+        BucketVerb::Set(args) => set(app, session, name_of(&args.name)?, quota_of(&args.quota)?).await,
         BucketVerb::Rm(args) => remove(app, session, name_of(&args.name)?).await,
     })
     .await
@@ -64,12 +87,24 @@ async fn create(app: &App, session: &Session, args: &CreateArgs) -> Result<(), F
     let name = name_of(&args.name)?;
     let regions = args.region.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
     let ask = BucketAsk { class: args.class.parse()?, regions, regions_min: args.regions_min };
+    let quota = args.quota.as_deref().map(quota_of).transpose()?.flatten();
     let made = session.client.make_bucket(session.root()?, name, &ask).await.map_err(|e| client_fault(e, name))?;
+    if quota.is_some() {
+        session.client.set_quota(session.root()?, name, quota).await.map_err(|e| client_fault(e, name))?;
+    }
     match app.out.form {
         Form::Json => app.out.json("bucket", json!({"name": name, "id": made.to_string()})),
         Form::Id => app.out.print(&made.to_string()),
         _ => app.out.print(&app.out.text("bucket-made", args!["place" => format!("{MINE}{name}/")])),
     }
+    Ok(())
+}
+
+async fn set(app: &App, session: &Session, name: &str, quota: Option<Bytes>) -> Result<(), Fault> {
+    session.client.set_quota(session.root()?, name, quota).await.map_err(|e| client_fault(e, name))?;
+    let shown = quota.map_or_else(|| app.out.text("quota-none", args![]), |bytes| bytes.to_string());
+    let fields = json!({"name": name, "quota_bytes": quota.map(|bytes| bytes.0)});
+    app.out.done("bucket", fields, "bucket-set", args!["place" => format!("{MINE}{name}/"), "quota" => shown]);
     Ok(())
 }
 
@@ -94,7 +129,7 @@ async fn list(app: &App, session: &Session) -> Result<(), Fault> {
 fn fields(b: &BucketFacts) -> Value {
     json!({"id": b.id.to_string(), "name": b.name, "objects_count": b.objects, "sealed_bytes": b.sealed.0,
         "changes_count": b.changes, "at": b.at.to_string(), "class": b.made.class.word(), "regions": b.made.regions,
-        "regions_min": b.made.regions_min})
+        "regions_min": b.made.regions_min, "quota_bytes": b.quota.map(|bytes| bytes.0)})
 }
 
 async fn show(app: &App, session: &Session, name: &str) -> Result<(), Fault> {
@@ -116,6 +151,9 @@ async fn show(app: &App, session: &Session, name: &str) -> Result<(), Fault> {
         "changes" => facts.changes, "at" => facts.at, "id" => facts.id, "class" => facts.made.class,
         "regions" => if regions.is_empty() { app.out.text("regions-any", args![]) } else { regions.join(", ") }],
     ));
+    if let Some(quota) = facts.quota {
+        app.out.print(&app.out.text("bucket-quota", args!["quota" => quota]));
+    }
     match &report {
         Some(report) => say_survives(app, report, copies),
         None => app.out.print(&app.out.text("survives-nothing-yet", args![])),

@@ -174,6 +174,26 @@ fn another_key_is_told_and_another_member_sees_nothing() {
     assert!(cat(&world, &["my:safe/plan"]) == bytes(50_000, 3));
 }
 
+/// A quota counts all versions; what is over it is refused with the numbers and leaves nothing, and removing always may.
+#[test]
+fn a_quota_that_is_reached_refuses_and_leaves_nothing() {
+    let world = World::new();
+    world.init(&["--node-name", "one"]);
+    let (big, small) = (file(&world, "big", &bytes(3 << 20, 1)), file(&world, "small", b"small"));
+    world.ok("a", &["bucket", "create", "tight", "--quota", "4MiB"]);
+    world.ok("a", &["cp", &big, "my:tight/one"]);
+    assert_eq!(world.refused("a", &["cp", &big, "my:tight/two"], 0).0, "E0311");
+    assert_eq!(names(&world, "my:tight/"), ["one"]);
+    world.ok("a", &["cp", &small, "my:tight/small"]);
+    world.ok("a", &["rm", "my:tight/small"]);
+    assert_eq!(world.json("a", &["bucket", "show", "tight"])["quota_bytes"].as_u64(), Some(4 << 20));
+    world.ok("a", &["bucket", "set", "tight", "--quota", "1MiB"]);
+    assert_eq!(world.refused("a", &["cp", &small, "my:tight/more"], 0).0, "E0311", "over it already");
+    assert_eq!(world.refused("a", &["bucket", "set", "tight", "--quota", "0"], 0).0, "E0002");
+    world.ok("a", &["bucket", "set", "tight", "--quota", "none"]);
+    world.ok("a", &["cp", &big, "my:tight/two"]);
+}
+
 /// The index of a machine is ordered, catches up, knows what it knew without the center, and a center that goes back is told.
 #[test]
 fn names_are_listed_from_an_index_and_a_center_that_goes_back_is_seen() {

@@ -240,6 +240,7 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
         ("grant_note", Request::GrantNote(Box::new(grant_note()))),
         ("grant_list", Request::GrantList),
         ("grant_revoke", Request::GrantRevoke([1; 16])),
+        ("bucket_quota", Request::BucketQuota(BucketId([2; 16]), 99)),
         (
             "granted",
             Request::Granted(Box::new(Granted { grant: vec![1; 9], proof: vec![2; 64], ask: GrantedAsk::Show })),
@@ -401,6 +402,7 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
                 class: Class::Eco,
                 regions: vec!["asia/kr".parse().unwrap()],
                 regions_min: 2,
+                quota: 77,
             }]),
         ),
         (

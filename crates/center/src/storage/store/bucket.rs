@@ -1,7 +1,7 @@
 //! Rows of buckets and of versions of names, in one order per bucket.
 
 use crate::db::{DbError, Reader, Row, StoreError, Tx, Value};
-use model::{BucketId, Class, MemberId, Region, Stamp, errors};
+use model::{BucketId, Bytes, Class, MemberId, Region, Stamp, errors};
 use wire::signed::Head;
 use wire::storage::{BucketMake, Expect, SegmentRun};
 
@@ -34,6 +34,8 @@ pub struct BucketRow {
     pub regions: String,
     /// In at least so many countries.
     pub regions_min: u16,
+    /// Most sealed bytes of all versions together; 0: no limit.
+    pub quota: u64,
 }
 
 /// What a version is.
@@ -73,6 +75,15 @@ pub struct VersionRow {
 }
 
 impl BucketRow {
+    /// Refuses with E0311 where so many bytes more would pass its quota; what is removed always may.
+    pub fn check_quota(&self, more: u64) -> Result<(), StoreError> {
+        if self.quota == 0 || self.sealed_bytes.saturating_add(more) <= self.quota {
+            return Ok(());
+        }
+        let (used, quota) = (Bytes(self.sealed_bytes), Bytes(self.quota));
+        Err(StoreError::refused(errors::BUCKET_LIMIT, format!("{quota} ({used} used, {} more asked)", Bytes(more))))
+    }
+
     /// The row after a version was appended to it, as [`append`] wrote it.
     pub fn follow(&mut self, head: Head, version: &VersionRow, was_there: bool) {
         self.objects = objects_after(self.objects, version, was_there);
@@ -89,7 +100,7 @@ fn objects_after(before: u64, version: &VersionRow, was_there: bool) -> u64 {
 
 const RUN_LEN: usize = 16;
 const BUCKET: &str = "number, id, owner, key_check, name_check, label, made_at, head_seq, head_hash, objects, sealed_bytes, class, regions, \
-     regions_min";
+     regions_min, quota";
 const VERSION: &str =
     "bucket_seq, name_sealed, version, kind, record, manifest, segments, segments_count, sealed_bytes, made_at";
 
@@ -170,6 +181,11 @@ pub fn hold(tx: &mut Tx<'_>, bucket: &BucketId) -> Result<Option<BucketRow>, DbE
     tx.change_returning(&sql, &[id(bucket)], read)
 }
 
+/// Sets what a bucket may hold at most; 0: no limit.
+pub fn set_quota(tx: &mut Tx<'_>, bucket: &BucketRow, quota: u64) -> Result<(), DbError> {
+    tx.execute("UPDATE bucket SET quota = $2 WHERE number = $1", &[bucket.number.into(), quota.into()]).map(drop)
+}
+
 /// A member's buckets, in the order they were made.
 pub fn of_owner(q: &mut Reader<'_>, owner: &MemberId) -> Result<Vec<BucketRow>, DbError> {
     let sql = format!("SELECT {BUCKET} FROM bucket WHERE owner = $1 AND removed_at IS NULL ORDER BY number LIMIT $2");
@@ -201,6 +217,7 @@ fn read(row: &Row<'_>) -> Result<BucketRow, DbError> {
         class: Class::from_code(row.get(11)?).unwrap_or_default(),
         regions: row.get(12)?,
         regions_min: row.get(13)?,
+        quota: row.get(14)?,
     })
 }
 
