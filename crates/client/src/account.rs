@@ -4,7 +4,7 @@
 //! identity the keybag, opened by the root, holds. (B) A log that was seen never gets shorter or another.
 
 use crate::{AskCenter, ClientError};
-use model::{AccountId, BucketId, DeviceId, Stamp};
+use model::{AccountId, DeviceId, Stamp};
 use rand_core::Rng;
 use seal::{AccountRoot, BoxSecret, BucketKeys, Keybag, Phrase, Wrapped};
 use serde::{Deserialize, Serialize};
@@ -279,11 +279,6 @@ pub fn narrow(link: &Link, below: Option<&str>, what: &GrantAsk) -> Result<Link,
     let narrowed = grant::narrow(&link.grant, &link.secret, &caveats, &secret);
     let given = narrowed.ok_or(ClientError::Unexpected("a link is narrowed, at most 7 times"))?;
     Ok(Link { address: link.address.clone(), grant: given, secret, keys: keys.to_bytes() })
-}
-
-/// What a bucket's id is for its owner.
-pub fn bucket_of(keys: &BucketKeys) -> BucketId {
-    *keys.bucket()
 }
 
 #[cfg(test)]
