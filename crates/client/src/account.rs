@@ -4,13 +4,13 @@
 //! identity the keybag, opened by the root, holds. (B) A log that was seen never gets shorter or another.
 
 use crate::{AskCenter, ClientError};
-use model::{AccountId, DeviceId, Stamp};
+use model::{AccountId, DeviceId, Stamp, errors};
 use rand_core::Rng;
 use seal::{AccountRoot, BoxSecret, BucketKeys, Keybag, Phrase, Wrapped};
 use serde::{Deserialize, Serialize};
 use wire::account::{AccountInfo, AccountMake, GrantLine, GrantNote, SlotPut};
 use wire::signed::{Caveats, DeviceChange, DeviceLog, GrantOps, Rights, grant, public_of};
-use wire::{Link, Reply, Request, Ticket};
+use wire::{Link, RefusalMsg, Reply, Request, Ticket};
 
 /// An account that proved itself.
 #[derive(Clone)]
@@ -34,6 +34,9 @@ pub struct SeenLog {
     pub len: u64,
     /// Hash of the last one.
     pub head: [u8; 32],
+    /// When the account's recovery phrase was issued, on whichever of its devices.
+    #[serde(default)]
+    pub phrase_at: Option<Stamp>,
 }
 
 /// What is granted, and for how long.
@@ -118,7 +121,7 @@ impl Account {
 
     /// What to remember of its log.
     pub fn seen(&self) -> SeenLog {
-        SeenLog { account: self.log.account, len: self.log.len, head: self.log.head }
+        SeenLog { account: self.log.account, len: self.log.len, head: self.log.head, phrase_at: self.phrase_at }
     }
 
     /// Refuses a log that is older than the one seen before, or another (B).
@@ -139,20 +142,34 @@ impl Account {
         }
     }
 
-    /// Appends to the log, with a device's key, or the identity's where it may not.
+    /// Appends to the log by the word of a device.
     ///
     /// # Errors
-    /// [`ClientError`].
+    /// [`ClientError::Refused`] with E0106 where the device may not.
     pub async fn push(&mut self, center: &AskCenter, change: DeviceChange, me: Me<'_>) -> Result<(), ClientError> {
         let entry = self.entry(change, me)?;
-        ask(center, Request::DeviceLogPush(entry.clone())).await?;
-        Ok(self.log.push(&entry)?)
+        self.append(center, &entry).await
+    }
+
+    async fn append(&mut self, center: &AskCenter, entry: &[u8]) -> Result<(), ClientError> {
+        ask(center, Request::DeviceLogPush(entry.to_vec())).await?;
+        Ok(self.log.push(entry)?)
     }
 
     fn entry(&self, change: DeviceChange, me: Me<'_>) -> Result<Vec<u8>, ClientError> {
-        let is_admin = self.log.device(&me.id()).is_some_and(|facts| facts.rights.has(Rights::ADMIN));
-        let secret = if is_admin { me.secret } else { self.bag.signing() };
-        Ok(self.log.next(change, secret, me.now)?)
+        self.must(me, Rights::ADMIN, "change", "the devices and the phrase of its account")?;
+        Ok(self.log.next(change, me.secret, me.now)?)
+    }
+
+    /// Refuses with E0106 what a device has no right to.
+    fn must(&self, me: Me<'_>, right: Rights, verb: &str, thing: &str) -> Result<(), ClientError> {
+        let facts = self.log.device(&me.id());
+        if facts.is_some_and(|facts| facts.rights.has(right)) {
+            return Ok(());
+        }
+        let who = facts.map_or_else(|| me.id().short(), |facts| facts.name.clone());
+        let args = [("who", who), ("verb", verb.to_owned()), ("thing", thing.to_owned())];
+        Err(ClientError::Refused(RefusalMsg::new(errors::NOT_ALLOWED, args)))
     }
 
     /// A new recovery phrase; the one before it opens nothing any more.
@@ -194,13 +211,14 @@ impl Account {
         if self.log.device(&me.id()).is_some() {
             return Ok(());
         }
-        self.push(center, me.added(Rights::ALL, name), me).await
+        let entry = self.log.next(me.added(Rights::ALL, name), self.bag.signing(), me.now)?;
+        self.append(center, &entry).await
     }
 
     /// Grants a part of a bucket: notes it in the account's list, and makes the link.
     ///
     /// # Errors
-    /// [`ClientError`].
+    /// [`ClientError::Refused`] with E0106 where the device may not.
     pub async fn give(
         &self,
         center: &AskCenter,
@@ -209,6 +227,7 @@ impl Account {
         what: &GrantAsk,
         address: Ticket,
     ) -> Result<Link, ClientError> {
+        self.must(me, Rights::APPROVE, "give", "links")?;
         let mut secret = [0; 32];
         rand::rng().fill_bytes(&mut secret);
         let caveats = Caveats {
@@ -258,7 +277,8 @@ pub fn grant_id(grant: &[u8]) -> Result<[u8; 16], ClientError> {
 /// A link narrowed to a folder below, fewer operations or a shorter time, without asking anybody.
 ///
 /// # Errors
-/// [`ClientError::Seal`] where its keys do not reach so far, [`ClientError::Unexpected`] where it would be wider or too long.
+/// [`ClientError::Seal`] where its keys do not reach so far, [`ClientError::Refused`] with E0106 where it would be wider or too
+/// long.
 pub fn narrow(link: &Link, below: Option<&str>, what: &GrantAsk) -> Result<Link, ClientError> {
     let keys = BucketKeys::parse(&link.keys)?;
     let keys = match below {
@@ -277,7 +297,10 @@ pub fn narrow(link: &Link, below: Option<&str>, what: &GrantAsk) -> Result<Link,
         recipient: what.recipient,
     };
     let narrowed = grant::narrow(&link.grant, &link.secret, &caveats, &secret);
-    let given = narrowed.ok_or(ClientError::Unexpected("a link is narrowed, at most 7 times"))?;
+    let given = narrowed.ok_or_else(|| {
+        let args = [("who", "who holds a link"), ("verb", "widen"), ("thing", "it, nor narrow it more than 7 times")];
+        ClientError::Refused(RefusalMsg::new(errors::NOT_ALLOWED, args.map(|(key, value)| (key, value.to_owned()))))
+    })?;
     Ok(Link { address: link.address.clone(), grant: given, secret, keys: keys.to_bytes() })
 }
 
@@ -316,6 +339,27 @@ mod tests {
         other.entries.push(account.log.next(DeviceChange::Recovery([8; 32]), &ME, NOW).unwrap());
         let fork = Account::open(&root, &other).unwrap().follows(&after.seen(), &other);
         assert!(matches!(fork, Err(ClientError::Head(why)) if why.contains("fork_seen")));
+    }
+
+    #[tokio::test]
+    async fn a_device_does_only_what_it_may_though_it_has_every_key() {
+        let (root, mut info) = carried();
+        let mut account = Account::open(&root, &info).unwrap();
+        let (small, admin) = (Me { secret: &[4; 32], now: NOW }, Me { secret: &ME, now: NOW });
+        let entry = account.log.next(small.added(Rights::USE, "small"), admin.secret, NOW).unwrap();
+        account.log.push(&entry).unwrap();
+        info.entries.push(entry);
+        let nobody: AskCenter = std::sync::Arc::new(|_| panic!("nothing is asked for what it may not"));
+        let not_allowed = |done: Result<(), ClientError>| matches!(done, Err(ClientError::Refused(no)) if no.id == errors::NOT_ALLOWED);
+        assert!(not_allowed(account.push(&nobody, DeviceChange::Remove(admin.id()), small).await));
+        assert!(not_allowed(account.new_phrase(&nobody, small).await.map(drop)));
+        let keys = root.bucket(&root.bucket_id("b"));
+        let what = GrantAsk { ops: GrantOps::GET, not_after: None, recipient: None, note: String::new() };
+        let kind = wire::TicketKind::Address;
+        let (cloud, secret) = (model::CloudKey([3; 32]), [0; 16]);
+        let address = Ticket { kind, cloud, secret, expires: NOW, direct: Vec::new(), relay: None };
+        assert!(not_allowed(account.give(&nobody, small, &keys, &what, address).await.map(drop)));
+        assert!(Account::open(&root, &info).is_ok(), "its own word in the log is as good as any");
     }
 
     #[test]

@@ -10,13 +10,13 @@
 
 use crate::account::{Account, Me};
 use crate::{AskCenter, ClientError};
-use model::{AccountId, DeviceId, Span, Stamp};
+use model::{AccountId, DeviceId, Span, Stamp, errors};
 use rand_core::Rng;
 use seal::{AccountRoot, BOX_KEY_LEN, BOX_LEN, BoxKey, BoxPurpose, BoxSecret};
 use std::time::Duration;
 use wire::account::PairSay;
-use wire::signed::{DeviceChange, Rights, SIGNATURE_LEN, public_of, sign, verify};
-use wire::{Reply, Request, Ticket};
+use wire::signed::{DeviceChange, LogFault, Rights, SIGNATURE_LEN, public_of, sign, verify};
+use wire::{RefusalMsg, Reply, Request, Ticket};
 
 /// Times the digits may be typed.
 pub const DIGITS_TRIES: u8 = 3;
@@ -139,7 +139,8 @@ pub async fn wait(
     ticket: &Ticket,
     rights: Rights,
 ) -> Result<Waiting, ClientError> {
-    let bad = || ClientError::Unexpected("the new machine's words do not fit together");
+    // Somebody else spoke in its place, or it is no program of ours.
+    let bad = || ClientError::Log(LogFault::Signature);
     let commitment: [u8; 32] = hear(center, ticket, 0).await?.try_into().map_err(|_| bad())?;
     let hello = Hello { nonce: random(), device: me.id(), account: account.log.account }.to_bytes();
     say(center, ticket, 1, hello.clone()).await?;
@@ -183,7 +184,7 @@ pub async fn refuse(center: &AskCenter, ticket: &Ticket) -> Result<(), ClientErr
 /// On the new machine: shows itself, tells the digits through `show`, and takes the root.
 ///
 /// # Errors
-/// [`ClientError::WrongKey`] when the person at the other machine refused, or somebody else answered.
+/// [`ClientError::Refused`] with E0106 when the digits were not typed, [`ClientError::WrongKey`] when somebody else answered.
 pub async fn ask_in(
     center: &AskCenter,
     secret: &[u8; 32],
@@ -196,10 +197,14 @@ pub async fn ask_in(
     let reveal = Reveal { nonce: random(), device: DeviceId(public_of(secret)), box_key, name: name.to_owned() };
     say(center, ticket, 0, reveal.commitment().to_vec()).await?;
     let said = hear(center, ticket, 1).await?;
-    let hello = Hello::parse(&said).ok_or(ClientError::Unexpected("the other machine's words do not fit together"))?;
+    let hello = Hello::parse(&said).ok_or(ClientError::Log(LogFault::Signature))?;
     say(center, ticket, 2, reveal.to_bytes()).await?;
     show(&digits(ticket, &reveal.commitment(), &said, &reveal.to_bytes()));
     let given = hear(center, ticket, 3).await?;
+    if given.is_empty() {
+        let args = [("who", name.to_owned()), ("verb", "join".to_owned()), ("thing", "this account".to_owned())];
+        return Err(ClientError::Refused(RefusalMsg::new(errors::NOT_ALLOWED, args)));
+    }
     let (sealed, signature) = given.split_at_checked(BOX_LEN).ok_or(ClientError::WrongKey)?;
     if signature.len() != SIGNATURE_LEN || !verify(&hello.device.0, BOX_LABEL, sealed, signature) {
         return Err(ClientError::WrongKey);
@@ -254,7 +259,11 @@ mod tests {
 
     fn account() -> Account {
         let (root, bag) = (AccountRoot::from_bytes([1; 32]), Keybag::random(&mut rand::rng()));
-        let (log, _) = DeviceLog::create(bag.signing(), bag.boxes().public().as_bytes(), NOW).unwrap();
+        let (mut log, _) = DeviceLog::create(bag.signing(), bag.boxes().public().as_bytes(), NOW).unwrap();
+        let box_key = BoxSecret::of_device(&OLD).public().as_bytes().to_vec();
+        let (device, rights, name) = (DeviceId(public_of(&OLD)), Rights::ALL, "old".to_owned());
+        let first = log.next(DeviceChange::Add { device, box_key, rights, name }, bag.signing(), NOW).unwrap();
+        log.push(&first).unwrap();
         Account { root, bag, log, phrase_at: None }
     }
 

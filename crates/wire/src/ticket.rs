@@ -1,7 +1,7 @@
 //! A ticket: pasteable right to join, `pumasi1…`.
 //!
-//! Layout before base32: version u8 · kind u8 (0 join as a member, 1 join as a member's device, 2 an address only) · cloud key 32 · secret 16 · expiry u32 s · entries (tag u8, body)
-//! · checksum 4. Entry tags: 1 IPv4 address (4 + port u16), 2 IPv6 address (16 + port u16), 3 relay by IPv4,
+//! Layout before base32: version u8 · kind u8 (0 join as a member, 1 join as a member's device, 2 an address only) · cloud key 32 ·
+//! secret 16 · expiry u32 s · entries (tag u8, body) · checksum 4. Entry tags: 1 IPv4 address (4 + port u16), 2 IPv6 address (16 + port u16), 3 relay by IPv4,
 //! 4 relay by IPv6, 5 relay by name (length u8, name), each relay followed by port u16 and discovery port u16.
 //! Integers little-endian; the checksum is the first 4 bytes of the BLAKE3 hash of all before it. It needs no signature:
 //! whoever sends it vouches for the key in it. Upper case, spaces and line breaks that a chat adds are forgiven.

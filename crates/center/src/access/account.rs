@@ -1,11 +1,12 @@
 //! Accounts: device logs, keybags and wraps are carried here, never opened, and never extended by the center itself.
 //!
 //! (A) An entry of a log is taken only where the log, replayed from its first entry, takes it: who calls does not matter.
-//! (B) Entry and what follows from it, a device that may call or may no more, are one transaction.
+//! (B) Entry and what follows from it, a device that may call or may no more, are one transaction. (C) A log speaks of its own
+//! member's devices: it neither takes nor ends another's.
 
 use super::api::who;
+use super::store::DeviceRow;
 use super::store::account::{self, AccountRow};
-use super::store::{self, DeviceRow};
 use crate::db::{Reader, StoreError, Tx};
 use crate::refuse::{Refused, bad_value, plain};
 use crate::{Caller, Center};
@@ -43,7 +44,8 @@ pub async fn make(center: &Center, caller: &Caller, ask: AccountMake) -> Result<
             return info(tx, there);
         }
         let log = replay(&ask.entries)?;
-        if log.device(&device).is_none() {
+        // It begins with the device that calls, and with no other.
+        if log.device(&device).is_none() || log.devices.len() > 1 {
             return Err(unsigned(LogFault::Device));
         }
         let row = AccountRow { id: log.account, member: member.id, keybag: ask.keybag.clone() };
@@ -81,11 +83,15 @@ pub async fn push(center: &Center, entry: Vec<u8>) -> Result<Reply, Refused> {
 }
 
 fn push_in(tx: &mut Tx<'_>, entry: &[u8], now: Stamp) -> Result<(), StoreError> {
-    let of = DeviceLog::account_of(entry).ok_or_else(|| unsigned(LogFault::Malformed))?;
+    let (of, previous) = DeviceLog::claims(entry).ok_or_else(|| unsigned(LogFault::Malformed))?;
     let row = account::find(tx, &of)?.ok_or_else(|| unsigned(LogFault::Account))?;
     let entries = account::entries(tx, &row.id)?;
     if entries.last().is_some_and(|last| last == entry) {
         return Ok(()); // asked again
+    }
+    // Only who knows the log can name its end: nobody else makes the center verify all of it.
+    if entries.last().is_none_or(|last| *blake3::hash(last).as_bytes() != previous) {
+        return Err(unsigned(LogFault::Order));
     }
     let mut log = replay(&entries)?;
     let seq = log.len;
@@ -101,7 +107,7 @@ fn follow(tx: &mut Tx<'_>, row: &AccountRow, log: &DeviceLog, now: Stamp) -> Res
             DeviceRow { id: *id, member: row.member, name: facts.name.clone(), added_at: now, removed_at: None };
         match facts.removed {
             None => account::set_device(tx, &device, facts.rights.0)?,
-            Some(_) => drop(store::remove_device(tx, id, now)?),
+            Some(_) => drop(account::end_device(tx, &row.member, id, now)?),
         }
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Grants: noted and revoked by their givers, and judged when somebody calls under one.
 
 use super::api::who;
-use super::store::account;
+use super::store::{self, MemberState, account};
 use crate::db::StoreError;
 use crate::refuse::{Refused, not_allowed};
 use crate::{Caller, Center};
@@ -55,7 +55,9 @@ pub async fn judge(center: &Center, caller: &Caller, shown: &Granted) -> Result<
         let account = account::find(q, &of)?;
         let may = account::rights(q, &device)?.filter(|(_, rights)| Rights(*rights).has(Rights::APPROVE));
         let giver = account.zip(may).filter(|(account, (member, _))| account.member == *member);
-        giver.map(|(account, _)| Ok(account.member)).ok_or_else(|| {
+        let giver = giver.map(|(account, _)| store::member(q, &account.member)).transpose()?.flatten();
+        let giver = giver.filter(|member| member.state == MemberState::Active);
+        giver.map(|member| Ok(member.id)).ok_or_else(|| {
             StoreError::refused(errors::BAD_SIGNATURE, "the grant's giver is no device of its account that may give")
         })
     });

@@ -83,7 +83,13 @@ async fn a_device_of_another_member_stays_theirs(place: &mut Place) {
     let read = place.db.read(|q| Ok((account::rights(q, &device_id(5))?, access::device(q, &device_id(5))?)));
     let (rights, row) = read.await.unwrap();
     assert_eq!((rights, row.unwrap().name), (Some((member_id(1), 1)), "two".to_owned()));
-    place.db.write(|tx| Ok(access::remove_device(tx, &device_id(5), NOW)?)).await.unwrap();
+    let end = |member: u64| {
+        let db = place.db.clone();
+        async move {
+            db.write(move |tx| Ok(account::end_device(tx, &member_id(member), &device_id(5), NOW)?)).await.unwrap()
+        }
+    };
+    assert_eq!((end(2).await, end(1).await, end(1).await), (false, true, false), "its own member's word, once");
     assert_eq!(place.db.read(|q| Ok(account::rights(q, &device_id(5))?)).await.unwrap(), None);
 }
 

@@ -12,6 +12,16 @@ use model::errors;
 use seal::AccountRoot;
 use std::fs::File;
 
+/// No key of the account here.
+fn missing() -> Fault {
+    Fault::new(errors::KEY_MISSING, [("bucket", "account")])
+}
+
+/// What this machine remembers of its account.
+pub fn seen(app: &App) -> Option<SeenLog> {
+    serde_json::from_slice(&std::fs::read(app.home.account_seen()).ok()?).ok()
+}
+
 /// The root of this machine's account. Where it is not known yet whether the center has the account, that is settled first:
 /// it is made for a member's first device, and missing keys are told for any other.
 pub async fn root(app: &App, center: &AskCenter, machine: &[u8; 32], name: &str) -> Result<AccountRoot, Fault> {
@@ -26,7 +36,7 @@ pub async fn root(app: &App, center: &AskCenter, machine: &[u8; 32], name: &str)
 /// Root and index of this machine, for what needs nobody else.
 pub fn offline(app: &App) -> Result<(AccountRoot, NameIndex), Fault> {
     let machine = secret::load(&app.home.machine_key())?.ok_or_else(|| Fault::new(errors::NOT_JOINED, []))?;
-    let root = secret::load(&app.home.account_root())?.ok_or_else(|| Fault::new(errors::KEY_MISSING, []))?;
+    let root = secret::load(&app.home.account_root())?.ok_or_else(missing)?;
     let index = NameIndex::open(&app.home.names(), &machine).map_err(account_fault)?;
     Ok((AccountRoot::from_bytes(root), index))
 }
@@ -36,8 +46,8 @@ pub async fn open(app: &App, center: &AskCenter, machine: &[u8; 32], name: &str)
     if !app.home.account_seen().exists() {
         return settle(app, center, machine, name).await;
     }
-    let root = secret::load(&app.home.account_root())?.ok_or_else(|| Fault::new(errors::KEY_MISSING, []))?;
-    let carried = info(center).await.map_err(account_fault)?.ok_or_else(|| Fault::new(errors::KEY_MISSING, []))?;
+    let root = secret::load(&app.home.account_root())?.ok_or_else(missing)?;
+    let carried = info(center).await.map_err(account_fault)?.ok_or_else(missing)?;
     let account = Account::open(&AccountRoot::from_bytes(root), &carried).map_err(account_fault)?;
     let bytes = std::fs::read(app.home.account_seen()).map_err(|e| Fault::file(&app.home.account_seen(), &e))?;
     let seen: SeenLog = serde_json::from_slice(&bytes).map_err(Fault::bug)?;
@@ -55,7 +65,7 @@ async fn settle(app: &App, center: &AskCenter, machine: &[u8; 32], name: &str) -
     let kept = secret::load(&app.home.account_root())?;
     let account = match (info(center).await.map_err(account_fault)?, kept) {
         (Some(carried), Some(root)) => Account::open(&AccountRoot::from_bytes(root), &carried),
-        (Some(_), None) => return Err(Fault::new(errors::KEY_MISSING, [])),
+        (Some(_), None) => return Err(missing()),
         (None, _) => {
             let root = AccountRoot::from_bytes(secret::load_or_make(&app.home.account_root())?);
             Account::make(center, &root, Me { secret: machine, now: clock::now() }, name).await

@@ -102,7 +102,7 @@ pub async fn share(app: &App, args: &ShareArgs) -> Result<(), Fault> {
         let address = address(&Membership::load(&app.home)?);
         account.give(&session.asking(), me, &keys, &what, address).await.map_err(account_fault)
     });
-    tell(app, &link.await?, &args.place, what.not_after)
+    tell(app, "share-done", &link.await?, &args.place, what.not_after)
 }
 
 /// Keys of what a place names.
@@ -135,7 +135,7 @@ async fn part(
     Ok(folder)
 }
 
-fn tell(app: &App, link: &Link, place: &str, until: Option<Stamp>) -> Result<(), Fault> {
+fn tell(app: &App, done: &str, link: &Link, place: &str, until: Option<Stamp>) -> Result<(), Fault> {
     let id = hex(&client::account::grant_id(&link.grant).map_err(account_fault)?);
     let out = &app.out;
     match out.form {
@@ -148,7 +148,7 @@ fn tell(app: &App, link: &Link, place: &str, until: Option<Stamp>) -> Result<(),
         Form::Human => {
             let when = until.map_or_else(|| out.text("grant-forever", args![]), |at| at.to_string());
             out.print(&link.to_string());
-            out.say("share-done", args!["place" => place, "until" => when, "id" => &id[..8]]);
+            out.say(done, args!["place" => place, "until" => when, "id" => &id[..8]]);
         }
     }
     Ok(())
@@ -212,7 +212,7 @@ fn narrower(app: &App, text: &str, what: &What) -> Result<(), Fault> {
     let ask = what.ask()?;
     let below = text.contains('/').then_some(place.key.as_str());
     let narrowed = narrow(&link, below, &ask).map_err(|e| client_fault(e, &place.bucket))?;
-    tell(app, &narrowed, &place.at(&place.key), ask.not_after)
+    tell(app, "grant-narrowed", &narrowed, &place.at(&place.key), ask.not_after)
 }
 
 async fn revoke(app: &App, id: &str) -> Result<(), Fault> {

@@ -4,6 +4,7 @@
 use super::account::{self, account_fault};
 use super::agent::{self, SensorKind};
 use super::node::capability_text;
+use super::recovery::{Rungs, phrase_fault};
 use super::session::asking;
 use crate::app::App;
 use crate::cli::Form;
@@ -139,8 +140,9 @@ async fn take_account(
         let me = Me { secret: machine, now: clock::now() };
         let account = match before {
             Before::Restore(phrase) => {
-                let (mut account, _) = Account::by_phrase(asking, phrase).await.map_err(account_fault)?;
+                let (mut account, _) = Account::by_phrase(asking, phrase).await.map_err(phrase_fault)?;
                 account.add_me(asking, me, &entry.name).await.map_err(account_fault)?;
+                Rungs::tried(app)?;
                 account
             }
             Before::Nothing => {
@@ -149,7 +151,7 @@ async fn take_account(
                 };
                 let root = pair::ask_in(asking, machine, &entry.name, ticket, show).await.map_err(account_fault)?;
                 let carried = client::account::info(asking).await.map_err(account_fault)?;
-                let carried = carried.ok_or_else(|| Fault::new(errors::KEY_MISSING, []))?;
+                let carried = carried.ok_or_else(|| Fault::new(errors::KEY_MISSING, [("bucket", "account")]))?;
                 Account::open(&root, &carried).map_err(account_fault)?
             }
         };
@@ -216,7 +218,7 @@ pub async fn enter(app: &App, ticket: &Ticket, entry: &Entry, before: Before) ->
 /// A join that came to nothing: the key it made is removed, and every folder of the home that is empty.
 fn leave_nothing(app: &App) {
     let home = &app.home;
-    for file in [home.machine_key(), home.account_root(), home.account_seen()] {
+    for file in [home.machine_key(), home.account_root(), home.account_seen(), home.recovery()] {
         let _ = std::fs::remove_file(file);
     }
     let dirs = [home.pieces(), home.data.clone(), home.config.clone(), home.state.clone(), home.run.clone()];

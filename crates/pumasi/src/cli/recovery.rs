@@ -80,6 +80,11 @@ impl Rungs {
         write_atomic(&app.home.recovery(), &serde_json::to_vec_pretty(self).map_err(Fault::bug)?, 0o600)
     }
 
+    /// The whole phrase was used on this machine just now.
+    pub fn tried(app: &App) -> Result<(), Fault> {
+        Self { drilled: Some(clock::now()), ..Self::load(app) }.save(app)
+    }
+
     fn issue(app: &App, key: &[u8; 32], phrase: &Phrase) -> Result<(), Fault> {
         let both = [PhraseList::English, PhraseList::Chinese].map(|list| phrase.words(list));
         let hashes =
@@ -92,8 +97,10 @@ impl Rungs {
         let now = clock::now();
         let last = self.checked.max(self.drilled);
         let out = &app.out;
-        match (self.issued, last) {
+        let elsewhere = super::account::seen(app).and_then(|seen| seen.phrase_at);
+        match (self.issued.or(elsewhere), last) {
             (None, None) => (out.text("recovery-none", args![]), true),
+            (Some(at), None) if self.issued.is_none() => (out.text("recovery-elsewhere", args!["at" => at]), true),
             (Some(at), None) => (out.text("recovery-unchecked", args!["at" => at]), true),
             (_, Some(at)) if now.since(at) > CHECK_EVERY => (out.text("recovery-old", args!["at" => at]), true),
             (_, Some(at)) => (out.text("recovery-good", args!["at" => at]), false),
@@ -203,12 +210,23 @@ fn ask_phrase(app: &App) -> Result<Phrase, Fault> {
     Phrase::parse(&text).map_err(|e| Fault::bad_value("phrase", "", &e.to_string()))
 }
 
+/// An error of a phrase that was typed whole: no account has it, or another's.
+pub fn phrase_fault(error: client::ClientError) -> Fault {
+    let fault = account_fault(error);
+    match fault.id {
+        errors::KEY_MISSING => {
+            fault.because("no account of this cloud has this phrase; a newer one takes an older one's place")
+        }
+        _ => fault,
+    }
+}
+
 /// Does all that a restore does up to the first change: as a stranger with the phrase, opens the account, and every bucket's keys.
 async fn drill(app: &App) -> Result<(), Fault> {
     let membership = Membership::load(&app.home)?;
     let phrase = ask_phrase(app)?;
     let (account, _) = join::as_stranger(app, &membership.center, membership.bind, async |asking| {
-        Account::by_phrase(asking, &phrase).await.map_err(account_fault)
+        Account::by_phrase(asking, &phrase).await.map_err(phrase_fault)
     })
     .await?;
     let opened = Session::with(app, async |session| {
@@ -225,9 +243,7 @@ async fn drill(app: &App) -> Result<(), Fault> {
         if opened == all.len() { Ok(opened) } else { Err(Fault::new(errors::KEY_WRONG, [("bucket", "account")])) }
     })
     .await?;
-    let mut rungs = Rungs::load(app);
-    rungs.drilled = Some(clock::now());
-    rungs.save(app)?;
+    Rungs::tried(app)?;
     let fields = json!({"account": account.log.account.to_string(), "buckets_opened": opened});
     app.out.done("recovery_drill", fields, "recovery-drilled", args!["n" => opened]);
     Ok(())

@@ -143,7 +143,7 @@ impl Session {
         Ok(Self { endpoint: client.endpoint().clone(), client, root: None, machine, name, center })
     }
 
-    /// A client with an endpoint of its own; ends the way to the center if there is none.
+    /// A client with an endpoint of its own.
     async fn client(
         center: &wire::PeerAddr,
         bind: Option<std::net::IpAddr>,

@@ -276,9 +276,10 @@ impl DeviceLog {
         Ok(Self { account, identity, box_key, len: 1, head, devices: BTreeMap::new(), recovery: None })
     }
 
-    /// The account an entry behind the first says it is of, before anything is judged.
-    pub fn account_of(entry: &[u8]) -> Option<AccountId> {
-        Entry::parse(entry).map(|entry| entry.account)
+    /// The account an entry behind the first says it is of, and the hash of the entry it stands behind: what can be looked at
+    /// before a whole log is verified.
+    pub fn claims(entry: &[u8]) -> Option<(AccountId, [u8; 32])> {
+        Entry::parse(entry).map(|entry| (entry.account, entry.previous))
     }
 
     /// A whole log, verified from its first entry.
@@ -398,6 +399,7 @@ mod tests {
         let (log, entries) = log();
         let replay = |entries: &[Vec<u8>]| DeviceLog::replay(entries.iter().map(Vec::as_slice));
         assert_eq!(replay(&entries), Ok(log.clone()));
+        assert_eq!(DeviceLog::claims(&entries[2]), Some((log.account, *blake3::hash(&entries[1]).as_bytes())));
         assert!(log.device(&device(&SECOND)).is_some_and(|d| d.rights == Rights::USE && d.name == "laptop"));
         for at in 0..entries.len() {
             let mut less = entries.clone();

@@ -68,6 +68,12 @@ pub fn set_device(tx: &mut Tx<'_>, device: &DeviceRow, rights: u16) -> Result<()
     Ok(tx.execute(sql, &[(&device.id).into(), rights.into()]).map(drop)?)
 }
 
+/// Removes a device of a member for good; false when it is no device of theirs, or was removed before.
+pub fn end_device(tx: &mut Tx<'_>, member: &MemberId, id: &DeviceId, at: Stamp) -> Result<bool, DbError> {
+    let sql = "UPDATE device SET removed_at = $3 WHERE id = $1 AND member = $2 AND removed_at IS NULL";
+    Ok(tx.execute(sql, &[id.into(), member.into(), at.into()])? == 1)
+}
+
 /// Rights of a device that is there.
 pub fn rights(q: &mut Reader<'_>, id: &DeviceId) -> Result<Option<(MemberId, u16)>, DbError> {
     let sql = "SELECT member, rights FROM device WHERE id = $1 AND removed_at IS NULL";
