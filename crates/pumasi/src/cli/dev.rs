@@ -59,6 +59,8 @@ pub struct MassacreArgs {
     pub seed: u64,
     #[arg(long)]
     pub standard: bool,
+    #[arg(long, conflicts_with = "standard")]
+    pub midway: bool,
 }
 
 /// `dev nodes`

@@ -14,12 +14,15 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use serde_json::json;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Nodes of the cloud: 4 of 10.
 const NODES: usize = 10;
 /// Killed at once: what is left rebuilds exactly.
 const DEAD: usize = 6;
+
+/// Longest wait for what only the writer's copy still holds whole: it waits a minute for stewards, then fills up who is on.
+const COPY_PATIENCE: Duration = Duration::from_secs(180);
 
 /// Runs it; 1 when a read failed.
 pub async fn run(app: &App, args: &MassacreArgs) -> Result<u8, Fault> {
@@ -53,10 +56,15 @@ async fn story(app: &App, args: &MassacreArgs, cloud: &mut Cloud, dir: &Path) ->
     say(app, "said", 0, begun, &cloud.survives_now().await);
     cloud.filled().await?;
     say(app, "full", 0, begun, &Ok(()));
-    // Only what the nodes hold is left.
-    std::fs::remove_dir_all(cloud.operator().home.stage()).map_err(|e| e.to_string())?;
     let mut rng = ChaCha8Rng::seed_from_u64(args.seed);
     let mut failed = 0;
+    if args.midway {
+        let read = midway(cloud, &file, &mut rng).await;
+        failed += u32::from(read.is_err());
+        say(app, "midway", 0, begun, &read);
+    }
+    // Only what the nodes hold is left.
+    std::fs::remove_dir_all(cloud.operator().home.stage()).map_err(|e| e.to_string())?;
     for choice in 1..=args.choices {
         let dead = draw(&mut rng);
         let begun = Instant::now();
@@ -76,6 +84,23 @@ async fn story(app: &App, args: &MassacreArgs, cloud: &mut Cloud, dir: &Path) ->
     failed += u32::from(told.is_err());
     say(app, "seven_dead", 1, begun, &told);
     Ok(u8::from(failed > 0))
+}
+
+/// The file once more; six nodes are killed as soon as it is acknowledged, so that fewer than `k` pieces may be left. While the
+/// writer's machine lives nothing is lost: from its copy it fills up the four, and from them alone it reads.
+async fn midway(cloud: &mut Cloud, file: &Path, rng: &mut ChaCha8Rng) -> Result<(), String> {
+    cloud.spawn_writer()?;
+    cloud.put(file).await?;
+    let dead = draw(rng);
+    dead.iter().for_each(|index| cloud.kill(*index..index + 1));
+    let pieces = cloud.scheme().await?;
+    tracing::info!(%pieces, "right after the killing");
+    let read = cloud.get_within(file, COPY_PATIENCE).await;
+    for index in dead {
+        cloud.comes_back(index).await?;
+    }
+    read?;
+    cloud.filled().await
 }
 
 /// Six of the nodes.

@@ -89,8 +89,7 @@ impl Cloud {
 
     /// `pumasi bucket show`: how many of the nodes may die at once, counted from the pieces that stand.
     pub async fn says(&self) -> Result<(), String> {
-        let shown = self.done(&["bucket", "show", "home", "--json"]).await?;
-        let shown: serde_json::Value = serde_json::from_str(&shown).map_err(|e| e.to_string())?;
+        let shown = self.shown(&["bucket", "show", "home", "--json"]).await?;
         let survives = &shown["survives"];
         let (may_die, k) = (survives["may_die"].as_u64(), survives["k"].as_u64().unwrap_or(0));
         let all = self.nodes.len() as u64;
@@ -99,8 +98,7 @@ impl Cloud {
 
     /// Right after an acknowledgement at k + 1: one PC may die, more while the writer's copy lives.
     pub async fn survives_now(&self) -> Result<(), String> {
-        let shown = self.done(&["bucket", "show", "home", "--json"]).await?;
-        let shown: serde_json::Value = serde_json::from_str(&shown).map_err(|e| e.to_string())?;
+        let shown = self.shown(&["bucket", "show", "home", "--json"]).await?;
         let (may_die, copies) = (shown["survives"]["may_die"].as_u64(), shown["copies_here"].as_u64());
         let as_said = may_die >= Some(1) && copies > Some(0);
         if as_said { Ok(()) } else { Err(format!("{may_die:?} may die, {copies:?} copies here")) }
@@ -188,12 +186,22 @@ impl Cloud {
         self.filled_to(self.nodes.len() as u64, FILL_PATIENCE).await
     }
 
+    /// The file reads byte for byte within `patience`.
+    pub async fn get_within(&self, file: &Path, patience: Duration) -> Result<(), String> {
+        let begun = Instant::now();
+        loop {
+            match self.get(file).await {
+                Err(_) if begun.elapsed() < patience => tokio::time::sleep(LOOK_EVERY).await,
+                read => return read,
+            }
+        }
+    }
+
     /// Waits until the weakest segment has so many pieces.
     pub async fn filled_to(&self, want: u64, patience: Duration) -> Result<(), String> {
         let begun = Instant::now();
         loop {
-            let shown = self.done(&["bucket", "show", "home", "--json"]).await?;
-            let shown: serde_json::Value = serde_json::from_str(&shown).map_err(|e| e.to_string())?;
+            let shown = self.shown(&["bucket", "show", "home", "--json"]).await?;
             let pieces = shown["survives"]["pieces"].as_u64();
             if pieces >= Some(want) {
                 return Ok(());
@@ -237,8 +245,7 @@ impl Cloud {
 
     /// The code of what is stored, in words.
     pub async fn scheme(&self) -> Result<String, String> {
-        let shown = self.done(&["bucket", "show", "home", "--json"]).await?;
-        let shown: serde_json::Value = serde_json::from_str(&shown).map_err(|e| e.to_string())?;
+        let shown = self.shown(&["bucket", "show", "home", "--json"]).await?;
         let s = &shown["survives"];
         Ok(format!("{}/{}, {} pieces, any {} of its PCs may die", s["k"], s["n"], s["pieces"], s["may_die"]))
     }
