@@ -125,6 +125,11 @@ async fn dispatch(center: &Center, caller: &Caller, request: Request) -> Result<
         Request::GrantRevoke(id) => access::grants::revoke(center, caller, id).await,
         Request::Granted(granted) => storage::api::granted(center, caller, *granted).await,
         Request::BucketQuota(id, quota) => storage::api::bucket_quota(center, caller, id, quota).await,
+        Request::UploadBegin(begin) => storage::upload::begin(center, caller, *begin).await,
+        Request::UploadPart(part) => storage::upload::part(center, caller, *part).await,
+        Request::UploadList(ask) => storage::upload::list(center, caller, ask).await,
+        Request::UploadComplete(all) => storage::upload::complete(center, caller, *all).await,
+        Request::UploadAbort(bucket, id) => storage::upload::abort(center, caller, bucket, id).await,
         Request::Absence(absence) => fleet::api::absence(center, caller, absence).await,
     }
 }

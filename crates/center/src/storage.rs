@@ -7,6 +7,7 @@ pub mod expand;
 pub mod log;
 pub mod place;
 pub mod store;
+pub mod upload;
 
 use crate::Center;
 use model::Span;

@@ -5,7 +5,10 @@ use crate::{Bucket, Client, ClientError, Progress};
 use codec::Layout;
 use model::{Bytes, NodeId, PgId, Stamp};
 use rules::storage::read::{Nearness, Source as Holder, choose};
-use seal::{Body, CHUNK_LEN, ContentKey, Header, Manifest, Opener, SEALED_CHUNK, chunk_count, padded_len, sealed_len};
+use seal::{
+    Body, CHUNK_LEN, ContentKey, Header, Manifest, Opener, Part, SEALED_CHUNK, SealError, chunk_count, padded_len,
+    parts, sealed_len,
+};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
@@ -98,10 +101,20 @@ impl Client {
                 write(out, &content.0[part]).await?;
             }
             Body::Run { header, key, segments, offset } => {
-                let whole = (range == (0..size)).then_some(*segments);
+                let run = Run { key, header: *header, offset: *offset, size, first: 0, count: opened.segments_count };
+                let (of, is_whole) = (Of { client: self, bucket, name, opened: &opened }, range == (0..size));
+                let tell = |at| progress("phase-read", at, got.bytes);
+                let (holders, ids) = Reader::new(of, &run, range, is_whole)?.run(first, out, &tell).await?;
+                got.holders = holders;
+                check_ids(is_whole, ids, segments)?;
+            }
+            Body::Parts { header, key, segments, count, list } => {
                 let of = Of { client: self, bucket, name, opened: &opened };
-                let reader = Reader::new(of, (key, header, *offset), range, whole)?;
-                got.holders = reader.run(first, out, progress).await?;
+                let (list, first_segment) = match list {
+                    Some(list) => (list.clone(), 0),
+                    None => (of.list(key, header, *count, first).await?, 1),
+                };
+                got.holders = of.parts(key, (&list, first_segment), (range, segments), out, progress).await?;
             }
         }
         out.flush().await.map_err(|e| out_error(&e))?;
@@ -196,11 +209,90 @@ const FIRST_BYTES: u64 = 64 << 10;
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What is read, and by whom.
+#[derive(Clone, Copy)]
 struct Of<'a> {
     client: &'a Client,
     bucket: &'a Bucket,
     name: &'a str,
     opened: &'a Opened,
+}
+
+impl Of<'_> {
+    /// The list of an object's parts, which is the content of its first segment.
+    async fn list(
+        self,
+        key: &ContentKey,
+        header: &Header,
+        count: u32,
+        first: ReadGrant,
+    ) -> Result<Vec<Part>, ClientError> {
+        let (size, of) = (u64::from(count) * parts::PART_LEN as u64, self.opened.manifest.size);
+        let run = Run { key, header: *header, offset: 0, size, first: 0, count: 1 };
+        let mut bytes = Vec::new();
+        Reader::new(self, &run, 0..size, true)?.run(first, &mut bytes, &|_| {}).await?;
+        let list = parts::parse(&bytes, header)?;
+        if seal::is_whole(&list, count, of) { Ok(list) } else { Err(SealError::Header.into()) }
+    }
+
+    /// Reads a range over parts, the first of which begins with the segment of this number. Where all is read, their segments
+    /// are held against the manifest.
+    async fn parts(
+        self,
+        key: &ContentKey,
+        (list, mut segment): (&[Part], u32),
+        (range, expected): (Range<u64>, &[u8; 32]),
+        out: &mut (impl AsyncWrite + Unpin + Send),
+        progress: Progress<'_>,
+    ) -> Result<usize, ClientError> {
+        let (mut at, mut holders, mut all) = (0, 0, Vec::with_capacity(list.len()));
+        let (is_whole, total) = (range == (0..self.opened.manifest.size), range.end - range.start);
+        for part in list {
+            let (here, first) = (at..at + part.size, segment);
+            (at, segment) = (here.end, segment.saturating_add(part.segments));
+            let wanted = range.start.max(here.start)..range.end.min(here.end);
+            if wanted.is_empty() && !is_whole {
+                continue;
+            }
+            let run = Run { key, header: part.header, offset: 0, size: part.size, first, count: part.segments };
+            let page =
+                self.client.read_page(self.bucket, self.name, Some(self.opened.version), first, run.page()).await?;
+            let done = wanted.start - range.start;
+            let tell = |read| progress("phase-read", done + read, total);
+            let wanted = wanted.start - here.start..wanted.end - here.start;
+            let (asked, ids) = Reader::new(self, &run, wanted, is_whole)?.run(page, out, &tell).await?;
+            holders = holders.max(asked);
+            all.extend(ids);
+        }
+        check_ids(is_whole, Some(seal::segments_hash(&all)), expected)?;
+        Ok(holders)
+    }
+}
+
+/// Where all was read: the segments were those that the manifest names.
+fn check_ids(is_whole: bool, ids: Option<[u8; 32]>, expected: &[u8; 32]) -> Result<(), ClientError> {
+    let holds = !is_whole || ids.as_ref() == Some(expected);
+    if holds { Ok(()) } else { Err(ClientError::Unexpected("segments that the manifest does not name")) }
+}
+
+/// A run, and where it stands among an object's segments.
+struct Run<'a> {
+    key: &'a ContentKey,
+    header: Header,
+    /// Where it begins in them.
+    offset: u64,
+    /// Content bytes.
+    size: u64,
+    /// Number of its first segment.
+    first: u32,
+    /// How many it has.
+    count: u32,
+}
+
+impl Run<'_> {
+    /// Segments to ask for first.
+    fn page(&self) -> u16 {
+        u16::try_from(self.count).unwrap_or(u16::MAX).min(READ_SEGMENTS_MAX)
+    }
 }
 
 /// Reads a range of one run.
@@ -213,66 +305,65 @@ struct Reader<'a> {
     skip: u64,
     left: u64,
     total: u64,
-    /// What all segment ids must hash to, where the whole is read.
-    ids: Option<([u8; 32], blake3::Hasher)>,
+    /// Number of the next segment, and one past the run's last.
+    number: u32,
+    end: u32,
+    /// The ids of all segments, where the whole is read.
+    ids: Option<blake3::Hasher>,
 }
 
 impl<'a> Reader<'a> {
-    fn new(
-        of: Of<'a>,
-        (key, header, offset): (&ContentKey, &Header, u64),
-        range: Range<u64>,
-        whole: Option<[u8; 32]>,
-    ) -> Result<Self, ClientError> {
-        let padded = padded_len(of.opened.manifest.size);
+    fn new(of: Of<'a>, run: &Run<'_>, range: Range<u64>, is_whole: bool) -> Result<Self, ClientError> {
+        let padded = padded_len(run.size);
         let (chunk, count) = (CHUNK_LEN as u64, chunk_count(padded));
         let first = (range.start / chunk).min(count - 1);
-        let end = if whole.is_some() { count } else { range.end.div_ceil(chunk).max(first + 1) };
+        let end = if is_whole { count } else { range.end.div_ceil(chunk).max(first + 1) };
         let sealed_end = if end >= count { sealed_len(padded) } else { end * SEALED_CHUNK as u64 };
         Ok(Self {
             of,
-            opener: Opener::new(key, header, first, count)?,
-            sealed: offset + first * SEALED_CHUNK as u64..offset + sealed_end,
+            opener: Opener::new(run.key, &run.header, first, count)?,
+            sealed: run.offset + first * SEALED_CHUNK as u64..run.offset + sealed_end,
             skip: range.start - first * chunk,
             left: range.end - range.start,
             total: range.end - range.start,
-            ids: whole.map(|expected| (expected, blake3::Hasher::new())),
+            number: run.first,
+            end: run.first.saturating_add(run.count),
+            ids: is_whole.then(blake3::Hasher::new),
         })
     }
 
-    /// Walks the pages of segments; holders asked for the segment that needed most.
+    /// Walks the pages of segments, the first of which begins with the run's first; holders asked for the segment that needed
+    /// most, and the hash of all segments' ids where the whole is read.
     async fn run(
         mut self,
         first: ReadGrant,
         out: &mut (impl AsyncWrite + Unpin + Send),
-        progress: Progress<'_>,
-    ) -> Result<usize, ClientError> {
-        let (mut page, mut number, mut at, mut holders) = (first, 0u32, 0u64, 0);
+        tell: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<(usize, Option<[u8; 32]>), ClientError> {
+        let (mut page, mut at, mut holders) = (first, 0u64, 0);
         loop {
             let groups: BTreeMap<PgId, ReadGroup> = page.groups.into_iter().map(|g| (g.pg, g)).collect();
-            let count = u32::try_from(page.segments.len()).unwrap_or(u32::MAX);
-            for segment in page.segments {
+            let left = usize::try_from(self.end - self.number).unwrap_or(usize::MAX);
+            let is_empty = page.segments.is_empty();
+            for segment in page.segments.into_iter().take(left) {
                 let here = at..at.saturating_add(segment.sealed_bytes);
                 at = here.end;
-                if let Some((_, hasher)) = &mut self.ids {
+                if let Some(hasher) = &mut self.ids {
                     hasher.update(segment.id.as_bytes());
                 }
                 if here.end > self.sealed.start && here.start < self.sealed.end {
-                    holders = holders.max(self.segment((number, &segment), &groups, here, out, progress).await?);
+                    holders = holders.max(self.segment(&segment, &groups, here, out, tell).await?);
                 }
-                number += 1;
+                self.number += 1;
             }
-            if at >= self.sealed.end || number >= self.of.opened.segments_count || count == 0 {
+            if at >= self.sealed.end || self.number >= self.end || is_empty {
                 break;
             }
             let version = Some(self.of.opened.version);
-            page = self.of.client.read_page(self.of.bucket, self.of.name, version, number, READ_SEGMENTS_MAX).await?;
+            let limit = u16::try_from(self.end - self.number).unwrap_or(u16::MAX).min(READ_SEGMENTS_MAX);
+            page = self.of.client.read_page(self.of.bucket, self.of.name, version, self.number, limit).await?;
         }
-        if let Some((expected, hasher)) = self.ids.take()
-            && *hasher.finalize().as_bytes() != expected
-        {
-            return Err(ClientError::Unexpected("segments that the manifest does not name"));
-        }
+        let ids = self.ids.take().map(|hasher| *hasher.finalize().as_bytes());
         let mut rest = Vec::new();
         self.opener.finish(&mut |content: &[u8]| {
             rest.extend_from_slice(content);
@@ -283,18 +374,18 @@ impl<'a> Reader<'a> {
         if self.left > 0 {
             return Err(ClientError::Unexpected("content that is shorter than its manifest says"));
         }
-        progress("phase-read", self.total, self.total);
-        Ok(holders)
+        tell(self.total);
+        Ok((holders, ids))
     }
 
     /// What is needed of one segment, which lies at `here` in the run.
     async fn segment(
         &mut self,
-        (number, segment): (u32, &ReadSegment),
+        segment: &ReadSegment,
         groups: &BTreeMap<PgId, ReadGroup>,
         here: Range<u64>,
         out: &mut (impl AsyncWrite + Unpin + Send),
-        progress: Progress<'_>,
+        tell: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<usize, ClientError> {
         let group = groups.get(&segment.pg).ok_or(ClientError::Unexpected("a segment without its group"))?;
         let layout = Layout::new(group.scheme, segment.sealed_bytes)?;
@@ -304,7 +395,7 @@ impl<'a> Reader<'a> {
         let source = Source { pg: segment.pg, id: segment.id, layout, slots, with_label: false };
         if let Some(sealed) = self.of.client.read_cells(&source, wanted.clone()).await {
             self.take(&sealed, out).await?;
-            progress("phase-read", self.total - self.left, self.total);
+            tell(self.total - self.left);
             return Ok(1);
         }
         let mut at = columns.start * layout.column_bytes();
@@ -320,7 +411,7 @@ impl<'a> Reader<'a> {
                 {
                     tokio::time::sleep(LOOK_AGAIN).await;
                     let left = reading.at()..columns.end;
-                    reading = Columns::new(self.of.client.clone(), self.look_again(number, &source).await?, left)?;
+                    reading = Columns::new(self.of.client.clone(), self.look_again(&source).await?, left)?;
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -331,15 +422,15 @@ impl<'a> Reader<'a> {
             let index = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
             self.take(&column[index(from)..index(to)], out).await?;
             at = end;
-            progress("phase-read", self.total - self.left, self.total);
+            tell(self.total - self.left);
         }
         Ok(reading.asked())
     }
 
     /// The same segment, with its holders as the center sees them now.
-    async fn look_again(&self, number: u32, source: &Source) -> Result<Source, ClientError> {
+    async fn look_again(&self, source: &Source) -> Result<Source, ClientError> {
         let version = Some(self.of.opened.version);
-        let page = self.of.client.read_page(self.of.bucket, self.of.name, version, number, 1).await?;
+        let page = self.of.client.read_page(self.of.bucket, self.of.name, version, self.number, 1).await?;
         let segment = page.segments.iter().find(|segment| segment.id == source.id);
         let group = page.groups.iter().find(|group| group.pg == source.pg);
         let (Some(segment), Some(group)) = (segment, group) else {

@@ -21,6 +21,7 @@ mod names;
 mod pack;
 mod packer;
 pub mod pair;
+pub mod parts;
 mod permits;
 mod piece;
 mod put;

@@ -27,12 +27,19 @@ pub struct Entry {
     pub at: Stamp,
     /// When its content was last changed, where that is known.
     pub changed: Option<Stamp>,
-    /// BLAKE3 of the content.
+    /// BLAKE3 of the content; zeros where it came in parts.
     pub hash: [u8; 32],
     /// Media type; empty when unknown.
     pub content_type: String,
     /// Which version.
     pub version: [u8; 16],
+}
+
+impl Entry {
+    /// It came in parts, of which each has a hash of its own.
+    pub fn is_in_parts(&self) -> bool {
+        self.hash == [0; 32]
+    }
 }
 
 /// A version of a name.

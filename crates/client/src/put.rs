@@ -109,23 +109,15 @@ impl Client {
             Stored::inline(head, version)
         } else {
             let content = Box::new(std::io::Cursor::new(head).chain(content));
-            self.put_run(bucket, &ask, version, content, progress).await?
+            let begun = self.begin(bucket, &ask, version).await?;
+            let version = begun.version;
+            let (kind, run) = (LabelKind::Object, 0);
+            let run = RunAsk { kind, version, run, name: &ask.name, size_hint: ask.size_hint, begun };
+            self.put_run(bucket, run, content, progress).await?
         };
         let staging = stored.staging.take();
         let put = self.name_it(bucket, ask, name_sealed, stored, progress).await;
-        if let Some(staging) = staging {
-            // Whoever may still succeed with the same command finds its folder as it is.
-            let (is_done, is_final) = (put.is_ok(), matches!(&put, Err(ClientError::Refused(no)) if is_final(no.id)));
-            let settling = tokio::task::spawn_blocking(move || {
-                if is_final {
-                    staging.forget();
-                }
-                if is_done {
-                    staging.done();
-                }
-            });
-            settling.await.map_err(|_| ClientError::Unexpected("staging ended"))?;
-        }
+        settle(staging, &put).await?;
         put
     }
 
@@ -164,26 +156,25 @@ impl Client {
     }
 
     /// Content longer than a manifest holds: one run, cut into segments.
-    async fn put_run(
+    pub(crate) async fn put_run(
         &self,
         bucket: &Bucket,
-        ask: &PutAsk,
-        version: [u8; 16],
+        ask: RunAsk<'_>,
         content: Box<dyn Read + Send>,
         progress: Progress<'_>,
     ) -> Result<Stored, ClientError> {
         let grant = Arc::new(self.write_grant(bucket).await?);
-        let Begun { staging, key, header, version, kept } = self.begin(bucket, ask, version).await?;
+        let (version, Begun { staging, key, header, kept, .. }) = (ask.version, ask.begun);
         let (grants, granted) = watch::channel(Arc::clone(&grant));
         let (send, mut ready) = mpsc::channel::<Ready>(1);
         let label = Label {
-            kind: LabelKind::Object,
+            kind: ask.kind,
             bucket: *bucket.id(),
             version,
-            run: 0,
+            run: ask.run,
             offset: 0,
             key: key.clone(),
-            name: LabelName::of(&ask.name),
+            name: LabelName::of(ask.name),
         };
         let staging = staging.map(Arc::new);
         let mut sending = Sending::new(self.clone(), *bucket.id(), staging.clone(), &kept);
@@ -237,8 +228,19 @@ impl Client {
         let key = ContentKey::random(&mut rand::rng());
         let header = Header::new(&key, Role::Content, bucket.id(), 0, &mut rand::rng());
         let begun = Begun { staging: None, key, header, version, kept: Vec::new() };
+        self.begin_staged(bucket, &ask.name, ask.source.clone(), begun).await
+    }
+
+    /// The same with a folder of its own in the stage, where there is one.
+    pub(crate) async fn begin_staged(
+        &self,
+        bucket: &Bucket,
+        name: &str,
+        source: Option<Source>,
+        begun: Begun,
+    ) -> Result<Begun, ClientError> {
         let Some(stage) = self.stage.clone() else { return Ok(begun) };
-        let (bucket, name, source) = (*bucket.id(), ask.name.clone(), ask.source.clone());
+        let (bucket, name) = (*bucket.id(), name.to_owned());
         let beginning = tokio::task::spawn_blocking(move || stage.begin(&bucket, &name, source.as_ref(), begun));
         beginning.await.map_err(|_| ClientError::Unexpected("staging ended"))
     }
@@ -343,17 +345,47 @@ pub(crate) struct Change {
     pub manifest: Vec<u8>,
 }
 
+/// What of an upload stays on this machine's disk after its answer. Whoever may still succeed with the same command finds its
+/// folder as it is.
+pub(crate) async fn settle<T>(staging: Option<Staging>, answer: &Result<T, ClientError>) -> Result<(), ClientError> {
+    let Some(staging) = staging else { return Ok(()) };
+    let (is_done, is_final) = (answer.is_ok(), matches!(answer, Err(ClientError::Refused(no)) if is_final(no.id)));
+    let settling = tokio::task::spawn_blocking(move || {
+        if is_final {
+            staging.forget();
+        }
+        if is_done {
+            staging.done();
+        }
+    });
+    settling.await.map_err(|_| ClientError::Unexpected("staging ended"))
+}
+
+/// One run to be stored.
+pub(crate) struct RunAsk<'a> {
+    pub kind: LabelKind,
+    /// Of which version.
+    pub version: [u8; 16],
+    /// Its number.
+    pub run: u32,
+    /// Name of the object.
+    pub name: &'a str,
+    pub size_hint: u64,
+    /// With its key and header.
+    pub begun: Begun,
+}
+
 /// Content that is durable, before its commit.
-struct Stored {
-    size: u64,
-    hash: [u8; 32],
+pub(crate) struct Stored {
+    pub size: u64,
+    pub hash: [u8; 32],
     version: [u8; 16],
-    body: Body,
-    runs: Vec<SegmentRun>,
-    scheme: Option<Scheme>,
-    pieces: usize,
-    holders: usize,
-    staging: Option<Staging>,
+    pub body: Body,
+    pub runs: Vec<SegmentRun>,
+    pub scheme: Option<Scheme>,
+    pub pieces: usize,
+    pub holders: usize,
+    pub staging: Option<Staging>,
 }
 
 impl Stored {

@@ -169,6 +169,8 @@ pub const LEASE_STALE: ErrorId = ErrorId(315);
 pub const ROOT_MISMATCH: ErrorId = ErrorId(316);
 /// `class_not_offered`
 pub const CLASS_NOT_OFFERED: ErrorId = ErrorId(317);
+/// `upload_unknown`
+pub const UPLOAD_UNKNOWN: ErrorId = ErrorId(318);
 /// `no_capacity`
 pub const NO_CAPACITY: ErrorId = ErrorId(401);
 /// `bad_module`
@@ -361,6 +363,7 @@ pub const REGISTRY: &[ErrorRow] = &[
     row("E0315", "lease_stale", 5, 409),
     row("E0316", "root_mismatch", 8, 422),
     row("E0317", "class_not_offered", 7, 409),
+    row("E0318", "upload_unknown", 3, 404),
     row("E0401", "no_capacity", 7, 503),
     row("E0402", "bad_module", 2, 400),
     row("E0403", "bad_import", 2, 400),

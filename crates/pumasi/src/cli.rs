@@ -24,6 +24,7 @@ pub mod recovery;
 pub mod session;
 pub mod status;
 pub mod ticket;
+pub mod upload;
 
 /// Everything that can be typed.
 #[derive(Parser, Debug)]
@@ -122,6 +123,8 @@ pub enum Verb {
     Bucket(bucket::BucketVerb),
     #[command(subcommand)]
     Object(object::ObjectVerb),
+    #[command(subcommand)]
+    Upload(upload::UploadVerb),
     #[command(subcommand)]
     Grant(grant::GrantVerb),
     #[command(subcommand)]

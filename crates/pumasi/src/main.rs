@@ -80,6 +80,7 @@ async fn run(app: &App, verb: Verb) -> Result<u8, Fault> {
         Verb::Stat(args) => cli::object::stat(app, &args).await?,
         Verb::Sync(args) => cli::object::sync(app, &args).await?,
         Verb::Share(args) => cli::grant::share(app, &args).await?,
+        Verb::Upload(verb) => cli::upload::run(app, &verb).await?,
         Verb::Grant(verb) => cli::grant::run(app, &verb).await?,
         Verb::Device(verb) => cli::device::run(app, &verb).await?,
         Verb::Recovery(verb) => cli::recovery::run(app, &verb).await?,

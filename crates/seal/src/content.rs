@@ -52,6 +52,19 @@ impl Header {
 
     /// A header for a new run under `key`, with random content id and nonce prefix, and its commitment.
     pub fn new(key: &ContentKey, role: Role, bucket: &BucketId, run: u32, rng: &mut impl CryptoRng) -> Self {
+        let mut content_id = [0; 16];
+        rng.fill_bytes(&mut content_id);
+        Self::beside(key, role, bucket, (content_id, run), rng)
+    }
+
+    /// A header for one more run under `key` of the content of this id.
+    pub fn beside(
+        key: &ContentKey,
+        role: Role,
+        bucket: &BucketId,
+        (content_id, run): ([u8; 16], u32),
+        rng: &mut impl CryptoRng,
+    ) -> Self {
         let mut h = [0; Self::LEN];
         h[0..4].copy_from_slice(MAGIC);
         h[4] = 1;
@@ -59,7 +72,7 @@ impl Header {
         h[6] = role as u8;
         h[7] = 16;
         h[8..24].copy_from_slice(bucket.as_bytes());
-        rng.fill_bytes(&mut h[24..40]);
+        h[24..40].copy_from_slice(&content_id);
         h[40..44].copy_from_slice(&run.to_le_bytes());
         rng.fill_bytes(&mut h[44..51]);
         let commitment = commitment(&stream_key(key, &h), &h);
@@ -96,8 +109,30 @@ impl Header {
         self.0[24..40].try_into().expect("sixteen of 96 bytes")
     }
 
+    /// Number of the run: 0, or that of a part.
+    pub fn run(&self) -> u32 {
+        u32::from_le_bytes(self.0[40..44].try_into().expect("four of 96 bytes"))
+    }
+
     fn prefix(&self) -> &[u8] {
         &self.0[44..51]
+    }
+
+    /// What a run of the same content has of its own: nonce prefix 7, commitment 32.
+    pub(crate) fn own(&self) -> [u8; 39] {
+        let mut own = [0; 39];
+        own[..7].copy_from_slice(self.prefix());
+        own[7..].copy_from_slice(&self.0[64..]);
+        own
+    }
+
+    /// The header of another run of the same content.
+    pub(crate) fn sibling(&self, run: u32, own: &[u8; 39]) -> Self {
+        let mut h = self.0;
+        h[40..44].copy_from_slice(&run.to_le_bytes());
+        h[44..51].copy_from_slice(&own[..7]);
+        h[64..].copy_from_slice(&own[7..]);
+        Self(h)
     }
 }
 

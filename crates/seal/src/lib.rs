@@ -15,6 +15,7 @@ pub mod label;
 pub mod local;
 pub mod manifest;
 pub mod name;
+pub mod parts;
 pub mod phrase;
 pub mod sealed_box;
 
@@ -27,8 +28,9 @@ pub use keybag::{KEYBAG_MAX, Keybag};
 pub use keys::{AccountRoot, ContentKey, PathKey, Purpose, Wrapped};
 pub use label::{LABEL_LEN, Label, LabelKey, LabelKind, LabelName};
 pub use local::LocalKey;
-pub use manifest::{Body, INLINE_MAX, Inline, Manifest, segments_hash};
+pub use manifest::{Body, INLINE_MAX, Inline, Manifest, is_whole, segments_hash};
 pub(crate) use name::NameKey;
+pub use parts::{PARTS_INLINE, PARTS_MAX, Part};
 pub use phrase::{PHRASE_WORDS, Phrase, PhraseError, PhraseList};
 pub use sealed_box::{BOX_KEY_LEN, BOX_LEN, BoxKey, BoxPurpose, BoxSecret};
 

@@ -1,14 +1,17 @@
 //! The sealed manifest of one version: name, true size, time, type and the keys of its content (`docs/design/security.md` §4.4).
 //!
-//! Plain, little-endian, before sealing (role 3): format 1 · kind u8 (1 run, 2 inline) · reserved 2 · size u64 · changed at
-//! ms u64 · BLAKE3 of the content 32 · BLAKE3 of the segment ids in order 32 · kind 1: offset of the run in
-//! the segments u64, content header 96, wrapped key 80 ·
+//! Plain, little-endian, before sealing (role 3): format 1 · kind u8 (1 run, 2 inline, 3 parts) · reserved 2 · size u64 ·
+//! changed at ms u64 · BLAKE3 of the content 32, zeros where it came in parts · BLAKE3 of the segment ids in order 32, or of
+//! the parts' own such hashes · kinds 1 and 3: offset of the run in the segments u64, or number of parts; content header 96,
+//! or that of the list of parts; wrapped key 80 ·
 //! content type u16 + bytes · name u16 + bytes · pairs u16, each key u8 + bytes, value u16 + bytes · kind 2: content u32 +
-//! bytes · zeros to a multiple of 256. In front of the sealed run stand its header, 96 bytes, and its wrapped key, 80.
+//! bytes; kind 3: list of parts u32 + bytes, none where it is sealed in the first segment ([`crate::parts`]) · zeros to a
+//! multiple of 256. In front of the sealed run stand its header, 96 bytes, and its wrapped key, 80.
 //!
 //! (A) Nothing reads that was not sealed under the keys of this object's path, for this bucket. (B) Bytes that are no manifest are
 //! refused without a panic, whatever they are. (C) The length tells the name's to 256 bytes.
 
+use crate::parts::{self, PARTS_INLINE, PARTS_MAX, Part};
 use crate::{BucketKeys, ContentKey, Header, Purpose, Role, SealError, Wrapped, open_run, seal_run};
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -39,6 +42,19 @@ pub enum Body {
     },
     /// Here.
     Inline(Inline),
+    /// Sealed as many runs under one key, one after another.
+    Parts {
+        /// Header of the list's own run; its content id is that of all parts.
+        header: Header,
+        /// The key of all of them.
+        key: ContentKey,
+        /// [`segments_hash`] of the parts' own.
+        segments: [u8; 32],
+        /// How many.
+        count: u32,
+        /// The list; none where it is sealed in the first segment.
+        list: Option<Vec<Part>>,
+    },
 }
 
 /// Content inside a manifest.
@@ -113,16 +129,18 @@ impl Manifest {
         out.extend_from_slice(&self.size.to_le_bytes());
         out.extend_from_slice(&self.changed_ms.to_le_bytes());
         out.extend_from_slice(&self.hash);
+        let mut run = |kind: u8, (segments, number): (&[u8; 32], u64), header: &Header, key: &ContentKey| {
+            out[1] = kind;
+            out.extend_from_slice(segments);
+            out.extend_from_slice(&number.to_le_bytes());
+            out.extend_from_slice(header.as_bytes());
+            let wrapped = bucket.wrap(Purpose::Content, &self.name, &header.content_id(), key, rng)?;
+            out.extend_from_slice(wrapped.as_bytes());
+            Ok::<(), SealError>(())
+        };
         match &self.body {
-            Body::Run { header, key, segments, offset } => {
-                out[1] = 1;
-                out.extend_from_slice(segments);
-                out.extend_from_slice(&offset.to_le_bytes());
-                out.extend_from_slice(header.as_bytes());
-                out.extend_from_slice(
-                    bucket.wrap(Purpose::Content, &self.name, &header.content_id(), key, rng)?.as_bytes(),
-                );
-            }
+            Body::Run { header, key, segments, offset } => run(1, (segments, *offset), header, key)?,
+            Body::Parts { header, key, segments, count, .. } => run(3, (segments, u64::from(*count)), header, key)?,
             Body::Inline(_) => {
                 out[1] = 2;
                 out.extend_from_slice(&[0; 32]);
@@ -136,12 +154,21 @@ impl Manifest {
             out.extend_from_slice(key.as_bytes());
             put_u16(&mut out, value.as_bytes())?;
         }
-        if let Body::Inline(Inline(content)) = &self.body {
-            if content.len() > INLINE_MAX || content.len() as u64 != self.size {
-                return Err(SealError::TooLong);
+        match &self.body {
+            Body::Inline(Inline(content)) => {
+                if content.len() > INLINE_MAX || content.len() as u64 != self.size {
+                    return Err(SealError::TooLong);
+                }
+                put_u32(&mut out, content)?;
             }
-            out.extend_from_slice(&u32::try_from(content.len()).map_err(|_| SealError::TooLong)?.to_le_bytes());
-            out.extend_from_slice(content);
+            Body::Parts { count, list, .. } => {
+                let list = list.as_deref().unwrap_or_default();
+                if *count as usize > PARTS_MAX || list.len() > PARTS_INLINE {
+                    return Err(SealError::TooLong);
+                }
+                put_u32(&mut out, &parts::to_bytes(list))?;
+            }
+            Body::Run { .. } => {}
         }
         out.resize(out.len().next_multiple_of(PAD), 0);
         Ok(out)
@@ -156,7 +183,7 @@ impl Manifest {
         let (size, changed_ms) = (u64::from_le_bytes(f.array()?), u64::from_le_bytes(f.array()?));
         let (hash, segments) = (f.array()?, f.array()?);
         let run = match kind {
-            1 => Some((
+            1 | 3 => Some((
                 u64::from_le_bytes(f.array()?),
                 Header::parse_as(f.take(Header::LEN)?, Role::Content, bucket.bucket())?,
                 Wrapped::parse(f.take(Wrapped::LEN)?)?,
@@ -176,14 +203,27 @@ impl Manifest {
         let body = match run {
             Some((offset, header, wrapped)) => {
                 let key = bucket.unwrap(Purpose::Content, &name, &header.content_id(), &wrapped)?;
-                Body::Run { header, key, segments, offset }
+                if kind == 1 {
+                    Body::Run { header, key, segments, offset }
+                } else {
+                    let count = u32::try_from(offset).ok().filter(|count| (1..=PARTS_MAX).contains(&(*count as usize)));
+                    let count = count.ok_or(SealError::Header)?;
+                    let list = match f.long(PARTS_INLINE * parts::PART_LEN)? {
+                        [] => None,
+                        bytes => Some(parts::parse(bytes, &header)?),
+                    };
+                    if list.as_ref().is_some_and(|list| !is_whole(list, count, size)) {
+                        return Err(SealError::Header);
+                    }
+                    Body::Parts { header, key, segments, count, list }
+                }
             }
             None => {
-                let len = u32::from_le_bytes(f.array()?) as usize;
-                if len > INLINE_MAX || len as u64 != size {
+                let content = f.long(INLINE_MAX)?;
+                if content.len() as u64 != size {
                     return Err(SealError::Header);
                 }
-                Body::Inline(Inline(f.take(len)?.to_vec()))
+                Body::Inline(Inline(content.to_vec()))
             }
         };
         if f.0.len() >= PAD || f.0.iter().any(|byte| *byte != 0) {
@@ -191,6 +231,17 @@ impl Manifest {
         }
         Ok(Self { name, size, changed_ms, hash, content_type, pairs, body })
     }
+}
+
+/// Whether a list is of so many parts, and of so many bytes together.
+pub fn is_whole(list: &[Part], count: u32, size: u64) -> bool {
+    list.len() == count as usize && list.iter().map(|part| part.size).sum::<u64>() == size
+}
+
+fn put_u32(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), SealError> {
+    out.extend_from_slice(&u32::try_from(bytes.len()).map_err(|_| SealError::TooLong)?.to_le_bytes());
+    out.extend_from_slice(bytes);
+    Ok(())
 }
 
 fn put_u16(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), SealError> {
@@ -214,6 +265,12 @@ impl<'a> Fields<'a> {
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], SealError> {
         Ok(self.take(N)?.try_into().expect("as many were taken"))
+    }
+
+    /// Length u32, then as many bytes.
+    fn long(&mut self, max: usize) -> Result<&'a [u8], SealError> {
+        let len = u32::from_le_bytes(self.array()?) as usize;
+        if len > max { Err(SealError::Header) } else { self.take(len) }
     }
 
     fn text(&mut self, max: usize) -> Result<String, SealError> {
@@ -291,6 +348,42 @@ mod tests {
                 assert!(Manifest::open(&keys(1), "album/김치.jpg", &bad).is_err(), "bit {bit}");
             }
         }
+    }
+
+    fn in_parts(rng: &mut ChaCha8Rng, count: u32, is_inline: bool) -> Manifest {
+        let key = ContentKey::random(rng);
+        let header = Header::new(&key, Role::Content, keys(1).bucket(), 0, rng);
+        let part = |number: u32| {
+            let of = (header.content_id(), number);
+            Part { header: Header::beside(&key, Role::Content, keys(1).bucket(), of, rng), size: 1 << 23, segments: 1 }
+        };
+        let list: Vec<Part> = (1..=count).map(part).collect();
+        let list = is_inline.then_some(list);
+        let body = Body::Parts { header, key, segments: [4; 32], count, list };
+        Manifest { size: u64::from(count) << 23, hash: [0; 32], body, ..sample(rng, false) }
+    }
+
+    #[test]
+    fn what_came_in_parts_names_them_in_itself_or_elsewhere() {
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        for (count, is_inline) in [(1, true), (PARTS_INLINE as u32, true), (10_000, false)] {
+            let manifest = in_parts(&mut rng, count, is_inline);
+            let sealed = manifest.seal(&keys(1), &mut rng).unwrap();
+            assert!(sealed.len() <= 8 << 10);
+            let back = Manifest::open(&keys(1), &manifest.name, &sealed).unwrap();
+            match (&back.body, &manifest.body) {
+                (Body::Parts { key, list, count, .. }, Body::Parts { key: k, list: l, count: n, .. }) => {
+                    assert_eq!((key.bytes(), list, count), (k.bytes(), l, n));
+                }
+                _ => panic!("another kind of body"),
+            }
+        }
+        let over = in_parts(&mut rng, PARTS_INLINE as u32 + 1, true);
+        assert_eq!(over.seal(&keys(1), &mut rng).err(), Some(SealError::TooLong));
+        // A list that is not of this size, or not of so many parts, is none.
+        let short = Manifest { size: 1, ..in_parts(&mut rng, 2, true) };
+        let sealed = short.seal(&keys(1), &mut rng).unwrap();
+        assert_eq!(Manifest::open(&keys(1), &short.name, &sealed).err(), Some(SealError::Header));
     }
 
     #[test]

@@ -112,6 +112,16 @@ pub enum Request {
     Granted(Box<account::Granted>),
     /// Most sealed bytes a bucket may hold; 0: no limit.
     BucketQuota(model::BucketId, u64),
+    /// Begin an object that comes in parts.
+    UploadBegin(Box<storage::UploadBegin>),
+    /// Keep one of its parts.
+    UploadPart(Box<storage::UploadPart>),
+    /// Open uploads of a bucket, or the parts of one.
+    UploadList(storage::UploadAsk),
+    /// Make an object of the parts.
+    UploadComplete(Box<storage::UploadComplete>),
+    /// Give an upload up.
+    UploadAbort(model::BucketId, [u8; 16]),
 }
 
 impl Request {
@@ -132,7 +142,8 @@ impl Request {
             | Self::StewardAsk(_)
             | Self::StewardDone(_)
             | Self::PiecesLost(_)
-            | Self::GrantRevoke(_) => false,
+            | Self::GrantRevoke(_)
+            | Self::UploadAbort(..) => false,
             Self::Cloud
             | Self::TicketList
             | Self::MemberList
@@ -161,7 +172,11 @@ impl Request {
             | Self::GrantNote(_)
             | Self::GrantList
             | Self::Granted(_)
-            | Self::BucketQuota(..) => true,
+            | Self::BucketQuota(..)
+            | Self::UploadBegin(_)
+            | Self::UploadPart(_)
+            | Self::UploadList(_)
+            | Self::UploadComplete(_) => true,
         }
     }
 }
@@ -223,6 +238,8 @@ pub enum Reply {
     Pair(Option<Vec<u8>>),
     /// Grants that were given.
     Grants(Vec<account::GrantLine>),
+    /// Open uploads, or one with its parts.
+    Uploads(storage::UploadPage),
 }
 
 /// A lawful no: its registered id and the variables of its text, in the reader's language.

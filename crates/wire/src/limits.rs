@@ -78,3 +78,7 @@ pub const GRANT_NOTE_MAX: usize = 2 << 10;
 pub const GRANTS_MAX: usize = 256;
 /// Longest link as text.
 pub const LINK_TEXT_MAX: usize = 16 << 10;
+/// Uploads in parts that are open in one bucket.
+pub const UPLOADS_MAX: usize = 1_000;
+/// Parts of one object.
+pub const PARTS_MAX: u16 = 10_000;

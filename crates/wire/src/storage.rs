@@ -1,6 +1,10 @@
 //! Storage's messages: leave to write, commit, leave to read, and the first frame of a data stream between a gateway
 //! and a node. Thin in this version: one placement group of a circle, whole segments (`docs/design/storage.md`).
 
+mod upload;
+
+pub use upload::{PartLine, UploadAsk, UploadBegin, UploadComplete, UploadLine, UploadPage, UploadPart};
+
 use crate::addr::PeerAddr;
 use crate::signed::Head;
 use model::{BucketId, Class, NodeId, PgId, Region, Scheme, SegmentId, Stamp};

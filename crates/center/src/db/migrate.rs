@@ -20,6 +20,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0009_drops.sql"),
     include_str!("../../migrations/0010_accounts.sql"),
     include_str!("../../migrations/0011_quota.sql"),
+    include_str!("../../migrations/0012_uploads.sql"),
 ];
 
 const VERSION_TABLE: &str =

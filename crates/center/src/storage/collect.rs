@@ -1,4 +1,4 @@
-//! The chore that collects: versions whose retention is over name nothing any more, segments that nobody names become drops
+//! The chore that collects: versions whose retention is over and parts of uploads that have ended name nothing any more, segments that nobody names become drops
 //! in their group's log, and drops that all nodes had time to see are forgotten. When, `rules::storage::collect` says; nodes
 //! follow the log by themselves.
 //!
@@ -7,7 +7,8 @@
 
 use super::api::load_pg;
 use super::log::is_whole;
-use super::store::log;
+use super::store::{log, upload};
+use super::upload::OPEN_FOR;
 use crate::Center;
 use crate::refuse::Refused;
 use model::PgId;
@@ -40,7 +41,7 @@ pub async fn run(center: Center) {
 }
 
 async fn look(center: &Center, refreshes: bool) -> Result<(), Refused> {
-    let expired = expire(center).await?;
+    let expired = expire(center).await? + give_up(center).await?;
     let dropped = drop_unnamed(center).await?;
     let forgot = forget(center).await?;
     if refreshes {
@@ -71,6 +72,21 @@ async fn expire(center: &Center) -> Result<u64, Refused> {
         tokio::time::sleep(PART_PAUSE).await;
     }
     Ok(expired)
+}
+
+/// Parts of uploads that have ended, or that nothing was done to for long.
+async fn give_up(center: &Center) -> Result<u64, Refused> {
+    let mut gone = 0;
+    for _ in 0..PARTS_MAX {
+        let before = center.now() - OPEN_FOR;
+        let done = center.db().write(move |tx| Ok(upload::let_go(tx, before, PART)?)).await?;
+        gone += done;
+        if done < u64::from(PART) {
+            break;
+        }
+        tokio::time::sleep(PART_PAUSE).await;
+    }
+    Ok(gone)
 }
 
 /// Segments that nobody names, group by group.

@@ -9,11 +9,10 @@ use super::api::{load_pg, own, too_large};
 use super::store::bucket::{self, BucketRow, Kind, VersionRow};
 use super::store::{self, PgRow, thin};
 use crate::access::api::who;
-use crate::access::store::MemberRow;
 use crate::db::{StoreError, Tx};
 use crate::refuse::Refused;
 use crate::{Caller, Center};
-use model::{DeviceId, Stamp, errors};
+use model::{DeviceId, MemberId, Stamp, errors};
 use std::collections::BTreeSet;
 use wire::limits::{
     COMMIT_RUNS_MAX, COMMITS_MAX, MANIFEST_MAX, OBJECT_SEGMENTS_MAX, SEALED_NAME_MAX, SEGMENTS_KEEP_MAX,
@@ -77,10 +76,33 @@ async fn check_segments(center: &Center, segments: &[WrittenSegment]) -> Result<
 }
 
 /// A commit whose record was checked.
-struct Checked {
-    commit: Commit,
-    record: CommitRecord,
+pub(super) struct Checked {
+    pub commit: Commit,
+    pub record: CommitRecord,
     bytes: [u8; CommitRecord::LEN],
+}
+
+/// Segments that are named already, and now become a version's.
+#[derive(Default)]
+pub(super) struct Named {
+    runs: Vec<SegmentRun>,
+    count: u32,
+    pub sealed_bytes: u64,
+}
+
+impl Named {
+    pub fn add(&mut self, runs: Vec<SegmentRun>, count: u32, sealed_bytes: u64) {
+        self.runs.extend(runs);
+        self.count = self.count.saturating_add(count);
+        self.sealed_bytes = self.sealed_bytes.saturating_add(sealed_bytes);
+    }
+}
+
+/// What a commit finds beside its own: segments of its batch, and those of parts.
+#[derive(Default)]
+pub(super) struct With<'a> {
+    pub fresh: &'a [SegmentRun],
+    pub named: Named,
 }
 
 /// Changes a name: the writer's record, what it expects, its segments; then one transaction, and the bucket's next head.
@@ -93,7 +115,7 @@ pub async fn one(center: &Center, caller: &Caller, commit: Commit) -> Result<Rep
     let now = center.now();
     let done = center.db().write(move |tx| {
         let mut row = own(bucket::hold(tx, &checked.record.bucket)?, &member)?;
-        apply(tx, &member, &mut row, &checked, &[], now)
+        apply(tx, &member.id, &mut row, &checked, With::default(), now)
     });
     Ok(Reply::Committed(done.await?))
 }
@@ -116,7 +138,8 @@ pub async fn batch(center: &Center, caller: &Caller, batch: CommitBatch) -> Resu
         let fresh = keep(tx, row.number, &batch.segments, &have, now)?;
         let mut answers = Vec::with_capacity(commits.len());
         for commit in &commits {
-            match apply(tx, &member, &mut row, commit, &fresh, now) {
+            let with = With { fresh: &fresh, named: Named::default() };
+            match apply(tx, &member.id, &mut row, commit, with, now) {
                 Ok(committed) => answers.push(Ok(committed)),
                 // These are said before anything of the commit is written.
                 Err(StoreError::Refused { id, why }) if id == errors::PRECONDITION || id == errors::OBJECT_UNKNOWN => {
@@ -132,19 +155,25 @@ pub async fn batch(center: &Center, caller: &Caller, batch: CommitBatch) -> Resu
     Ok(Reply::CommitBatch(answers))
 }
 
-/// One commit inside a transaction that holds its bucket; `row` moves with it. `fresh` are the batch's own segments.
-fn apply(
+/// What a commit was answered, if it was.
+pub(super) fn answered(tx: &mut Tx<'_>, checked: &Checked) -> Result<Option<Committed>, StoreError> {
+    let answer = bucket::answered(tx, &checked.commit.commit_id)?;
+    Ok(answer.map(|(head, at)| Committed { head, at }))
+}
+
+/// One commit inside a transaction that holds its bucket; `row` moves with it.
+pub(super) fn apply(
     tx: &mut Tx<'_>,
-    member: &MemberRow,
+    owner: &MemberId,
     row: &mut BucketRow,
     checked: &Checked,
-    fresh: &[SegmentRun],
+    with: With<'_>,
     now: Stamp,
 ) -> Result<Committed, StoreError> {
-    let Checked { commit, record, bytes } = checked;
-    if let Some((head, at)) = bucket::answered(tx, &commit.commit_id)? {
-        return Ok(Committed { head, at });
+    if let Some(committed) = answered(tx, checked)? {
+        return Ok(committed);
     }
+    let Checked { commit, record, bytes } = checked;
     let newest = bucket::newest(tx, row.number, &commit.name_sealed)?;
     bucket::check_expected(newest.as_ref(), &commit.expect)?;
     let was_there = newest.is_some_and(|v| v.kind == Kind::Object);
@@ -154,10 +183,16 @@ fn apply(
     }
     let mut segments = commit.segments.clone();
     for index in &commit.fresh {
-        let run = fresh.get(usize::from(*index));
+        let run = with.fresh.get(usize::from(*index));
         segments.push(*run.ok_or_else(|| StoreError::refused(errors::LEASE_STALE, format!("segment {index}")))?);
     }
-    let (count, sealed_bytes) = name_all(tx, member, &segments)?;
+    let (count, sealed_bytes) = name_all(tx, owner, &segments)?;
+    let Named { runs, count: more, sealed_bytes: more_bytes } = with.named;
+    segments.extend(runs);
+    let (count, sealed_bytes) = (count.saturating_add(more), sealed_bytes.saturating_add(more_bytes));
+    if count > OBJECT_SEGMENTS_MAX {
+        return Err(StoreError::refused(errors::TOO_LARGE, format!("{count} segments")));
+    }
     if !is_marker {
         row.check_quota(sealed_bytes.max(commit.manifest.len() as u64))?;
     }
@@ -180,7 +215,7 @@ fn apply(
 }
 
 /// The writer's record, when the calling device signed it over this name and this manifest; with its bytes.
-fn check_record(caller: &Caller, commit: Commit) -> Result<Checked, Refused> {
+pub(super) fn check_record(caller: &Caller, commit: Commit) -> Result<Checked, Refused> {
     if commit.name_sealed.is_empty() || commit.name_sealed.len() > SEALED_NAME_MAX {
         return Err(too_large("sealed name", commit.name_sealed.len(), SEALED_NAME_MAX));
     }
@@ -204,10 +239,10 @@ fn check_record(caller: &Caller, commit: Commit) -> Result<Checked, Refused> {
 }
 
 /// One more version names its segments; how many they are, and their sealed bytes. Refuses runs that are not there whole.
-fn name_all(tx: &mut Tx<'_>, member: &MemberRow, runs: &[SegmentRun]) -> Result<(u32, u64), StoreError> {
+pub(super) fn name_all(tx: &mut Tx<'_>, owner: &MemberId, runs: &[SegmentRun]) -> Result<(u32, u64), StoreError> {
     let (mut count, mut bytes) = (0u32, 0u64);
     for run in runs {
-        let (found, sealed) = store::name_segments(tx, &member.id, run)?;
+        let (found, sealed) = store::name_segments(tx, owner, run)?;
         if run.count == 0 || found != run.count {
             return Err(StoreError::refused(errors::LEASE_STALE, format!("{} of {} segments", found, run.count)));
         }

@@ -6,6 +6,7 @@
 pub mod bucket;
 pub mod log;
 pub mod thin;
+pub mod upload;
 
 use crate::db::{DbError, Reader, Row, StoreError, Tx, Value};
 use model::{Alias, Class, MemberId, PgId, Scheme, SegmentId, Stamp, errors};

@@ -27,7 +27,7 @@ fn segment(pg: PgId, n: u8, sealed_bytes: u64) -> WrittenSegment {
 }
 
 /// A bucket, a group of four nodes and `n` segments of it, kept at 100.
-async fn with_segments(place: &Place, n: u8) -> (u32, PgRow) {
+pub async fn with_segments(place: &Place, n: u8) -> (u32, PgRow) {
     let number = with_bucket(place).await.number;
     let pg = with_pg(place).await;
     let id = pg.pg;
@@ -45,7 +45,7 @@ fn entry(seq: u64, n: u8, is_drop: bool) -> LogEntry {
     LogEntry { seq, id: SegmentId([n; 32]), is_drop }
 }
 
-async fn dropped(place: &Place, pg: PgId, before: u64, limit: u32) -> u64 {
+pub async fn dropped(place: &Place, pg: PgId, before: u64, limit: u32) -> u64 {
     write(place, move |tx| Ok(log::drop_unnamed(tx, pg, Stamp(before), limit, Stamp(900))?)).await
 }
 
@@ -144,7 +144,7 @@ async fn a_version_lets_go_of_its_segments_only_after_its_retention(place: &mut 
     assert!(rows.iter().all(|row| row.record.len() == 256), "the chain keeps every record");
 }
 
-async fn bytes(place: &Place) -> u64 {
+pub async fn bytes(place: &Place) -> u64 {
     place.db.read(|q| Ok(bucket::find(q, &BucketId([1; 16]))?)).await.unwrap().unwrap().sealed_bytes
 }
 

@@ -22,6 +22,7 @@ mod rows;
 mod schema;
 mod server;
 mod storage;
+mod upload;
 
 /// Makes of each `async fn name(place: &mut Place)` two tests, one for each engine.
 macro_rules! on_both {

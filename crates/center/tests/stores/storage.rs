@@ -55,7 +55,7 @@ async fn found(place: &Place, n: u8) -> Option<BucketRow> {
     place.db.read(move |q| Ok(bucket::find(q, &BucketId([n; 16]))?)).await.unwrap()
 }
 
-fn refused<T>(result: Result<T, StoreError>) -> Option<ErrorId> {
+pub fn refused<T>(result: Result<T, StoreError>) -> Option<ErrorId> {
     result.err().map(|e| e.id())
 }
 

@@ -106,11 +106,11 @@ async fn offline(app: &App, place: &Place, shown: &str) -> Result<Vec<Entry>, Fa
 /// An object as programs see it.
 fn fields(e: &Entry) -> Value {
     json!({"id": e.name, "size_bytes": e.size.0, "at": e.at.to_string(), "changed": e.changed.map(|at| at.to_string()),
-        "version": hex(&e.version), "blake3": hex(&e.hash), "content_type": e.content_type})
+        "version": hex(&e.version), "blake3": (!e.is_in_parts()).then(|| hex(&e.hash)), "content_type": e.content_type})
 }
 
 /// Lower-case hexadecimal.
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -225,7 +225,8 @@ pub async fn stat(app: &App, args: &OneArgs) -> Result<(), Fault> {
             "stat-object",
             args!["place" => &args.place, "size" => entry.size, "bytes" => entry.size.0, "at" => entry.at,
             "changed" => entry.changed.map_or_else(|| "–".to_owned(), |at| at.to_string()),
-            "version" => hex(&entry.version), "hash" => hex(&entry.hash)],
+            "version" => hex(&entry.version),
+            "hash" => if entry.is_in_parts() { "–".to_owned() } else { hex(&entry.hash) }],
         )),
     }
     Ok(())

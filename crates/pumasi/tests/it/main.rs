@@ -8,4 +8,5 @@ mod imports;
 mod killed;
 mod secrets;
 mod storage;
+mod upload;
 mod world;

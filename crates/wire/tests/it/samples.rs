@@ -33,6 +33,29 @@ fn facts() -> MachineFacts {
     }
 }
 
+fn commit() -> Commit {
+    Commit {
+        commit_id: [1; 16],
+        record: vec![2; 256],
+        name_sealed: vec![3; 40],
+        expect: Expect::Version([4; 16]),
+        segments: vec![SegmentRun { pg: PgId(1), seq: 5, count: 6 }],
+        fresh: vec![1],
+        manifest: vec![6; 300],
+    }
+}
+
+fn upload_part() -> UploadPart {
+    let segments = vec![SegmentRun { pg: PgId(1), seq: 5, count: 6 }];
+    UploadPart { bucket: BucketId([2; 16]), upload: [3; 16], number: 9, segments, note: vec![4; 9] }
+}
+
+fn uploads() -> UploadPage {
+    let line = UploadLine { upload: [3; 16], name_sealed: vec![3; 40], note: vec![4; 9], at: NOW, changed: NOW };
+    let part = PartLine { number: 9, note: vec![4; 9], segments: 6, sealed_bytes: 7, at: NOW };
+    UploadPage { uploads: vec![line], parts: vec![part], more: true }
+}
+
 fn grant_note() -> GrantNote {
     GrantNote { id: [1; 16], bucket: BucketId([2; 16]), note: vec![3; 9], not_after: Some(NOW) }
 }
@@ -137,15 +160,7 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
         life_ms: 86_400_000,
         secret_hash: [8; 32],
     };
-    let commit = Commit {
-        commit_id: [1; 16],
-        record: vec![2; 256],
-        name_sealed: vec![3; 40],
-        expect: Expect::Version([4; 16]),
-        segments: vec![SegmentRun { pg: PgId(1), seq: 5, count: 6 }],
-        fresh: vec![1],
-        manifest: vec![6; 300],
-    };
+    let commit = commit();
     let written =
         WrittenSegment { id: SegmentId([4; 32]), pg: PgId(1), sealed_bytes: 65_536, receipts: vec![vec![5; 176]] };
     let batch =
@@ -241,6 +256,34 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
         ("grant_list", Request::GrantList),
         ("grant_revoke", Request::GrantRevoke([1; 16])),
         ("bucket_quota", Request::BucketQuota(BucketId([2; 16]), 99)),
+        (
+            "upload_begin",
+            Request::UploadBegin(Box::new(UploadBegin {
+                bucket: BucketId([2; 16]),
+                upload: [3; 16],
+                name_sealed: vec![3; 40],
+                note: vec![4; 9],
+            })),
+        ),
+        ("upload_part", Request::UploadPart(Box::new(upload_part()))),
+        (
+            "upload_list",
+            Request::UploadList(UploadAsk {
+                bucket: BucketId([2; 16]),
+                upload: Some([3; 16]),
+                after: [4; 16],
+                limit: 9,
+            }),
+        ),
+        (
+            "upload_complete",
+            Request::UploadComplete(Box::new(UploadComplete {
+                upload: [3; 16],
+                parts: vec![1, 9],
+                commit: self::commit(),
+            })),
+        ),
+        ("upload_abort", Request::UploadAbort(BucketId([2; 16]), [3; 16])),
         (
             "granted",
             Request::Granted(Box::new(Granted { grant: vec![1; 9], proof: vec![2; 64], ask: GrantedAsk::Show })),
@@ -444,6 +487,7 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         ("account", Reply::Account(Some(Box::new(account())))),
         ("slot", Reply::Slot(Box::new(SlotInfo { wrap: vec![1; 80], account: account() }))),
         ("pair", Reply::Pair(Some(vec![2; 9]))),
+        ("uploads", Reply::Uploads(uploads())),
         ("grants", Reply::Grants(vec![GrantLine { note: grant_note(), at: NOW, revoked: Some(NOW) }])),
         (
             "group_log",

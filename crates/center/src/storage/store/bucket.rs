@@ -105,7 +105,7 @@ const VERSION: &str =
     "bucket_seq, name_sealed, version, kind, record, manifest, segments, segments_count, sealed_bytes, made_at";
 
 /// Runs of segments as a row keeps them: group u32, place u64, count u32, little-endian.
-fn run_bytes(runs: &[SegmentRun]) -> Vec<u8> {
+pub(super) fn run_bytes(runs: &[SegmentRun]) -> Vec<u8> {
     let mut out = Vec::with_capacity(runs.len() * RUN_LEN);
     for run in runs {
         out.extend_from_slice(&run.pg.0.to_le_bytes());
@@ -115,7 +115,7 @@ fn run_bytes(runs: &[SegmentRun]) -> Vec<u8> {
     out
 }
 
-fn runs_from(bytes: &[u8]) -> Vec<SegmentRun> {
+pub(super) fn runs_from(bytes: &[u8]) -> Vec<SegmentRun> {
     let one = |c: &[u8]| SegmentRun {
         pg: model::PgId(u32::from_le_bytes(c[..4].try_into().expect("chunks of 16"))),
         seq: u64::from_le_bytes(c[4..12].try_into().expect("chunks of 16")),
@@ -197,6 +197,7 @@ pub fn remove(tx: &mut Tx<'_>, bucket: &BucketRow, now: Stamp) -> Result<(), Sto
     if bucket.objects > 0 {
         return Err(StoreError::refused(errors::BUCKET_NOT_EMPTY, format!("{} names", bucket.objects)));
     }
+    super::upload::end_all(tx, bucket.number)?;
     Ok(tx
         .execute("UPDATE bucket SET removed_at = $2 WHERE number = $1", &[bucket.number.into(), now.into()])
         .map(drop)?)
@@ -371,9 +372,20 @@ pub fn let_go(tx: &mut Tx<'_>, bucket: u32, bucket_seq: u64) -> Result<Vec<Segme
     let found = tx.query_opt(sql, &at, |row| Ok((runs_from(&row.get::<Vec<u8>>(0)?), row.get::<u64>(1)?)))?;
     let Some((runs, bytes)) = found else { return Ok(Vec::new()) };
     tx.execute("UPDATE version SET kind = 3 WHERE bucket = $1 AND bucket_seq = $2", &at)?;
-    let sql = "UPDATE bucket SET sealed_bytes = sealed_bytes - $2 WHERE number = $1";
-    tx.execute(sql, &[bucket.into(), bytes.into()])?;
+    give_back(tx, bucket, bytes)?;
     Ok(runs)
+}
+
+/// A bucket holds so many sealed bytes less.
+pub fn give_back(tx: &mut Tx<'_>, bucket: u32, bytes: u64) -> Result<(), DbError> {
+    let sql = "UPDATE bucket SET sealed_bytes = sealed_bytes - $2 WHERE number = $1";
+    tx.execute(sql, &[bucket.into(), bytes.into()]).map(drop)
+}
+
+/// A bucket holds so many sealed bytes more.
+pub fn take_more(tx: &mut Tx<'_>, bucket: u32, bytes: u64) -> Result<(), DbError> {
+    let sql = "UPDATE bucket SET sealed_bytes = sealed_bytes + $2 WHERE number = $1";
+    tx.execute(sql, &[bucket.into(), bytes.into()]).map(drop)
 }
 
 /// The answer a commit id was given, if it was.
