@@ -80,6 +80,11 @@ impl Bucket {
         Ok(())
     }
 
+    /// What tells it from the same bucket used by another way: its id, and that of the grant.
+    pub(crate) fn way(&self) -> (BucketId, Option<[u8; 32]>) {
+        (*self.id(), self.held.as_ref().map(|held| *blake3::hash(&held.grant).as_bytes()))
+    }
+
     /// Whether it is one's own, and whole.
     pub(crate) const fn is_own(&self) -> bool {
         self.held.is_none()
@@ -139,7 +144,7 @@ impl Client {
     pub async fn shared(&self, link: &Link) -> Result<Bucket, ClientError> {
         let keys = BucketKeys::parse(&link.keys)?;
         let bucket = Bucket { keys, labels: None, head: Arc::default(), held: Some(Arc::new(link.clone())) };
-        let line = match self.ask_of(&bucket, GrantedAsk::Show, || Request::BucketShow(*bucket.id())).await? {
+        let line = match self.ask_of(&bucket, GrantedAsk::Show).await? {
             Reply::Buckets(mut lines) if lines.len() == 1 && lines[0].id == *bucket.id() => lines.remove(0),
             _ => return Err(ClientError::Unexpected("no bucket")),
         };
@@ -151,15 +156,25 @@ impl Client {
     }
 
     /// Asks about a bucket: as its owner, or under the grant it is used by.
-    pub(crate) async fn ask_of(
-        &self,
-        bucket: &Bucket,
-        granted: GrantedAsk,
-        own: impl FnOnce() -> Request,
-    ) -> Result<Reply, ClientError> {
-        let Some(held) = &bucket.held else { return self.ask(own()).await };
-        let proof = grant::prove(&held.grant, &held.secret, &public_of(&self.device.secret)).to_vec();
-        self.ask(Request::Granted(Box::new(Granted { grant: held.grant.clone(), proof, ask: granted }))).await
+    pub(crate) async fn ask_of(&self, bucket: &Bucket, ask: GrantedAsk) -> Result<Reply, ClientError> {
+        self.ask(self.request_of(bucket, ask)).await
+    }
+
+    /// The request that asks so.
+    pub(crate) fn request_of(&self, bucket: &Bucket, ask: GrantedAsk) -> Request {
+        if let Some(held) = &bucket.held {
+            let proof = grant::prove(&held.grant, &held.secret, &public_of(&self.device.secret)).to_vec();
+            return Request::Granted(Box::new(Granted { grant: held.grant.clone(), proof, ask }));
+        }
+        match ask {
+            GrantedAsk::Show => Request::BucketShow(*bucket.id()),
+            GrantedAsk::Read(ask) => Request::ReadOpen(ask),
+            GrantedAsk::List(ask) => Request::ObjectList(ask),
+            GrantedAsk::Write(ask) => Request::WriteOpen(ask),
+            GrantedAsk::Keep(ask) => Request::SegmentsKeep(ask),
+            GrantedAsk::Commit(ask) => Request::Commit(ask),
+            GrantedAsk::Batch(ask) => Request::CommitBatch(ask),
+        }
     }
 
     /// Opens a bucket, made first where it is not there.

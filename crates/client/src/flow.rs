@@ -3,12 +3,13 @@
 use crate::cut::Ready;
 use crate::put::HOLDERS_LOOK;
 use crate::stage::{Kept, Staging, runs_of};
-use crate::{Client, ClientError};
+use crate::{Bucket, Client, ClientError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::task::JoinSet;
+use wire::Reply;
+use wire::account::GrantedAsk;
 use wire::storage::{SegmentRun, SegmentsKeep, WrittenSegment};
-use wire::{Reply, Request};
 
 /// Segments on their way to holders at the same time.
 pub const SEGMENTS_OPEN: usize = 2;
@@ -19,7 +20,7 @@ const KEEP_SEGMENT_BYTES: usize = 64;
 /// Segments on their way, kept in order.
 pub(crate) struct Sending {
     client: Client,
-    bucket: model::BucketId,
+    bucket: Bucket,
     staging: Option<Arc<Staging>>,
     open: JoinSet<(u32, Result<Done, ClientError>)>,
     done: BTreeMap<u32, Done>,
@@ -39,7 +40,7 @@ struct Done {
 
 impl Sending {
     /// For an upload of which `kept` segments are kept already.
-    pub fn new(client: Client, bucket: model::BucketId, staging: Option<Arc<Staging>>, kept: &[Kept]) -> Self {
+    pub fn new(client: Client, bucket: Bucket, staging: Option<Arc<Staging>>, kept: &[Kept]) -> Self {
         let (open, done, runs) = (JoinSet::new(), BTreeMap::new(), runs_of(kept));
         let told = u32::try_from(kept.len()).unwrap_or(u32::MAX);
         Self { client, bucket, staging, open, done, told, runs, pieces_min: usize::MAX }
@@ -50,8 +51,8 @@ impl Sending {
         while self.open.len() >= SEGMENTS_OPEN {
             self.take().await?;
         }
-        let (client, bucket, staging) = (self.client.clone(), self.bucket, self.staging.clone());
-        self.open.spawn(async move { (segment.number, client.send_and_stage(bucket, segment, staging).await) });
+        let (client, bucket, staging) = (self.client.clone(), self.bucket.clone(), self.staging.clone());
+        self.open.spawn(async move { (segment.number, client.send_and_stage(&bucket, segment, staging).await) });
         self.tell(KEEP_BYTES).await
     }
 
@@ -85,8 +86,9 @@ impl Sending {
                 return Ok(());
             }
             let count = u32::try_from(batch.len()).unwrap_or(u32::MAX);
-            let keep = SegmentsKeep { bucket: self.bucket, segments: batch };
-            let Reply::SegmentsKept(runs) = self.client.ask_again(Request::SegmentsKeep(Box::new(keep))).await? else {
+            let keep = SegmentsKeep { bucket: *self.bucket.id(), segments: batch };
+            let keep = self.client.request_of(&self.bucket, GrantedAsk::Keep(Box::new(keep)));
+            let Reply::SegmentsKept(runs) = self.client.ask_again(keep).await? else {
                 return Err(ClientError::Unexpected("segments not kept"));
             };
             if runs.iter().map(|run| u64::from(run.count)).sum::<u64>() != u64::from(count) {
@@ -126,7 +128,7 @@ impl Client {
     /// Sends a segment, and stages it meanwhile.
     async fn send_and_stage(
         &self,
-        bucket: model::BucketId,
+        bucket: &Bucket,
         segment: Ready,
         staging: Option<Arc<Staging>>,
     ) -> Result<Done, ClientError> {
@@ -145,17 +147,13 @@ impl Client {
     }
 
     /// Sends a segment; where too few holders took their piece, once more to those that are on then.
-    async fn send_patiently(
-        &self,
-        bucket: model::BucketId,
-        segment: Arc<Ready>,
-    ) -> Result<WrittenSegment, ClientError> {
+    async fn send_patiently(&self, bucket: &Bucket, segment: Arc<Ready>) -> Result<WrittenSegment, ClientError> {
         let failed = match self.send_segment(&segment.grant, &segment.coded).await {
             Err(failed @ ClientError::TooFewHolders { .. }) => failed,
             sent => return sent,
         };
         tokio::time::sleep(HOLDERS_LOOK.min(self.holders_wait)).await;
-        match self.write_grant_of(bucket).await {
+        match self.write_grant(bucket).await {
             Ok(grant) if grant.pg == segment.grant.pg => self.send_segment(&Arc::new(grant), &segment.coded).await,
             _ => Err(failed),
         }

@@ -14,10 +14,10 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
+use wire::Reply;
 use wire::account::GrantedAsk;
 use wire::limits::READ_SEGMENTS_MAX;
 use wire::storage::{ReadGrant, ReadGroup, ReadOpen, ReadSegment, Slot};
-use wire::{Reply, Request};
 
 /// What is read of a name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -146,7 +146,7 @@ impl Client {
         let (name_sealed, session) = (bucket.seal_name(name)?, self.endpoint.id());
         let known = self.known_groups();
         let ask = ReadOpen { bucket: *bucket.id(), name_sealed, version, first, limit, session, known };
-        match self.ask_of(bucket, GrantedAsk::Read(ask.clone()), || Request::ReadOpen(ask)).await? {
+        match self.ask_of(bucket, GrantedAsk::Read(ask)).await? {
             Reply::ReadGrant(grant) => {
                 self.learn_groups(&grant.groups);
                 Ok(*grant)

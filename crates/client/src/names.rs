@@ -7,11 +7,11 @@ use model::{Bytes, Stamp};
 use rand_core::Rng;
 use seal::Manifest;
 use std::collections::BTreeMap;
+use wire::Reply;
 use wire::account::GrantedAsk;
 use wire::limits::READ_SEGMENTS_MAX;
 use wire::signed::{CommitOp, CommitRecord};
 use wire::storage::{Expect, ObjectLine, ObjectList, SegmentRun};
-use wire::{Reply, Request};
 
 /// Changes asked for at a time.
 const PAGE: u16 = 500;
@@ -186,9 +186,7 @@ impl Client {
         loop {
             let ask = ObjectList { bucket: *bucket.id(), name_sealed: name_sealed.clone(), after, limit: PAGE };
             let asked = bucket.head();
-            let Reply::Objects(page) =
-                self.ask_of(bucket, GrantedAsk::List(ask.clone()), || Request::ObjectList(ask)).await?
-            else {
+            let Reply::Objects(page) = self.ask_of(bucket, GrantedAsk::List(ask)).await? else {
                 return Err(ClientError::Unexpected("no list"));
             };
             bucket.saw(asked, page.head)?;

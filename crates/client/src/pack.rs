@@ -15,10 +15,11 @@ use seal::{
 };
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
+use wire::Reply;
+use wire::account::GrantedAsk;
 use wire::limits::COMMITS_MAX;
 use wire::signed::CommitOp;
 use wire::storage::{CommitBatch, SegmentRun, WriteGrant, WrittenSegment};
-use wire::{Reply, Request};
 
 /// Content up to this length goes into packs.
 pub const SMALL_MAX: u64 = 4 << 20;
@@ -55,6 +56,14 @@ struct Pack {
     segment: WrittenSegment,
     /// Where the center keeps it, once it said so.
     run: Option<SegmentRun>,
+}
+
+impl Pack {
+    /// Its segment travels with the commits that name it: the first time, and under a grant each time, as a proof that it was
+    /// written by who names it.
+    fn is_fresh(&self, bucket: &Bucket) -> bool {
+        self.run.is_none() || !bucket.is_own()
+    }
 }
 
 /// A member that is in a pack, or inline.
@@ -120,7 +129,7 @@ impl Client {
         let (keys, labels) = (bucket.keys.clone(), bucket.labels.clone());
         let sealed: usize = batch.iter().map(|item| item.content.len()).sum();
         let room = self.room(2 * pieces_bytes(&grant, sealed)).await?;
-        let stage = self.stage.clone();
+        let stage = self.stage.clone().filter(|_| bucket.is_own());
         let packing =
             tokio::task::spawn_blocking(move || pack(&keys, labels.as_ref(), &grant, batch, room, stage.as_ref()));
         let Packed { ready, members, staging, hash } =
@@ -190,10 +199,12 @@ impl Client {
                 commits.push(self.sign(bucket, change, fresh));
                 puts.push(put);
             }
-            let fresh = pack.as_ref().filter(|pack| pack.run.is_none()).map(|pack| pack.segment.clone());
+            let fresh = pack.as_ref().filter(|pack| pack.is_fresh(bucket)).map(|pack| pack.segment.clone());
             let batch = CommitBatch { bucket: *bucket.id(), segments: fresh.into_iter().collect(), commits };
             let asked = bucket.head();
-            let Reply::CommitBatch(answers) = self.ask_again(Request::CommitBatch(Box::new(batch))).await? else {
+            let Reply::CommitBatch(answers) =
+                self.ask_again(self.request_of(bucket, GrantedAsk::Batch(Box::new(batch)))).await?
+            else {
                 return Err(ClientError::Unexpected("no commits"));
             };
             if answers.commits.len() != puts.len() {
@@ -259,8 +270,9 @@ impl Member {
             pairs: self.ask.pairs,
             body,
         };
-        let run = pack.and_then(|pack| pack.run);
-        let fresh = if pack.is_some() && run.is_none() { vec![0] } else { Vec::new() };
+        let is_fresh = pack.is_some_and(|pack| pack.is_fresh(bucket));
+        let run = pack.and_then(|pack| pack.run).filter(|_| !is_fresh);
+        let fresh = if is_fresh { vec![0] } else { Vec::new() };
         let change = Change {
             op: CommitOp::Put,
             name_sealed: bucket.seal_name(&manifest.name)?,

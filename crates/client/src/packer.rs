@@ -30,11 +30,14 @@ const IDLE_MAX: Duration = Duration::from_secs(10);
 /// A small object, and who waits for it.
 struct Waiting(Small, oneshot::Sender<Result<Put, ClientError>>);
 
+/// A bucket as it is used.
+type Way = (BucketId, Option<[u8; 32]>);
+
 /// Packers by bucket, and leave to write.
 #[derive(Default)]
 pub(crate) struct Packers {
-    queues: BTreeMap<BucketId, mpsc::Sender<Waiting>>,
-    grants: BTreeMap<BucketId, (Instant, Arc<WriteGrant>)>,
+    queues: BTreeMap<Way, mpsc::Sender<Waiting>>,
+    grants: BTreeMap<Way, (Instant, Arc<WriteGrant>)>,
 }
 
 impl Client {
@@ -54,11 +57,11 @@ impl Client {
 
     fn packer(&self, bucket: &Bucket) -> mpsc::Sender<Waiting> {
         let mut packers = self.packers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(queue) = packers.queues.get(bucket.id()).filter(|queue| !queue.is_closed()) {
+        if let Some(queue) = packers.queues.get(&bucket.way()).filter(|queue| !queue.is_closed()) {
             return queue.clone();
         }
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
-        packers.queues.insert(*bucket.id(), queue.clone());
+        packers.queues.insert(bucket.way(), queue.clone());
         tokio::spawn(run(self.clone(), bucket.clone(), waiting));
         queue
     }
@@ -68,7 +71,7 @@ impl Client {
         let fresh = |(at, grant): &(Instant, Arc<WriteGrant>)| (at.elapsed() < GRANT_FRESH).then(|| Arc::clone(grant));
         let known = {
             let packers = self.packers.lock().unwrap_or_else(PoisonError::into_inner);
-            packers.grants.get(bucket.id()).and_then(fresh)
+            packers.grants.get(&bucket.way()).and_then(fresh)
         };
         if let Some(grant) = known {
             return Ok(grant);
@@ -76,13 +79,13 @@ impl Client {
         let grant = Arc::new(self.write_grant(bucket).await?);
         let mut packers = self.packers.lock().unwrap_or_else(PoisonError::into_inner);
         packers.grants.retain(|_, (at, _)| at.elapsed() < GRANT_FRESH);
-        packers.grants.insert(*bucket.id(), (Instant::now(), Arc::clone(&grant)));
+        packers.grants.insert(bucket.way(), (Instant::now(), Arc::clone(&grant)));
         Ok(grant)
     }
 
     /// Its holders are not what they were: the next write asks anew.
     pub(crate) fn forget_write_grant(&self, bucket: &Bucket) {
-        self.packers.lock().unwrap_or_else(PoisonError::into_inner).grants.remove(bucket.id());
+        self.packers.lock().unwrap_or_else(PoisonError::into_inner).grants.remove(&bucket.way());
     }
 }
 

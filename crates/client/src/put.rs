@@ -12,6 +12,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
+use wire::account::GrantedAsk;
 use wire::signed::{CommitOp, CommitRecord};
 use wire::storage::{Commit, Expect, SegmentRun, WriteGrant, WriteOpen};
 use wire::{Reply, Request};
@@ -177,7 +178,7 @@ impl Client {
             name: LabelName::of(ask.name),
         };
         let staging = staging.map(Arc::new);
-        let mut sending = Sending::new(self.clone(), *bucket.id(), staging.clone(), &kept);
+        let mut sending = Sending::new(self.clone(), bucket.clone(), staging.clone(), &kept);
         let (labels, stages, client) = (bucket.labels.clone(), staging.is_some(), self.clone());
         let cutter = Cutter::new(CutterParts { granted, send, client, labels, label, kept, stages });
         let thread_key = key.clone();
@@ -239,22 +240,19 @@ impl Client {
         source: Option<Source>,
         begun: Begun,
     ) -> Result<Begun, ClientError> {
-        let Some(stage) = self.stage.clone() else { return Ok(begun) };
+        // What the pool lacks of somebody else's bucket is not this machine's to fill up.
+        let Some(stage) = self.stage.clone().filter(|_| bucket.is_own()) else { return Ok(begun) };
         let (bucket, name) = (*bucket.id(), name.to_owned());
         let beginning = tokio::task::spawn_blocking(move || stage.begin(&bucket, &name, source.as_ref(), begun));
         beginning.await.map_err(|_| ClientError::Unexpected("staging ended"))
     }
 
-    pub(crate) async fn write_grant(&self, bucket: &Bucket) -> Result<WriteGrant, ClientError> {
-        self.write_grant_of(*bucket.id()).await
-    }
-
     /// Leave to write to a bucket's group; waits for a while where too few of its holders are on.
-    pub(crate) async fn write_grant_of(&self, bucket: model::BucketId) -> Result<WriteGrant, ClientError> {
+    pub(crate) async fn write_grant(&self, bucket: &Bucket) -> Result<WriteGrant, ClientError> {
         let begun = Instant::now();
         loop {
-            let ask = WriteOpen { bucket, bytes_max: u64::MAX, session: self.endpoint.id() };
-            match self.ask(Request::WriteOpen(ask)).await {
+            let ask = WriteOpen { bucket: *bucket.id(), bytes_max: u64::MAX, session: self.endpoint.id() };
+            match self.ask_of(bucket, GrantedAsk::Write(ask)).await {
                 Ok(Reply::WriteGrant(grant)) => return Ok(*grant),
                 Ok(_) => return Err(ClientError::Unexpected("no leave to write")),
                 Err(ClientError::Refused(no))
@@ -312,7 +310,7 @@ impl Client {
     pub(crate) async fn commit(&self, bucket: &Bucket, change: Change) -> Result<u64, ClientError> {
         let asked = bucket.head();
         let commit = self.sign(bucket, change, Vec::new());
-        match self.ask_again(Request::Commit(Box::new(commit))).await? {
+        match self.ask_again(self.request_of(bucket, GrantedAsk::Commit(Box::new(commit)))).await? {
             Reply::Committed(committed) => {
                 bucket.saw(asked, committed.head)?;
                 Ok(committed.head.seq)

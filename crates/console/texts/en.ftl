@@ -973,14 +973,14 @@ help-share-examples =
     pumasi share my:album/2024/
     pumasi share my:album/photo.jpg --expires 1h
 help-share--place = What is shared
-help-share--ops = What the link allows: get, list
+help-share--ops = What the link allows: get, list, put, delete
 help-share--expires = How long it works
 help-share--forever = Until it is revoked
 help-grant = Links that were given
 help-grant-create = The same as share
 help-grant-create-examples = pumasi grant create my:album/2024/ --expires 30d
 help-grant-create--place = What is shared
-help-grant-create--ops = What the link allows: get, list
+help-grant-create--ops = What the link allows: get, list, put, delete
 help-grant-create--expires = How long it works
 help-grant-create--forever = Until it is revoked
 help-grant-list = List the links you gave
@@ -991,7 +991,7 @@ help-grant-show--link = The link
 help-grant-narrow = Pass a link on with less: a folder below, a shorter time; nobody is asked
 help-grant-narrow-examples = pumasi grant narrow pmg1abcd/trip/ --expires 1d
 help-grant-narrow--link = The link, and after a slash what lies below it
-help-grant-narrow--ops = What the new link allows: get, list
+help-grant-narrow--ops = What the new link allows: get, list, put, delete
 help-grant-narrow--expires = How long it works
 help-grant-narrow--forever = As long as the link it is made from
 help-grant-revoke = End a link, and all that were made from it

@@ -973,14 +973,14 @@ help-share-examples =
     pumasi share my:album/2024/
     pumasi share my:album/photo.jpg --expires 1h
 help-share--place = 分享什么
-help-share--ops = 链接允许什么：get、list
+help-share--ops = 链接允许什么：get、list、put、delete
 help-share--expires = 有效多久
 help-share--forever = 直到被撤销
 help-grant = 给出的链接
 help-grant-create = 与 share 相同
 help-grant-create-examples = pumasi grant create my:album/2024/ --expires 30d
 help-grant-create--place = 分享什么
-help-grant-create--ops = 链接允许什么：get、list
+help-grant-create--ops = 链接允许什么：get、list、put、delete
 help-grant-create--expires = 有效多久
 help-grant-create--forever = 直到被撤销
 help-grant-list = 列出给出的链接
@@ -991,7 +991,7 @@ help-grant-show--link = 链接
 help-grant-narrow = 把链接缩小后转交：下面的目录、更短的时间；不询问任何人
 help-grant-narrow-examples = pumasi grant narrow pmg1abcd/trip/ --expires 1d
 help-grant-narrow--link = 链接，斜杠后面是其中的部分
-help-grant-narrow--ops = 新链接允许什么：get、list
+help-grant-narrow--ops = 新链接允许什么：get、list、put、delete
 help-grant-narrow--expires = 有效多久
 help-grant-narrow--forever = 与原来的链接一样久
 help-grant-revoke = 终止链接，以及由它缩小而来的一切

@@ -1,6 +1,6 @@
 //! Accounts as their devices know them: device log, keybag, recovery slots, a second device, grants.
 
-use crate::storage::{ObjectList, ReadOpen};
+use crate::storage::{Commit, CommitBatch, ObjectList, ReadOpen, SegmentsKeep, WriteOpen};
 use model::{AccountId, BucketId, MemberId, Stamp};
 use serde::{Deserialize, Serialize};
 
@@ -103,4 +103,12 @@ pub enum GrantedAsk {
     Read(ReadOpen),
     /// Names.
     List(ObjectList),
+    /// A placement group to write to.
+    Write(WriteOpen),
+    /// Segments that were written.
+    Keep(Box<SegmentsKeep>),
+    /// Make an object visible, or remove one.
+    Commit(Box<Commit>),
+    /// Segments and the commits that name them.
+    Batch(Box<CommitBatch>),
 }

@@ -1,6 +1,7 @@
 //! What gateways ask: a placement group to write to, a manifest with the holders that are on, buckets and their names. Commits
 //! stand in [`super::commit`].
 
+use super::commit::{self, Writer};
 use super::place;
 use super::store::bucket::{self, BucketRow, Kind};
 use super::store::{self, PgRow, SegmentRow};
@@ -36,10 +37,14 @@ const WRITE_BYTES_MAX: u64 = 1 << 40;
 
 /// Where to write: the group of the bucket's class and regions.
 pub async fn write_open(center: &Center, caller: &Caller, ask: WriteOpen) -> Result<Reply, Refused> {
-    let member = who(center, caller).await?;
+    let owner = who(center, caller).await?.id;
+    write(center, owner, ask).await
+}
+
+async fn write(center: &Center, owner: MemberId, ask: WriteOpen) -> Result<Reply, Refused> {
     let id = ask.bucket;
     let found = center.db().read(move |q| {
-        let row = own(bucket::find(q, &id)?, &member)?;
+        let row = of(bucket::find(q, &id)?, &owner)?;
         // Told before anything is sent for nothing; the commit judges the very bytes.
         row.check_quota(1).map(|()| row)
     });
@@ -166,6 +171,22 @@ pub async fn granted(center: &Center, caller: &Caller, granted: Granted) -> Resu
         GrantedAsk::List(ask) => {
             allows(&allowed, GrantOps::LIST, &ask.bucket, ask.name_sealed.as_deref())?;
             list(center, giver, ask, &allowed.prefix).await
+        }
+        GrantedAsk::Write(ask) => {
+            allows(&allowed, GrantOps::PUT, &ask.bucket, None)?;
+            write(center, giver, ask).await
+        }
+        GrantedAsk::Keep(ask) => {
+            allows(&allowed, GrantOps::PUT, &ask.bucket, None)?;
+            commit::keep_for(center, giver, *ask).await
+        }
+        GrantedAsk::Commit(ask) => {
+            let writer = Writer { owner: giver, under: Some(&allowed) };
+            commit::commit_for(center, caller, writer, *ask).await
+        }
+        GrantedAsk::Batch(ask) => {
+            let writer = Writer { owner: giver, under: Some(&allowed) };
+            commit::batch_for(center, caller, writer, *ask).await
         }
     }
 }

@@ -5,32 +5,39 @@
 //! this name and this manifest. (C) All of a batch is one transaction; a commit that a precondition refuses leaves the others
 //! alone. (D) The same commit id gives the same answer.
 
-use super::api::{load_pg, own, too_large};
+use super::api::{load_pg, of, too_large};
 use super::store::bucket::{self, BucketRow, Kind, VersionRow};
 use super::store::{self, PgRow, thin};
 use crate::access::api::who;
+use crate::access::grants::allows;
 use crate::db::{StoreError, Tx};
-use crate::refuse::Refused;
+use crate::refuse::{Refused, not_allowed};
 use crate::{Caller, Center};
 use model::{DeviceId, MemberId, Stamp, errors};
 use std::collections::BTreeSet;
 use wire::limits::{
     COMMIT_RUNS_MAX, COMMITS_MAX, MANIFEST_MAX, OBJECT_SEGMENTS_MAX, SEALED_NAME_MAX, SEGMENTS_KEEP_MAX,
 };
-use wire::signed::{CommitOp, CommitRecord, PieceReceipt};
+use wire::signed::grant::Allowed;
+use wire::signed::{CommitOp, CommitRecord, GrantOps, PieceReceipt};
 use wire::storage::{Commit, CommitAnswers, CommitBatch, Committed, SegmentRun, SegmentsKeep, WrittenSegment};
 use wire::{RefusalMsg, Reply};
 
 /// Keeps segments that were written: enough receipts of distinct holders for each, then one transaction.
 pub async fn segments_keep(center: &Center, caller: &Caller, ask: SegmentsKeep) -> Result<Reply, Refused> {
-    let member = who(center, caller).await?;
+    let owner = who(center, caller).await?.id;
+    keep_for(center, owner, ask).await
+}
+
+/// The same for the owner of the bucket, whoever asks.
+pub(super) async fn keep_for(center: &Center, owner: MemberId, ask: SegmentsKeep) -> Result<Reply, Refused> {
     if ask.segments.is_empty() {
         return Err(too_large("segments", 0, SEGMENTS_KEEP_MAX));
     }
     let checked = check_segments(center, &ask.segments).await?;
     let now = center.now();
     let kept = center.db().write(move |tx| {
-        let row = own(bucket::find(tx, &ask.bucket)?, &member)?;
+        let row = of(bucket::find(tx, &ask.bucket)?, &owner)?;
         let mut runs: Vec<SegmentRun> = Vec::new();
         for one in keep(tx, row.number, &ask.segments, &checked, now)? {
             match runs.last_mut() {
@@ -103,26 +110,69 @@ impl Named {
 pub(super) struct With<'a> {
     pub fresh: &'a [SegmentRun],
     pub named: Named,
+    /// The writer is not the owner: it names only what it wrote itself, segments of this bucket that nobody named before.
+    pub is_granted: bool,
+}
+
+/// Who changes a bucket: its owner's own devices, or somebody under a grant.
+#[derive(Clone, Copy)]
+pub(super) struct Writer<'a> {
+    pub owner: MemberId,
+    pub under: Option<&'a Allowed>,
+}
+
+impl Writer<'_> {
+    /// Refuses with E0106 what a grant does not allow: names outside of it, and all but storing and removing.
+    fn check(&self, checked: &Checked) -> Result<(), Refused> {
+        let Some(allowed) = self.under else { return Ok(()) };
+        let (record, name) = (&checked.record, Some(&checked.commit.name_sealed[..]));
+        match record.op {
+            CommitOp::Put => allows(allowed, GrantOps::PUT, &record.bucket, name),
+            CommitOp::Delete => allows(allowed, GrantOps::DELETE, &record.bucket, name),
+            _ => Err(not_allowed("who holds the link", "copy", "what is there").into()),
+        }
+    }
 }
 
 /// Changes a name: the writer's record, what it expects, its segments; then one transaction, and the bucket's next head.
 pub async fn one(center: &Center, caller: &Caller, commit: Commit) -> Result<Reply, Refused> {
-    let member = who(center, caller).await?;
+    let owner = who(center, caller).await?.id;
+    commit_for(center, caller, Writer { owner, under: None }, commit).await
+}
+
+/// The same for who writes.
+pub(super) async fn commit_for(
+    center: &Center,
+    caller: &Caller,
+    writer: Writer<'_>,
+    commit: Commit,
+) -> Result<Reply, Refused> {
     if !commit.fresh.is_empty() {
         return Err(too_large("batch", commit.fresh.len(), 0));
     }
     let checked = check_record(caller, commit)?;
-    let now = center.now();
+    writer.check(&checked)?;
+    let (now, owner, is_granted) = (center.now(), writer.owner, writer.under.is_some());
     let done = center.db().write(move |tx| {
-        let mut row = own(bucket::hold(tx, &checked.record.bucket)?, &member)?;
-        apply(tx, &member.id, &mut row, &checked, With::default(), now)
+        let mut row = of(bucket::hold(tx, &checked.record.bucket)?, &owner)?;
+        apply(tx, &owner, &mut row, &checked, With { is_granted, ..With::default() }, now)
     });
     Ok(Reply::Committed(done.await?))
 }
 
 /// Keeps segments and changes the names that they are for.
 pub async fn batch(center: &Center, caller: &Caller, batch: CommitBatch) -> Result<Reply, Refused> {
-    let member = who(center, caller).await?;
+    let owner = who(center, caller).await?.id;
+    batch_for(center, caller, Writer { owner, under: None }, batch).await
+}
+
+/// The same for who writes.
+pub(super) async fn batch_for(
+    center: &Center,
+    caller: &Caller,
+    writer: Writer<'_>,
+    batch: CommitBatch,
+) -> Result<Reply, Refused> {
     if batch.commits.is_empty() || batch.commits.len() > COMMITS_MAX {
         return Err(too_large("commits", batch.commits.len(), COMMITS_MAX));
     }
@@ -132,14 +182,15 @@ pub async fn batch(center: &Center, caller: &Caller, batch: CommitBatch) -> Resu
     if commits.iter().any(|c| c.record.bucket != batch.bucket) {
         return Err(RefusalMsg::new(errors::BAD_SIGNATURE, [("thing", "commit".to_owned())]).into());
     }
-    let now = center.now();
+    commits.iter().try_for_each(|checked| writer.check(checked))?;
+    let (now, owner, is_granted) = (center.now(), writer.owner, writer.under.is_some());
     let done = center.db().write(move |tx| {
-        let mut row = own(bucket::hold(tx, &batch.bucket)?, &member)?;
+        let mut row = of(bucket::hold(tx, &batch.bucket)?, &owner)?;
         let fresh = keep(tx, row.number, &batch.segments, &have, now)?;
         let mut answers = Vec::with_capacity(commits.len());
         for commit in &commits {
-            let with = With { fresh: &fresh, named: Named::default() };
-            match apply(tx, &member.id, &mut row, commit, with, now) {
+            let with = With { fresh: &fresh, named: Named::default(), is_granted };
+            match apply(tx, &owner, &mut row, commit, with, now) {
                 Ok(committed) => answers.push(Ok(committed)),
                 // These are said before anything of the commit is written.
                 Err(StoreError::Refused { id, why }) if id == errors::PRECONDITION || id == errors::OBJECT_UNKNOWN => {
@@ -182,6 +233,9 @@ pub(super) fn apply(
         return Err(StoreError::refused(errors::OBJECT_UNKNOWN, "the name is not there"));
     }
     let mut segments = commit.segments.clone();
+    if with.is_granted && !store::are_unnamed(tx, row.number, &segments)? {
+        return Err(StoreError::refused(errors::LEASE_STALE, "segments that somebody named before"));
+    }
     for index in &commit.fresh {
         let run = with.fresh.get(usize::from(*index));
         segments.push(*run.ok_or_else(|| StoreError::refused(errors::LEASE_STALE, format!("segment {index}")))?);

@@ -192,6 +192,20 @@ pub fn holder_sets(q: &mut Reader<'_>, bucket: u32, limit: u32) -> Result<Vec<(P
     q.query(sql, &[bucket.into(), limit.into()], |row| Ok((PgId(row.get(0)?), row.get(1)?)))
 }
 
+/// Whether all segments of these runs are of a bucket and nobody names them yet.
+pub fn are_unnamed(q: &mut Reader<'_>, bucket: u32, runs: &[SegmentRun]) -> Result<bool, DbError> {
+    let sql = "SELECT count(*) FROM segment WHERE pg = $1 AND seq >= $2 AND seq < $3 AND refs = 0 AND bucket = $4";
+    for run in runs {
+        let end = run.seq.saturating_add(u64::from(run.count));
+        let range = [run.pg.0.into(), run.seq.into(), end.into(), bucket.into()];
+        let count = q.query_opt(sql, &range, |row| row.get::<i64>(0))?.unwrap_or(0);
+        if count != i64::from(run.count) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// One more version names the segments of a run, which all are of buckets of `owner`: how many there are, and their sealed
 /// bytes.
 pub fn name_segments(tx: &mut Tx<'_>, owner: &MemberId, run: &SegmentRun) -> Result<(u32, u64), StoreError> {

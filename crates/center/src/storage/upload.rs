@@ -144,7 +144,7 @@ pub async fn complete(center: &Center, caller: &Caller, ask: UploadComplete) -> 
         // They were counted as parts; from here on they are counted as the version.
         bucket::give_back(tx, row.number, named.sealed_bytes)?;
         row.sealed_bytes = row.sealed_bytes.saturating_sub(named.sealed_bytes);
-        commit::apply(tx, &owner, &mut row, &checked, commit::With { fresh: &[], named }, now)
+        commit::apply(tx, &owner, &mut row, &checked, commit::With { named, ..commit::With::default() }, now)
     });
     let committed = done.await?;
     Ok(Reply::Committed(committed))

@@ -48,6 +48,8 @@ const LITERALS: &[&str] = &[
     "approve",
     "get",
     "list",
+    "put",
+    "delete",
     "share",
     "none",
     "both",

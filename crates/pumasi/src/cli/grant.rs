@@ -64,8 +64,8 @@ pub enum GrantVerb {
 
 impl What {
     fn ask(&self) -> Result<GrantAsk, Fault> {
-        let bad = || Fault::bad_value("ops", &self.ops, "words of: get, list");
-        let ops = GrantOps::parse(&self.ops).filter(|ops| GrantOps(5).has(*ops)).ok_or_else(bad)?;
+        let bad = || Fault::bad_value("ops", &self.ops, "words of: get, list, put, delete");
+        let ops = GrantOps::parse(&self.ops).ok_or_else(bad)?;
         let life: Span = self.expires.parse()?;
         if life == Span(0) || life > LIFE_MAX {
             return Err(Fault::bad_value("expires", &self.expires, "more than 0, at most 10 years; or --forever"));
@@ -96,7 +96,7 @@ pub async fn share(app: &App, args: &ShareArgs) -> Result<(), Fault> {
     let link = Session::with(app, async |session| {
         let account = session.account(app).await?;
         let bucket = session.bucket(&place.bucket).await?;
-        let keys = part(session, &account, &bucket, &place, &args.place).await?;
+        let keys = part(session, &account, &bucket, &place, (&args.place, what.ops.has(GrantOps::PUT))).await?;
         let me = Me { secret: session.machine(), now: clock::now() };
         let what = GrantAsk { note: place.at(keys.base()), ..what.clone() };
         let address = address(&Membership::load(&app.home)?);
@@ -111,7 +111,7 @@ async fn part(
     account: &Account,
     bucket: &client::Bucket,
     place: &Place,
-    shown: &str,
+    (shown, may_put): (&str, bool),
 ) -> Result<BucketKeys, Fault> {
     let all = account.root.bucket(bucket.id());
     let fault = |e: seal::SealError| client_fault(e.into(), shown);
@@ -121,18 +121,27 @@ async fn part(
     if !place.key.ends_with('/') {
         match session.client.stat(bucket, &place.key).await {
             Ok(_) => return all.object(&place.key).map_err(fault),
-            Err(client::ClientError::Refused(no)) if no.id == errors::OBJECT_UNKNOWN => {}
+            Err(client::ClientError::Refused(no)) if no.id == errors::OBJECT_UNKNOWN => {
+                if may_put && !is_folder(session, bucket, &format!("{}/", place.key), shown).await? {
+                    return all.object(&place.key).map_err(fault); // it is still to be stored
+                }
+            }
             Err(error) => return Err(client_fault(error, shown)),
         }
     }
     let folder = all.folder(&place.key).map_err(fault)?;
     let below = format!("{}/", folder.base());
-    let names = session.client.list(bucket, &below).await.map_err(|e| client_fault(e, shown))?;
-    if names.is_empty() {
-        // A typing error is likelier than a folder that fills up later.
+    // Where nothing can be put a typing error is likelier than a folder that fills up later.
+    if !may_put && !is_folder(session, bucket, &below, shown).await? {
         return Err(Fault::new(errors::OBJECT_UNKNOWN, [("key", shown)]));
     }
     Ok(folder)
+}
+
+/// Whether any name begins so.
+async fn is_folder(session: &Session, bucket: &client::Bucket, below: &str, shown: &str) -> Result<bool, Fault> {
+    let names = session.client.list(bucket, below).await.map_err(|e| client_fault(e, shown))?;
+    Ok(!names.is_empty())
 }
 
 fn tell(app: &App, done: &str, link: &Link, place: &str, until: Option<Stamp>) -> Result<(), Fault> {

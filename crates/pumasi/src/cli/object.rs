@@ -117,8 +117,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 /// Runs `rm`.
 pub async fn rm(app: &App, args: &RmArgs) -> Result<(), Fault> {
     let place = if args.recursive { Place::parse(&args.place)? } else { Place::object(&args.place)? };
-    let place = place.own(&args.place)?;
-    let removed = Session::with(app, async |session| {
+    let removed = Session::at(app, &place, async |session| {
         let bucket = session.bucket_of(&place).await?;
         let names = if args.recursive {
             let all = session.client.list(&bucket, &place.key).await.map_err(|e| client_fault(e, &args.place))?;

@@ -45,10 +45,14 @@ impl Place {
         if text.starts_with(Link::PREFIX) { Self::of_link(text).map(Some) } else { Ok(Self::find(text)) }
     }
 
-    /// The same, where something is to be changed: a link is for reading.
+    /// The same, where only the bucket's owner may do it.
     pub fn own(self, text: &str) -> Result<Self, Fault> {
         match self.link {
-            Some(_) => Err(Fault::bad_value("place", text.get(..12).unwrap_or(text), "a link is for reading")),
+            Some(_) => Err(Fault::bad_value(
+                "place",
+                text.get(..12).unwrap_or(text),
+                "only the owner of the bucket does this; a link is for reading, and cp and rm where it allows them",
+            )),
             None => Ok(self),
         }
     }
@@ -199,6 +203,14 @@ impl Session {
                 Err(fault)
             }
             opened => opened,
+        }
+    }
+
+    /// The bucket of a place that is written to; one's own is made first where it is not there.
+    pub async fn bucket_to_write(&self, place: &Place) -> Result<Bucket, Fault> {
+        match &place.link {
+            Some(_) => self.bucket_of(place).await,
+            None => self.bucket_or_make(&place.bucket).await,
         }
     }
 

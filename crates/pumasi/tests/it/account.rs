@@ -138,9 +138,12 @@ fn a_link_opens_what_it_says_for_anybody_until_it_is_revoked() {
     assert!(std::fs::read(back.join("a.jpg")).is_ok_and(|got| got == one));
     // It reads; it does not write, and a changed letter makes it nothing.
     let f = file(&world, "f", b"x");
-    for verb in [&["cp", &f, &at("a.jpg")][..], &["rm", &at("a.jpg")], &["mv", &at("a.jpg"), &at("b")]] {
-        assert_eq!(world.refused("b", verb, 0).0, "E0002", "{verb:?}");
+    for home in ["b", "d"] {
+        for verb in [&["cp", &f, &at("a.jpg")][..], &["rm", &at("a.jpg")]] {
+            assert_eq!(world.refused(home, verb, 0), ("E0106".into(), 4), "{verb:?}");
+        }
     }
+    assert_eq!(world.refused("b", &["mv", &at("a.jpg"), &at("b")], 0).0, "E0002");
     let bad = link.replace(&link[40..41], if &link[40..41] == "a" { "b" } else { "a" });
     assert_eq!(world.refused("d", &["ls", &bad], 0).0, "E0102");
     // Narrowed by its holder, without asking anybody.
@@ -161,4 +164,60 @@ fn a_link_opens_what_it_says_for_anybody_until_it_is_revoked() {
     }
     let read = || world.refused("d", &["cat", &object], 0).0;
     world.until("its time is over", std::time::Duration::from_secs(60), read, |id| id == "E0108");
+}
+
+#[test]
+fn a_link_that_stores_takes_what_anybody_brings_and_nothing_more() {
+    let world = three();
+    let (inline, packed, long) = (bytes(900, 5), bytes(70_000, 6), bytes(6 << 20, 7));
+    world.ok("a", &["cp", &file(&world, "own", &packed), "my:box/own.txt"]);
+    world.ok("a", &["cp", &file(&world, "own", &packed), "my:box/in/own.txt"]);
+    let given = world.json("a", &["share", "my:box/in/", "--ops", "put,get"]);
+    let link = given["link"].as_str().expect("a link").to_owned();
+    let at = |name: &str| format!("{link}/{name}");
+    // Another member, and a machine in no cloud; small, packed and long ones; a folder at once.
+    for home in ["b", "d"] {
+        for (name, content) in [("inline", &inline), ("packed", &packed), ("long", &long)] {
+            let (from, name) = (file(&world, name, content), format!("{home}/{name}"));
+            world.ok(home, &["cp", &from, &at(&name)]);
+            assert!(world.run("a", &["cat", &format!("my:box/in/{name}")]).stdout == *content, "{home}: {name}");
+            assert!(world.run(home, &["cat", &at(&name)]).stdout == *content, "{home}: {name}");
+        }
+        for n in 0..70 {
+            file(&world, &format!("many-{home}/{}-{n}", "long-name-".repeat(20)), &bytes(5_000 + n, 8));
+        }
+        let folder = world.home("files").join(format!("many-{home}")).display().to_string();
+        world.ok(home, &["cp", "-r", &folder, &at(&format!("{home}/many"))]);
+        let names = world.ok("a", &["ls", &format!("my:box/in/{home}/many/"), "-o", "id"]);
+        let last = names.lines().last().expect("seventy names").to_owned();
+        assert_eq!(names.lines().count(), 70, "{home}");
+        assert!(!world.run("a", &["cat", &format!("my:box/{last}")]).stdout.is_empty());
+        assert_eq!(
+            world.refused(home, &["rm", &at(&format!("{home}/inline"))], 0),
+            ("E0106".into(), 4),
+            "it may not remove"
+        );
+        assert_eq!(world.refused(home, &["ls", &link], 0), ("E0106".into(), 4), "nor list");
+        assert_eq!(world.refused(home, &["cp", &file(&world, "f", b"x"), &at("f"), "--full"], 0).0, "E0002");
+    }
+    // Only to remove, narrowed from one that may all; what its giver takes back it may no more.
+    let all = world.json("a", &["share", "my:box/in/", "--ops", "put,get,list,delete"]);
+    let all_link = all["link"].as_str().expect("a link").to_owned();
+    let narrower = world.json("d", &["grant", "narrow", &format!("{all_link}/d/"), "--ops", "delete"]);
+    let narrower = narrower["link"].as_str().expect("a link").to_owned();
+    assert_eq!(world.refused("d", &["cp", &file(&world, "f", b"x"), &format!("{narrower}/f")], 0).0, "E0106");
+    world.ok("d", &["rm", &format!("{narrower}/inline")]);
+    assert_eq!(world.refused("a", &["stat", "my:box/in/d/inline"], 0).0, "E0304");
+    world.ok("a", &["object", "undelete", "my:box/in/d/inline"]);
+    assert_eq!(world.refused("d", &["rm", &format!("{narrower}/../own.txt")], 0).0, "E0304", "no way out of it");
+    world.ok("a", &["stat", "my:box/in/own.txt"]);
+    world.ok("a", &["grant", "revoke", &all["id"].as_str().expect("an id")[..8]]);
+    assert_eq!(world.refused("d", &["rm", &format!("{narrower}/packed")], 0).0, "E0109");
+    // One object that is not there yet.
+    let one = world.json("a", &["share", "my:box/answer.txt", "--ops", "put"]);
+    let one = one["link"].as_str().expect("a link").to_owned();
+    world.ok("d", &["cp", &file(&world, "f", b"yes"), &one]);
+    assert_eq!(world.ok("a", &["cat", "my:box/answer.txt"]), "yes");
+    world.ok("a", &["bucket", "set", "box", "--quota", "1KiB"]);
+    assert_eq!(world.refused("d", &["cp", &file(&world, "f", &packed), &one], 0).0, "E0311", "the giver's limits hold");
 }

@@ -56,6 +56,10 @@ fn uploads() -> UploadPage {
     UploadPage { uploads: vec![line], parts: vec![part], more: true }
 }
 
+fn granted(ask: GrantedAsk) -> Request {
+    Request::Granted(Box::new(Granted { grant: vec![1; 9], proof: vec![2; 64], ask }))
+}
+
 fn grant_note() -> GrantNote {
     GrantNote { id: [1; 16], bucket: BucketId([2; 16]), note: vec![3; 9], not_after: Some(NOW) }
 }
@@ -255,6 +259,11 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
         ("grant_note", Request::GrantNote(Box::new(grant_note()))),
         ("grant_list", Request::GrantList),
         ("grant_revoke", Request::GrantRevoke([1; 16])),
+        ("granted_commit", granted(GrantedAsk::Commit(Box::new(self::commit())))),
+        (
+            "granted_write",
+            granted(GrantedAsk::Write(WriteOpen { bucket: BucketId([2; 16]), bytes_max: 9, session: NodeId([3; 32]) })),
+        ),
         ("bucket_quota", Request::BucketQuota(BucketId([2; 16]), 99)),
         (
             "upload_begin",
@@ -284,10 +293,7 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
             })),
         ),
         ("upload_abort", Request::UploadAbort(BucketId([2; 16]), [3; 16])),
-        (
-            "granted",
-            Request::Granted(Box::new(Granted { grant: vec![1; 9], proof: vec![2; 64], ask: GrantedAsk::Show })),
-        ),
+        ("granted", granted(GrantedAsk::Show)),
     ]
     .into_iter()
     .map(|(name, request)| (name, Envelope { version: 1, alias: Some(Alias(11)), request }))

@@ -58,9 +58,11 @@ fn expect(args: &CpArgs) -> Expect {
 }
 
 async fn put(app: &App, session: &Session, args: &CpArgs, to: &Place) -> Result<(), Fault> {
-    let to = &to.clone().own(&args.to)?;
     let files = sources(args, to)?;
-    let bucket = session.bucket_or_make(&to.bucket).await?;
+    if args.full && to.link.is_some() {
+        return Err(Fault::bad_value("full", "--full", "only the owner of the bucket sees when its pieces stand"));
+    }
+    let bucket = session.bucket_to_write(to).await?;
     if let ([(path, key)], false) = (&files[..], args.recursive) {
         let mut stored = put_one(app, session, &bucket, path, key, expect(args)).await?;
         if args.full {
