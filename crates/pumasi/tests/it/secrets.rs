@@ -36,7 +36,7 @@ impl Planted {
     }
 }
 
-/// Stores, reads, renames, lists, removes, shares, recovers, adds a device.
+/// Stores, whole and in parts, reads, renames, lists, removes, shares, recovers, adds a device.
 fn everything(world: &World, planted: &mut Planted) {
     let content = LINE.repeat(3_000);
     let small = LINE.repeat(20);
@@ -56,6 +56,19 @@ fn everything(world: &World, planted: &mut Planted) {
     let link = world.json("a", &["share", &format!("my:{BUCKET}/{FOLDER}/")]);
     let link = link["link"].as_str().expect("a link").to_owned();
     assert!(world.run("d", &["cat", &format!("{link}/moved")]).stdout == content);
+    // In parts, and by a machine in no cloud through a link that stores.
+    let in_parts = at("in-parts-to-my-daughter.txt");
+    world.ok("a", &["upload", "begin", &in_parts]);
+    world.ok("a", &["upload", "part", &in_parts, "1", &big]);
+    world.ok("a", &["upload", "part", &in_parts, "2", &tiny]);
+    world.ok("a", &["upload", "show", &in_parts]);
+    world.ok("a", &["upload", "complete", &in_parts]);
+    let inbox = world.json("a", &["share", &at("inbox/"), "--ops", "put"]);
+    let inbox = inbox["link"].as_str().expect("a link").to_owned();
+    world.ok("d", &["cp", &big, &format!("{inbox}/{NAME}")]);
+    world.ok("d", &["cp", &tiny, &format!("{inbox}/tiny")]);
+    assert!(world.run("a", &["cat", &at(&format!("inbox/{NAME}"))]).stdout == content);
+    planted.0.push(("the link that stores", inbox.as_bytes()[4..].to_vec()));
     world.ok("a", &["grant", "list"]);
     let phrase = world.json("a", &["recovery", "phrase"]);
     let words: Vec<&str> = phrase["words"].as_array().expect("words").iter().filter_map(|w| w.as_str()).collect();
@@ -78,6 +91,7 @@ fn nothing_a_member_keeps_is_sent_or_written_in_clear() {
         ("the bucket's name", BUCKET.as_bytes().to_vec()),
         ("a folder's name", FOLDER.as_bytes().to_vec()),
         ("a file's name", NAME.as_bytes().to_vec()),
+        ("the name of what comes in parts", b"in-parts-to-my-daughter".to_vec()),
         ("a name that is not there", b"not-there-at-all".to_vec()),
         ("content", LINE[..32].to_vec()),
     ]);
