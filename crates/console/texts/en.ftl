@@ -924,6 +924,8 @@ bench-writer_peak_mib = most memory of the writing process, its 64 MiB of test d
 bench-segment_row_bytes = database per segment, indexes included
 bench-object_row_bytes = database per version, indexes included, without commit record and manifest
 bench-commit_per_s = durable commits of inline objects, signatures verified, on SQLite
+bench-commit_one_segment_5_per_s = durable commits of objects of one segment, 5 receipts each verified
+bench-commit_one_segment_44_per_s = the same with 44 receipts each
 
 # account, devices, recovery, grants
 recovery-none = recovery: no phrase yet. If this machine is lost, everything you stored is lost: pumasi recovery phrase

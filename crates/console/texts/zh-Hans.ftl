@@ -924,6 +924,8 @@ bench-writer_peak_mib = 写入进程的最大内存（含 64 MiB 测试数据）
 bench-segment_row_bytes = 每个段占用的数据库空间（含索引）
 bench-object_row_bytes = 每个版本占用的数据库空间（含索引，不含提交记录和清单）
 bench-commit_per_s = 内联对象的持久提交（验证签名，SQLite）
+bench-commit_one_segment_5_per_s = 单段对象的持久提交，各验证 5 份回执
+bench-commit_one_segment_44_per_s = 同上，各验证 44 份回执
 
 # 账户、设备、恢复、授权
 recovery-none = 恢复：还没有恢复短语。这台机器一旦丢失，存的数据就全部丢失：pumasi recovery phrase

@@ -2,7 +2,8 @@
 //! one SQLite file takes with every writer's signature verified.
 //!
 //! Made through the store layer the center uses, in a database of its own; sizes are those of the closed file, indexes
-//! included. Commits come from many tasks at once, each its own object of 4 KiB inside its manifest, each durable.
+//! included. Commits come from many tasks at once, each durable: objects of 4 KiB inside their manifests, and objects of one
+//! segment with as many receipts as a code accepts, each receipt verified.
 
 use super::figure::Printer;
 use crate::fault::Fault;
@@ -10,12 +11,13 @@ use center::access::store::{self as access, MemberRow, MemberState};
 use center::db::{Db, DbUrl, StoreError};
 use center::storage::store as storage;
 use center::storage::store::bucket::{self, Kind, VersionRow};
-use model::{BucketId, Class, DeviceId, MemberId, PgId, Roles, Scheme, SegmentId, Stamp};
+use model::{BucketId, Class, DeviceId, MemberId, NodeId, PgId, Roles, Scheme, SegmentId, Stamp};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::task::JoinSet;
-use wire::signed::{CommitOp, CommitRecord, Head, public_of};
+use wire::signed::{CommitOp, CommitRecord, Head, PieceReceipt, public_of};
 use wire::storage::{BucketMake, SegmentRun, WrittenSegment};
 
 /// Rows made in one transaction.
@@ -25,9 +27,13 @@ const NAME_BYTES: usize = 102;
 /// Commits timed, and how many are under way at once.
 const COMMITS: u32 = 20_000;
 const WRITERS: usize = 64;
+/// Commits of objects of one segment timed.
+const SEGMENT_COMMITS: u32 = 4_000;
+/// Receipts of such a commit: what 4 of 10 accepts, and 32 of 104.
+const ACCEPTS: [(u16, &str); 2] = [(5, "commit_one_segment_5_per_s"), (44, "commit_one_segment_44_per_s")];
 const SECRET: [u8; 32] = [7; 32];
 
-/// Prints `segment_row_bytes`, `object_row_bytes` and `commit_per_s`.
+/// Prints `segment_row_bytes`, `object_row_bytes`, `commit_per_s` and the two of [`ACCEPTS`].
 pub async fn run(printer: &mut Printer<'_>, dir: &Path, rows: u32) -> Result<(), Fault> {
     let path = dir.join("rows.db");
     let empty = file_after(&path, async |_| Ok(())).await?;
@@ -37,11 +43,19 @@ pub async fn run(printer: &mut Printer<'_>, dir: &Path, rows: u32) -> Result<(),
     printer.figure("object_row_bytes", (with_versions - with_segments) / f64::from(rows), "B");
     let mut per_s = 0.0;
     file_after(&path, async |db| {
-        per_s = commits(db).await?;
+        per_s = commits(db, COMMITS, 0).await?;
         Ok(())
     })
     .await?;
     printer.figure("commit_per_s", per_s, "1/s");
+    for (accept, id) in ACCEPTS {
+        file_after(&path, async |db| {
+            per_s = commits(db, SEGMENT_COMMITS, accept).await?;
+            Ok(())
+        })
+        .await?;
+        printer.figure(id, per_s, "1/s");
+    }
     Ok(())
 }
 
@@ -147,13 +161,25 @@ async fn versions(db: &Db, rows: u32) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Commits as the center takes them, each verified and durable; how many a second.
-async fn commits(db: &Db) -> Result<f64, Fault> {
-    let manifest: Arc<Vec<u8>> = Arc::new(vec![9; 4_800]);
+/// Receipts of so many holders for a segment.
+fn receipts(id: SegmentId, accept: u16) -> Vec<Vec<u8>> {
+    let one = |index: u16| {
+        let secret = spread::<32>(u64::from(index));
+        let (pg, node) = (PgId(1), NodeId(public_of(&secret)));
+        let (len, serial, at) = (1 << 20, [5; 16], Stamp(1_800_000_000_000));
+        PieceReceipt { segment: id, pg, index, len, node, serial, at }.sign(&secret).to_vec()
+    };
+    (0..accept).map(one).collect()
+}
+
+/// Commits as the center takes them, each verified and durable, with `accept` receipts for a segment or, with 0, of inline
+/// objects; how many a second.
+async fn commits(db: &Db, count: u32, accept: u16) -> Result<f64, Fault> {
+    let manifest: Arc<Vec<u8>> = Arc::new(vec![9; if accept == 0 { 4_800 } else { 560 }]);
     let device = DeviceId(public_of(&SECRET));
-    let signed: Vec<(u64, Vec<u8>)> = (0..COMMITS)
+    let signed: Vec<(u64, Vec<u8>, Vec<Vec<u8>>)> = (0..count)
         .map(|n| {
-            let number = (1 << 40) + u64::from(n);
+            let number = (1 << 40) + (u64::from(accept) << 32) + u64::from(n);
             let record = CommitRecord {
                 op: CommitOp::Put,
                 bucket: BucketId([1; 16]),
@@ -165,26 +191,42 @@ async fn commits(db: &Db) -> Result<f64, Fault> {
                 manifest_hash: *blake3::hash(&manifest).as_bytes(),
                 at: Stamp(number),
             };
-            (number, record.sign(&SECRET).to_vec())
+            (number, record.sign(&SECRET).to_vec(), receipts(SegmentId(spread(number)), accept))
         })
         .collect();
     let begun = Instant::now();
     let mut running = JoinSet::new();
-    for (number, record) in signed {
+    for (number, record, receipts) in signed {
         while running.len() >= WRITERS {
             running.join_next().await.map_or(Ok(()), |done| done.map_err(Fault::bug)?)?;
         }
         let (db, manifest) = (db.clone(), Arc::clone(&manifest));
-        running.spawn(async move { commit(&db, number, record, &manifest).await });
+        running.spawn(async move { commit(&db, number, (record, receipts), &manifest).await });
     }
     while let Some(done) = running.join_next().await {
         done.map_err(Fault::bug)??;
     }
-    Ok(f64::from(COMMITS) / begun.elapsed().as_secs_f64())
+    Ok(f64::from(count) / begun.elapsed().as_secs_f64())
 }
 
-async fn commit(db: &Db, number: u64, record: Vec<u8>, manifest: &[u8]) -> Result<(), Fault> {
+async fn commit(
+    db: &Db,
+    number: u64,
+    (record, receipts): (Vec<u8>, Vec<Vec<u8>>),
+    manifest: &[u8],
+) -> Result<(), Fault> {
     let v = VersionRow { segments: Vec::new(), ..version(number, record, manifest.to_vec()) };
+    let id = SegmentId(spread(number));
+    let holders: BTreeSet<NodeId> = receipts
+        .iter()
+        .filter_map(|bytes| PieceReceipt::check(bytes).filter(|receipt| receipt.segment == id))
+        .map(|receipt| receipt.node)
+        .collect();
+    if holders.len() != receipts.len() {
+        return Err(Fault::bug("a receipt that was just signed does not verify"));
+    }
+    let has_segment = !receipts.is_empty();
+    let written = WrittenSegment { id, pg: PgId(1), sealed_bytes: 8 << 20, receipts };
     let checked = CommitRecord::check(&v.record).filter(|r| r.covers(&v.name_sealed, &v.manifest));
     let (Some(_), Ok(bytes)) = (checked, v.record.clone().try_into()) else {
         return Err(Fault::bug("a commit that was just signed does not verify"));
@@ -193,6 +235,13 @@ async fn commit(db: &Db, number: u64, record: Vec<u8>, manifest: &[u8]) -> Resul
         let row = bucket::hold(tx, &BucketId([1; 16]))?
             .ok_or_else(|| StoreError::refused(model::errors::BUCKET_UNKNOWN, "bench"))?;
         let newest = bucket::newest(tx, row.number, &v.name_sealed)?;
+        let mut v = v.clone();
+        if has_segment {
+            let seq = storage::insert_segment(tx, row.number, &written, &[0x1f, 0], v.made_at)?;
+            storage::thin::mark(tx, PgId(1), seq)?;
+            v.segments = vec![SegmentRun { pg: PgId(1), seq, count: 1 }];
+            storage::name_segments(tx, &MemberId([1; 16]), &v.segments[0])?;
+        }
         let head = bucket::append(tx, &row, &v, newest.is_some(), &bytes)?;
         Ok(bucket::remember(tx, &v.version, &head, v.made_at)?)
     });
