@@ -602,6 +602,7 @@ demo-checked_in = every node is on, with its declared region
 demo-probed = processor, disk and network of the nodes were measured
 demo-put_cli = a real file is sealed, coded and acknowledged by enough nodes
 demo-tree_cli = a tree of { $n } small files goes in and comes back byte for byte
+demo-in_parts = an object comes in two parts, the second one first; a machine in no cloud stores through a link
 demo-names = a file is renamed, removed and brought back without a byte moving
 demo-filled = nodes made the pieces the writer did not send; every node holds its own (nodes call every 12 s here)
 demo-bucket_says = the bucket says how many of its { $n } PCs may die at once

@@ -112,6 +112,7 @@ async fn tell(board: &mut Board<'_>, cloud: &mut Cloud) -> Option<()> {
     board.check("get_cli", n, cloud.get(&file)).await?;
     board.check("tree_cli", TREE_FILES, cloud.put_tree(&tree)).await?;
     board.check("names", n, cloud.names()).await?;
+    board.check("in_parts", n, cloud.in_parts(&file)).await?;
     board.check("filled", n, cloud.filled()).await?;
     board.check("bucket_says", n, cloud.says()).await?;
     board.check("shared", n, cloud.shared(&file)).await?;

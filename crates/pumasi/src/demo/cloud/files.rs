@@ -8,6 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+/// Bytes of a part, and of what is stored in parts.
+const PART: usize = 6 << 20;
+const PARTS: usize = 8 << 20;
+
 impl Cloud {
     /// A file that looks like text and does not repeat.
     pub fn make_file(&self, bytes: usize) -> Result<PathBuf, String> {
@@ -64,9 +68,39 @@ impl Cloud {
         same_tree(tree, &back)
     }
 
-    /// The file and the tree, byte for byte.
+    /// The beginning of the file in two parts, the second one first, and a link by which a machine in no cloud adds a file.
+    pub async fn in_parts(&self, file: &Path) -> Result<(), String> {
+        let text = std::fs::read(file).map_err(|e| e.to_string())?;
+        let place = "my:home/in-parts/letter.txt";
+        self.done(&["upload", "begin", place]).await?;
+        for (number, part) in [("2", PART..PARTS), ("1", 0..PART)] {
+            let path = self.dir.join(format!("part-{number}"));
+            std::fs::write(&path, text.get(part).ok_or("a short file")?).map_err(|e| e.to_string())?;
+            self.done(&["upload", "part", place, number, &path.display().to_string()]).await?;
+        }
+        self.done(&["upload", "complete", place]).await?;
+        let given = self.shown(&["share", "my:home/inbox/", "--ops", "put", "--json"]).await?;
+        let at = format!("{}/from-a-friend", given["link"].as_str().ok_or("no link")?);
+        self.elsewhere("friend", &["cp", &self.dir.join("part-1").display().to_string(), &at], "").await?;
+        self.get_parts(file).await
+    }
+
+    /// What came in parts and through the link reads back byte for byte.
+    async fn get_parts(&self, file: &Path) -> Result<(), String> {
+        let text = std::fs::read(file).map_err(|e| e.to_string())?;
+        for (place, len) in [("my:home/in-parts/letter.txt", PARTS), ("my:home/inbox/from-a-friend", PART)] {
+            let out = self.command(&["cat", place]).await?;
+            if text.get(..len) != Some(&out.stdout[..]) {
+                return Err(format!("{place}: {}", String::from_utf8_lossy(&out.stderr).trim()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The file, the tree, and what came in parts, byte for byte.
     pub async fn get_all(&self, file: &Path, tree: &Path) -> Result<(), String> {
         self.get(file).await?;
+        self.get_parts(file).await?;
         self.get_tree(tree).await
     }
 
