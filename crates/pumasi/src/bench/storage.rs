@@ -26,6 +26,8 @@ use wire::storage::SegmentRun;
 /// Nodes of the cloud: 4 of 10.
 const NODES: usize = 10;
 const MIB: usize = 1 << 20;
+/// Longest wait for what nodes measure when they join.
+const PROBE_PATIENCE: Duration = Duration::from_secs(60);
 /// Longest wait until all pieces stand.
 const SETTLE_MAX: Duration = Duration::from_secs(120);
 /// Pause between two looks at that.
@@ -69,6 +71,7 @@ async fn measure(app: &App, args: &BenchStorageArgs, cloud: &mut Cloud, dir: &Pa
     cloud.join_first().await.map_err(bug)?;
     cloud.join_last().await.map_err(bug)?;
     cloud.all_on().await.map_err(bug)?;
+    cloud.probed_within(PROBE_PATIENCE).await.map_err(bug)?;
     let session = Session::open(cloud.operator()).await?;
     let bucket = Arc::new(session.bucket_or_make("bench").await?);
     let first = put_one(&session.client, &bucket, "first", Arc::new(content(MIB, 0))).await?;

@@ -327,6 +327,17 @@ impl Cloud {
         }
     }
 
+    /// Waits until what nodes measure when they join is done, so that it is not measured with what comes after.
+    pub async fn probed_within(&self, patience: Duration) -> Result<(), String> {
+        let begun = Instant::now();
+        loop {
+            match self.probed().await {
+                Err(_) if begun.elapsed() < patience => tokio::time::sleep(LOOK_EVERY).await,
+                done => return done,
+            }
+        }
+    }
+
     /// Input at one machine: its node is paused by its owner, seen at the center, without a penalty.
     pub async fn owner_pauses(&self) -> Result<(), String> {
         let machine = &self.nodes[self.nodes.len() - 1];
