@@ -4,8 +4,8 @@
 use crate::bucket::label_of;
 use crate::cut::{Ready, code, pieces_bytes};
 use crate::put::Change;
-use crate::stage::{Begun, Kept, Staging};
-use crate::{Bucket, Client, ClientError, Progress, Put, PutAsk, Stage};
+use crate::stage::{Begun, Kept};
+use crate::{Bucket, Client, ClientError, Progress, Put, PutAsk};
 use codec::pack::{Directory, Trailer};
 use model::{Bytes, Scheme, Stamp};
 use rand_core::Rng;
@@ -43,9 +43,9 @@ pub struct Small {
 struct Packed {
     ready: Ready,
     members: Vec<Member>,
-    staging: Option<Staging>,
-    /// BLAKE3 of its sealed bytes.
-    hash: [u8; 32],
+    /// Its bytes, and what they would be staged with.
+    sealed: Vec<u8>,
+    begun: Begun,
 }
 
 /// A pack whose segment was sent.
@@ -129,16 +129,29 @@ impl Client {
         let (keys, labels) = (bucket.keys.clone(), bucket.labels.clone());
         let sealed: usize = batch.iter().map(|item| item.content.len()).sum();
         let room = self.room(2 * pieces_bytes(&grant, sealed)).await?;
-        let stage = self.stage.clone().filter(|_| bucket.is_own());
-        let packing =
-            tokio::task::spawn_blocking(move || pack(&keys, labels.as_ref(), &grant, batch, room, stage.as_ref()));
-        let Packed { ready, members, staging, hash } =
+        let packing = tokio::task::spawn_blocking(move || pack(&keys, labels.as_ref(), &grant, batch, room));
+        let Packed { ready, members, sealed, begun } =
             packing.await.map_err(|_| ClientError::Unexpected("packing ended"))??;
         let sent = self.send_segment(&ready.grant, &ready.coded).await;
         if sent.is_err() {
             self.forget_write_grant(bucket);
         }
         let segment = sent?;
+        // Where everybody has its piece nothing is to be filled up from this machine's copy.
+        let is_whole = segment.receipts.len() >= ready.grant.slots.len();
+        let hash = *blake3::hash(&sealed).as_bytes();
+        let staging = match self.stage.clone().filter(|_| bucket.is_own() && !is_whole) {
+            Some(stage) => {
+                let bucket = *bucket.id();
+                let keeping = tokio::task::spawn_blocking(move || {
+                    let staging = stage.begin(&bucket, "", None, begun).staging?;
+                    staging.keep(0, &sealed);
+                    Some(staging)
+                });
+                keeping.await.map_err(|_| ClientError::Unexpected("staging ended"))?
+            }
+            None => None,
+        };
         let (id, sealed_bytes, label) = (segment.id, segment.sealed_bytes, ready.coded.label.clone());
         let pack = Pack { scheme: ready.grant.scheme, pieces: segment.receipts.len(), id: id.0, segment, run: None };
         let holders = ready.grant.slots.iter().filter(|s| s.on).count();
@@ -301,7 +314,6 @@ fn pack(
     grant: &Arc<WriteGrant>,
     batch: Vec<Small>,
     room: OwnedSemaphorePermit,
-    stage: Option<&Stage>,
 ) -> Result<Packed, ClientError> {
     let mut rng = rand::rng();
     let (mut directory, mut sealed, mut members) = (Directory::new(), Vec::new(), Vec::with_capacity(batch.len()));
@@ -338,16 +350,11 @@ fn pack(
     let mut coded = code(grant, &sealed, &mut None)?;
     let mut version = [0; 16];
     rng.fill_bytes(&mut version);
-    let hash = *blake3::hash(&sealed).as_bytes();
     let begun = Begun { staging: None, key: key.clone(), header, version, kept: Vec::new() };
-    let staging = stage.and_then(|stage| stage.begin(keys.bucket(), "", None, begun).staging);
-    if let Some(staging) = &staging {
-        staging.keep(0, &sealed);
-    }
     let name = LabelName::Plain(String::new());
     let label = Label { kind: LabelKind::Pack, bucket: *keys.bucket(), version, run: 0, offset: 0, key, name };
     coded.label = label_of(labels, &label, &coded.roots.id);
     let content = sealed.len() as u64;
     let (number, grant, coded) = (0, Arc::clone(grant), Arc::new(coded));
-    Ok(Packed { ready: Ready { number, sealed: None, grant, coded, content, _room: room }, members, staging, hash })
+    Ok(Packed { ready: Ready { number, sealed: None, grant, coded, content, _room: room }, members, sealed, begun })
 }
