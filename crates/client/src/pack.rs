@@ -139,14 +139,13 @@ impl Client {
         let segment = sent?;
         // Where everybody has its piece nothing is to be filled up from this machine's copy.
         let is_whole = segment.receipts.len() >= ready.grant.slots.len();
-        let hash = *blake3::hash(&sealed).as_bytes();
         let staging = match self.stage.clone().filter(|_| bucket.is_own() && !is_whole) {
             Some(stage) => {
                 let bucket = *bucket.id();
                 let keeping = tokio::task::spawn_blocking(move || {
                     let staging = stage.begin(&bucket, "", None, begun).staging?;
                     staging.keep(0, &sealed);
-                    Some(staging)
+                    Some((staging, *blake3::hash(&sealed).as_bytes()))
                 });
                 keeping.await.map_err(|_| ClientError::Unexpected("staging ended"))?
             }
@@ -156,7 +155,7 @@ impl Client {
         let pack = Pack { scheme: ready.grant.scheme, pieces: segment.receipts.len(), id: id.0, segment, run: None };
         let holders = ready.grant.slots.iter().filter(|s| s.on).count();
         let named = self.name_pack(bucket, members, pack, holders).await?;
-        if let (Some(staging), Some(run)) = (staging, named.1) {
+        if let (Some((staging, hash)), Some(run)) = (staging, named.1) {
             let scheme = ready.grant.scheme;
             let kept = Kept { number: 0, id, hash, scheme, sealed_bytes, label, pg: run.pg, seq: run.seq };
             tokio::task::spawn_blocking(move || {

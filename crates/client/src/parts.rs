@@ -16,6 +16,7 @@ use wire::signed::CommitOp;
 use wire::storage::{Expect, PartLine, UploadAsk, UploadBegin, UploadComplete, UploadLine, UploadPage, UploadPart};
 use wire::{RefusalMsg, Reply, Request};
 
+const _: () = assert!(seal::PARTS_MAX == wire::limits::PARTS_MAX as usize);
 /// Pair in a part's note: segments it was cut into.
 const SEGMENTS: &str = "segments";
 

@@ -1,6 +1,6 @@
-//! The chore that collects: versions whose retention is over and parts of uploads that have ended name nothing any more, segments that nobody names become drops
-//! in their group's log, and drops that all nodes had time to see are forgotten. When, `rules::storage::collect` says; nodes
-//! follow the log by themselves.
+//! The chore that collects: versions whose retention is over and parts of uploads that have ended name nothing any more,
+//! segments that nobody names become drops in their group's log, and drops that all nodes had time to see are forgotten. When,
+//! `rules::storage::collect` says; nodes follow the log by themselves.
 //!
 //! (A) Each step is one transaction that does a bounded part; what is left waits for the next look. (B) A group below its
 //! refill mark drops nothing. (C) Doing it twice, or by two center processes at once, does no harm.

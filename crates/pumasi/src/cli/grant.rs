@@ -1,6 +1,7 @@
 //! `pumasi share` and `pumasi grant …`: a part of a bucket for somebody else, as a link that holds its own keys.
 
 use super::account::account_fault;
+use super::object::hex;
 use super::recovery::address;
 use super::session::{Place, Session, client_fault};
 use crate::app::App;
@@ -161,10 +162,6 @@ fn tell(app: &App, done: &str, link: &Link, place: &str, until: Option<Stamp>) -
         }
     }
     Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 async fn list(app: &App) -> Result<(), Fault> {

@@ -78,10 +78,6 @@ pub struct PartLine {
     pub number: u16,
     /// Its sealed manifest.
     pub note: Vec<u8>,
-    /// Segments it has.
-    pub segments: u32,
-    /// Their sealed bytes.
-    pub sealed_bytes: u64,
     /// When it was kept.
     pub at: Stamp,
 }

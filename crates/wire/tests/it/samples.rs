@@ -52,7 +52,7 @@ fn upload_part() -> UploadPart {
 
 fn uploads() -> UploadPage {
     let line = UploadLine { upload: [3; 16], name_sealed: vec![3; 40], note: vec![4; 9], at: NOW, changed: NOW };
-    let part = PartLine { number: 9, note: vec![4; 9], segments: 6, sealed_bytes: 7, at: NOW };
+    let part = PartLine { number: 9, note: vec![4; 9], at: NOW };
     UploadPage { uploads: vec![line], parts: vec![part], more: true }
 }
 

@@ -124,16 +124,10 @@ pub fn part_lines(
     after: u16,
     limit: u32,
 ) -> Result<Vec<PartLine>, DbError> {
-    let sql = "SELECT number, note, segments_count, sealed_bytes, made_at FROM upload_part \
+    let sql = "SELECT number, note, made_at FROM upload_part \
         WHERE bucket = $1 AND upload = $2 AND number > $3 ORDER BY number LIMIT $4";
     q.query(sql, &[bucket.into(), upload[..].into(), after.into(), limit.into()], |row| {
-        Ok(PartLine {
-            number: row.get(0)?,
-            note: row.get(1)?,
-            segments: row.get(2)?,
-            sealed_bytes: row.get(3)?,
-            at: row.get(4)?,
-        })
+        Ok(PartLine { number: row.get(0)?, note: row.get(1)?, at: row.get(2)? })
     })
 }
 
