@@ -13,7 +13,7 @@ use crate::output::Row;
 use clap::{Args, Subcommand};
 use client::account::{Account, GrantAsk, Me, narrow};
 use console::args;
-use model::{Span, Stamp, errors};
+use model::{Span, errors};
 use seal::BucketKeys;
 use serde_json::json;
 use wire::signed::{GrantOps, grant};
@@ -103,7 +103,7 @@ pub async fn share(app: &App, args: &ShareArgs) -> Result<(), Fault> {
         let address = address(&Membership::load(&app.home)?);
         account.give(&session.asking(), me, &keys, &what, address).await.map_err(account_fault)
     });
-    tell(app, "share-done", &link.await?, &args.place, what.not_after)
+    tell(app, "share-done", &link.await?, &args.place, &what)
 }
 
 /// Keys of what a place names.
@@ -145,9 +145,9 @@ async fn is_folder(session: &Session, bucket: &client::Bucket, below: &str, show
     Ok(!names.is_empty())
 }
 
-fn tell(app: &App, done: &str, link: &Link, place: &str, until: Option<Stamp>) -> Result<(), Fault> {
+fn tell(app: &App, done: &str, link: &Link, place: &str, what: &GrantAsk) -> Result<(), Fault> {
     let id = hex(&client::account::grant_id(&link.grant).map_err(account_fault)?);
-    let out = &app.out;
+    let (out, until) = (&app.out, what.not_after);
     match out.form {
         Form::Json => out.json(
             "grant",
@@ -158,7 +158,8 @@ fn tell(app: &App, done: &str, link: &Link, place: &str, until: Option<Stamp>) -
         Form::Human => {
             let when = until.map_or_else(|| out.text("grant-forever", args![]), |at| at.to_string());
             out.print(&link.to_string());
-            out.say(done, args!["place" => place, "until" => when, "id" => &id[..8]]);
+            let ops = what.ops.words().join(", ");
+            out.say(done, args!["place" => place, "until" => when, "id" => &id[..8], "ops" => ops]);
         }
     }
     Ok(())
@@ -218,7 +219,7 @@ fn narrower(app: &App, text: &str, what: &What) -> Result<(), Fault> {
     let ask = what.ask()?;
     let below = text.contains('/').then_some(place.key.as_str());
     let narrowed = narrow(&link, below, &ask).map_err(|e| client_fault(e, &place.bucket))?;
-    tell(app, "grant-narrowed", &narrowed, &place.at(&place.key), ask.not_after)
+    tell(app, "grant-narrowed", &narrowed, &place.at(&place.key), &ask)
 }
 
 async fn revoke(app: &App, id: &str) -> Result<(), Fault> {
