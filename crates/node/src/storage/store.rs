@@ -16,10 +16,15 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, oneshot};
 
 /// Bytes of pieces that may be in memory on their way in, all writers together, in KiB.
 const IN_FLIGHT_KIB: u32 = 64 * 1024;
+/// A store that is being closed is waited for so long: its process ends, or a child of it has not let go of the lock yet, as it
+/// does when it becomes another program.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+const LOCK_LOOK: Duration = Duration::from_millis(20);
 /// Jobs that wait for the writer at most; a sender waits beyond that.
 const QUEUE_MAX: usize = 1024;
 /// Most rows of a page.
@@ -326,7 +331,13 @@ fn open_now(disk: Arc<dyn Disk>, dir: &Path, limits: StoreLimits, seed: [u8; 32]
     std::fs::create_dir_all(dir).map_err(io("make the store's folder"))?;
     disk.create_dir(dir).map_err(io("make the store's folder"))?;
     let lock = std::fs::File::create(dir.join("lock")).map_err(io("open the lock"))?;
-    lock.try_lock().map_err(|_| StoreError::Locked)?;
+    let begun = Instant::now();
+    while lock.try_lock().is_err() {
+        if begun.elapsed() > LOCK_WAIT {
+            return Err(StoreError::Locked);
+        }
+        std::thread::sleep(LOCK_LOOK);
+    }
     let (index, known) = Index::open(dir)?;
     let before: (Vec<_>, Vec<_>) = known
         .as_ref()
