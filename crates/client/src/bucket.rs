@@ -1,6 +1,6 @@
 //! Buckets of one's own: made, listed, opened with a check of the keys before anything else.
 
-use crate::{Client, ClientError};
+use crate::{Client, ClientError, NameIndex};
 use model::{BucketId, Bytes, Class, Region, SegmentId, Stamp};
 use seal::{AccountRoot, BucketKeys, LABEL_LEN, Label, LabelKey};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,9 +15,24 @@ pub struct Bucket {
     pub(crate) keys: BucketKeys,
     /// Of one's own buckets; what is written under a grant has no labels.
     pub(crate) labels: Option<LabelKey>,
-    head: Arc<Mutex<Head>>,
+    head: Arc<Seen>,
     /// The grant under which it is used; none for one's own.
     held: Option<Arc<Link>>,
+}
+
+/// The highest head of a bucket that was seen. This machine's index remembers it when the bucket is let go of.
+#[derive(Default)]
+struct Seen {
+    head: Mutex<Head>,
+    kept: Option<(NameIndex, BucketId)>,
+}
+
+impl Drop for Seen {
+    fn drop(&mut self) {
+        if let Some((index, bucket)) = &self.kept {
+            index.saw(bucket, *self.head.get_mut().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
 }
 
 /// How a bucket is made.
@@ -60,13 +75,13 @@ impl Bucket {
 
     /// The highest head seen.
     pub fn head(&self) -> Head {
-        *self.head.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.head.head.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes a head the center showed in answer to a question; `asked` is the highest that had been seen when it was put, as
     /// answers to several at once come in any order. Refuses one that is older, or as old and another.
     pub(crate) fn saw(&self, asked: Head, head: Head) -> Result<(), ClientError> {
-        let mut seen = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.head.head.lock().unwrap_or_else(PoisonError::into_inner);
         let as_old = if head.seq == seen.seq { head.follows(&seen) } else { Ok(()) };
         head.follows(&asked).and(as_old).map_err(|fault| {
             ClientError::Head(match fault {
@@ -100,7 +115,11 @@ impl Bucket {
     }
 
     fn of(root: &AccountRoot, name: &str) -> Self {
-        let keys = root.bucket(&root.bucket_id(name));
+        Self::by_id(root, &root.bucket_id(name))
+    }
+
+    fn by_id(root: &AccountRoot, id: &BucketId) -> Self {
+        let keys = root.bucket(id);
         Self { keys, labels: Some(root.labels()), head: Arc::default(), held: None }
     }
 
@@ -117,7 +136,7 @@ pub(crate) fn label_of(labels: Option<&LabelKey>, label: &Label, id: &SegmentId)
 impl Client {
     /// Opens a bucket that is there; E0112 as [`ClientError::WrongKey`] when this account's keys are not its.
     pub async fn bucket(&self, root: &AccountRoot, name: &str) -> Result<Bucket, ClientError> {
-        let bucket = Bucket::of(root, name);
+        let bucket = self.keeping(Bucket::of(root, name));
         let line = match self.bucket_line(bucket.id()).await {
             Err(ClientError::Refused(refusal)) if refusal.id == model::errors::BUCKET_UNKNOWN => {
                 // Another root derives other ids: a wrong key must not look like a bucket that was never made.
@@ -126,14 +145,30 @@ impl Client {
             }
             found => found?,
         };
-        if !bucket.matches(&line) {
+        self.opened(bucket, &line)
+    }
+
+    /// Opens a bucket that is there by its id.
+    ///
+    /// # Errors
+    /// As [`Self::bucket`].
+    pub async fn bucket_by_id(&self, root: &AccountRoot, id: &BucketId) -> Result<Bucket, ClientError> {
+        let line = self.bucket_line(id).await?;
+        self.opened(self.keeping(Bucket::by_id(root, id)), &line)
+    }
+
+    /// The same, remembered by this machine's index.
+    fn keeping(&self, bucket: Bucket) -> Bucket {
+        let kept = self.index.clone().map(|index| (index, *bucket.id()));
+        Bucket { head: Arc::new(Seen { head: Mutex::default(), kept }), ..bucket }
+    }
+
+    fn opened(&self, bucket: Bucket, line: &BucketLine) -> Result<Bucket, ClientError> {
+        if !bucket.matches(line) {
             return Err(ClientError::WrongKey);
         }
         let seen = self.index.as_ref().map_or_else(Head::default, |index| index.seen(bucket.id()));
         bucket.saw(seen, line.head)?;
-        if let Some(index) = &self.index {
-            index.saw(bucket.id(), line.head);
-        }
         Ok(bucket)
     }
 

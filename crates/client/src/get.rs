@@ -143,7 +143,7 @@ impl Client {
         first: u32,
         limit: u16,
     ) -> Result<ReadGrant, ClientError> {
-        let (name_sealed, session) = (bucket.seal_name(name)?, self.endpoint.id());
+        let (name_sealed, session) = (bucket.keys.seal_stored(name)?, self.endpoint.id());
         let known = self.known_groups();
         let ask = ReadOpen { bucket: *bucket.id(), name_sealed, version, first, limit, session, known };
         match self.ask_of(bucket, GrantedAsk::Read(ask)).await? {

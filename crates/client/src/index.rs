@@ -12,6 +12,7 @@
 use crate::names::Entry;
 use crate::{Bucket, Client, ClientError};
 use model::{BucketId, Bytes, Stamp};
+use rules::storage::log::{LogState, is_due};
 use seal::{AccountRoot, LocalKey, Manifest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -52,11 +53,28 @@ struct Inner {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Row(u64, u64, u64, [u8; 32], String, [u8; 16]);
 
+/// A log of the bucket's changes, as its manifest tells of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LogRow {
+    /// Where the bucket's chain stood after its last change.
+    pub after: Head,
+    /// Bytes of its content.
+    pub size: u64,
+    /// When it was committed.
+    pub at: Stamp,
+    /// Which version of its name.
+    pub version: [u8; 16],
+}
+
 /// The changes of one step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
     head: Head,
     changes: Vec<(String, Option<Row>)>,
+    /// Logs, by the place of their first change.
+    logs: Vec<(u64, Option<LogRow>)>,
+    /// Place of the last change that is not about a log.
+    changed: u64,
 }
 
 /// A bucket's names as this machine knows them.
@@ -67,8 +85,12 @@ pub(crate) struct Names {
     file: File,
     records: u64,
     changes: usize,
-    head: Head,
+    pub head: Head,
     rows: BTreeMap<String, Row>,
+    /// Logs of its changes, by the place of the first.
+    pub logs: BTreeMap<u64, LogRow>,
+    /// Place of the last change that is not about a log.
+    pub changed: u64,
 }
 
 fn entry(name: &str, row: &Row) -> Entry {
@@ -80,6 +102,25 @@ fn entry(name: &str, row: &Row) -> Entry {
         hash: row.3,
         content_type: row.4.clone(),
         version: row.5,
+    }
+}
+
+/// The pair of a log's manifest that says where the chain stood after it: place and hash, in hex.
+const AFTER: &str = "after";
+
+impl LogRow {
+    /// As a manifest tells it; nothing for one that is no log's.
+    fn of(manifest: &Manifest, at: Stamp, version: [u8; 16]) -> Option<Self> {
+        let (_, after) = manifest.pairs.iter().find(|(key, _)| key == AFTER)?;
+        let (seq, hash) = after.split_once(' ')?;
+        let hash = blake3::Hash::from_hex(hash).ok()?;
+        let after = Head { seq: u64::from_str_radix(seq, 16).ok()?, hash: *hash.as_bytes() };
+        Some(Self { after, size: manifest.size, at, version })
+    }
+
+    /// The same for a manifest.
+    pub fn pair(after: &Head) -> (String, String) {
+        (AFTER.to_owned(), format!("{:x} {}", after.seq, blake3::Hash::from_bytes(after.hash).to_hex()))
     }
 }
 
@@ -116,6 +157,32 @@ impl NameIndex {
         }
     }
 
+    /// How a bucket's log stands.
+    pub(crate) fn log_state(&self, bucket: &BucketId) -> LogState {
+        let sealed = fs::read(self.path(bucket, "logged")).unwrap_or_default();
+        let plain = self.0.key.open(&context(bucket, u64::MAX - 1), &sealed).unwrap_or_default();
+        let (logged, at): (u64, u64) = wire::decode(&plain, 64).unwrap_or_default();
+        LogState { seen: self.seen(bucket).seq, logged, at: (at > 0).then_some(Stamp(at)) }
+    }
+
+    /// Changes up to `place` need no log any more.
+    pub(crate) fn logged(&self, bucket: &BucketId, place: u64, at: Stamp) {
+        let plain = wire::encode(&(place, at.as_ms()));
+        let sealed = self.0.key.seal(&context(bucket, u64::MAX - 1), &plain, &mut rand::rng());
+        let (path, new) = (self.path(bucket, "logged"), self.path(bucket, &format!("logged-{}", std::process::id())));
+        if let Err(error) = fs::write(&new, sealed).and_then(|()| fs::rename(&new, &path)) {
+            tracing::warn!(%error, "it is not remembered how far a bucket was logged");
+        }
+    }
+
+    /// Buckets of which this machine saw changes that are to be logged now ([`rules::storage::log`]).
+    pub fn logs_due(&self, now: Stamp) -> Vec<BucketId> {
+        let name = |entry: io::Result<fs::DirEntry>| entry.ok()?.file_name().into_string().ok();
+        let files = fs::read_dir(&self.0.dir).into_iter().flatten().filter_map(name);
+        let buckets = files.filter_map(|file| file.strip_suffix(".head")?.parse::<BucketId>().ok());
+        buckets.filter(|bucket| is_due(now, &self.log_state(bucket))).collect()
+    }
+
     /// Opens a bucket's index for this process alone, and reads it. Blocking.
     fn load(&self, bucket: &BucketId) -> Result<Names, ClientError> {
         let path = self.path(bucket, "names");
@@ -130,7 +197,8 @@ impl NameIndex {
         }
         let (key, bucket) = (self.0.key.clone(), *bucket);
         let (records, changes, head, rows) = (0, 0, Head::default(), BTreeMap::new());
-        let mut names = Names { key, bucket, path: path.clone(), file, records, changes, head, rows };
+        let (logs, changed) = (BTreeMap::new(), 0);
+        let mut names = Names { key, bucket, path: path.clone(), file, records, changes, head, rows, logs, changed };
         names.read().map_err(|e| error(&path, e))?;
         Ok(names)
     }
@@ -173,6 +241,13 @@ impl Names {
         self.records += 1;
         self.changes += record.changes.len();
         self.head = record.head;
+        self.changed = record.changed;
+        for (from, log) in record.logs {
+            match log {
+                Some(log) => drop(self.logs.insert(from, log)),
+                None => drop(self.logs.remove(&from)),
+            }
+        }
         for (name, row) in record.changes {
             match row {
                 Some(row) => drop(self.rows.insert(name, row)),
@@ -201,9 +276,11 @@ impl Names {
         file.lock()?;
         let all: Vec<(&String, &Row)> = self.rows.iter().collect();
         let mut records = 0;
-        for step in all.chunks(STEP) {
+        let mut logs: Vec<(u64, Option<LogRow>)> = self.logs.iter().map(|(from, log)| (*from, Some(*log))).collect();
+        // An empty step too, where only logs are there.
+        for step in all.chunks(STEP).chain(all.is_empty().then_some(&[][..])) {
             let changes = step.iter().map(|(name, row)| ((*name).clone(), Some((*row).clone()))).collect();
-            let record = Record { head: self.head, changes };
+            let record = Record { head: self.head, changes, logs: std::mem::take(&mut logs), changed: self.changed };
             let bytes = sealed(&self.key, &self.bucket, records, &record).ok_or(io::ErrorKind::InvalidData)?;
             file.write_all(&bytes)?;
             records += 1;
@@ -211,6 +288,11 @@ impl Names {
         fs::rename(&new, &self.path)?;
         (self.file, self.records, self.changes) = (file, records, self.rows.len());
         Ok(())
+    }
+
+    /// The version of each name.
+    pub fn versions(&self) -> BTreeMap<String, [u8; 16]> {
+        self.rows.iter().map(|(name, row)| (name.clone(), row.5)).collect()
     }
 
     /// Names that begin with `prefix`, in the order of their bytes.
@@ -236,6 +318,19 @@ impl Client {
         bucket: &Bucket,
         prefix: &str,
     ) -> Result<Vec<Entry>, ClientError> {
+        let mut names = self.synced(index, bucket).await?;
+        let prefix = prefix.to_owned();
+        let listing = tokio::task::spawn_blocking(move || {
+            if let Err(error) = names.compact() {
+                tracing::warn!(%error, "the index of names stays long");
+            }
+            names.below(&prefix)
+        });
+        listing.await.map_err(|_| ClientError::Unexpected("listing ended"))
+    }
+
+    /// This machine's index of one's own bucket with all changes up to now; nobody else on this machine has it until it is let go of.
+    pub(crate) async fn synced(&self, index: &NameIndex, bucket: &Bucket) -> Result<Names, ClientError> {
         let mut names = blocking(index, *bucket.id()).await?;
         loop {
             let ask = ObjectList { bucket: *bucket.id(), name_sealed: None, after: names.head.seq, limit: PAGE };
@@ -244,7 +339,7 @@ impl Client {
                 return Err(ClientError::Unexpected("no list"));
             };
             bucket.saw(asked, page.head)?;
-            let step = step(bucket, names.head, page.objects)?;
+            let step = step(bucket, (names.head, names.changed), page.objects)?;
             let is_whole = step.head.seq == page.head.seq;
             if is_whole && step.head.hash != page.head.hash {
                 return Err(ClientError::Head("changes that do not make the head it shows (fork_seen)"));
@@ -261,14 +356,7 @@ impl Client {
             }
         }
         index.saw(bucket.id(), names.head);
-        let prefix = prefix.to_owned();
-        let listing = tokio::task::spawn_blocking(move || {
-            if let Err(error) = names.compact() {
-                tracing::warn!(%error, "the index of names stays long");
-            }
-            names.below(&prefix)
-        });
-        listing.await.map_err(|_| ClientError::Unexpected("listing ended"))
+        Ok(names)
     }
 }
 
@@ -294,8 +382,8 @@ async fn blocking(index: &NameIndex, bucket: BucketId) -> Result<Names, ClientEr
 }
 
 /// What a page of changes says, chained on from `head`.
-fn step(bucket: &Bucket, mut head: Head, lines: Vec<ObjectLine>) -> Result<Record, ClientError> {
-    let mut changes = Vec::with_capacity(lines.len());
+fn step(bucket: &Bucket, (mut head, mut changed): (Head, u64), lines: Vec<ObjectLine>) -> Result<Record, ClientError> {
+    let (mut changes, mut logs) = (Vec::with_capacity(lines.len()), Vec::new());
     for line in lines {
         let record: Option<&[u8; CommitRecord::LEN]> = line.record.as_slice().try_into().ok();
         let record = record.ok_or(ClientError::Unexpected("a change without its record"))?;
@@ -304,11 +392,21 @@ fn step(bucket: &Bucket, mut head: Head, lines: Vec<ObjectLine>) -> Result<Recor
             return Err(ClientError::Head("a gap in the changes of the bucket (fork_seen)"));
         }
         let name = bucket.keys.open_name(&line.name_sealed)?;
+        let log = seal::log_from(&name);
+        if log.is_none() {
+            changed = head.seq;
+        }
         if !crate::names::is_signed(bucket, &line) {
             // H7: what nobody signed is not shown; what is gone for good has its record only.
             if !line.manifest.is_empty() {
                 tracing::warn!(seq = line.bucket_seq, "a change without its writer's word is passed over");
             }
+            continue;
+        }
+        if let Some(from) = log {
+            let manifest = (!line.manifest.is_empty()).then(|| Manifest::open(&bucket.keys, &name, &line.manifest));
+            let row = manifest.transpose()?.and_then(|manifest| LogRow::of(&manifest, line.at, line.version));
+            logs.push((from, row));
             continue;
         }
         let row = match line.manifest.is_empty() {
@@ -320,7 +418,7 @@ fn step(bucket: &Bucket, mut head: Head, lines: Vec<ObjectLine>) -> Result<Recor
         };
         changes.push((name, row));
     }
-    Ok(Record { head, changes })
+    Ok(Record { head, changes, logs, changed })
 }
 
 #[cfg(test)]
@@ -335,7 +433,7 @@ mod tests {
 
     fn record(seq: u64, changes: &[(&str, Option<u64>)]) -> Record {
         let changes = changes.iter().map(|(name, size)| ((*name).to_owned(), size.and_then(row))).collect();
-        Record { head: Head { seq, hash: [9; 32] }, changes }
+        Record { head: Head { seq, hash: [9; 32] }, changes, logs: Vec::new(), changed: seq }
     }
 
     fn names(names: &Names, prefix: &str) -> Vec<String> {

@@ -69,7 +69,7 @@ impl Client {
         let mut found = BTreeMap::new();
         let mut note = |line: ObjectLine| {
             let name = bucket.keys.open_name(&line.name_sealed)?;
-            if !name.starts_with(prefix) {
+            if !name.starts_with(prefix) || seal::log_from(&name).is_some() {
                 return Ok(());
             }
             if line.manifest.is_empty() {
@@ -207,6 +207,7 @@ impl Client {
     }
 }
 
+/// Its writer's record covers the name, the version and the manifest of a change.
 pub(crate) fn is_signed(bucket: &Bucket, line: &ObjectLine) -> bool {
     CommitRecord::check(&line.record).is_some_and(|record| {
         record.bucket == *bucket.id()

@@ -351,7 +351,8 @@ fn pack(
     rng.fill_bytes(&mut version);
     let begun = Begun { staging: None, key: key.clone(), header, version, kept: Vec::new() };
     let name = LabelName::Plain(String::new());
-    let label = Label { kind: LabelKind::Pack, bucket: *keys.bucket(), version, run: 0, offset: 0, key, name };
+    let (kind, bucket, locator) = (LabelKind::Pack, *keys.bucket(), None);
+    let label = Label { kind, bucket, version, run: 0, offset: 0, key, name, locator };
     coded.label = label_of(labels, &label, &coded.roots.id);
     let content = sealed.len() as u64;
     let (number, grant, coded) = (0, Arc::clone(grant), Arc::new(coded));

@@ -173,7 +173,7 @@ impl Incoming {
     }
 }
 
-fn answer(frame: Vec<u8>) -> Result<PieceAnswer, ClientError> {
+pub(crate) fn answer(frame: Vec<u8>) -> Result<PieceAnswer, ClientError> {
     match wire::decode(&frame, REPLY_MAX) {
         Ok(PieceAnswer::Refused(refusal)) => Err(ClientError::Refused(refusal)),
         Ok(answer) => Ok(answer),

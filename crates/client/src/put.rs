@@ -117,17 +117,17 @@ impl Client {
             self.put_run(bucket, run, content, progress).await?
         };
         let staging = stored.staging.take();
-        let put = self.name_it(bucket, ask, name_sealed, stored, progress).await;
+        let put = self.name_it(bucket, ask, (CommitOp::Put, name_sealed), stored, progress).await;
         settle(staging, &put).await?;
         put
     }
 
     /// The commit that makes stored content an object.
-    async fn name_it(
+    pub(crate) async fn name_it(
         &self,
         bucket: &Bucket,
         ask: PutAsk,
-        name_sealed: Vec<u8>,
+        (op, name_sealed): (CommitOp, Vec<u8>),
         stored: Stored,
         progress: Progress<'_>,
     ) -> Result<Put, ClientError> {
@@ -143,14 +143,8 @@ impl Client {
         };
         let sealed = manifest.seal(&bucket.keys, &mut rand::rng())?;
         progress("phase-commit", size, size.max(ask.size_hint));
-        let change = Change {
-            op: CommitOp::Put,
-            name_sealed,
-            expect: ask.expect,
-            version,
-            segments: stored.runs.clone(),
-            manifest: sealed,
-        };
+        let change =
+            Change { op, name_sealed, expect: ask.expect, version, segments: stored.runs.clone(), manifest: sealed };
         let bucket_seq = self.commit(bucket, change).await?;
         let (scheme, pieces, holders, runs) = (stored.scheme, stored.pieces, stored.holders, stored.runs);
         Ok(Put { size: Bytes(size), scheme, pieces, holders, bucket_seq, version, runs })
@@ -176,6 +170,7 @@ impl Client {
             offset: 0,
             key: key.clone(),
             name: LabelName::of(ask.name),
+            locator: bucket.keys.locator().filter(|_| ask.kind == LabelKind::Log),
         };
         let staging = staging.map(Arc::new);
         let mut sending = Sending::new(self.clone(), bucket.clone(), staging.clone(), &kept);

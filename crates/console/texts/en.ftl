@@ -603,6 +603,8 @@ demo-probed = processor, disk and network of the nodes were measured
 demo-put_cli = a real file is sealed, coded and acknowledged by enough nodes
 demo-tree_cli = a tree of { $n } small files goes in and comes back byte for byte
 demo-in_parts = an object comes in two parts, the second one first; a machine in no cloud stores through a link
+demo-names_logged = the bucket's changes are stored among its pieces, sealed, so that its names outlive the center
+demo-names_back = the { $n } nodes that are left find them by their locator alone; read from there, the names are the center's
 demo-names = a file is renamed, removed and brought back without a byte moving
 demo-filled = nodes made the pieces the writer did not send; every node holds its own (nodes call every 12 s here)
 demo-bucket_says = the bucket says how many of its { $n } PCs may die at once
@@ -947,7 +949,7 @@ recovery-phrase-tail =
 recovery-word-ask = word { $n } of your phrase:
 recovery-phrase-ask = the 24 words of your phrase:
 recovery-checked = { $n } words were right; the phrase is written down well
-recovery-drilled = the phrase alone opens the account and all { $n } buckets; nothing was changed
+recovery-drilled = the phrase alone opens the account and all { $n } buckets, and the names of { $logged } come back from the pool without the center; nothing was changed
 device-ticket = On the new machine type, within { $span }:
 
       pumasi join { $ticket }
@@ -1043,6 +1045,18 @@ help-bucket-set--name = Its name
 help-bucket-set--quota = Most it may hold, all versions together; none for no limit
 bucket-set = { $place } may hold: { $quota }
 bucket-quota = quota: { $quota }, all versions together
+bucket-logged = { $place }: changes 1 to { $upto } stand in the pool, { $n } logs of { $size }: from them and your key its names come back without the center
+bucket-log-there = { $place }: changes 1 to { $upto } stand in the pool already, { $n } logs of { $size }, the newest of { $at }
+bucket-log-nothing = { $place }: nothing has changed yet
+bucket-log-none = { $place }: no log yet: pumasi bucket log
+bucket-log-checked = { $place }: { $holders } holders found { $n } logs by their locator alone, { $pieces } pieces of the weakest where { $need } are enough; the { $names } names read from there are those of the center
+bucket-log-later = changes after { $upto } are not in the logs yet; the agent stores them within ten minutes
+help-bucket-log = Store now what brings a bucket's names back without the center; the agent does it within ten minutes of a change
+help-bucket-log-examples = 
+    pumasi bucket log album
+    pumasi bucket log album --check
+help-bucket-log--name = Its name
+help-bucket-log--check = Find the logs at their holders, read them, and compare
 quota-none = no limit
 help-dev-massacre--midway = First kill six while the pool is being filled, with the writer's machine alive
 massacre-midway = six of ten killed right after an acknowledgement; from the writer's copy the other four are filled, and the file reads

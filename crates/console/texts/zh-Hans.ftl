@@ -603,6 +603,8 @@ demo-probed = 已测量节点的处理器、磁盘和网络
 demo-put_cli = 真实文件已加封、编码，足够多的节点已确认
 demo-tree_cli = 含 { $n } 个小文件的目录存入后逐字节读回
 demo-in_parts = 一个对象分两段上传，后段先到；不属于任何云的机器通过链接存入文件
+demo-names_logged = 存储桶的改动加密后存入它自己的分片之中，名字因此不依赖中心
+demo-names_back = 剩下的 { $n } 个节点仅凭定位符就找到它们；从中读出的名字与中心一致
 demo-names = 文件改名、删除、恢复，没有移动一个字节
 demo-filled = 各节点补做了上传者未发送的分片，每个节点都有自己的一份（此处节点每 12 秒联系一次）
 demo-bucket_says = 存储桶说明 { $n } 台电脑中几台可以同时失效
@@ -947,7 +949,7 @@ recovery-phrase-tail =
 recovery-word-ask = 恢复短语的第 { $n } 个词：
 recovery-phrase-ask = 恢复短语的 24 个词：
 recovery-checked = { $n } 个词都对；恢复短语记得很好
-recovery-drilled = 只凭恢复短语就打开了账户和全部 { $n } 个存储桶；没有改动任何东西
+recovery-drilled = 只凭恢复短语就打开了账户和全部 { $n } 个存储桶，其中 { $logged } 个的名字不靠中心也能从池中恢复；没有改动任何东西
 device-ticket = 请在 { $span } 内在新机器上输入：
 
       pumasi join { $ticket }
@@ -1043,6 +1045,18 @@ help-bucket-set--name = 它的名字
 help-bucket-set--quota = 最多存多少，所有版本合计；none 表示不限
 bucket-set = { $place } 的上限：{ $quota }
 bucket-quota = 上限：{ $quota }，所有版本合计
+bucket-logged = { $place }：第 1 至 { $upto } 次改动已存入池中，共 { $n } 份日志，{ $size }：凭它们和自己的密钥，没有中心也能恢复名字
+bucket-log-there = { $place }：第 1 至 { $upto } 次改动早已在池中，共 { $n } 份日志，{ $size }，最新一份存于 { $at }
+bucket-log-nothing = { $place }：还没有任何改动
+bucket-log-none = { $place }：还没有日志：pumasi bucket log
+bucket-log-checked = { $place }：{ $holders } 个持有者仅凭定位符就找到了 { $n } 份日志；最弱的一份有 { $pieces } 个分片，{ $need } 个即够；读出的 { $names } 个名字与中心一致
+bucket-log-later = 第 { $upto } 次之后的改动尚未写入日志；代理会在十分钟内存入
+help-bucket-log = 立即存下无需中心就能恢复名字的日志；平时代理会在改动后十分钟内完成
+help-bucket-log-examples = 
+    pumasi bucket log album
+    pumasi bucket log album --check
+help-bucket-log--name = 它的名字
+help-bucket-log--check = 在持有者处找到日志，读出并核对
 quota-none = 不限
 help-dev-massacre--midway = 先在补齐期间杀死六个节点，写入的机器仍在
 massacre-midway = 确认之后立刻杀死十个中的六个；由写入机器的副本补给其余四个，文件可以读出

@@ -14,10 +14,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use wire::RefusalMsg;
 use wire::fleet::PROBE_BYTES_MAX;
-use wire::limits::REQUEST_MAX;
+use wire::limits::{LOCATED_MAX, REQUEST_MAX};
 use wire::signed::permit::{FLAG_FREE, PermitFacts};
 use wire::signed::{Permit, PermitOp, PieceReceipt, Receipt};
-use wire::storage::{GetPiece, PieceAnswer, PutPiece, StreamOpen};
+use wire::storage::{GetPiece, Locate, LocatedPiece, PieceAnswer, PutPiece, StreamOpen};
 
 /// Longest wait for the first frame of a stream.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -133,6 +133,7 @@ impl Server {
             Ok(StreamOpen::PutPiece(put)) => self.put(caller, &mut stream, *put).await,
             Ok(StreamOpen::GetPiece(get)) => self.get(caller, &mut stream, get).await,
             Ok(StreamOpen::Probe { permit, up, down }) => self.probe(caller, &mut stream, &permit, up, down).await,
+            Ok(StreamOpen::Locate(ask)) => self.locate(&mut stream, ask).await,
             Err(_) => Err(no(
                 errors::BAD_VALUE,
                 [
@@ -329,6 +330,23 @@ impl Server {
                 Err(_) => std::future::pending().await,
             }
         }
+    }
+
+    /// Which pieces bear a locator.
+    async fn locate(&self, stream: &mut Stream, ask: Locate) -> Result<(), No> {
+        self.owner_allows(false)?;
+        let after = ask.after.map(|(segment, index)| PieceKey { segment, index });
+        let found = self.0.store.locate(ask.locator, after, usize::from(ask.limit.min(LOCATED_MAX))).await;
+        let told = |meta: PieceMeta| LocatedPiece {
+            segment: meta.segment,
+            index: meta.index,
+            pg: meta.pg,
+            scheme: meta.scheme,
+            sealed_bytes: meta.sealed_bytes,
+            label: meta.label,
+        };
+        let answer = PieceAnswer::Located(found.into_iter().map(told).collect());
+        Ok(stream.write_frame(&wire::encode(&answer)).await?)
     }
 
     async fn probe(&self, caller: NodeId, stream: &mut Stream, permit: &[u8], up: u64, down: u64) -> Result<(), No> {

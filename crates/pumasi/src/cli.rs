@@ -18,6 +18,7 @@ pub mod invite;
 pub mod join;
 pub mod lend;
 pub mod member;
+pub mod names_log;
 pub mod node;
 pub mod object;
 pub mod recovery;

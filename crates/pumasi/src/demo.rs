@@ -113,6 +113,7 @@ async fn tell(board: &mut Board<'_>, cloud: &mut Cloud) -> Option<()> {
     board.check("tree_cli", TREE_FILES, cloud.put_tree(&tree)).await?;
     board.check("names", n, cloud.names()).await?;
     board.check("in_parts", n, cloud.in_parts(&file)).await?;
+    board.check("names_logged", n, cloud.logs()).await?;
     board.check("filled", n, cloud.filled()).await?;
     board.check("bucket_says", n, cloud.says()).await?;
     board.check("shared", n, cloud.shared(&file)).await?;
@@ -125,6 +126,7 @@ async fn tell(board: &mut Board<'_>, cloud: &mut Cloud) -> Option<()> {
     let patience = Duration::from_secs(15).saturating_sub(killed_at.elapsed());
     board.check("node_suspect", n, cloud.suspect(dead, killed_at, patience)).await?;
     board.check("majority_dead", dead, cloud.get_all(&file, &tree)).await?;
+    board.check("names_back", n - dead, cloud.names_back(n - dead)).await?;
     cloud.kill(dead..dead + 1);
     board.check("honest_degraded", n, cloud.degraded(&file)).await?;
     board.check("owner_back", n, cloud.comes_back(0)).await?;

@@ -1,14 +1,15 @@
 //! Storage: by which code a segment is cut, which nodes hold the pieces, what a loss would cost.
 //!
 //! [`scheme`] says the code for the pool, [`group`] who gets the slots of a placement group, [`writer`] where a gateway
-//! writes, [`expand`] who fills up what it wrote, [`read`] where it reads, [`health`] what has to be repaired, [`survives`] what the member is told. [`chance`]
-//! counts for all of them.
+//! writes, [`expand`] who fills up what it wrote, [`log`] when its names are stored beside it, [`read`] where it reads,
+//! [`health`] what has to be repaired, [`survives`] what the member is told. [`chance`] counts for all of them.
 
 pub mod chance;
 pub mod collect;
 pub mod expand;
 pub mod group;
 pub mod health;
+pub mod log;
 pub mod read;
 pub mod receipt;
 pub mod scheme;

@@ -135,6 +135,10 @@ impl BucketKeys {
     /// [`SealError::Name`] for a name no face takes, [`SealError::WrongKey`] for one that lies elsewhere.
     pub fn seal_name(&self, name: &str) -> Result<Vec<u8>, SealError> {
         crate::name::check(name)?;
+        self.seal_any(name)
+    }
+
+    fn seal_any(&self, name: &str) -> Result<Vec<u8>, SealError> {
         let rest = self.below_base(name).ok_or(SealError::WrongKey)?;
         match &self.secret {
             _ if rest.is_empty() && !self.base.is_empty() => Ok(self.base_sealed.clone()),
@@ -213,6 +217,36 @@ impl BucketKeys {
         wrapped: &Wrapped,
     ) -> Result<ContentKey, SealError> {
         wrapped.open(&self.path_key(object)?, purpose, &self.bucket.0, content_id)
+    }
+
+    /// What logs of this bucket are found by at holders, without a center; none where these keys are of a part only.
+    pub fn locator(&self) -> Option<[u8; 16]> {
+        match &self.secret {
+            Secret::Folder(path, _) if self.base.is_empty() => {
+                let hash = blake3::keyed_hash(path, b"locator");
+                hash.as_bytes().first_chunk::<16>().copied()
+            }
+            _ => None,
+        }
+    }
+
+    /// Name of the log of changes from place `from` on, and the same as the center knows it. No face takes such a name.
+    ///
+    /// # Errors
+    /// [`SealError::WrongKey`] where these keys are of a part only.
+    pub fn log_name(&self, from: u64) -> Result<(String, Vec<u8>), SealError> {
+        let name = crate::name::log_name(from);
+        let sealed = self.seal_any(&name)?;
+        Ok((name, sealed))
+    }
+
+    /// As [`Self::seal_name`], also of a bucket log's name.
+    ///
+    /// # Errors
+    /// As [`Self::seal_name`].
+    pub fn seal_stored(&self, name: &str) -> Result<Vec<u8>, SealError> {
+        crate::name::check_stored(name)?;
+        self.seal_any(name)
     }
 
     /// As bytes: secret, to be given with a grant.

@@ -6,8 +6,12 @@
 //! content key 32 · name length u16 · name of at most 385 bytes; a longer one stands as its BLAKE3 hash, marked by the top
 //! bit of the length.
 //!
+//! The label of a bucket log is format 2: its ciphertext is 448 bytes, and at the end stand 16 of the bucket's locator in clear
+//! ([`crate::BucketKeys::locator`]), bound like the segment's id. Holders index it, so that the log is found without a center.
+//!
 //! (A) Nobody but the owner reads it, and a label moved to another segment does not open. (B) All pieces of a segment carry
-//! the same bytes, so that a piece tells nothing of its index.
+//! the same bytes, so that a piece tells nothing of its index. (C) A locator tells holders that some segments are logs of one
+//! bucket, and nothing else.
 
 use crate::{ContentKey, SealError};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
@@ -23,6 +27,9 @@ const HEAD_LEN: usize = 32;
 /// Longest name that stands whole.
 pub const LABEL_NAME_MAX: usize = 385;
 const HASHED: u16 = 1 << 15;
+/// Format of a label that ends with a locator.
+const LOCATED: u8 = 2;
+const LOCATOR_LEN: usize = 16;
 
 /// The key of an account's labels.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -38,6 +45,8 @@ pub enum LabelKind {
     Part = 2,
     /// Many small objects.
     Pack = 3,
+    /// Changes of the bucket itself.
+    Log = 4,
 }
 
 /// A name as a label holds it.
@@ -66,6 +75,8 @@ pub struct Label {
     pub key: ContentKey,
     /// The name.
     pub name: LabelName,
+    /// What it is found by at holders; of bucket logs only.
+    pub locator: Option<[u8; LOCATOR_LEN]>,
 }
 
 impl LabelName {
@@ -93,19 +104,32 @@ impl LabelKey {
         plain[33..37].copy_from_slice(&label.run.to_le_bytes());
         plain[37..45].copy_from_slice(&label.offset.to_le_bytes());
         plain[45..77].copy_from_slice(label.key.bytes());
-        let (len, name) = match &label.name {
-            LabelName::Plain(name) => (u16::try_from(name.len()).expect("at most 385"), name.as_bytes()),
-            LabelName::Hash(hash) => (32 | HASHED, &hash[..]),
-        };
-        plain[77..79].copy_from_slice(&len.to_le_bytes());
-        plain[79..79 + name.len()].copy_from_slice(name);
         let mut out = [0; LABEL_LEN];
         out[0] = 1;
         rng.fill_bytes(&mut out[8..HEAD_LEN]);
+        let (mut end, mut plain_len) = (LABEL_LEN, PLAIN_LEN);
+        if let Some(locator) = &label.locator {
+            (end, plain_len) = (end - LOCATOR_LEN, plain_len - LOCATOR_LEN);
+            out[0] = LOCATED;
+            out[end..].copy_from_slice(locator);
+        }
+        let hash;
+        let (mark, name) = match &label.name {
+            LabelName::Plain(name) if 79 + name.len() <= plain_len => (0, name.as_bytes()),
+            LabelName::Plain(name) => {
+                hash = *blake3::hash(name.as_bytes()).as_bytes();
+                (HASHED, &hash[..])
+            }
+            LabelName::Hash(hash) => (HASHED, &hash[..]),
+        };
+        let len = mark | u16::try_from(name.len()).expect("at most 385");
+        plain[77..79].copy_from_slice(&len.to_le_bytes());
+        plain[79..79 + name.len()].copy_from_slice(name);
         let cipher = XChaCha20Poly1305::new((&self.0).into());
-        let payload = Payload { msg: &plain, aad: segment.as_bytes() };
+        let bound = [segment.as_bytes(), &out[end..]].concat();
+        let payload = Payload { msg: &plain[..plain_len], aad: &bound };
         let sealed = cipher.encrypt(XNonce::from_slice(&out[8..HEAD_LEN]), payload);
-        out[HEAD_LEN..].copy_from_slice(&sealed.expect("464 bytes are within every limit of the cipher"));
+        out[HEAD_LEN..end].copy_from_slice(&sealed.expect("464 bytes are within every limit of the cipher"));
         plain.zeroize();
         out
     }
@@ -115,16 +139,18 @@ impl LabelKey {
     /// # Errors
     /// [`SealError::WrongKey`] for another account's or another segment's, [`SealError::Header`] for what is no label.
     pub fn open(&self, sealed: &[u8], segment: &SegmentId) -> Result<Label, SealError> {
-        if sealed.len() != LABEL_LEN || sealed[0] != 1 || sealed[1..8] != [0; 7] {
+        if sealed.len() != LABEL_LEN || !matches!(sealed[0], 1 | LOCATED) || sealed[1..8] != [0; 7] {
             return Err(SealError::Header);
         }
+        let (sealed, locator) = sealed.split_at(if sealed[0] == LOCATED { LABEL_LEN - LOCATOR_LEN } else { LABEL_LEN });
         let cipher = XChaCha20Poly1305::new((&self.0).into());
-        let payload = Payload { msg: &sealed[HEAD_LEN..], aad: segment.as_bytes() };
+        let bound = [segment.as_bytes(), locator].concat();
+        let payload = Payload { msg: &sealed[HEAD_LEN..], aad: &bound };
         let mut plain =
             cipher.decrypt(XNonce::from_slice(&sealed[8..HEAD_LEN]), payload).map_err(|_| SealError::WrongKey)?;
         let label = read(&plain);
         plain.zeroize();
-        label
+        label.map(|label| Label { locator: locator.try_into().ok(), ..label })
     }
 }
 
@@ -134,6 +160,7 @@ fn read(plain: &[u8]) -> Result<Label, SealError> {
         [1] => LabelKind::Object,
         [2] => LabelKind::Part,
         [3] => LabelKind::Pack,
+        [4] => LabelKind::Log,
         _ => return Err(SealError::Header),
     };
     let array16 = |from| field(from, from + 16).map(|b| <[u8; 16]>::try_from(b).expect("sixteen were taken"));
@@ -153,6 +180,7 @@ fn read(plain: &[u8]) -> Result<Label, SealError> {
         offset: u64::from_le_bytes(field(37, 45)?.try_into().expect("eight were taken")),
         key: ContentKey::from_bytes(field(45, 77)?.try_into().expect("thirty-two were taken")),
         name,
+        locator: None,
     })
 }
 
@@ -173,7 +201,29 @@ mod tests {
             offset: 4 << 30,
             key: ContentKey::from_bytes([5; 32]),
             name: LabelName::of(name),
+            locator: None,
         }
+    }
+
+    #[test]
+    fn a_locator_stands_in_clear_and_is_bound_like_the_rest() {
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let root = AccountRoot::from_bytes([1; 32]);
+        let (labels, segment) = (root.labels(), SegmentId([9; 32]));
+        let locator = root.bucket(&BucketId([1; 16])).locator().unwrap();
+        assert_ne!(root.bucket(&BucketId([2; 16])).locator(), Some(locator));
+        let label = Label { kind: LabelKind::Log, locator: Some(locator), ..sample(&"n".repeat(LABEL_NAME_MAX + 1)) };
+        let sealed = labels.seal(&label, &segment, &mut rng);
+        assert!(sealed.ends_with(&locator));
+        let back = labels.open(&sealed, &segment).ok().unwrap();
+        assert_eq!((back.kind, back.locator, back.offset), (LabelKind::Log, Some(locator), 4 << 30));
+        for bit in 0..sealed.len() * 8 {
+            let mut bad = sealed;
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(labels.open(&bad, &segment).is_err(), "bit {bit}");
+        }
+        let hex: String = sealed.iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(hex, include_str!("../tests/golden/label_log.txt").trim());
     }
 
     #[test]

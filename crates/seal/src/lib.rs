@@ -30,6 +30,7 @@ pub use label::{LABEL_LEN, Label, LabelKey, LabelKind, LabelName};
 pub use local::LocalKey;
 pub use manifest::{Body, INLINE_MAX, Inline, Manifest, is_whole, segments_hash};
 pub(crate) use name::NameKey;
+pub use name::log_from;
 pub use parts::{PARTS_INLINE, PARTS_MAX, Part};
 pub use phrase::{PHRASE_WORDS, Phrase, PhraseError, PhraseList};
 pub use sealed_box::{BOX_KEY_LEN, BOX_LEN, BoxKey, BoxPurpose, BoxSecret};

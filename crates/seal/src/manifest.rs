@@ -120,7 +120,7 @@ impl Manifest {
     }
 
     fn to_plain(&self, bucket: &BucketKeys, rng: &mut impl CryptoRng) -> Result<Vec<u8>, SealError> {
-        crate::name::check(&self.name)?;
+        crate::name::check_stored(&self.name)?;
         let pairs_len: usize = self.pairs.iter().map(|(key, value)| key.len() + value.len()).sum();
         if self.content_type.len() > TYPE_MAX || pairs_len > PAIRS_MAX {
             return Err(SealError::TooLong);
@@ -193,7 +193,7 @@ impl Manifest {
         };
         let content_type = f.text(TYPE_MAX)?;
         let name = f.text(crate::name::NAME_MAX)?;
-        crate::name::check(&name)?;
+        crate::name::check_stored(&name)?;
         let mut pairs = Vec::new();
         for _ in 0..u16::from_le_bytes(f.array()?) {
             let [len] = f.array::<1>()?;

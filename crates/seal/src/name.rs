@@ -133,6 +133,25 @@ pub fn check(path: &str) -> Result<(), SealError> {
     Ok(())
 }
 
+/// Before the names of bucket logs: no face takes a NUL, and before all others in order.
+const LOG_PREFIX: &str = "\0log/";
+
+/// Name of the log of a bucket's changes from place `from` on.
+pub(crate) fn log_name(from: u64) -> String {
+    format!("{LOG_PREFIX}{from:016x}")
+}
+
+/// From which place on a log of this name has the bucket's changes; nothing for every name that a face takes.
+pub fn log_from(name: &str) -> Option<u64> {
+    let from = u64::from_str_radix(name.strip_prefix(LOG_PREFIX)?, 16).ok()?;
+    (log_name(from) == name).then_some(from)
+}
+
+/// What is stored under: what every face takes, and names of bucket logs.
+pub(crate) fn check_stored(name: &str) -> Result<(), SealError> {
+    if log_from(name).is_some() { Ok(()) } else { check(name) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -82,3 +82,5 @@ pub const LINK_TEXT_MAX: usize = 16 << 10;
 pub const UPLOADS_MAX: usize = 1_000;
 /// Parts of one object.
 pub const PARTS_MAX: u16 = 10_000;
+/// Pieces in one answer to who asks for a locator.
+pub const LOCATED_MAX: u16 = 256;

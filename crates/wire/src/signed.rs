@@ -4,6 +4,7 @@
 //! is refused. (C) Golden vectors lock every layout.
 
 pub mod binding;
+pub mod bucket_log;
 pub mod commit;
 pub mod device_log;
 pub mod grant;
@@ -12,6 +13,7 @@ pub mod piece_receipt;
 pub mod receipt;
 
 pub use binding::Binding;
+pub use bucket_log::{BucketLog, LogLine, LogWriter};
 pub use commit::{CommitOp, CommitRecord, Head, HeadFault};
 pub use device_log::{DeviceChange, DeviceLog, LogFault, Rights};
 pub use grant::{Allowed, Caveats, GrantFault, GrantOps};

@@ -394,7 +394,52 @@ pub enum StreamOpen {
         /// Bytes the caller wants back.
         down: u64,
     },
+    /// Answered by [`PieceAnswer::Located`]: pieces whose label shows a locator. Needs no permit: who knows a locator is an
+    /// owner of what it stands for, or holds it.
+    Locate(Locate),
 }
+
+/// Which pieces bear a locator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Locate {
+    /// The locator.
+    pub locator: Locator,
+    /// Those after this one, in the order of segment and index.
+    pub after: Option<(SegmentId, u16)>,
+    /// At most so many, at most [`crate::limits::LOCATED_MAX`].
+    pub limit: u16,
+}
+
+/// A piece that bears a locator, with all its header says of its segment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocatedPiece {
+    /// The commitment.
+    pub segment: SegmentId,
+    /// Index of the piece.
+    pub index: u16,
+    /// The group.
+    pub pg: PgId,
+    /// Code of the segment.
+    pub scheme: Scheme,
+    /// Sealed bytes of the whole segment.
+    pub sealed_bytes: u64,
+    /// Sealed label, 512 bytes.
+    pub label: Vec<u8>,
+}
+
+/// What a label of a bucket log shows in clear, so that who knows it finds the log at holders without asking a center.
+pub type Locator = [u8; 16];
+
+/// Where the label of a piece shows a locator (`docs/design/security.md` §4.3): its format says that there is one.
+pub fn locator_of(label: &[u8]) -> Option<Locator> {
+    let (rest, locator) = label.split_last_chunk::<16>()?;
+    (label.len() == LABEL_LEN && rest[0] == LABEL_LOCATED).then_some(*locator)
+}
+
+/// Bytes of a sealed label.
+pub const LABEL_LEN: usize = 512;
+/// Format of a label that ends with a locator.
+pub const LABEL_LOCATED: u8 = 2;
 
 /// A piece to keep.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -473,6 +518,8 @@ pub enum PieceAnswer {
     Probe,
     /// No.
     Refused(crate::envelope::RefusalMsg),
+    /// Pieces that bear the locator; fewer than asked for where no more follow.
+    Located(Vec<LocatedPiece>),
 }
 
 /// Asks for what changed in a group after a place in its log.

@@ -89,6 +89,17 @@ pub(super) struct Checked {
     bytes: [u8; CommitRecord::LEN],
 }
 
+impl Checked {
+    /// It takes its name away.
+    fn is_marker(&self) -> bool {
+        match self.record.op {
+            CommitOp::Delete => true,
+            CommitOp::Log => self.commit.manifest.is_empty(),
+            _ => false,
+        }
+    }
+}
+
 /// Segments that are named already, and now become a version's.
 #[derive(Default)]
 pub(super) struct Named {
@@ -227,8 +238,11 @@ pub(super) fn apply(
     let Checked { commit, record, bytes } = checked;
     let newest = bucket::newest(tx, row.number, &commit.name_sealed)?;
     bucket::check_expected(newest.as_ref(), &commit.expect)?;
+    if newest.as_ref().is_some_and(|v| v.is_log() != (record.op == CommitOp::Log)) {
+        return Err(StoreError::refused(errors::PRECONDITION, "a log of the bucket and an object share no name"));
+    }
     let was_there = newest.is_some_and(|v| v.kind == Kind::Object);
-    let is_marker = record.op == CommitOp::Delete;
+    let is_marker = checked.is_marker();
     if is_marker && !was_there {
         return Err(StoreError::refused(errors::OBJECT_UNKNOWN, "the name is not there"));
     }
@@ -283,13 +297,15 @@ pub(super) fn check_record(caller: &Caller, commit: Commit) -> Result<Checked, R
     let bad = || Refused(RefusalMsg::new(errors::BAD_SIGNATURE, [("thing", "commit".to_owned())]));
     let record = CommitRecord::check(&commit.record).ok_or_else(bad)?;
     let bytes = commit.record[..].try_into().map_err(|_| bad())?;
-    let is_marker = record.op == CommitOp::Delete;
+    let checked = Checked { commit, record, bytes };
+    let Checked { commit, record, .. } = &checked;
+    let is_marker = checked.is_marker();
     let has_segments = !commit.segments.is_empty() || !commit.fresh.is_empty();
     let shape = is_marker == commit.manifest.is_empty() && (!has_segments || !is_marker);
     if record.device != DeviceId::from(caller.id) || !record.covers(&commit.name_sealed, &commit.manifest) || !shape {
         return Err(bad());
     }
-    Ok(Checked { commit, record, bytes })
+    Ok(checked)
 }
 
 /// One more version names its segments; how many they are, and their sealed bytes. Refuses runs that are not there whole.

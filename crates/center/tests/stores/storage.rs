@@ -15,6 +15,7 @@ use wire::storage::{BucketMake, Expect, SegmentRun, WrittenSegment};
 
 on_both!(
     a_bucket_is_made_found_and_removed_when_empty,
+    a_log_of_the_bucket_is_no_object_and_goes_with_it,
     versions_stand_in_one_order_and_names_count_once,
     what_a_commit_expects_is_held_against_the_newest,
     segments_keep_their_place_and_count_who_names_them,
@@ -79,6 +80,38 @@ async fn a_bucket_is_made_found_and_removed_when_empty(place: &mut Place) {
     write(place, move |tx| bucket::remove(tx, &row, Stamp(7))).await;
     assert_eq!(found(place, 1).await, None);
     assert!(place.db.read(|q| Ok(bucket::of_owner(q, &member_id(1))?)).await.unwrap().is_empty());
+    let other = place.db.write(|tx| bucket::insert(tx, &member_id(2), &make(1), Stamp(8))).await;
+    assert_eq!(refused(other), Some(errors::BUCKET_EXISTS), "another's, though removed");
+    let otherwise = BucketMake { regions_min: 1, ..make(1) };
+    let otherwise = place.db.write(move |tx| bucket::insert(tx, &member_id(1), &otherwise, Stamp(8))).await;
+    assert_eq!(refused(otherwise), Some(errors::BUCKET_EXISTS), "what it still holds stands by other rules");
+    write(place, |tx| bucket::insert(tx, &member_id(1), &make(1), Stamp(8)).map(drop)).await;
+    let back = found(place, 1).await.unwrap();
+    assert_eq!((back.number, back.made_at, back.objects), (1, Stamp(8), 0), "the same row goes on");
+}
+
+async fn a_log_of_the_bucket_is_no_object_and_goes_with_it(place: &mut Place) {
+    let row = with_bucket(place).await;
+    let log = |n: u8, kind| {
+        let mut log = version("log", n, kind);
+        log.record[5] = wire::signed::CommitOp::Log as u8;
+        log
+    };
+    for v in [version("a", 1, Kind::Object), log(2, Kind::Object), version("a", 3, Kind::Marker)] {
+        write(place, move |tx| append(tx, &v).map(drop)).await;
+    }
+    let row = BucketRow { head: row.head, ..found(place, 1).await.unwrap() };
+    assert_eq!(row.objects, 0);
+    write(place, move |tx| bucket::remove(tx, &row, Stamp(9))).await;
+    let old = place.db.read(|q| Ok(center::storage::store::log::superseded(q, Stamp(9), 10)?)).await.unwrap();
+    assert!(old.iter().any(|(since, _, seq)| (*since, *seq) == (Stamp(9), 2)), "the log's retention begins: {old:?}");
+}
+
+/// Bytes in place of a record that puts.
+pub fn record(n: u8) -> Vec<u8> {
+    let mut bytes = vec![n; CommitRecord::LEN];
+    bytes[5] = wire::signed::CommitOp::Put as u8;
+    bytes
 }
 
 pub fn version(name: &str, n: u8, kind: Kind) -> VersionRow {
@@ -87,7 +120,7 @@ pub fn version(name: &str, n: u8, kind: Kind) -> VersionRow {
         name_sealed: name.as_bytes().to_vec(),
         version: [n; 16],
         kind,
-        record: vec![n; CommitRecord::LEN],
+        record: record(n),
         manifest: if kind == Kind::Object { vec![n; 300] } else { Vec::new() },
         segments: vec![SegmentRun { pg: PgId(1), seq: u64::from(n), count: 2 }],
         segments_count: 2,

@@ -8,9 +8,10 @@ use super::error::StoreError;
 use codec::tree::{self, GROUP_LEN};
 use model::{PgId, Scheme, SegmentId};
 use std::fmt;
+use wire::storage::Locator;
 
 /// Bytes of a sealed label.
-pub const LABEL_LEN: usize = 512;
+pub const LABEL_LEN: usize = wire::storage::LABEL_LEN;
 /// Most hashes on the way from a piece root to its segment root: 160 pieces at most.
 pub const PATH_MAX: usize = 8;
 /// Largest piece in bytes: a segment of 64 MiB is cut by `k ≥ 32`, one of `k = 1` is 8 MiB; doubled for room.
@@ -74,6 +75,11 @@ impl PieceMeta {
     /// Its name.
     pub fn key(&self) -> PieceKey {
         PieceKey { segment: self.segment, index: self.index }
+    }
+
+    /// What its label shows in clear, where it is that of a bucket log.
+    pub fn locator(&self) -> Option<Locator> {
+        wire::storage::locator_of(&self.label)
     }
 
     /// Refuses what no header can hold.

@@ -9,10 +9,11 @@ use super::state::{Health, Held, Log, LogKey, Place};
 use model::{PgId, SegmentId};
 use rusqlite::{Connection, params};
 use std::path::{Path, PathBuf};
+use wire::storage::Locator;
 
 /// SQLite 3.51.3: the first without the WAL-reset fault.
 const SQLITE_MIN: i32 = 3_051_003;
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
 
 /// An open index.
 pub(super) struct Index {
@@ -57,7 +58,7 @@ impl Index {
                                left_behind INTEGER, crc INTEGER,
                                PRIMARY KEY (pg, no)) WITHOUT ROWID;
              CREATE TABLE piece (segment BLOB, idx INTEGER, pg INTEGER, log INTEGER, offset INTEGER, len INTEGER,
-                                 seq INTEGER, trashed_at INTEGER, word INTEGER, health INTEGER, crc INTEGER,
+                                 seq INTEGER, trashed_at INTEGER, word INTEGER, health INTEGER, locator BLOB, crc INTEGER,
                                  PRIMARY KEY (segment, idx)) WITHOUT ROWID;
              CREATE TABLE next (seq INTEGER, log INTEGER);
              INSERT INTO next VALUES (1, 1);
@@ -97,15 +98,16 @@ impl Index {
             }
             held.logs.insert(key, log);
         }
-        let sql = "SELECT segment, idx, pg, log, offset, len, seq, trashed_at, word, health, crc FROM piece";
+        let sql = "SELECT segment, idx, pg, log, offset, len, seq, trashed_at, word, health, locator, crc FROM piece";
         let mut statement = self.conn.prepare(sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let (key, place) = piece_of(row)?;
-            if row.get::<_, u32>(10)? != place_crc(key, &place) {
+            let (key, place, locator) = piece_of(row)?;
+            if row.get::<_, u32>(11)? != place_crc(key, &place, locator) {
                 return Ok(None);
             }
             let _ = held.put(key, place);
+            held.locate(key, locator);
         }
         Ok(Some(held))
     }
@@ -117,7 +119,7 @@ impl Index {
             save_log(&tx, *key, held.logs.get(key))?;
         }
         for key in pieces {
-            save_piece(&tx, *key, held.pieces.get(key))?;
+            save_piece(&tx, *key, held.pieces.get(key), held.locator(*key))?;
         }
         tx.prepare_cached("UPDATE next SET seq = ?1, log = ?2")?
             .execute(params![held.next_seq.cast_signed(), held.next_log])?;
@@ -164,13 +166,18 @@ fn save_log(conn: &Connection, key: LogKey, log: Option<&Log>) -> Result<(), rus
     Ok(())
 }
 
-fn save_piece(conn: &Connection, key: PieceKey, place: Option<&Place>) -> Result<(), rusqlite::Error> {
+fn save_piece(
+    conn: &Connection,
+    key: PieceKey,
+    place: Option<&Place>,
+    locator: Option<Locator>,
+) -> Result<(), rusqlite::Error> {
     let Some(p) = place else {
         conn.prepare_cached("DELETE FROM piece WHERE segment = ?1 AND idx = ?2")?
             .execute(params![key.segment.0, key.index])?;
         return Ok(());
     };
-    conn.prepare_cached("INSERT OR REPLACE INTO piece VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?
+    conn.prepare_cached("INSERT OR REPLACE INTO piece VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?
         .execute(params![
             key.segment.0,
             key.index,
@@ -182,12 +189,13 @@ fn save_piece(conn: &Connection, key: PieceKey, place: Option<&Place>) -> Result
             p.trashed_at.map(u64::cast_signed),
             p.word,
             health_number(p.health),
-            place_crc(key, p)
+            locator,
+            place_crc(key, p, locator)
         ])?;
     Ok(())
 }
 
-fn piece_of(row: &rusqlite::Row<'_>) -> Result<(PieceKey, Place), rusqlite::Error> {
+fn piece_of(row: &rusqlite::Row<'_>) -> Result<(PieceKey, Place, Option<Locator>), rusqlite::Error> {
     let u = |at: usize| row.get::<_, i64>(at).map(i64::cast_unsigned);
     let place = Place {
         pg: PgId(row.get(2)?),
@@ -203,7 +211,7 @@ fn piece_of(row: &rusqlite::Row<'_>) -> Result<(PieceKey, Place), rusqlite::Erro
             _ => Health::Damaged,
         },
     };
-    Ok((PieceKey { segment: SegmentId(row.get(0)?), index: row.get(1)? }, place))
+    Ok((PieceKey { segment: SegmentId(row.get(0)?), index: row.get(1)? }, place, row.get(10)?))
 }
 
 fn health_number(health: Health) -> u8 {
@@ -225,7 +233,7 @@ fn log_crc(key: LogKey, log: &Log) -> u32 {
     crc.finalize()
 }
 
-fn place_crc(key: PieceKey, p: &Place) -> u32 {
+fn place_crc(key: PieceKey, p: &Place, locator: Option<Locator>) -> u32 {
     let mut crc = crc32fast::Hasher::new();
     crc.update(&key.segment.0);
     crc.update(&key.index.to_le_bytes());
@@ -235,6 +243,7 @@ fn place_crc(key: PieceKey, p: &Place) -> u32 {
     for n in [p.offset, p.len, p.seq, u64::from(p.trashed_at.is_some()), p.trashed_at.unwrap_or(0)] {
         crc.update(&n.to_le_bytes());
     }
-    crc.update(&[health_number(p.health)]);
+    crc.update(&[health_number(p.health), u8::from(locator.is_some())]);
+    crc.update(&locator.unwrap_or_default());
     crc.finalize()
 }

@@ -11,6 +11,7 @@ use super::state::{Health, Held, Log, LogKey, Place, Shared};
 use model::PgId;
 use std::collections::BTreeMap;
 use std::path::Path;
+use wire::storage::Locator;
 
 /// What a start found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,6 +33,8 @@ pub struct OpenReport {
 struct Found {
     seq: u64,
     what: What,
+    /// What a copy's label shows.
+    locator: Option<Locator>,
 }
 
 enum What {
@@ -230,7 +233,7 @@ fn scan(shared: &Shared, key: LogKey, log: &Log, len: u64) -> Result<(Vec<(Piece
         };
         match header.filter(|(_, entry)| at + entry.disk_len() <= len) {
             Some((seq, entry)) => {
-                entries.push((entry.key(), Found { seq, what: found(key, at, seq, &entry) }));
+                entries.push((entry.key(), found(key, at, seq, &entry)));
                 at += entry.disk_len();
                 end = at;
             }
@@ -245,16 +248,19 @@ fn is_damage(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::UnexpectedEof || error.raw_os_error() == Some(nix::libc::EIO)
 }
 
-fn found(key: LogKey, offset: u64, seq: u64, entry: &Entry) -> What {
-    match entry {
+fn found(key: LogKey, offset: u64, seq: u64, entry: &Entry) -> Found {
+    let mut locator = None;
+    let what = match entry {
         Entry::Piece { meta, trashed_at } => {
+            locator = meta.locator();
             let (health, len, trashed_at) = (Health::Unchecked, meta.len, *trashed_at);
             let place = Place { pg: key.0, log: key.1, offset, len, seq, trashed_at, word: 0, health };
             What::Copy { place, known: false }
         }
         Entry::Trash { at, .. } => What::Trash { log: key, at: *at },
         Entry::Remove { .. } => What::Removal,
-    }
+    };
+    Found { seq, what, locator }
 }
 
 /// Decides for each piece what its entries come to.
@@ -267,12 +273,19 @@ fn resolve(
     *shared.held() = held;
     for (key, mut founds) in events {
         report.adopted += founds.len() as u64;
-        let old = shared.held().take(key);
-        founds.extend(old.map(|place| Found { seq: place.seq, what: What::Copy { place, known: true } }));
+        let (old, locator) = {
+            let mut held = shared.held();
+            (held.take(key), held.locator(key))
+        };
+        founds.extend(old.map(|place| Found { seq: place.seq, what: What::Copy { place, known: true }, locator }));
         founds.sort_by_key(|found| found.seq);
         let removed = founds.iter().rposition(|found| matches!(found.what, What::Removal));
         let alive = &founds[removed.map_or(0, |at| at + 1)..];
-        let Some(mut place) = newest_good(shared, key, alive, report)? else { continue };
+        let locator = alive.iter().rev().find_map(|found| found.locator);
+        let Some(mut place) = newest_good(shared, key, alive, report)? else {
+            shared.held().locate(key, None);
+            continue;
+        };
         let words = alive.iter().rev().filter(|found| found.seq > place.seq);
         if let Some((log, at)) = words.into_iter().find_map(|found| match found.what {
             What::Trash { log, at } => Some((log, at)),
@@ -281,7 +294,9 @@ fn resolve(
             // A word in another group's log is about a copy there; it says the same, but counts for nothing here.
             (place.trashed_at, place.word) = (at, if log.0 == place.pg { log.1 } else { 0 });
         }
-        let _ = shared.held().put(key, place);
+        let mut held = shared.held();
+        let _ = held.put(key, place);
+        held.locate(key, locator);
     }
     Ok(())
 }

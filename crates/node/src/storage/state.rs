@@ -3,11 +3,13 @@
 use super::disk::Disk;
 use super::entry::{self, BLOCK, PieceKey, PieceMeta};
 use super::error::{StoreError, io};
-use model::PgId;
-use std::collections::BTreeMap;
+use model::{PgId, SegmentId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use wire::storage::Locator;
 
 /// How far the stored bytes are known to be good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +85,10 @@ pub(super) type LogKey = (PgId, u32);
 #[derive(Debug, Default)]
 pub(super) struct Held {
     pub pieces: BTreeMap<PieceKey, Place>,
+    /// Locators of the pieces of bucket logs; a piece that is put anew keeps its own.
+    locators: BTreeMap<PieceKey, Locator>,
+    /// The same by locator.
+    located: BTreeSet<(Locator, PieceKey)>,
     pub logs: BTreeMap<LogKey, Log>,
     pub reserved: u64,
     pub lent: u64,
@@ -108,6 +114,28 @@ impl Held {
         }
         self.pieces.insert(key, place);
         left
+    }
+    /// A piece's label shows a locator, or none.
+    pub fn locate(&mut self, key: PieceKey, locator: Option<Locator>) {
+        if let Some(old) = self.locators.remove(&key) {
+            self.located.remove(&(old, key));
+        }
+        if let Some(locator) = locator {
+            self.locators.insert(key, locator);
+            self.located.insert((locator, key));
+        }
+    }
+    /// What its label shows.
+    pub fn locator(&self, key: PieceKey) -> Option<Locator> {
+        self.locators.get(&key).copied()
+    }
+    /// Pieces that bear a locator and are neither damaged nor in the trash, after one of them, at most `limit`.
+    pub fn located(&self, locator: Locator, after: Option<PieceKey>, limit: usize) -> Vec<PieceKey> {
+        let first = PieceKey { segment: SegmentId([0; 32]), index: 0 };
+        let from = after.map_or(Bound::Included((locator, first)), |key| Bound::Excluded((locator, key)));
+        let of = self.located.range((from, Bound::Unbounded)).take_while(|(of, _)| *of == locator).map(|(_, key)| *key);
+        let stands = |p: &Place| p.health != Health::Damaged && p.trashed_at.is_none();
+        of.filter(|key| self.pieces.get(key).is_some_and(stands)).take(limit).collect()
     }
     /// A word about a held piece stands in `log` of its group.
     pub fn note(&mut self, key: PieceKey, log: u32, trashed_at: Option<u64>) {

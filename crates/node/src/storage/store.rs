@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, oneshot};
+use wire::storage::Locator;
 
 /// Bytes of pieces that may be in memory on their way in, all writers together, in KiB.
 const IN_FLIGHT_KIB: u32 = 64 * 1024;
@@ -241,6 +242,19 @@ impl PieceStore {
         let held = self.inner.shared.held();
         let old = held.pieces.values().filter(|place| place.trashed_at.is_some_and(|at| at <= before.0));
         old.map(|place| place.pg).collect()
+    }
+
+    /// Pieces whose label shows a locator, in the order of their keys, up to `limit` after one of them. Where one cannot be read
+    /// it is left out.
+    pub async fn locate(&self, locator: Locator, after: Option<PieceKey>, limit: usize) -> Vec<PieceMeta> {
+        let shared = Arc::clone(&self.inner.shared);
+        let read = blocking(move || {
+            let keys = shared.held().located(locator, after, limit);
+            let _still = shared.moving.read().unwrap_or_else(PoisonError::into_inner);
+            let meta = |key: PieceKey| shared.place(key).and_then(|place| shared.meta(key, &place).ok());
+            keys.into_iter().filter_map(meta).collect()
+        });
+        read.await.unwrap_or_default()
     }
 
     /// All pieces of one group, in the order of their keys.

@@ -38,10 +38,20 @@ fn piece(seed: u64, len: usize) -> (PieceMeta, Vec<u8>) {
         index: 3,
         piece_root: root,
         path: vec![[9; 32]; 2],
-        label: vec![7; LABEL_LEN],
+        label: label_of(seed),
         len: len as u64,
     };
     (meta, data)
+}
+
+/// Every third piece is of a bucket log, of one bucket or another.
+fn label_of(seed: u64) -> Vec<u8> {
+    let mut label = vec![7; LABEL_LEN];
+    if seed.is_multiple_of(3) {
+        label[0] = wire::storage::LABEL_LOCATED;
+        label[LABEL_LEN - 16..].fill(u8::try_from(seed % 2).unwrap());
+    }
+    label
 }
 
 pub(in crate::storage) fn size_of(seed: u64) -> usize {

@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use wire::storage::Locator;
 
 /// Longest wait for others to join a group.
 const GROUP_WAIT: Duration = Duration::from_millis(10);
@@ -64,7 +65,7 @@ struct Pending {
 /// What an entry changes once it is durable.
 #[derive(Clone, Copy)]
 pub(super) enum Change {
-    Put(Place),
+    Put(Place, Option<Locator>),
     Trash(Option<u64>),
     Remove,
 }
@@ -185,16 +186,19 @@ impl Writer {
         }
         self.tails.entry(log).and_modify(|tail| tail.end = offset + need);
         let change = match entry {
-            Entry::Piece { meta, trashed_at } => Change::Put(Place {
-                pg,
-                log: log.1,
-                offset,
-                len: meta.len,
-                seq,
-                trashed_at: *trashed_at,
-                word: 0,
-                health: Health::Verified,
-            }),
+            Entry::Piece { meta, trashed_at } => {
+                let place = Place {
+                    pg,
+                    log: log.1,
+                    offset,
+                    len: meta.len,
+                    seq,
+                    trashed_at: *trashed_at,
+                    word: 0,
+                    health: Health::Verified,
+                };
+                Change::Put(place, meta.locator())
+            }
             Entry::Trash { at, .. } => Change::Trash(*at),
             Entry::Remove { .. } => Change::Remove,
         };
@@ -295,10 +299,14 @@ impl Writer {
         let (mut pieces, mut logs) = (Vec::with_capacity(group.len()), Vec::new());
         for pending in group.iter().filter(|pending| !bad.contains(&pending.log)) {
             match pending.change {
-                Change::Put(place) => logs.extend(held.put(pending.key, place)),
+                Change::Put(place, locator) => {
+                    logs.extend(held.put(pending.key, place));
+                    held.locate(pending.key, locator);
+                }
                 Change::Trash(at) => held.note(pending.key, pending.log.1, at),
                 Change::Remove => {
                     held.take(pending.key);
+                    held.locate(pending.key, None);
                     if let Some(log) = held.logs.get_mut(&pending.log) {
                         log.removals += BLOCK;
                     }

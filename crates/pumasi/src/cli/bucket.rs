@@ -5,9 +5,10 @@ use crate::app::App;
 use crate::cli::Form;
 use crate::fault::Fault;
 use crate::output::Row;
-use clap::{Args, Subcommand};
-use client::{BucketAsk, BucketFacts};
+use clap::Subcommand;
+use client::{BucketAsk, BucketFacts, Logged};
 use console::args;
+use console::text::Args;
 use model::Bytes;
 use serde_json::{Value, json};
 use wire::storage::BucketReport;
@@ -19,18 +20,19 @@ pub enum BucketVerb {
     List,
     Show(BucketArgs),
     Set(SetArgs),
+    Log(LogArgs),
     Rm(BucketArgs),
 }
 
 /// A bucket's name.
-#[derive(Args, Debug, Clone)]
+#[derive(clap::Args, Debug, Clone)]
 pub struct BucketArgs {
     #[arg(value_name = "NAME")]
     pub name: String,
 }
 
 /// `bucket create`
-#[derive(Args, Debug, Clone)]
+#[derive(clap::Args, Debug, Clone)]
 pub struct CreateArgs {
     #[arg(value_name = "NAME")]
     pub name: String,
@@ -45,12 +47,21 @@ pub struct CreateArgs {
 }
 
 /// `bucket set`
-#[derive(Args, Debug, Clone)]
+#[derive(clap::Args, Debug, Clone)]
 pub struct SetArgs {
     #[arg(value_name = "NAME")]
     pub name: String,
     #[arg(long, value_name = "SIZE|none", required = true)]
     pub quota: String,
+}
+
+/// `bucket log`
+#[derive(clap::Args, Debug, Clone)]
+pub struct LogArgs {
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// A size, or none for no limit.
@@ -78,6 +89,7 @@ pub async fn run(app: &App, verb: &BucketVerb) -> Result<(), Fault> {
         BucketVerb::List => list(app, session).await,
         BucketVerb::Show(args) => show(app, session, name_of(&args.name)?).await,
         BucketVerb::Set(args) => set(app, session, name_of(&args.name)?, quota_of(&args.quota)?).await,
+        BucketVerb::Log(args) => log(app, session, name_of(&args.name)?, args.check).await,
         BucketVerb::Rm(args) => remove(app, session, name_of(&args.name)?).await,
     })
     .await
@@ -193,6 +205,48 @@ fn say_survives(app: &App, r: &BucketReport, copies: usize) {
     if r.is_partial {
         out.print(&out.text("survives-partial", args![]));
     }
+}
+
+/// Stores what brings the names back without the center, or looks at what is stored.
+async fn log(app: &App, session: &Session, name: &str, is_check: bool) -> Result<(), Fault> {
+    let bucket = session.bucket(name).await?;
+    let place = format!("{MINE}{name}/");
+    let logged_fields = |l: &Logged| {
+        json!({"name": name, "logged_upto": l.upto, "changed_upto": l.changed, "logs_count": l.logs,
+            "log_bytes": l.bytes.0, "written_count": l.written, "at": l.at.map(|at| at.to_string())})
+    };
+    if !is_check {
+        let logged = session.client.log_changes(&bucket).await.map_err(|e| client_fault(e, name))?;
+        let key = match (logged.upto, logged.written) {
+            (0, _) => "bucket-log-nothing",
+            (_, 0) => "bucket-log-there",
+            _ => "bucket-logged",
+        };
+        app.out.done("bucket_log", logged_fields(&logged), key, log_args(&place, &logged));
+        return Ok(());
+    }
+    let check = session.client.check_log(&bucket).await.map_err(|e| client_fault(e, name))?;
+    let mut fields = logged_fields(&check.logged);
+    fields["names_count"] = json!(check.names);
+    fields["holders_count"] = json!(check.holders);
+    fields["pieces_located"] = json!(check.pieces);
+    fields["pieces_needed"] = json!(check.need);
+    let args = log_args(&place, &check.logged)
+        .with("names", check.names)
+        .with("holders", check.holders)
+        .with("pieces", check.pieces)
+        .with("need", check.need);
+    let key = if check.logged.logs == 0 { "bucket-log-none" } else { "bucket-log-checked" };
+    app.out.done("bucket_log_check", fields, key, args);
+    if check.logged.changed > check.logged.upto {
+        app.out.say("bucket-log-later", log_args(&place, &check.logged));
+    }
+    Ok(())
+}
+
+fn log_args(place: &str, l: &Logged) -> Args {
+    args!["place" => place, "upto" => l.upto, "changed" => l.changed, "n" => l.logs, "size" => l.bytes,
+        "at" => l.at.unwrap_or_default()]
 }
 
 async fn remove(app: &App, session: &Session, name: &str) -> Result<(), Fault> {

@@ -229,23 +229,34 @@ async fn drill(app: &App) -> Result<(), Fault> {
         Account::by_phrase(asking, &phrase).await.map_err(phrase_fault)
     })
     .await?;
-    let opened = Session::with(app, async |session| {
+    let (opened, logged) = Session::with(app, async |session| {
         let mine = session.root()?;
         if account.root.as_bytes() != mine.as_bytes() {
             return Err(Fault::new(errors::KEY_WRONG, [("bucket", "account")]));
         }
         let all = session.client.buckets(&account.root).await.map_err(account_fault)?;
-        let mut opened = 0;
+        let (mut opened, mut logged) = (0, 0);
         for name in all.iter().filter_map(|bucket| bucket.name.as_deref()) {
-            session.client.bucket(&account.root, name).await.map_err(account_fault)?;
+            let bucket = session.client.bucket(&account.root, name).await.map_err(account_fault)?;
             opened += 1;
+            match session.client.check_log(&bucket).await {
+                Ok(check) => logged += usize::from(check.logged.logs > 0 && check.pieces >= usize::from(check.need)),
+                Err(error) => {
+                    tracing::warn!(%error, bucket = name, "the log of a bucket does not bring its names back")
+                }
+            }
         }
-        if opened == all.len() { Ok(opened) } else { Err(Fault::new(errors::KEY_WRONG, [("bucket", "account")])) }
+        if opened == all.len() {
+            Ok((opened, logged))
+        } else {
+            Err(Fault::new(errors::KEY_WRONG, [("bucket", "account")]))
+        }
     })
     .await?;
     Rungs::tried(app)?;
-    let fields = json!({"account": account.log.account.to_string(), "buckets_opened": opened});
-    app.out.done("recovery_drill", fields, "recovery-drilled", args!["n" => opened]);
+    let fields =
+        json!({"account": account.log.account.to_string(), "buckets_opened": opened, "buckets_logged": logged});
+    app.out.done("recovery_drill", fields, "recovery-drilled", args!["n" => opened, "logged" => logged]);
     Ok(())
 }
 

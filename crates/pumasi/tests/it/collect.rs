@@ -60,6 +60,7 @@ impl Drop for Agents {
 fn start_agent(world: &World, home: &str, skew_ms: i64) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pumasi"));
     command.args(["agent", "run", "--sensors", "scripted"]).env("PUMASI_HOME", world.home(home));
+    command.env("PUMASI_DEV_NO_LOGS", "1");
     command.env("PUMASI_CLOCK_SKEW_MS", skew_ms.to_string()).env_remove("XDG_RUNTIME_DIR");
     let log = std::fs::File::create(world.home(home).join("agent.log")).expect("a log can be made");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("the program starts")

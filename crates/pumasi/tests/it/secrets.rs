@@ -69,6 +69,9 @@ fn everything(world: &World, planted: &mut Planted) {
     world.ok("d", &["cp", &tiny, &format!("{inbox}/tiny")]);
     assert!(world.run("a", &["cat", &at(&format!("inbox/{NAME}"))]).stdout == content);
     planted.0.push(("the link that stores", inbox.as_bytes()[4..].to_vec()));
+    // Names among the pieces, found by their locator.
+    world.ok("a", &["bucket", "log", BUCKET]);
+    world.ok("a", &["bucket", "log", BUCKET, "--check"]);
     world.ok("a", &["grant", "list"]);
     let phrase = world.json("a", &["recovery", "phrase"]);
     let words: Vec<&str> = phrase["words"].as_array().expect("words").iter().filter_map(|w| w.as_str()).collect();
@@ -84,7 +87,7 @@ fn everything(world: &World, planted: &mut Planted) {
 
 #[test]
 fn nothing_a_member_keeps_is_sent_or_written_in_clear() {
-    let world = World::new();
+    let world = World::new().with_logs();
     world.tap();
     let world = three_in(world);
     let mut planted = Planted(vec![

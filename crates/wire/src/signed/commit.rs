@@ -21,6 +21,9 @@ pub enum CommitOp {
     Copy = 4,
     /// The same content under newer keys.
     Rekey = 5,
+    /// Changes of the bucket itself, stored among its pieces ([`super::bucket_log`]); without a manifest, an older such log
+    /// is let go of.
+    Log = 6,
 }
 
 impl CommitOp {
@@ -32,6 +35,7 @@ impl CommitOp {
             3 => Some(Self::Undelete),
             4 => Some(Self::Copy),
             5 => Some(Self::Rekey),
+            6 => Some(Self::Log),
             _ => None,
         }
     }
@@ -121,6 +125,11 @@ impl CommitRecord {
         let signature = sign(secret, LABEL, &out[..192]);
         out[192..].copy_from_slice(&signature);
         out
+    }
+
+    /// What a record does, by its bytes alone: of one that was checked before.
+    pub fn op_of(bytes: &[u8]) -> Option<CommitOp> {
+        bytes.get(5).and_then(|code| CommitOp::from_code(*code))
     }
 
     /// The record in `bytes`, when the device it names signed it.

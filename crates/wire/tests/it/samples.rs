@@ -554,7 +554,18 @@ pub fn streams() -> Vec<(&'static str, Vec<u8>)> {
         piece_len: 5,
         len: 6,
     };
+    let locate = Locate { locator: [9; 16], after: Some((SegmentId([4; 32]), 7)), limit: 20 };
+    let located = LocatedPiece {
+        segment: SegmentId([4; 32]),
+        index: 2,
+        pg: PgId(1),
+        scheme: scheme(),
+        sealed_bytes: 70_000,
+        label: vec![6; 512],
+    };
     vec![
+        ("locate", wire::encode(&StreamOpen::Locate(locate))),
+        ("answer_located", wire::encode(&PieceAnswer::Located(vec![located]))),
         ("put_piece", wire::encode(&StreamOpen::PutPiece(Box::new(put)))),
         ("get_piece", wire::encode(&StreamOpen::GetPiece(get))),
         ("probe", wire::encode(&StreamOpen::Probe { permit: vec![7; 224], up: 1, down: 2 })),

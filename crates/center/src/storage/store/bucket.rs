@@ -2,7 +2,7 @@
 
 use crate::db::{DbError, Reader, Row, StoreError, Tx, Value};
 use model::{BucketId, Bytes, Class, MemberId, Region, Stamp, errors};
-use wire::signed::Head;
+use wire::signed::{CommitOp, CommitRecord, Head};
 use wire::storage::{BucketMake, Expect, SegmentRun};
 
 /// A bucket.
@@ -74,6 +74,13 @@ pub struct VersionRow {
     pub made_at: Stamp,
 }
 
+impl VersionRow {
+    /// It belongs to a log of the bucket's own changes, which is no object of its owner's.
+    pub fn is_log(&self) -> bool {
+        CommitRecord::op_of(&self.record) == Some(CommitOp::Log)
+    }
+}
+
 impl BucketRow {
     /// Refuses with E0311 where so many bytes more would pass its quota; what is removed always may.
     pub fn check_quota(&self, more: u64) -> Result<(), StoreError> {
@@ -82,6 +89,13 @@ impl BucketRow {
         }
         let (used, quota) = (Bytes(self.sealed_bytes), Bytes(self.quota));
         Err(StoreError::refused(errors::BUCKET_LIMIT, format!("{quota} ({used} used, {} more asked)", Bytes(more))))
+    }
+
+    /// It was made by this owner, under these keys and rules.
+    fn is_made_as(&self, owner: &MemberId, make: &BucketMake) -> bool {
+        let checks = self.key_check == make.check && self.name_check == make.name_check;
+        let rules = (self.class, self.regions_min) == (make.class, make.regions_min);
+        self.owner == *owner && checks && rules && self.regions == regions_text(&make.regions)
     }
 
     /// The row after a version was appended to it, as [`append`] wrote it.
@@ -94,6 +108,9 @@ impl BucketRow {
 
 /// Names that are there after a change.
 fn objects_after(before: u64, version: &VersionRow, was_there: bool) -> u64 {
+    if version.is_log() {
+        return before;
+    }
     let with = before + u64::from(version.kind == Kind::Object);
     with - u64::from(was_there).min(with)
 }
@@ -129,16 +146,28 @@ fn name_hash(name_sealed: &[u8]) -> Vec<u8> {
     blake3::hash(name_sealed).as_bytes()[..16].to_vec()
 }
 
-/// Makes a bucket. Refuses one that is there (E0302) and one too many of an owner's (E0311).
+/// Makes a bucket; one that its owner removed and makes the same way again goes on with its chain of changes. Refuses one that
+/// is there (E0302) and one too many of an owner's (E0311).
 pub fn insert(tx: &mut Tx<'_>, owner: &MemberId, make: &BucketMake, now: Stamp) -> Result<u32, StoreError> {
-    let there = tx.query_opt("SELECT number FROM bucket WHERE id = $1", &[id(&make.id)], |row| row.get::<u32>(0))?;
-    if there.is_some() {
-        return Err(StoreError::refused(errors::BUCKET_EXISTS, "a bucket of this id is there"));
+    let sql = format!(
+        "SELECT {BUCKET}, CAST(CASE WHEN removed_at IS NULL THEN 0 ELSE 1 END AS BIGINT) FROM bucket WHERE id = $1"
+    );
+    let there = tx.query_opt(&sql, &[id(&make.id)], |row| Ok((read(row)?, row.get::<bool>(15)?)))?;
+    if let Some((row, _)) = there.as_ref().filter(|(row, is_removed)| !is_removed || !row.is_made_as(owner, make)) {
+        return Err(StoreError::refused(
+            errors::BUCKET_EXISTS,
+            format!("a bucket of this id was made at {}", row.made_at),
+        ));
     }
     let sql = "SELECT count(*) FROM bucket WHERE owner = $1 AND removed_at IS NULL";
     let count = tx.query_opt(sql, &[owner.into()], |row| row.get::<i64>(0))?.unwrap_or(0);
     if count >= wire::limits::BUCKETS_MAX as i64 {
         return Err(StoreError::refused(errors::BUCKET_LIMIT, format!("{count} buckets")));
+    }
+    if let Some((row, _)) = there {
+        let sql = "UPDATE bucket SET removed_at = NULL, made_at = $2, label = $3, quota = 0 WHERE number = $1";
+        tx.execute(sql, &[row.number.into(), now.into(), (&make.label).into()])?;
+        return Ok(row.number);
     }
     let sql = "UPDATE counter SET value = value + 1 WHERE name = 'bucket' RETURNING value";
     let number = tx.change_returning(sql, &[], |row| row.get::<u32>(0))?;
@@ -192,12 +221,17 @@ pub fn of_owner(q: &mut Reader<'_>, owner: &MemberId) -> Result<Vec<BucketRow>, 
     q.query(&sql, &[owner.into(), (wire::limits::BUCKETS_MAX as i64).into()], read)
 }
 
-/// Removes a bucket without names. Refuses E0303.
+/// Removes a bucket without names; its logs go with it. Refuses E0303.
 pub fn remove(tx: &mut Tx<'_>, bucket: &BucketRow, now: Stamp) -> Result<(), StoreError> {
     if bucket.objects > 0 {
         return Err(StoreError::refused(errors::BUCKET_NOT_EMPTY, format!("{} names", bucket.objects)));
     }
     super::upload::end_all(tx, bucket.number)?;
+    // Without names, what is an object and was not superseded is a log.
+    let sql = "INSERT INTO version_old (since, bucket, bucket_seq) SELECT CAST($2 AS BIGINT), v.bucket, v.bucket_seq FROM version v \
+        WHERE v.bucket = $1 AND v.kind = 1 AND NOT EXISTS \
+        (SELECT 1 FROM version_old o WHERE o.bucket = v.bucket AND o.bucket_seq = v.bucket_seq)";
+    tx.execute(sql, &[bucket.number.into(), now.into()])?;
     Ok(tx
         .execute("UPDATE bucket SET removed_at = $2 WHERE number = $1", &[bucket.number.into(), now.into()])
         .map(drop)?)

@@ -160,6 +160,7 @@ proptest! {
 fn the_header_of_an_entry_has_these_bytes() {
     let (mut meta, _) = piece(3, 40_000);
     (meta.piece_root, meta.segment_root, meta.segment) = ([1; 32], [2; 32], SegmentId([3; 32]));
+    meta.label = vec![7; LABEL_LEN];
     let salt = [5; 32];
     let whole = super::super::entry::Entry::Piece { meta: Box::new(meta.clone()), trashed_at: Some(0x0102_0304) };
     let key = meta.key();

@@ -209,6 +209,15 @@ impl World {
             bytes += if state.is_some() { data.len() as u64 } else { 0 };
             self.may.insert(seed, vec![state]);
         }
+        for bucket in 0..2 {
+            let stands = |(seed, states): (&u64, &Vec<State>)| {
+                let of = seed.is_multiple_of(3) && seed % 2 == bucket;
+                (of && matches!(states[..], [Some((_, None))])).then(|| key_of(*seed))
+            };
+            let stand: std::collections::BTreeSet<PieceKey> = self.may.iter().filter_map(stands).collect();
+            let located = self.store().locate([u8::try_from(bucket).unwrap(); 16], None, 4096).await;
+            assert_eq!(located.iter().map(PieceMeta::key).collect::<Vec<_>>(), Vec::from_iter(stand), "{what}");
+        }
         let usage = self.store().usage();
         assert_eq!((usage.bytes, usage.reserved_bytes, usage.damaged), (bytes, 0, 0), "{what}");
         assert!(usage.disk_bytes <= self.disk.total(), "{} of {}, {what}", usage.disk_bytes, self.disk.total());

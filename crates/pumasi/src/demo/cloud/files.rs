@@ -85,6 +85,22 @@ impl Cloud {
         self.get_parts(file).await
     }
 
+    /// The bucket's names are stored among its pieces.
+    pub async fn logs(&self) -> Result<(), String> {
+        let logged = self.shown(&["bucket", "log", "home", "--json"]).await?;
+        let (upto, changed) = (logged["logged_upto"].as_u64(), logged["changed_upto"].as_u64());
+        if upto > Some(0) && upto == changed { Ok(()) } else { Err(logged.to_string()) }
+    }
+
+    /// Holders that are left find them by the bucket's locator, and they bring back the names the center has.
+    pub async fn names_back(&self, left: usize) -> Result<(), String> {
+        let found = self.shown(&["bucket", "log", "home", "--check", "--json"]).await?;
+        let count = |key: &str| found[key].as_u64().unwrap_or(0);
+        let enough = count("pieces_located") >= count("pieces_needed").max(1);
+        let good = enough && count("holders_count") == left as u64 && count("names_count") > 0;
+        if good { Ok(()) } else { Err(found.to_string()) }
+    }
+
     /// What came in parts and through the link reads back byte for byte.
     async fn get_parts(&self, file: &Path) -> Result<(), String> {
         let text = std::fs::read(file).map_err(|e| e.to_string())?;

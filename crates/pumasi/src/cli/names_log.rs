@@ -1,0 +1,57 @@
+//! The agent's part in bucket logs: what this machine changed in its account's buckets is logged within minutes, by the one
+//! process of it that goes on when a command has ended (`docs/design/storage.md` §8).
+
+use super::session::Session;
+use crate::app::App;
+use crate::clock;
+use client::NameIndex;
+use model::{BucketId, errors};
+use std::convert::Infallible;
+use std::time::Duration;
+
+/// Pause between two looks at what this machine changed; a look asks nobody.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// Looks for ever. With `PUMASI_DEV_NO_LOGS` it does nothing, for tests that count pieces.
+pub async fn tend(app: &App) -> Infallible {
+    if std::env::var_os("PUMASI_DEV_NO_LOGS").is_some() {
+        return std::future::pending().await;
+    }
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        // A machine that never used the account has nothing to log, and must not make an account by looking.
+        let Ok(Some(_)) = crate::secret::load(&app.home.account_root()) else { continue };
+        let due = due(app);
+        if due.is_empty() {
+            continue;
+        }
+        let logged = Session::with(app, async |session| {
+            for bucket in &due {
+                log_one(session, bucket).await;
+            }
+            Ok(())
+        });
+        if let Err(fault) = logged.await {
+            tracing::info!(%fault, "buckets are not logged now");
+        }
+    }
+}
+
+fn due(app: &App) -> Vec<BucketId> {
+    let Ok(Some(key)) = crate::secret::load(&app.home.machine_key()) else { return Vec::new() };
+    NameIndex::open(&app.home.names(), &key).map(|index| index.logs_due(clock::now())).unwrap_or_default()
+}
+
+async fn log_one(session: &Session, id: &BucketId) {
+    let Ok(root) = session.root() else { return };
+    let logged = async {
+        let bucket = session.client.bucket_by_id(root, id).await?;
+        session.client.log_changes(&bucket).await
+    };
+    match logged.await {
+        Ok(logged) if logged.written > 0 => tracing::info!(bucket = %id, upto = logged.upto, "logged a bucket"),
+        Ok(_) => {}
+        Err(client::ClientError::Refused(no)) if no.id == errors::BUCKET_UNKNOWN => session.client.forget_log(id),
+        Err(error) => tracing::info!(%error, bucket = %id, "a bucket is not logged now"),
+    }
+}
