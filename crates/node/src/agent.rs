@@ -9,7 +9,7 @@ use crate::receipts::Receipts;
 use crate::serve::{Server, commits};
 use crate::session::{Rates, Session, SessionParts};
 use crate::steward::{self, Steward};
-use crate::storage::{PieceStore, StoreLimits};
+use crate::storage::{DiscardingDisk, Disk, PieceStore, StdDisk, StoreLimits};
 use crate::tend::Tend;
 use model::ids::base32;
 use model::{Bytes, CloudKey, NatKind, NodeId, Stamp, errors};
@@ -58,6 +58,8 @@ pub struct AgentConfig {
     pub lend_file: PathBuf,
     /// Control socket.
     pub socket: PathBuf,
+    /// For measuring writers: no bytes of pieces are kept ([`DiscardingDisk`]).
+    pub discards: bool,
     /// Signals come from a script.
     pub scripted: bool,
     /// Clock.
@@ -128,7 +130,12 @@ impl Agent {
         let owner =
             OwnerHandle::start(OwnerConfig::new(config.lend_file.clone(), config.pieces.clone(), config.now), sensors)?;
         let lent = owner.watch().borrow().allowance.disk;
-        let store = PieceStore::open(&config.pieces, StoreLimits::new(lent, DISK_FLOOR, commits)).await?;
+        let disk: Arc<dyn Disk> = match config.discards {
+            true => Arc::new(DiscardingDisk::default()),
+            false => Arc::new(StdDisk::default()),
+        };
+        let limits = StoreLimits::new(lent, DISK_FLOOR, commits);
+        let store = PieceStore::open_with(disk, &config.pieces, limits).await?;
         let endpoint = Endpoint::bind(endpoint_config(&config)).await?;
         endpoint.learn(config.center.clone());
         let redial = Arc::new(Redial::start(endpoint.clone(), config.center.id));
@@ -158,7 +165,10 @@ impl Agent {
         tasks.spawn(follow_owner(owner.clone(), store.clone()));
         tasks.spawn(receipts.clone().keep(config.now));
         let tend = Tend { store: store.clone(), session: Arc::clone(&session), owner: owner.watch(), now: config.now };
-        tasks.spawn(tend.run(config.pieces.clone()));
+        // Who keeps no bytes would find all of them damaged.
+        if !config.discards {
+            tasks.spawn(tend.run(config.pieces.clone()));
+        }
         tasks.spawn(follow_rates(session.rates(), owner.clone()));
         let speaks = Endpoint::bind(speaking_config(&config)).await?;
         let client = steward::client(speaks.clone(), config.key, config.now, &session);

@@ -32,7 +32,7 @@ mod testing;
 mod tests;
 mod writer;
 
-pub use disk::{Disk, StdDisk};
+pub use disk::{DiscardingDisk, Disk, StdDisk};
 pub use entry::{LABEL_LEN, PATH_MAX, PIECE_BYTES_MAX, PieceKey, PieceMeta};
 pub use error::StoreError;
 pub use index::cursors::{CursorError, Cursors};

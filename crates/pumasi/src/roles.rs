@@ -57,6 +57,7 @@ pub async fn run_agent(app: &App, sensors: SensorKind) -> Result<u8, Fault> {
         stage: app.home.stage(),
         lend_file: app.home.config_file(),
         socket: app.home.agent_socket(),
+        discards: discards(),
         scripted: sensors == SensorKind::Scripted,
         now: clock::now,
     };
@@ -69,6 +70,15 @@ pub async fn run_agent(app: &App, sensors: SensorKind) -> Result<u8, Fault> {
     };
     agent.stop().await;
     Ok(code)
+}
+
+/// `PUMASI_DEV_DISCARD` makes a node that acknowledges pieces and keeps none of their bytes, for measuring writers.
+fn discards() -> bool {
+    let is_set = std::env::var_os("PUMASI_DEV_DISCARD").is_some();
+    if is_set {
+        tracing::error!("this node keeps no bytes of pieces: PUMASI_DEV_DISCARD is set");
+    }
+    is_set
 }
 
 /// An error of the agent as a command ends with it.

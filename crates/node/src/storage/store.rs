@@ -148,9 +148,14 @@ pub struct CompactReport {
 impl PieceStore {
     /// Opens the store in `dir` on this machine's disk, making it when it is not there.
     pub async fn open(dir: &Path, limits: StoreLimits) -> Result<Self, StoreError> {
+        Self::open_with(Arc::new(StdDisk::default()), dir, limits).await
+    }
+
+    /// The same on another disk.
+    pub async fn open_with(disk: Arc<dyn Disk>, dir: &Path, limits: StoreLimits) -> Result<Self, StoreError> {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|error| io("draw a salt")(std::io::Error::other(error)))?;
-        Self::open_on(Arc::new(StdDisk::default()), dir, limits, seed).await
+        Self::open_on(disk, dir, limits, seed).await
     }
 
     /// Opens on another disk. `seed`: secret of this opening, salts of new logs come from it.

@@ -44,6 +44,8 @@ pub const BARS: &[(&str, &str, Bar)] = &[
     ("storage", "object_row_bytes", Bar::AtMost(250.0)),
     ("storage", "commit_per_s", Bar::AtLeast(2_000.0)),
     ("storage", "writer_peak_streams_mib", Bar::AtMost(256.0)),
+    ("storage", "writer_peak_soak_streams_mib", Bar::AtMost(256.0)),
+    ("storage", "writer_peak_soak_sparse_mib", Bar::AtMost(256.0)),
     ("storage", "writer_peak_mib", Bar::AtMost(320.0)),
     ("storage", "put_64mib_c1", Bar::AtLeast(75.0)),
     ("storage", "put_cpu_s_per_gib", Bar::AtMost(15.0)),

@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use wire::storage::SegmentRun;
 
+/// What `--only` says for the measurement of memory with nodes that keep nothing.
+const SOAK: &str = "soak";
 /// Nodes of the cloud: 4 of 10.
 const NODES: usize = 10;
 const MIB: usize = 1 << 20;
@@ -53,7 +55,8 @@ pub async fn run(app: &App, args: &BenchStorageArgs) -> Result<u8, Fault> {
     if node::machine::is_memory_disk(&dir) {
         return Err(Fault::bad_value("dir", &dir.display().to_string(), "it lies in memory; name a folder on a disk"));
     }
-    let mut cloud = Cloud::new(app, &dir, NODES, args.seed).for_bench();
+    let cloud = Cloud::new(app, &dir, NODES, args.seed).for_bench();
+    let mut cloud = if args.only.as_deref() == Some(SOAK) { cloud.discarding() } else { cloud };
     let done = tokio::select! {
         done = measure(app, args, &mut cloud, &dir) => done,
         code = crate::process::stop_asked() => Ok(code),
@@ -94,6 +97,11 @@ async fn measure(app: &App, args: &BenchStorageArgs, cloud: &mut Cloud, dir: &Pa
         super::pipeline::run(&mut printer)?;
     }
     super::process::forget_peak();
+    if args.only.as_deref() == Some(SOAK) {
+        let done = bench.soak(&mut printer, mib, dir).await;
+        session.close().await;
+        return done.map(|()| u8::from(!printer.good));
+    }
     bench.settle(&first.runs).await?;
     let mut done = match is_meant("64mib_c1") {
         true => bench.whole(&mut printer, (mib / 64).max(1)).await,
@@ -106,7 +114,7 @@ async fn measure(app: &App, args: &BenchStorageArgs, cloud: &mut Cloud, dir: &Pa
         done = bench.load(&mut printer, load).await;
     }
     if done.is_ok() && args.only.as_deref() == Some("memory") {
-        done = bench.memory(&mut printer, mib).await;
+        done = bench.streams(&mut printer, "streams_c4", mib).await;
     }
     if let (Ok(()), Some(peak)) = (&done, peak_bytes(std::process::id())) {
         let is_alone = args.only.as_deref() == Some("memory");
@@ -161,8 +169,8 @@ impl Bench {
     }
 
     /// Four streams of `mib` MiB at once, whose content is made as it is read: what is left in memory is the writer's own.
-    async fn memory(&self, printer: &mut Printer<'_>, mib: usize) -> Result<(), Fault> {
-        let load = Load { name: "streams_c4", size: mib * MIB, count: 4, clients: 4, per_s: false };
+    async fn streams(&self, printer: &mut Printer<'_>, id: &'static str, mib: usize) -> Result<(), Fault> {
+        let load = Load { name: id, size: mib * MIB, count: 4, clients: 4, per_s: false };
         let first = self.names.fetch_add(load.count, Relaxed);
         let size = load.size as u64;
         let wall = self
@@ -174,6 +182,31 @@ impl Bench {
             })
             .await?;
         self.print(printer, &load, "put", wall);
+        Ok(())
+    }
+
+    /// Four streams of forty times `mib` MiB at once, then a sparse file of four hundred times as much, to nodes that keep no
+    /// bytes: what the writer needs of memory whatever the size (10 GiB and 100 GiB with `--mib 256`).
+    async fn soak(&self, printer: &mut Printer<'_>, mib: usize, dir: &Path) -> Result<(), Fault> {
+        let peak = |printer: &mut Printer<'_>, id| {
+            if let Some(peak) = peak_bytes(std::process::id()) {
+                printer.figure(id, peak / f64::from(1 << 20), "MiB");
+            }
+            super::process::forget_peak();
+        };
+        self.streams(printer, "soak_streams_c4", 40 * mib).await?;
+        peak(printer, "writer_peak_soak_streams_mib");
+        let (path, size) = (dir.join("sparse"), (400 * mib * MIB) as u64);
+        let made = std::fs::File::create(&path).and_then(|file| file.set_len(size));
+        made.map_err(|e| Fault::file(&path, &e))?;
+        let load = Load { name: "soak_sparse_c1", size: 400 * mib * MIB, count: 1, clients: 1, per_s: false };
+        let file = std::fs::File::open(&path).map_err(|e| Fault::file(&path, &e))?;
+        let begun = Instant::now();
+        let ask = PutAsk { size_hint: size, ..PutAsk::new("sparse") };
+        let put = self.client.put(&self.bucket, ask, Box::new(file), &|_, _, _| {}).await;
+        put.map_err(|e| client_fault(e, "sparse"))?;
+        self.print(printer, &load, "put", begun.elapsed().as_secs_f64());
+        peak(printer, "writer_peak_soak_sparse_mib");
         Ok(())
     }
 

@@ -36,6 +36,9 @@ const REGIONS: [&str; 11] = [
 const SETTINGS: &str = "[fleet]\nperiod_busy_s = 12\nperiod_idle_s = 12\n\n[storage]\nsteward_after_s = 2\n";
 /// Those of a cloud that is measured.
 const BENCH_SETTINGS: &str = "[fleet]\nperiod_busy_s = 1\nperiod_idle_s = 1\n\n[storage]\nsteward_after_s = 0\n";
+/// The same without stewards: there is nothing that they could read.
+const DISCARD_SETTINGS: &str =
+    "[fleet]\nperiod_busy_s = 1\nperiod_idle_s = 1\n\n[storage]\nsteward_after_s = 1000000\n";
 /// Longest wait until every node holds its pieces.
 const FILL_PATIENCE: Duration = Duration::from_secs(60);
 /// Longest wait for a state that must come.
@@ -63,6 +66,8 @@ pub struct Cloud {
     settings: &'static str,
     /// How nodes lend.
     profile: &'static str,
+    /// Nodes keep no bytes of pieces.
+    discards: bool,
 }
 
 impl Cloud {
@@ -93,6 +98,7 @@ impl Cloud {
             seed,
             settings: SETTINGS,
             profile: "whisper",
+            discards: false,
         }
     }
 
@@ -100,6 +106,12 @@ impl Cloud {
     #[must_use]
     pub fn for_bench(self) -> Self {
         Self { settings: BENCH_SETTINGS, profile: "always", ..self }
+    }
+
+    /// The same with nodes that acknowledge pieces and keep none of their bytes, and make none for others.
+    #[must_use]
+    pub fn discarding(self) -> Self {
+        Self { settings: DISCARD_SETTINGS, discards: true, ..self }
     }
 
     /// The operator's home, whose account stores.
@@ -129,6 +141,9 @@ impl Cloud {
         let err = file.try_clone().map_err(|e| e.to_string())?;
         let mut command = Command::new(exe);
         command.args(args).env("PUMASI_HOME", root).env(PARENT_PIPE, "1").env_remove("XDG_RUNTIME_DIR");
+        if self.discards {
+            command.env("PUMASI_DEV_DISCARD", "1");
+        }
         command.stdin(Stdio::piped()).stdout(file).stderr(err).spawn().map_err(|e| e.to_string())
     }
 
@@ -199,7 +214,7 @@ impl Cloud {
             "--bind",
             &bind,
             "--disk",
-            "8GiB",
+            if self.discards { "32GiB" } else { "8GiB" },
             "--profile",
             self.profile,
         ];

@@ -5,6 +5,7 @@ mod bucket_log;
 mod cloud;
 mod collect;
 mod fleet;
+mod full;
 mod imports;
 mod killed;
 mod secrets;

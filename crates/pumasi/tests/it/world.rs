@@ -40,6 +40,28 @@ impl World {
         command
     }
 
+    /// Runs a command with a file system of its own, of so many files, in a folder of its home; nothing where this machine
+    /// lets nobody mount one.
+    pub fn run_full(&self, name: &str, folder: &str, files: u32, args: &[&str]) -> Option<Output> {
+        let at = self.home(name).join("data").join(folder);
+        std::fs::create_dir_all(&at).expect("a folder can be made");
+        let mount = format!("mount -t tmpfs -o size=64m,nr_inodes={files} none {} && exec \"$@\"", at.display());
+        let alone = |words: &[&str]| {
+            let inner = self.command(name, &[]);
+            let mut outer = Command::new("unshare");
+            for (key, value) in inner.get_envs() {
+                match value {
+                    Some(value) => outer.env(key, value),
+                    None => outer.env_remove(key),
+                };
+            }
+            outer.args(["--mount", "--map-root-user", "sh", "-c", &mount, "sh"]).args(words);
+            outer.stdin(std::process::Stdio::null()).output().ok()
+        };
+        alone(&["true"]).filter(|out| out.status.success())?;
+        alone(&[&[env!("CARGO_BIN_EXE_pumasi")], args].concat())
+    }
+
     pub fn home(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
