@@ -46,6 +46,8 @@ const LITERALS: &[&str] = &[
     "admin",
     "spend",
     "approve",
+    "memory",
+    "soak",
     "get",
     "list",
     "put",
