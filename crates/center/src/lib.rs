@@ -198,6 +198,7 @@ impl Center {
         tasks.spawn(serve::accept_loop(center.clone()));
         tasks.spawn(fleet::chore::run(center.clone()));
         tasks.spawn(storage::expand::run(center.clone()));
+        tasks.spawn(storage::repair::run(center.clone()));
         drop(tasks);
         center.0.ready.store(true, Ordering::Release);
         Ok(center)

@@ -6,6 +6,7 @@ pub mod commit;
 pub mod expand;
 pub mod log;
 pub mod place;
+pub mod repair;
 pub mod store;
 pub mod upload;
 

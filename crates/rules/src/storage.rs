@@ -2,7 +2,8 @@
 //!
 //! [`scheme`] says the code for the pool, [`group`] who gets the slots of a placement group, [`writer`] where a gateway
 //! writes, [`expand`] who fills up what it wrote, [`log`] when its names are stored beside it, [`read`] where it reads,
-//! [`health`] what has to be repaired, [`survives`] what the member is told. [`chance`] counts for all of them.
+//! [`health`] how a group is, [`repair`] who takes the place of whom, [`survives`] what the member is told. [`chance`] counts
+//! for all of them.
 
 pub mod chance;
 pub mod collect;
@@ -12,6 +13,7 @@ pub mod health;
 pub mod log;
 pub mod read;
 pub mod receipt;
+pub mod repair;
 pub mod scheme;
 pub mod scrub;
 pub mod survives;

@@ -21,6 +21,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0010_accounts.sql"),
     include_str!("../../migrations/0011_quota.sql"),
     include_str!("../../migrations/0012_uploads.sql"),
+    include_str!("../../migrations/0013_repair.sql"),
 ];
 
 const VERSION_TABLE: &str =

@@ -20,15 +20,15 @@ use std::sync::Arc;
 /// A node younger than this is taken a little later than others.
 const YOUNG: Span = Span::days(14);
 /// Room a slot needs, in pools whose groups grow with their members.
-const SLOT_MIN: Bytes = Bytes(64 << 20);
+pub(super) const SLOT_MIN: Bytes = Bytes(64 << 20);
 /// Sets of holders looked at for one bucket's report.
 const SETS_MAX: u32 = 1_000;
 
 /// A node with what only the memory knows of it.
-struct Member {
-    row: NodeRow,
+pub(super) struct Member {
+    pub row: NodeRow,
     on: bool,
-    presence: Presence,
+    pub presence: Presence,
     on_since: Option<Stamp>,
     lent: Bytes,
     profile: WeeklyProfile,
@@ -42,7 +42,7 @@ pub struct NodesRead(Option<(usize, Stamp, Arc<Vec<NodeRow>>)>);
 /// For so long rows of nodes are not read anew.
 const ROWS_FRESH: Span = Span::secs(1);
 
-async fn nodes(center: &Center, now: Stamp) -> Result<Arc<Vec<NodeRow>>, StoreError> {
+pub(super) async fn nodes(center: &Center, now: Stamp) -> Result<Arc<Vec<NodeRow>>, StoreError> {
     let aliases = center.fleet().aliases();
     let is_fresh = |(count, at, _): &&(usize, Stamp, Arc<Vec<NodeRow>>)| {
         *count == aliases && *at <= now && now.since(*at) < ROWS_FRESH
@@ -68,7 +68,7 @@ fn rows(q: &mut Reader<'_>) -> Result<Vec<NodeRow>, StoreError> {
     }
 }
 
-fn members(center: &Center, rows: &[NodeRow], now: Stamp) -> Vec<Member> {
+pub(super) fn members(center: &Center, rows: &[NodeRow], now: Stamp) -> Vec<Member> {
     let fleet = center.fleet();
     let member = |row: &NodeRow| {
         let row = row.clone();
@@ -84,7 +84,7 @@ fn members(center: &Center, rows: &[NodeRow], now: Stamp) -> Vec<Member> {
 
 impl Member {
     /// Why it may hold nothing new; nothing where it may. A member that is off for the night may: its piece comes later.
-    fn unfit(&self) -> Option<Unfit> {
+    pub fn unfit(&self) -> Option<Unfit> {
         let store_bit = 1 << Capability::Store.code();
         match (self.row.standing, self.presence) {
             (Standing::Left | Standing::Banned, _) | (_, Presence::Left) => Some(Unfit::Left),
@@ -109,7 +109,8 @@ impl Member {
         }
     }
 
-    fn candidate(&self, now: Stamp) -> Candidate<'_> {
+    /// As whoever fills a group sees it.
+    pub fn candidate(&self, now: Stamp) -> Candidate<'_> {
         Candidate {
             node: self.row.alias,
             site: self.site(),
@@ -320,7 +321,11 @@ pub async fn report(center: &Center, bucket: &BucketRow) -> Result<Report, Refus
 impl BucketRow {
     /// Where its pieces may stand.
     pub fn rule(&self) -> RegionRule {
-        let only = self.regions.split(',').filter_map(|text| text.parse::<Region>().ok()).collect();
-        RegionRule { only, regions_min: self.regions_min }
+        rule_of(&self.regions, self.regions_min)
     }
+}
+
+/// A region rule as rows have it.
+pub(super) fn rule_of(regions: &str, regions_min: u16) -> RegionRule {
+    RegionRule { only: regions.split(',').filter_map(|text| text.parse::<Region>().ok()).collect(), regions_min }
 }

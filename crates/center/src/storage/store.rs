@@ -1,10 +1,10 @@
 //! Rows of placement: groups with their slots, segments. Thin in this version: a group is a circle of everybody; a segment's
 //! pieces are a bitmap over its slots. Buckets and
-//! versions stand in [`bucket`], segments that
-//! lack pieces in [`thin`].
+//! versions stand in [`bucket`], segments that lack pieces in [`thin`], slots that are given anew in [`mend`].
 
 pub mod bucket;
 pub mod log;
+pub mod mend;
 pub mod thin;
 pub mod upload;
 
@@ -138,7 +138,7 @@ pub fn insert_segment(
         if refs < 0 {
             return come_back(tx, (*pg, seq), bucket, have, now);
         }
-        let joined: Vec<u8> = before.iter().zip(have).map(|(a, b)| a | b).collect();
+        let joined = join(&before, have);
         let sql = "UPDATE segment SET have = $3, kept_at = $4 WHERE pg = $1 AND seq = $2";
         tx.execute(sql, &[pg.0.into(), seq.into(), (&joined).into(), now.into()])?;
         return Ok(seq);
@@ -159,6 +159,12 @@ pub fn insert_segment(
         VALUES ($1, $2, $3, $4, $5, $6, 0, $7)";
     tx.execute(sql, &values)?;
     Ok(seq)
+}
+
+/// Holders of either bitmap. A group may have been given slots since one of them was written.
+fn join(a: &[u8], b: &[u8]) -> Vec<u8> {
+    let at = |bits: &[u8], i: usize| bits.get(i).copied().unwrap_or(0);
+    (0..a.len().max(b.len())).map(|i| at(a, i) | at(b, i)).collect()
 }
 
 /// A dropped segment was written anew: it takes its group's next place, with those holders alone who gave receipts for it now.

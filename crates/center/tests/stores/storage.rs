@@ -7,7 +7,7 @@ use center::access::store as access;
 use center::db::{StoreError, Tx};
 use center::fleet::store as fleet;
 use center::storage::store::bucket::{self, BucketRow, Kind, VersionRow};
-use center::storage::store::{self as storage, PgRow};
+use center::storage::store::{self as storage, PgRow, mend};
 use model::errors::{self, ErrorId};
 use model::{Alias, BucketId, Class, PgId, Scheme, SegmentId, Stamp};
 use wire::signed::{CommitRecord, Head};
@@ -16,6 +16,7 @@ use wire::storage::{BucketMake, Expect, SegmentRun, WrittenSegment};
 on_both!(
     a_bucket_is_made_found_and_removed_when_empty,
     a_log_of_the_bucket_is_no_object_and_goes_with_it,
+    a_group_is_given_slots_once_and_its_segments_are_marked,
     versions_stand_in_one_order_and_names_count_once,
     what_a_commit_expects_is_held_against_the_newest,
     segments_keep_their_place_and_count_who_names_them,
@@ -105,6 +106,46 @@ async fn a_log_of_the_bucket_is_no_object_and_goes_with_it(place: &mut Place) {
     write(place, move |tx| bucket::remove(tx, &row, Stamp(9))).await;
     let old = place.db.read(|q| Ok(center::storage::store::log::superseded(q, Stamp(9), 10)?)).await.unwrap();
     assert!(old.iter().any(|(since, _, seq)| (*since, *seq) == (Stamp(9), 2)), "the log's retention begins: {old:?}");
+}
+
+async fn a_group_is_given_slots_once_and_its_segments_are_marked(place: &mut Place) {
+    with_bucket(place).await;
+    let pg = with_pg(place).await;
+    let groups = || place.db.read(|q| Ok(mend::groups(q, None, 9)?));
+    assert_eq!(groups().await.unwrap(), [], "without segments there is nothing to repair");
+    for n in 1..=3 {
+        let segment =
+            WrittenSegment { id: SegmentId([n; 32]), pg: pg.pg, sealed_bytes: 1_000, receipts: Vec::new() };
+        write(place, move |tx| storage::insert_segment(tx, 1, &segment, &[0b11], Stamp(5)).map(drop)).await;
+    }
+    let found = groups().await.unwrap();
+    assert_eq!((found.len(), found[0].row.slots.len()), (1, pg.slots.len()));
+    let next = u16::try_from(pg.slots.len()).unwrap();
+    let (row, far) = (found[0].row.clone(), found[0].row.clone());
+    let skipped = place.db.write(move |tx| mend::add_slots(tx, &far, &[(next + 1, Alias(4))])).await;
+    assert_eq!(refused(skipped), Some(errors::LEASE_STALE), "an index is never left out");
+    let once = row.clone();
+    assert!(write(place, move |tx| mend::add_slots(tx, &once, &[(next, Alias(4))])).await);
+    assert!(!write(place, move |tx| mend::add_slots(tx, &row, &[(next, Alias(3))])).await, "an older generation");
+    place.reopen().await;
+    let now = place.db.read(move |q| Ok(storage::pg(q, pg.pg)?)).await.unwrap().unwrap();
+    assert_eq!((now.generation, now.slots.last()), (pg.generation + 1, Some(&Alias(4))));
+    let thin = || place.db.read(move |q| Ok(storage::thin::segments(q, pg.pg, 0, 9)?.len()));
+    for (marked, is_last) in [(2, false), (3, true)] {
+        let from = place.db.read(move |q| Ok(mend::mending_of(q, pg.pg)?)).await.unwrap().unwrap();
+        assert_eq!(write(place, move |tx| Ok(mend::mark(tx, pg.pg, from, 2)?)).await, is_last);
+        assert_eq!(thin().await.unwrap(), marked);
+    }
+    assert_eq!(place.db.read(|q| Ok(mend::mending(q, 9)?)).await.unwrap(), []);
+    // A holder of the new slot is joined to what was written before there was one.
+    let mut have = vec![0; usize::from(next / 8) + 1];
+    have[usize::from(next / 8)] = 1 << (next % 8);
+    let bits = have.clone();
+    let joined = write(place, move |tx| {
+        Ok(storage::thin::join_holders(tx, pg.pg, 1, &SegmentId([1; 32]), &bits)?)
+    });
+    have[0] |= 0b11;
+    assert_eq!(joined.await, Some(have));
 }
 
 /// Bytes in place of a record that puts.

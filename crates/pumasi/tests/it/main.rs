@@ -8,6 +8,7 @@ mod fleet;
 mod full;
 mod imports;
 mod killed;
+mod repair;
 mod secrets;
 mod storage;
 mod upload;

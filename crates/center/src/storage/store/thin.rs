@@ -50,9 +50,7 @@ pub fn join_holders(
     let sql = "SELECT have FROM segment WHERE pg = $1 AND seq = $2 AND id = $3";
     let place = [pg.0.into(), seq.into(), id.as_bytes()[..].into()];
     let Some(before) = tx.query_opt(sql, &place, |row| row.get::<Vec<u8>>(0))? else { return Ok(None) };
-    let len = before.len().max(have.len());
-    let at = |bits: &[u8], i: usize| bits.get(i).copied().unwrap_or(0);
-    let joined: Vec<u8> = (0..len).map(|i| at(&before, i) | at(have, i)).collect();
+    let joined = super::join(&before, have);
     if joined != before {
         let sql = "UPDATE segment SET have = $3 WHERE pg = $1 AND seq = $2";
         tx.execute(sql, &[pg.0.into(), seq.into(), (&joined).into()])?;

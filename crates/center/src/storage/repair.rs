@@ -1,0 +1,152 @@
+//! The chore that repairs: judges groups one after another, gives slots in place of those whose holders left or are missing, and
+//! notes their segments as lacking pieces. Stewards make those pieces as they fill up what was written ([`super::expand`]); the
+//! center moves no data. Who gets a slot and when, `rules::storage::repair` says.
+//!
+//! (A) A plan is one transaction and holds only for the generation it was made for. (B) Marking is done in portions and goes on
+//! after a restart. (C) A node of which this center knows nothing yet, as after a restart, counts as standing.
+
+use super::place::{self, Member};
+use super::store::mend::{self, RuledPg};
+use crate::Center;
+use crate::fleet::store::{self as fleet, Standing};
+use crate::refuse::Refused;
+use model::{Alias, PgId, Presence};
+use rules::storage::group::{Candidate, SlotState};
+use rules::storage::repair::{Repair, RepairFacts, RepairSlot, repair};
+use rules::storage::scheme::PoolKind;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
+
+/// Pause between two looks.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Groups judged in one look.
+const GROUPS: u32 = 512;
+/// Groups whose segments are marked in one look, and segments of one of them in one transaction.
+const MENDING: u32 = 16;
+const PORTION: u32 = 1_024;
+/// Transactions of one group in one look.
+const PORTIONS_MAX: u32 = 256;
+
+/// Where the walk through the groups goes on.
+#[derive(Debug, Default)]
+pub struct Walk(AtomicU32);
+
+/// Runs until the center stops.
+pub async fn run(center: Center) {
+    let walk = Walk::default();
+    let mut tick = tokio::time::interval(LOOK_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if let Err(refused) = look(&center, &walk).await {
+            tracing::warn!(id = %refused.0.id, "groups were not judged; the next look is soon");
+        }
+    }
+}
+
+async fn look(center: &Center, walk: &Walk) -> Result<(), Refused> {
+    let after = Some(PgId(walk.0.load(Relaxed))).filter(|pg| pg.0 > 0);
+    let groups = center.db().read(move |q| Ok(mend::groups(q, after, GROUPS)?)).await?;
+    let is_end = groups.len() < GROUPS as usize;
+    walk.0.store(if is_end { 0 } else { groups.last().map_or(0, |pg| pg.row.pg.0) }, Relaxed);
+    for group in groups {
+        judge(center, group).await?;
+    }
+    mark(center).await
+}
+
+/// Judges one group, and gives it the slots that the plan says.
+async fn judge(center: &Center, group: RuledPg) -> Result<(), Refused> {
+    let Some(plan) = plan(center, &group).await? else { return Ok(()) };
+    if plan.is_worn_out {
+        tracing::warn!(pg = %group.row.pg, "a group has given all of its indexes; what it lacks is not made anew");
+    }
+    if plan.added.is_empty() {
+        return Ok(());
+    }
+    let (row, added, now) = (group.row, plan.added.clone(), center.now());
+    let pg = row.pg;
+    let given = center.db().write(move |tx| {
+        if !mend::add_slots(tx, &row, &added)? {
+            return Ok(false);
+        }
+        for (index, alias) in &added {
+            fleet::add_event(tx, *alias, now, "slot_given", &format!("{} {index}", row.pg))?;
+        }
+        Ok(true)
+    });
+    if given.await? {
+        let (state, standing) = (plan.health.state, plan.health.standing);
+        tracing::info!(%pg, %state, standing, added = plan.added.len(), unmet = plan.unmet, "a group is repaired");
+    }
+    Ok(())
+}
+
+/// What is to be done about a group; nothing where it has a holder that no row tells of.
+async fn plan(center: &Center, group: &RuledPg) -> Result<Option<Repair>, Refused> {
+    let now = center.now();
+    let rows = place::nodes(center, now).await?;
+    let all = place::members(center, &rows, now);
+    let by_alias: BTreeMap<Alias, &Member> = all.iter().map(|member| (member.row.alias, member)).collect();
+    let slot = |(index, alias): (u16, &Alias)| {
+        let member = by_alias.get(alias)?;
+        let (state, is_destroyed, on_holiday) = state_of(member);
+        Some(RepairSlot { index, node: member.candidate(now), state, is_destroyed, on_holiday })
+    };
+    let Some(slots) = (0u16..).zip(&group.row.slots).map(slot).collect::<Option<Vec<RepairSlot<'_>>>>() else {
+        tracing::warn!(pg = %group.row.pg, "a holder of a group is not known");
+        return Ok(None);
+    };
+    let candidates: Vec<Candidate<'_>> =
+        all.iter().filter(|member| member.unfit().is_none()).map(|member| member.candidate(now)).collect();
+    let rule = place::rule_of(&group.regions, group.regions_min);
+    let facts = RepairFacts {
+        kind: kind_of(&all),
+        class: group.class,
+        scheme: group.row.scheme,
+        region: &rule,
+        slot: place::SLOT_MIN,
+        slots: &slots,
+        candidates: &candidates,
+    };
+    Ok(Some(repair(&facts, &mut rand::rng())))
+}
+
+/// What a holder's slot does, whether it is gone with all it held, and whether it is on holiday.
+fn state_of(member: &Member) -> (SlotState, bool, bool) {
+    let holiday = member.row.standing == Standing::Holiday || member.presence == Presence::Holiday;
+    match (member.row.standing, member.presence) {
+        (Standing::Left, _) | (_, Presence::Left) => (SlotState::Missing, true, false),
+        (Standing::Banned, _) | (_, Presence::Missing) => (SlotState::Missing, false, false),
+        _ => (SlotState::Held, false, holiday),
+    }
+}
+
+fn kind_of(all: &[Member]) -> PoolKind {
+    let standing = || all.iter().filter(|member| !matches!(member.row.standing, Standing::Left | Standing::Banned));
+    let owners: BTreeSet<_> = standing().map(|member| member.row.node.owner).collect();
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    PoolKind::of(count(standing().count()), count(owners.len()))
+}
+
+/// (B) Notes segments of repaired groups as lacking pieces.
+async fn mark(center: &Center) -> Result<(), Refused> {
+    let mending = center.db().read(move |q| Ok(mend::mending(q, MENDING)?)).await?;
+    let is_any = !mending.is_empty();
+    for pg in mending {
+        for _ in 0..PORTIONS_MAX {
+            let done = center.db().write(move |tx| {
+                let from = mend::mending_of(tx, pg)?;
+                from.map_or(Ok(true), |from| Ok(mend::mark(tx, pg, from, PORTION)?))
+            });
+            if done.await? {
+                break;
+            }
+        }
+    }
+    if is_any {
+        center.news_of_segments();
+    }
+    Ok(())
+}
