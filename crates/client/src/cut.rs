@@ -2,6 +2,7 @@
 //! upload that goes on after an interruption, is sealed again and compared, and not coded again.
 
 use crate::bucket::label_of;
+use crate::buffers::{Buffers, Lent};
 use crate::piece::Coded;
 use crate::send::WIDE_PIECE_MAX;
 use crate::stage::Kept;
@@ -23,7 +24,7 @@ pub(crate) struct Ready {
     pub grant: Arc<WriteGrant>,
     pub coded: Arc<Coded>,
     /// Its sealed bytes, where they are staged.
-    pub sealed: Option<Arc<Vec<u8>>>,
+    pub sealed: Option<Arc<Lent>>,
     /// Content read so far.
     pub content: u64,
     /// Room its pieces take; given back with them.
@@ -95,7 +96,7 @@ pub(crate) struct Cutter {
     /// Under which the segment at hand is coded.
     grant: Arc<WriteGrant>,
     number: u32,
-    segment: Vec<u8>,
+    segment: Lent,
     encoder: Option<Encoder>,
     ids: blake3::Hasher,
     content: u64,
@@ -104,7 +105,7 @@ pub(crate) struct Cutter {
 impl Cutter {
     pub fn new(parts: CutterParts) -> Self {
         let grant = Arc::clone(&parts.granted.borrow());
-        let (segment, ids) = (Vec::new(), blake3::Hasher::new());
+        let (segment, ids) = (Lent::default(), blake3::Hasher::new());
         Self { parts, grant, number: 0, segment, encoder: None, ids, content: 0 }
     }
 
@@ -117,6 +118,9 @@ impl Cutter {
         while !sealed.is_empty() {
             let full = self.before().map_or_else(|| Layout::segment_bytes(&self.grant.scheme), |k| k.sealed_bytes);
             let full = usize::try_from(full).unwrap_or(usize::MAX);
+            if self.segment.capacity() == 0 {
+                self.segment = self.parts.client.buffers.take(full);
+            }
             let (now, later) = sealed.split_at(sealed.len().min(full - self.segment.len()));
             self.segment.extend_from_slice(now);
             sealed = later;
@@ -153,7 +157,7 @@ impl Cutter {
         let staged = if self.parts.stages { self.segment.len() as u64 } else { 0 };
         let room = self.parts.client.room(pieces_bytes(&self.grant, self.segment.len()) + staged);
         let room = tokio::runtime::Handle::current().block_on(room)?;
-        let mut coded = code(&self.grant, &self.segment, &mut self.encoder)?;
+        let mut coded = code(&self.grant, &self.segment, &mut self.encoder, &self.parts.client.buffers)?;
         coded.label = label_of(self.parts.labels.as_ref(), &self.parts.label, &coded.roots.id);
         self.parts.label.offset += self.segment.len() as u64;
         self.ids.update(coded.roots.id.as_bytes());
@@ -167,17 +171,26 @@ impl Cutter {
     }
 }
 
+/// A buffer for each of these pieces, empty ones for the others.
+pub(crate) fn buffers_for(layout: &Layout, wanted: PieceSet, len: usize, buffers: &Buffers) -> Vec<Lent> {
+    (0..layout.scheme.n_max).map(|i| if wanted.contains(i) { buffers.take(len) } else { Lent::default() }).collect()
+}
+
 /// Codes sealed bytes as one segment, with the pieces that are sent first; its label is still empty.
-pub(crate) fn code(grant: &WriteGrant, sealed: &[u8], encoder: &mut Option<Encoder>) -> Result<Coded, ClientError> {
+pub(crate) fn code(
+    grant: &WriteGrant,
+    sealed: &[u8],
+    encoder: &mut Option<Encoder>,
+    buffers: &Buffers,
+) -> Result<Coded, ClientError> {
     let layout = Layout::new(grant.scheme, sealed.len() as u64)?;
     let mut kept = PieceSet::EMPTY;
     grant.first.iter().for_each(|index| kept.insert(*index));
     if layout.piece_len() <= WIDE_PIECE_MAX {
         grant.spare.iter().for_each(|index| kept.insert(*index));
     }
-    let mut pieces = vec![Vec::new(); usize::from(layout.scheme.n_max)];
     let len = usize::try_from(layout.piece_len()).unwrap_or(0);
-    kept.iter().for_each(|index| pieces[usize::from(index)].reserve_exact(len));
+    let mut pieces = buffers_for(&layout, kept, len, buffers);
     let encoder = match encoder {
         Some(encoder) => {
             encoder.restart(&layout, kept)?;

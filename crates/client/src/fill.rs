@@ -4,7 +4,9 @@
 //! (A) Nothing is sent that does not lead to the segment's id. (B) No more than [`FILL_BYTES_MAX`] of made pieces are in
 //! memory. (C) Receipts are told segment by segment: what was done counts, whatever happens next.
 
+use crate::buffers::{Buffers, Lent};
 use crate::column::{Columns, Source};
+use crate::cut::buffers_for;
 use crate::piece::Coded;
 use crate::{Client, ClientError};
 use codec::{Encoder, Group, Layout, PieceSet};
@@ -98,7 +100,8 @@ impl Client {
         let wanted: PieceSet = segment.wanted.iter().copied().take(most).collect();
         let coded = match copy {
             Some((sealed, label)) => {
-                let making = tokio::task::spawn_blocking(move || made_from(&layout, wanted, &sealed, label));
+                let buffers = self.buffers.clone();
+                let making = tokio::task::spawn_blocking(move || made_from(&layout, wanted, &sealed, label, &buffers));
                 making.await.map_err(|_| ClientError::Unexpected("coding ended"))??
             }
             None => self.gather(&work.group, segment, layout, wanted).await?,
@@ -147,7 +150,7 @@ impl Client {
         slots.sort_by_key(|slot| (self.is_shunned(&slot.addr.id), !slot.on, slot.index));
         let source = Source { pg: s.pg, id: s.id, layout, slots, with_label: true };
         let mut reading = Columns::new(self.clone(), source, 0..layout.columns())?;
-        let mut making = Making::new(&layout, wanted)?;
+        let mut making = Making::new(&layout, wanted, &self.buffers)?;
         while let Some(column) = reading.next().await? {
             making.push(&column)?;
         }
@@ -157,8 +160,14 @@ impl Client {
 }
 
 /// Codes a whole segment at hand.
-fn made_from(layout: &Layout, wanted: PieceSet, sealed: &[u8], label: Vec<u8>) -> Result<Coded, ClientError> {
-    let mut making = Making::new(layout, wanted)?;
+fn made_from(
+    layout: &Layout,
+    wanted: PieceSet,
+    sealed: &[u8],
+    label: Vec<u8>,
+    buffers: &Buffers,
+) -> Result<Coded, ClientError> {
+    let mut making = Making::new(layout, wanted, buffers)?;
     making.push(sealed)?;
     making.finish(*layout, label)
 }
@@ -166,14 +175,13 @@ fn made_from(layout: &Layout, wanted: PieceSet, sealed: &[u8], label: Vec<u8>) -
 /// Pieces as they are made.
 struct Making {
     encoder: Encoder,
-    pieces: Vec<Vec<u8>>,
+    pieces: Vec<Lent>,
 }
 
 impl Making {
-    fn new(layout: &Layout, wanted: PieceSet) -> Result<Self, ClientError> {
-        let mut pieces = vec![Vec::new(); usize::from(layout.scheme.n_max)];
+    fn new(layout: &Layout, wanted: PieceSet, buffers: &Buffers) -> Result<Self, ClientError> {
         let len = usize::try_from(layout.piece_len()).unwrap_or(0);
-        wanted.iter().for_each(|index| pieces[usize::from(index)].reserve_exact(len));
+        let pieces = buffers_for(layout, wanted, len, buffers);
         Ok(Self { encoder: Encoder::new(layout, wanted)?, pieces })
     }
 

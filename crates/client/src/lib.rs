@@ -9,6 +9,7 @@
 
 pub mod account;
 mod bucket;
+mod buffers;
 mod cells;
 mod column;
 mod cut;
@@ -182,6 +183,8 @@ pub struct Client {
     read_wait: Duration,
     /// Room for coded pieces that wait to be sent, in [`ROOM_UNIT`]s, of all uploads together.
     room: Arc<Semaphore>,
+    /// Of pieces and segments.
+    buffers: buffers::Buffers,
 }
 
 /// Coded pieces in memory, all uploads of a client together. One segment alone may take more, when nothing else is there.
@@ -223,6 +226,7 @@ impl Client {
             holders_wait: HOLDERS_WAIT.to_std(),
             read_wait: READ_WAIT,
             room: Arc::new(Semaphore::new(ROOM_UNITS as usize)),
+            buffers: buffers::Buffers::default(),
         }
     }
 

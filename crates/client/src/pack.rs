@@ -2,6 +2,7 @@
 //! sent once, then named by one commit each (`docs/design/storage.md` §2).
 
 use crate::bucket::label_of;
+use crate::buffers::Buffers;
 use crate::cut::{Ready, code, pieces_bytes};
 use crate::put::Change;
 use crate::stage::{Begun, Kept};
@@ -346,7 +347,7 @@ fn pack(
     let len = u32::try_from(behind.len()).map_err(|_| ClientError::Unexpected("too long"))?;
     sealed.extend_from_slice(&behind);
     sealed.extend_from_slice(&Trailer { offset, len }.to_bytes());
-    let mut coded = code(grant, &sealed, &mut None)?;
+    let mut coded = code(grant, &sealed, &mut None, &Buffers::default())?;
     let mut version = [0; 16];
     rng.fill_bytes(&mut version);
     let begun = Begun { staging: None, key: key.clone(), header, version, kept: Vec::new() };

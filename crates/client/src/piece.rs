@@ -1,5 +1,6 @@
 //! One piece on its way to or from its holder.
 
+use crate::buffers::Lent;
 use crate::column::Source;
 use crate::permits::pay::Paying;
 use crate::{Client, ClientError};
@@ -26,7 +27,7 @@ pub(crate) struct Coded {
     pub layout: Layout,
     pub roots: codec::SegmentRoots,
     /// By index; empty where the piece is not sent.
-    pub pieces: Vec<Vec<u8>>,
+    pub pieces: Vec<Lent>,
     /// Sealed label, alike in all pieces.
     pub label: Vec<u8>,
 }
@@ -34,7 +35,7 @@ pub(crate) struct Coded {
 impl Coded {
     /// A piece at hand; empty where it is not.
     pub fn piece(&self, index: u16) -> &[u8] {
-        self.pieces.get(usize::from(index)).map_or(&[], Vec::as_slice)
+        self.pieces.get(usize::from(index)).map_or(&[], |piece| piece.as_slice())
     }
 }
 

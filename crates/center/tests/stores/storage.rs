@@ -114,8 +114,7 @@ async fn a_group_is_given_slots_once_and_its_segments_are_marked(place: &mut Pla
     let groups = || place.db.read(|q| Ok(mend::groups(q, None, 9)?));
     assert_eq!(groups().await.unwrap(), [], "without segments there is nothing to repair");
     for n in 1..=3 {
-        let segment =
-            WrittenSegment { id: SegmentId([n; 32]), pg: pg.pg, sealed_bytes: 1_000, receipts: Vec::new() };
+        let segment = WrittenSegment { id: SegmentId([n; 32]), pg: pg.pg, sealed_bytes: 1_000, receipts: Vec::new() };
         write(place, move |tx| storage::insert_segment(tx, 1, &segment, &[0b11], Stamp(5)).map(drop)).await;
     }
     let found = groups().await.unwrap();
@@ -141,9 +140,7 @@ async fn a_group_is_given_slots_once_and_its_segments_are_marked(place: &mut Pla
     let mut have = vec![0; usize::from(next / 8) + 1];
     have[usize::from(next / 8)] = 1 << (next % 8);
     let bits = have.clone();
-    let joined = write(place, move |tx| {
-        Ok(storage::thin::join_holders(tx, pg.pg, 1, &SegmentId([1; 32]), &bits)?)
-    });
+    let joined = write(place, move |tx| Ok(storage::thin::join_holders(tx, pg.pg, 1, &SegmentId([1; 32]), &bits)?));
     have[0] |= 0b11;
     assert_eq!(joined.await, Some(have));
 }
