@@ -26,6 +26,26 @@ pub struct Settings {
     pub beacon: Vec<Beacon>,
     /// A center for tests: many simulated nodes may share one connection.
     pub dev: bool,
+    /// Divides the intervals of days: τ, stewards' leases, retention and what is kept of drops. 1 but in a center for tests.
+    pub time_scale: TimeScale,
+}
+
+/// By how much days are shortened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct TimeScale(pub u32);
+
+impl Default for TimeScale {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl TimeScale {
+    /// An interval as this center counts it.
+    pub fn of(self, span: Span) -> Span {
+        span.scaled(1, u64::from(self.0.max(1)))
+    }
 }
 
 /// Where the center listens for machines.
@@ -156,7 +176,13 @@ impl Settings {
     pub fn load(dir: &Path) -> Result<Self, (PathBuf, String)> {
         let path = dir.join(Self::FILE);
         match std::fs::read_to_string(&path) {
-            Ok(text) => toml::from_str(&text).map_err(|e| (path, e.to_string())),
+            Ok(text) => {
+                let settings: Self = toml::from_str(&text).map_err(|e| (path.clone(), e.to_string()))?;
+                if settings.time_scale != TimeScale::default() && !settings.dev {
+                    return Err((path, "time_scale is for a center for tests: dev = true".to_owned()));
+                }
+                Ok(settings)
+            }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(e) => Err((path, e.to_string())),
         }
@@ -191,6 +217,19 @@ mod tests {
         assert_eq!(toml::from_str::<Settings>(""), Ok(Settings::default()));
         let error = toml::from_str::<Settings>("[http]\nlissen = '127.0.0.1:1'").unwrap_err();
         assert!(error.to_string().contains("lissen"), "{error}");
+    }
+
+    #[test]
+    fn days_are_shortened_in_a_center_for_tests_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let with = |text: &str| {
+            std::fs::write(dir.path().join(Settings::FILE), text).unwrap();
+            Settings::load(dir.path()).map(|settings| settings.time_scale.of(Span::hours(72)))
+        };
+        assert_eq!(with(""), Ok(Span::hours(72)));
+        assert_eq!(with("dev = true\ntime_scale = 4320"), Ok(Span::mins(1)));
+        assert!(with("time_scale = 2").unwrap_err().1.contains("dev = true"));
+        assert_eq!(with("dev = true\ntime_scale = 0"), Ok(Span::hours(72)));
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub async fn run(app: &App, args: &DemoArgs) -> Result<u8, Fault> {
         app.out.say("demo-tmpfs", args![]);
     }
     let mut board = Board { app, passed: 0, all: 0, begun: Instant::now() };
-    let mut cloud = Cloud::new(app, &dir, usize::from(args.nodes), args.seed);
+    let mut cloud = Cloud::new(app, &dir, usize::from(args.nodes), args.seed).with_short_days();
     let finished = tokio::select! {
         done = story(&mut board, &mut cloud) => done,
         _ = crate::process::stop_asked() => false,
@@ -130,6 +130,9 @@ async fn tell(board: &mut Board<'_>, cloud: &mut Cloud) -> Option<()> {
     cloud.kill(dead..dead + 1);
     board.check("honest_degraded", n, cloud.degraded(&file)).await?;
     board.check("owner_back", n, cloud.comes_back(0)).await?;
+    board.check("healed", dead, cloud.heals(n, dead)).await?;
+    cloud.kill(0..n);
+    board.check("outlived", dead, cloud.get_all(&file, &tree)).await?;
     Some(())
 }
 

@@ -55,7 +55,8 @@ async fn look(center: &Center, refreshes: bool) -> Result<(), Refused> {
 
 /// Versions whose retention is over.
 async fn expire(center: &Center) -> Result<u64, Refused> {
-    let retention = center.settings().storage.retention();
+    let scale = center.settings().time_scale;
+    let retention = scale.of(center.settings().storage.retention());
     let mut expired = 0;
     for _ in 0..PARTS_MAX {
         let Some(before) = collect::superseded_before(center.now(), retention) else { break };
@@ -91,7 +92,8 @@ async fn give_up(center: &Center) -> Result<u64, Refused> {
 
 /// Segments that nobody names, group by group.
 async fn drop_unnamed(center: &Center) -> Result<u64, Refused> {
-    let Some(before) = collect::unnamed_before(center.now()) else { return Ok(0) };
+    let unnamed = center.settings().time_scale.of(collect::UNNAMED_AFTER);
+    let Some(before) = collect::superseded_before(center.now(), unnamed) else { return Ok(0) };
     let (mut dropped, mut after): (u64, Option<PgId>) = (0, None);
     loop {
         let groups = center.db().read(move |q| Ok(log::groups_unnamed(q, before, after, PART)?)).await?;
@@ -129,7 +131,10 @@ async fn drop_of(center: &Center, pg: PgId, before: model::Stamp) -> Result<u64,
 
 /// Drops that stood in the log long enough.
 async fn forget(center: &Center) -> Result<u64, Refused> {
-    let Some(before) = collect::superseded_before(center.now(), collect::DROPS_KEPT) else { return Ok(0) };
+    let Some(before) = collect::superseded_before(center.now(), center.settings().time_scale.of(collect::DROPS_KEPT))
+    else {
+        return Ok(0);
+    };
     Ok(center.db().write(move |tx| Ok(log::forget_drops(tx, before, PART)?)).await?)
 }
 

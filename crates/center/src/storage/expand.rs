@@ -261,7 +261,7 @@ async fn work(
     let now_slots = slots_now(center, &group, now);
     let (mut segments, mut targets) = (Vec::new(), BTreeSet::new());
     // A node that went is seen, a writer's machine is not.
-    let until = now + if node.is_some() { LEASE } else { WRITER_LEASE };
+    let until = now + center.settings().time_scale.of(if node.is_some() { LEASE } else { WRITER_LEASE });
     let lease = {
         let mut stewards = center.stewards();
         if stewards.leases.len() >= LEASES_MAX {

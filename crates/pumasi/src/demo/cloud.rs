@@ -34,6 +34,10 @@ const REGIONS: [&str; 11] = [
 ];
 /// The center's settings: nodes call often and may be stewards soon, so that an onlooker need not wait for minutes.
 const SETTINGS: &str = "[fleet]\nperiod_busy_s = 12\nperiod_idle_s = 12\n\n[storage]\nsteward_after_s = 2\n";
+/// The same with days shortened so that the 72 h after which a PC that is gone counts as missing are one minute.
+const DEMO_SETTINGS: &str = "dev = true\ntime_scale = 4320\n\n[fleet]\nperiod_busy_s = 12\nperiod_idle_s = 12\n\n[storage]\nsteward_after_s = 2\n";
+/// Longest wait until what was lost is made anew: until the dead count as missing, and then until all pieces stand.
+const HEAL_PATIENCE: Duration = Duration::from_secs(240);
 /// Those of a cloud that is measured.
 const BENCH_SETTINGS: &str = "[fleet]\nperiod_busy_s = 1\nperiod_idle_s = 1\n\n[storage]\nsteward_after_s = 0\n";
 /// The same without stewards: there is nothing that they could read.
@@ -51,6 +55,23 @@ struct Machine {
     app: App,
     name: String,
     child: Option<Child>,
+}
+
+impl Machine {
+    fn new(app: &App, dir: &Path, index: usize) -> Self {
+        Self { app: quiet(app, dir, &format!("node{}", index + 1)), name: format!("pc{}", index + 1), child: None }
+    }
+}
+
+/// The program in a home of its own below `dir`, which says nothing and asks nothing.
+fn quiet(app: &App, dir: &Path, name: &str) -> App {
+    let root = dir.join(name).display().to_string();
+    let home = Home::find(|key| (key == "PUMASI_HOME").then(|| root.clone())).expect("PUMASI_HOME is given");
+    let mut app = App { home, ..app.clone() };
+    app.out.quiet = true;
+    app.out.yes = true;
+    app.out.form = Form::Id;
+    app
 }
 
 /// A center's home, and those of the nodes.
@@ -73,21 +94,8 @@ pub struct Cloud {
 impl Cloud {
     /// Homes in `dir`; nothing runs yet.
     pub fn new(app: &App, dir: &Path, size: usize, seed: u64) -> Self {
-        let quiet = |name: &str| {
-            let root = dir.join(name).display().to_string();
-            let home = Home::find(|key| (key == "PUMASI_HOME").then(|| root.clone())).expect("PUMASI_HOME is given");
-            let mut app = App { home, ..app.clone() };
-            app.out.quiet = true;
-            app.out.yes = true;
-            app.out.form = Form::Id;
-            app
-        };
-        let nodes = (0..size).map(|i| Machine {
-            app: quiet(&format!("node{}", i + 1)),
-            name: format!("pc{}", i + 1),
-            child: None,
-        });
-        let (operator, nodes, dir) = (quiet("center"), nodes.collect(), dir.to_owned());
+        let nodes = (0..size).map(|i| Machine::new(app, dir, i));
+        let (operator, nodes, dir) = (quiet(app, dir, "center"), nodes.collect(), dir.to_owned());
         Self {
             operator,
             center: None,
@@ -100,6 +108,12 @@ impl Cloud {
             profile: "whisper",
             discards: false,
         }
+    }
+
+    /// The same with shortened days.
+    #[must_use]
+    pub fn with_short_days(self) -> Self {
+        Self { settings: DEMO_SETTINGS, ..self }
     }
 
     /// The same, for measuring: nodes lend all they have, call every second, and may be stewards at once.
@@ -240,6 +254,17 @@ impl Cloud {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// So many more machines join.
+    pub async fn join_more(&mut self, count: usize) -> Result<(), String> {
+        for _ in 0..count {
+            let index = self.nodes.len();
+            self.nodes.push(Machine::new(&self.operator, &self.dir, index));
+            self.join(index).await?;
+            self.lends(index).await?;
+        }
+        Ok(())
     }
 
     /// A machine's home.

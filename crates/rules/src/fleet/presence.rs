@@ -64,6 +64,8 @@ pub struct PresenceSettings {
     pub rate_max_per_s: u32,
     /// From the *noticed* loss of a connection to `suspect`; with the time to notice it, at most [`SUSPECT_AFTER_MAX`].
     pub suspect_after: Span,
+    /// τ is divided by this; 1 but in a center for tests.
+    pub time_scale: u32,
 }
 
 impl Default for PresenceSettings {
@@ -75,6 +77,7 @@ impl Default for PresenceSettings {
             period_busy_max: Span::secs(45),
             rate_max_per_s: 3_333,
             suspect_after: Span::secs(3),
+            time_scale: 1,
         }
     }
 }
@@ -358,6 +361,7 @@ impl Presence {
         }
         let hours = u64::from(entry.missing_after_h).max(TAU_MIN_H);
         let tau = if self.surge { TAU_SURGE } else { Span::hours(hours) };
+        let tau = tau.scaled(1, u64::from(self.settings.time_scale.max(1)));
         if away_for > tau { Whereabouts::Missing } else { Whereabouts::Away }
     }
 

@@ -29,11 +29,6 @@ pub fn superseded_before(now: Stamp, retention: Span) -> Option<Stamp> {
     now.as_ms().checked_sub(retention.as_ms()).map(Stamp)
 }
 
-/// Segments kept at this moment or before and never named are dropped now.
-pub fn unnamed_before(now: Stamp) -> Option<Stamp> {
-    superseded_before(now, UNNAMED_AFTER)
-}
-
 /// A group may drop and forget: as many slots stand as a repair refills to, or all that it has.
 pub fn may_drop(scheme: &Scheme, slots: u16, standing: u16) -> bool {
     standing >= scheme.o.min(slots)
@@ -91,7 +86,7 @@ mod tests {
         assert_eq!(retention(Span::days(90)), Span::days(90));
         assert_eq!(superseded_before(NOW, retention(Span::ZERO)), Some(NOW - Span::days(30)));
         assert_eq!(superseded_before(Stamp(5), RETENTION), None);
-        assert_eq!(unnamed_before(NOW), Some(NOW - Span::days(7)));
+        assert_eq!(superseded_before(NOW, UNNAMED_AFTER), Some(NOW - Span::days(7)));
     }
 
     #[test]

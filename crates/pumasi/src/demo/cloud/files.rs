@@ -1,7 +1,7 @@
 //! What a person does with files in the demo's cloud, by the commands they type: stored, read, named, shared, recovered, and looked
 //! for where they must not be.
 
-use super::{Cloud, FILL_PATIENCE, LOOK_EVERY, OBJECT};
+use super::{Cloud, FILL_PATIENCE, HEAL_PATIENCE, LOOK_EVERY, OBJECT};
 use crate::process::PARENT_PIPE;
 use aho_corasick::AhoCorasick;
 use std::path::{Path, PathBuf};
@@ -99,6 +99,22 @@ impl Cloud {
         let enough = count("pieces_located") >= count("pieces_needed").max(1);
         let good = enough && count("holders_count") == left as u64 && count("names_count") > 0;
         if good { Ok(()) } else { Err(found.to_string()) }
+    }
+
+    /// So many new machines join; once the dead count as missing, what they held is made anew on those, until all pieces stand.
+    pub async fn heals(&mut self, pieces: usize, count: usize) -> Result<(), String> {
+        self.join_more(count).await?;
+        let begun = Instant::now();
+        loop {
+            let shown = self.shown(&["bucket", "show", "home", "--json"]).await?;
+            if shown["survives"]["pieces"].as_u64() >= Some(pieces as u64) {
+                return Ok(());
+            }
+            if begun.elapsed() > HEAL_PATIENCE {
+                return Err(shown["survives"].to_string());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// What came in parts and through the link reads back byte for byte.
