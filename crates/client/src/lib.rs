@@ -183,6 +183,8 @@ pub struct Client {
     read_wait: Duration,
     /// Room for coded pieces that wait to be sent, in [`ROOM_UNIT`]s, of all uploads together.
     room: Arc<Semaphore>,
+    /// Turns to make pieces for holders that stand in for others.
+    stand_ins: Arc<Semaphore>,
     /// Of pieces and segments.
     buffers: buffers::Buffers,
 }
@@ -192,6 +194,10 @@ pub const PIECES_BYTES_MAX: usize = 64 << 20;
 const ROOM_UNIT: usize = 64 << 10;
 const ROOM_UNITS: u32 = 1_024;
 const _: () = assert!(PIECES_BYTES_MAX / ROOM_UNIT == ROOM_UNITS as usize);
+
+/// Pieces made at one time for holders that stand in, all uploads of a client together: when every disk halts for a moment, every
+/// holder of every segment under way seems to stall.
+const STAND_INS_MAX: usize = 4;
 
 /// Without a step forward for so long, a read is given up.
 pub const READ_WAIT: Duration = Duration::from_secs(30);
@@ -226,6 +232,7 @@ impl Client {
             holders_wait: HOLDERS_WAIT.to_std(),
             read_wait: READ_WAIT,
             room: Arc::new(Semaphore::new(ROOM_UNITS as usize)),
+            stand_ins: Arc::new(Semaphore::new(STAND_INS_MAX)),
             buffers: buffers::Buffers::default(),
         }
     }

@@ -386,3 +386,52 @@ fn logged(logs: &BTreeMap<u64, LogRow>, changed: u64, written: usize) -> Logged 
     let at = logs.values().map(|row| row.at).max();
     Logged { upto: covered(logs), changed, logs: logs.len(), bytes, at, written }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn row(upto: u64) -> LogRow {
+        let hash = *blake3::hash(&upto.to_le_bytes()).as_bytes();
+        LogRow { after: Head { seq: upto, hash }, size: 100, at: Stamp(upto), version: [1; 16] }
+    }
+
+    fn logs(all: &[(u64, u64)]) -> BTreeMap<u64, LogRow> {
+        all.iter().map(|(from, upto)| (*from, row(*upto))).collect()
+    }
+
+    #[test]
+    fn logs_count_up_to_the_first_gap_and_covered_ones_do_not() {
+        assert_eq!(covered(&logs(&[])), 0);
+        assert_eq!(covered(&logs(&[(1, 4), (5, 9)])), 9);
+        assert_eq!(covered(&logs(&[(2, 4)])), 0, "the first change is in no log");
+        assert_eq!(covered(&logs(&[(1, 4), (6, 9)])), 4, "a gap");
+        // Cut off between a longer log and the end of those it covers: both are there.
+        let left = logs(&[(1, 9), (5, 9), (7, 8), (10, 12)]);
+        assert_eq!(covered(&left), 12);
+        assert_eq!(chain(&left).iter().map(|(from, _)| *from).collect::<Vec<_>>(), [1, 10]);
+        assert_eq!(
+            (head_at(&left, 9).seq, head_at(&left, 6), head_at(&left, 0)),
+            (9, Head::default(), Head::default())
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_chain_is_in_order_and_covers_each_place_once(all in proptest::collection::btree_map(1u64..40, 0u64..12, 0..12)) {
+            let spans: Vec<(u64, u64)> = all.iter().map(|(from, len)| (*from, from + len)).collect();
+            let (logs, chain) = (logs(&spans), chain(&logs(&spans)));
+            let mut upto = 0;
+            for (from, row) in &chain {
+                prop_assert!(*from <= upto + 1 && row.after.seq > upto);
+                upto = row.after.seq;
+            }
+            prop_assert_eq!(covered(&logs), upto);
+            // Naive: the first place that no log has.
+            let has = |place: u64| spans.iter().any(|(from, last)| (*from..=*last).contains(&place));
+            let naive = (1..).find(|place| !has(*place)).unwrap_or(1) - 1;
+            prop_assert_eq!(upto, naive);
+        }
+    }
+}

@@ -148,6 +148,9 @@ impl Flight {
         self.active.push(Sent { index, moved: Arc::clone(&moved), seen: 0, since: Instant::now(), stalled: false });
         self.sends.spawn(async move {
             let node = slot.addr.id.short();
+            // Whoever waits here has stalled like any other; its turn comes when a piece that was made so is through.
+            let is_at_hand = !coded.piece(index).is_empty();
+            let _turn = if is_at_hand { None } else { client.stand_ins.acquire().await.ok() };
             let sent = match made(&coded, index).await {
                 Ok(None) => client.send_piece(pg, &slot, &coded, coded.piece(index), &moved).await,
                 Ok(Some(piece)) => client.send_piece(pg, &slot, &coded, &piece, &moved).await,

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// Pause between two looks at what this machine changed; a look asks nobody.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Pause after a log that could not be written.
+const REST: Duration = Duration::from_secs(60);
 
 /// Looks for ever. With `PUMASI_DEV_NO_LOGS` it does nothing, for tests that count pieces.
 pub async fn tend(app: &App) -> Infallible {
@@ -26,13 +28,18 @@ pub async fn tend(app: &App) -> Infallible {
             continue;
         }
         let logged = Session::with(app, async |session| {
+            let mut all = true;
             for bucket in &due {
-                log_one(session, bucket).await;
+                all &= log_one(session, bucket).await;
             }
-            Ok(())
+            Ok(all)
         });
-        if let Err(fault) = logged.await {
+        let all = logged.await.unwrap_or_else(|fault| {
             tracing::info!(%fault, "buckets are not logged now");
+            false
+        });
+        if !all {
+            tokio::time::sleep(REST).await;
         }
     }
 }
@@ -42,8 +49,9 @@ fn due(app: &App) -> Vec<BucketId> {
     NameIndex::open(&app.home.names(), &key).map(|index| index.logs_due(clock::now())).unwrap_or_default()
 }
 
-async fn log_one(session: &Session, id: &BucketId) {
-    let Ok(root) = session.root() else { return };
+/// Logs one; false where it is to be tried again.
+async fn log_one(session: &Session, id: &BucketId) -> bool {
+    let Ok(root) = session.root() else { return true };
     let logged = async {
         let bucket = session.client.bucket_by_id(root, id).await?;
         session.client.log_changes(&bucket).await
@@ -52,6 +60,10 @@ async fn log_one(session: &Session, id: &BucketId) {
         Ok(logged) if logged.written > 0 => tracing::info!(bucket = %id, upto = logged.upto, "logged a bucket"),
         Ok(_) => {}
         Err(client::ClientError::Refused(no)) if no.id == errors::BUCKET_UNKNOWN => session.client.forget_log(id),
-        Err(error) => tracing::info!(%error, bucket = %id, "a bucket is not logged now"),
+        Err(error) => {
+            tracing::info!(%error, bucket = %id, "a bucket is not logged now");
+            return false;
+        }
     }
+    true
 }
