@@ -186,7 +186,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        for home in ["a", "b", "c", "d", "e"].into_iter().filter(|home| self.home(home).exists()) {
+        for home in ["a", "b", "c", "d", "e", "f"].into_iter().filter(|home| self.home(home).exists()) {
             self.run(home, &["agent", "stop"]);
         }
         if let Some(pid) = self.center_pid("a") {
