@@ -172,12 +172,17 @@ pub async fn kind_and_ranks(
     group: &PgRow,
 ) -> Result<(PoolKind, BTreeMap<Alias, (Tier, Option<Kbps>)>), Refused> {
     let rows = nodes(center, center.now()).await?;
-    let standing = || rows.iter().filter(|row| !matches!(row.standing, Standing::Left | Standing::Banned));
-    let owners: BTreeSet<_> = standing().map(|row| row.node.owner).collect();
-    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let of_group = rows.iter().filter(|row| group.slots.contains(&row.alias));
     let ranks = of_group.map(|row| (row.alias, (row.tier, row.node.measured.up))).collect();
-    Ok((PoolKind::of(count(standing().count()), count(owners.len())), ranks))
+    Ok((kind_of(rows.iter()), ranks))
+}
+
+/// Kind of the pool that these nodes are, those who left or were banned apart.
+pub(super) fn kind_of<'a>(rows: impl Iterator<Item = &'a NodeRow>) -> PoolKind {
+    let standing: Vec<_> = rows.filter(|row| !matches!(row.standing, Standing::Left | Standing::Banned)).collect();
+    let owners: BTreeSet<_> = standing.iter().map(|row| row.node.owner).collect();
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    PoolKind::of(count(standing.len()), count(owners.len()))
 }
 
 /// Where a bucket writes now.

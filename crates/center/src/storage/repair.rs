@@ -10,12 +10,10 @@ use super::store::mend::{self, RuledPg};
 use crate::Center;
 use crate::fleet::store::{self as fleet, Standing};
 use crate::refuse::Refused;
-use model::{Alias, PgId, Presence};
+use model::{Alias, PgId, Presence, Stamp};
 use rules::storage::group::{Candidate, SlotState};
 use rules::storage::repair::{Repair, RepairFacts, RepairSlot, repair};
-use rules::storage::scheme::PoolKind;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Pause between two looks.
@@ -28,37 +26,42 @@ const PORTION: u32 = 1_024;
 /// Transactions of one group in one look.
 const PORTIONS_MAX: u32 = 256;
 
-/// Where the walk through the groups goes on.
-#[derive(Debug, Default)]
-pub struct Walk(AtomicU32);
-
 /// Runs until the center stops.
 pub async fn run(center: Center) {
-    let walk = Walk::default();
+    // Where the walk through the groups goes on.
+    let mut after = None;
     let mut tick = tokio::time::interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        if let Err(refused) = look(&center, &walk).await {
-            tracing::warn!(id = %refused.0.id, "groups were not judged; the next look is soon");
+        match look(&center, after).await {
+            Ok(next) => after = next,
+            Err(refused) => tracing::warn!(id = %refused.0.id, "groups were not judged; the next look is soon"),
         }
     }
 }
 
-async fn look(center: &Center, walk: &Walk) -> Result<(), Refused> {
-    let after = Some(PgId(walk.0.load(Relaxed))).filter(|pg| pg.0 > 0);
+/// Judges some groups after one of them, and marks what is to be marked; where the next look goes on.
+async fn look(center: &Center, after: Option<PgId>) -> Result<Option<PgId>, Refused> {
     let groups = center.db().read(move |q| Ok(mend::groups(q, after, GROUPS)?)).await?;
-    let is_end = groups.len() < GROUPS as usize;
-    walk.0.store(if is_end { 0 } else { groups.last().map_or(0, |pg| pg.row.pg.0) }, Relaxed);
+    let next = groups.last().map(|group| group.row.pg).filter(|_| groups.len() == GROUPS as usize);
+    let now = center.now();
+    let rows = place::nodes(center, now).await?;
+    let all = place::members(center, &rows, now);
     for group in groups {
-        judge(center, group).await?;
+        let pg = group.row.pg;
+        // What is wrong with one group keeps nobody from the others.
+        if let Err(refused) = judge(center, group, &all).await {
+            tracing::warn!(id = %refused.0.id, %pg, "a group was not repaired");
+        }
     }
-    mark(center).await
+    mark(center).await?;
+    Ok(next)
 }
 
 /// Judges one group, and gives it the slots that the plan says.
-async fn judge(center: &Center, group: RuledPg) -> Result<(), Refused> {
-    let Some(plan) = plan(center, &group).await? else { return Ok(()) };
+async fn judge(center: &Center, group: RuledPg, all: &[Member]) -> Result<(), Refused> {
+    let Some(plan) = plan(&group, all, center.now()) else { return Ok(()) };
     if plan.is_worn_out {
         tracing::warn!(pg = %group.row.pg, "a group has given all of its indexes; what it lacks is not made anew");
     }
@@ -84,10 +87,7 @@ async fn judge(center: &Center, group: RuledPg) -> Result<(), Refused> {
 }
 
 /// What is to be done about a group; nothing where it has a holder that no row tells of.
-async fn plan(center: &Center, group: &RuledPg) -> Result<Option<Repair>, Refused> {
-    let now = center.now();
-    let rows = place::nodes(center, now).await?;
-    let all = place::members(center, &rows, now);
+fn plan(group: &RuledPg, all: &[Member], now: Stamp) -> Option<Repair> {
     let by_alias: BTreeMap<Alias, &Member> = all.iter().map(|member| (member.row.alias, member)).collect();
     let slot = |(index, alias): (u16, &Alias)| {
         let member = by_alias.get(alias)?;
@@ -96,13 +96,13 @@ async fn plan(center: &Center, group: &RuledPg) -> Result<Option<Repair>, Refuse
     };
     let Some(slots) = (0u16..).zip(&group.row.slots).map(slot).collect::<Option<Vec<RepairSlot<'_>>>>() else {
         tracing::warn!(pg = %group.row.pg, "a holder of a group is not known");
-        return Ok(None);
+        return None;
     };
     let candidates: Vec<Candidate<'_>> =
         all.iter().filter(|member| member.unfit().is_none()).map(|member| member.candidate(now)).collect();
     let rule = place::rule_of(&group.regions, group.regions_min);
     let facts = RepairFacts {
-        kind: kind_of(&all),
+        kind: place::kind_of(all.iter().map(|member| &member.row)),
         class: group.class,
         scheme: group.row.scheme,
         region: &rule,
@@ -110,7 +110,7 @@ async fn plan(center: &Center, group: &RuledPg) -> Result<Option<Repair>, Refuse
         slots: &slots,
         candidates: &candidates,
     };
-    Ok(Some(repair(&facts, &mut rand::rng())))
+    Some(repair(&facts, &mut rand::rng()))
 }
 
 /// What a holder's slot does, whether it is gone with all it held, and whether it is on holiday.
@@ -121,13 +121,6 @@ fn state_of(member: &Member) -> (SlotState, bool, bool) {
         (Standing::Banned, _) | (_, Presence::Missing) => (SlotState::Missing, false, false),
         _ => (SlotState::Held, false, holiday),
     }
-}
-
-fn kind_of(all: &[Member]) -> PoolKind {
-    let standing = || all.iter().filter(|member| !matches!(member.row.standing, Standing::Left | Standing::Banned));
-    let owners: BTreeSet<_> = standing().map(|member| member.row.node.owner).collect();
-    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    PoolKind::of(count(standing().count()), count(owners.len()))
 }
 
 /// (B) Notes segments of repaired groups as lacking pieces.

@@ -105,7 +105,16 @@ async fn a_log_of_the_bucket_is_no_object_and_goes_with_it(place: &mut Place) {
     assert_eq!(row.objects, 0);
     write(place, move |tx| bucket::remove(tx, &row, Stamp(9))).await;
     let old = place.db.read(|q| Ok(center::storage::store::log::superseded(q, Stamp(9), 10)?)).await.unwrap();
-    assert!(old.iter().any(|(since, _, seq)| (*since, *seq) == (Stamp(9), 2)), "the log's retention begins: {old:?}");
+    let log = *old.iter().find(|(since, _, seq)| (*since, *seq) == (Stamp(9), 2)).expect("the log's retention begins");
+    let made = || place.db.write(|tx| bucket::insert(tx, &member_id(1), &make(1), Stamp(10)).map(drop));
+    made().await.unwrap();
+    let old = place.db.read(|q| Ok(center::storage::store::log::superseded(q, Stamp(10), 10)?)).await.unwrap();
+    assert!(!old.contains(&log), "made again, it keeps its log: {old:?}");
+    assert!(old.iter().any(|(.., seq)| *seq == 1), "what was removed before stays so: {old:?}");
+    let row = found(place, 1).await.unwrap();
+    write(place, move |tx| bucket::remove(tx, &row, Stamp(11))).await;
+    write(place, |tx| center::storage::store::log::expire(tx, (Stamp(11), 1, 2)).map_err(Into::into)).await;
+    assert_eq!(refused(made().await), Some(errors::BUCKET_EXISTS), "a log that is gone would be counted on");
 }
 
 async fn a_group_is_given_slots_once_and_its_segments_are_marked(place: &mut Place) {

@@ -9,7 +9,7 @@
 //! ones everybody holds a slot anyway, and the first gap is filled. (C) No index is given twice; when all are given, the plan
 //! says so and is empty. (D) Who gets a slot, [`super::group::fill()`] says, by the caps and the region rule of a new group.
 
-use super::group::{Candidate, FillAsk, Held, Over, RegionRule, SlotState, fill};
+use super::group::{Candidate, FillAsk, Held, RegionRule, SlotState, fill};
 use super::health::{Health, HealthFacts, SlotFacts, State, health};
 use super::scheme::PoolKind;
 use model::{Alias, Bytes, Class, Scheme, Span};
@@ -61,8 +61,6 @@ pub struct Repair {
     pub unmet: u16,
     /// Every index was given: slots are lacking that can be given to nobody.
     pub is_worn_out: bool,
-    /// Domains that hold more than they should, as the pool has nothing better.
-    pub over: Vec<Over>,
 }
 
 /// Plans the repair of one group. A refusal of the fill is a repair that can add nobody: it is told by `unmet`.
@@ -79,7 +77,7 @@ pub fn repair(facts: &RepairFacts<'_>, rng: &mut impl Rng) -> Repair {
         unmet: &none,
     };
     let health = health(&judged);
-    let mut repair = Repair { health, added: Vec::new(), unmet: health.wanted, is_worn_out: false, over: Vec::new() };
+    let mut repair = Repair { health, added: Vec::new(), unmet: health.wanted, is_worn_out: false };
     if !wants_slots(facts.kind, facts.scheme.k, &health) {
         return repair;
     }
@@ -95,7 +93,6 @@ pub fn repair(facts: &RepairFacts<'_>, rng: &mut impl Rng) -> Repair {
     repair.added = (first..facts.scheme.n_max).zip(plan.picks.iter().map(|pick| pick.node)).collect();
     repair.is_worn_out = repair.added.len() < plan.picks.len();
     repair.unmet = health.wanted.saturating_sub(u16::try_from(repair.added.len()).unwrap_or(u16::MAX));
-    repair.over = plan.over;
     repair
 }
 

@@ -165,6 +165,7 @@ pub fn insert(tx: &mut Tx<'_>, owner: &MemberId, make: &BucketMake, now: Stamp) 
         return Err(StoreError::refused(errors::BUCKET_LIMIT, format!("{count} buckets")));
     }
     if let Some((row, _)) = there {
+        take_back_logs(tx, &row)?;
         let sql = "UPDATE bucket SET removed_at = NULL, made_at = $2, label = $3, quota = 0 WHERE number = $1";
         tx.execute(sql, &[row.number.into(), now.into(), (&make.label).into()])?;
         return Ok(row.number);
@@ -192,6 +193,19 @@ pub fn insert(tx: &mut Tx<'_>, owner: &MemberId, make: &BucketMake, now: Stamp) 
         sealed_bytes, class, regions, regions_min) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, 0, 0, $9, $10, $11)";
     tx.execute(sql, &values)?;
     Ok(number)
+}
+
+/// Logs of a removed bucket that is made again are kept like before: every machine of the account counts on them. Refuses E0302
+/// once the retention of one is over.
+fn take_back_logs(tx: &mut Tx<'_>, bucket: &BucketRow) -> Result<(), StoreError> {
+    let newest = "SELECT max(bucket_seq) FROM version WHERE bucket = $1 GROUP BY name_hash";
+    let sql = format!("SELECT count(*) FROM version WHERE bucket = $1 AND kind = 3 AND bucket_seq IN ({newest})");
+    let gone = tx.query_opt(&sql, &[bucket.number.into()], |row| row.get::<i64>(0))?.unwrap_or(0);
+    if gone > 0 {
+        return Err(StoreError::refused(errors::BUCKET_EXISTS, "it was removed, and its logs are gone since"));
+    }
+    let sql = format!("DELETE FROM version_old WHERE bucket = $1 AND bucket_seq IN ({newest})");
+    Ok(tx.execute(&sql, &[bucket.number.into()]).map(drop)?)
 }
 
 fn id(bucket: &BucketId) -> Value<'_> {
