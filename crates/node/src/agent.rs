@@ -1,5 +1,6 @@
 //! The agent: endpoint, link to the center, owner's machine, piece store, serving, control socket, wired and ended in order.
 
+use crate::audit::Auditor;
 use crate::control;
 use crate::control::{ControlServer, Handler};
 use crate::fleet::lendfile;
@@ -60,6 +61,8 @@ pub struct AgentConfig {
     pub socket: PathBuf,
     /// For measuring writers: no bytes of pieces are kept ([`DiscardingDisk`]).
     pub discards: bool,
+    /// For tests of audits: what it is asked to prove it answers with wrong bytes.
+    pub lies: bool,
     /// Signals come from a script.
     pub scripted: bool,
     /// Clock.
@@ -158,6 +161,7 @@ impl Agent {
             session.quarantined(),
             receipts.clone(),
             config.now,
+            config.lies,
         );
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&session).run());
@@ -172,7 +176,8 @@ impl Agent {
         tasks.spawn(follow_rates(session.rates(), owner.clone()));
         let speaks = Endpoint::bind(speaking_config(&config)).await?;
         let client = steward::client(speaks.clone(), config.key, config.now, &session);
-        let works = Steward { session: Arc::clone(&session), owner: owner.watch(), client: client.clone() };
+        let auditor = Auditor { session: Arc::clone(&session), endpoint: speaks.clone(), key: config.key };
+        let works = Steward { session: Arc::clone(&session), owner: owner.watch(), client: client.clone(), auditor };
         tasks.spawn(works.run());
         tasks.spawn(steward::keep_stage(client, config.stage.clone(), config.key));
         let started = (config.now)();

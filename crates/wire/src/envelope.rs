@@ -122,6 +122,10 @@ pub enum Request {
     UploadComplete(Box<storage::UploadComplete>),
     /// Give an upload up.
     UploadAbort(model::BucketId, [u8; 16]),
+    /// An audit to carry out; the key of the endpoint that will ask.
+    AuditAsk(model::NodeId),
+    /// What came of it.
+    AuditDone(Box<storage::AuditDone>),
 }
 
 impl Request {
@@ -143,7 +147,9 @@ impl Request {
             | Self::StewardDone(_)
             | Self::PiecesLost(_)
             | Self::GrantRevoke(_)
-            | Self::UploadAbort(..) => false,
+            | Self::UploadAbort(..)
+            | Self::AuditAsk(_)
+            | Self::AuditDone(_) => false,
             Self::Cloud
             | Self::TicketList
             | Self::MemberList
@@ -240,6 +246,8 @@ pub enum Reply {
     Grants(Vec<account::GrantLine>),
     /// Open uploads, or one with its parts.
     Uploads(storage::UploadPage),
+    /// An audit to carry out, where there is one.
+    AuditWork(Option<Box<storage::AuditWork>>),
 }
 
 /// A lawful no: its registered id and the variables of its text, in the reader's language.

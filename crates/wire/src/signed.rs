@@ -3,6 +3,7 @@
 //! (A) A label names format and purpose, so no signature serves twice. (B) Reserved bytes are zero and a non-zero one
 //! is refused. (C) Golden vectors lock every layout.
 
+pub mod audit;
 pub mod binding;
 pub mod bucket_log;
 pub mod commit;
@@ -12,6 +13,7 @@ pub mod permit;
 pub mod piece_receipt;
 pub mod receipt;
 
+pub use audit::{AuditAnswer, AuditReport};
 pub use binding::Binding;
 pub use bucket_log::{BucketLog, LogLine, LogWriter};
 pub use commit::{CommitOp, CommitRecord, Head, HeadFault};

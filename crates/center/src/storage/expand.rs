@@ -184,9 +184,11 @@ fn slots_now(center: &Center, group: &PgRow, now: Stamp) -> Vec<SlotNow> {
         let view = fleet.presence.view(now, *alias);
         let presence = view.map_or(Presence::Unknown, |v| v.presence);
         let on = presence == Presence::On;
-        let is_trusted = fleet.node(*alias).is_some_and(|node| node.standing == Standing::Active);
+        let standing = fleet.node(*alias).map(|node| node.standing);
+        let is_trusted = standing == Some(Standing::Active);
+        let is_distrusted = matches!(standing, Some(Standing::Distrusted | Standing::Banned));
         let takes = is_trusted && view.is_some_and(|v| v.state != NodeState::Off);
-        let stands = presence != Presence::Left;
+        let stands = presence != Presence::Left && !is_distrusted;
         SlotNow { on, takes, stands, counts: stands && presence != Presence::Missing }
     };
     group.slots.iter().map(one).collect()

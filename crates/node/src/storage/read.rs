@@ -94,6 +94,24 @@ impl PieceHandle {
         .await?
     }
 
+    /// One group of 16 KiB with what proves it against the segment's id alone. A piece that fails is marked and answers `Damaged`
+    /// from then on.
+    pub async fn slice(&self, group: u32) -> Result<codec::Slice, StoreError> {
+        let offset = u64::from(group) * GROUP_LEN as u64;
+        let len = self.meta.len.saturating_sub(offset).min(GROUP_LEN as u64);
+        let range = self.read_verified(offset, len).await?;
+        let this = self.clone();
+        blocking(move || {
+            let _still = this.inner.shared.moving.read().unwrap_or_else(PoisonError::into_inner);
+            let hashes = this.groups(&this.place()?)?;
+            let proof = codec::SliceProof::with(&hashes, u64::from(group), range.data);
+            let proof = proof.ok_or_else(|| StoreError::Damaged(this.key()))?;
+            let PieceMeta { index, segment_root, piece_root, path, .. } = (*this.meta).clone();
+            Ok(codec::Slice { piece: codec::PieceProof { index, segment_root, piece_root, path }, proof })
+        })
+        .await?
+    }
+
     fn key(&self) -> PieceKey {
         self.meta.key()
     }
