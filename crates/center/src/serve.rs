@@ -131,6 +131,7 @@ async fn dispatch(center: &Center, caller: &Caller, request: Request) -> Result<
         Request::UploadComplete(all) => storage::upload::complete(center, caller, *all).await,
         Request::UploadAbort(bucket, id) => storage::upload::abort(center, caller, bucket, id).await,
         Request::AuditAsk(session) => storage::audit::ask(center, caller, session).await,
+        Request::PiecesDoubted(pieces) => storage::audit::doubted(center, caller, pieces).await,
         Request::AuditDone(done) => storage::audit::done(center, caller, *done).await,
         Request::Absence(absence) => fleet::api::absence(center, caller, absence).await,
     }

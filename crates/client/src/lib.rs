@@ -42,17 +42,18 @@ pub use pack::{PACK_BYTES, SMALL_MAX, Small};
 pub use put::{Put, PutAsk};
 pub use stage::{FREE_SHARE, STAGE_BYTES_MAX, Source, Stage};
 
-use model::{NodeId, Stamp};
+use model::{NodeId, SegmentId, Stamp};
 use net::{Endpoint, NetError};
 use rules::storage::writer::HOLDERS_WAIT;
 use seal::SealError;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wire::storage::LostPiece;
 use wire::{RefusalMsg, Reply, Request};
 
 /// Why storing or reading failed.
@@ -167,6 +168,8 @@ pub struct Client {
     device: Arc<Device>,
     ask: AskCenter,
     shunned: Arc<Mutex<BTreeMap<NodeId, Instant>>>,
+    /// Pieces that the center was told of as wrong or gone.
+    doubted: Arc<Mutex<BTreeSet<(SegmentId, u16)>>>,
     /// Round trips to holders, measured on their links, in ms.
     rtts: Arc<Mutex<BTreeMap<NodeId, u32>>>,
     permits: Arc<Mutex<permits::Permits>>,
@@ -201,6 +204,8 @@ const STAND_INS_MAX: usize = 4;
 
 /// Without a step forward for so long, a read is given up.
 pub const READ_WAIT: Duration = Duration::from_secs(30);
+/// Pieces of which one client tells that they are wrong or gone.
+const DOUBTED_MAX: usize = 256;
 /// A holder that failed or stalled is asked after the others for so long.
 const SHUN_FOR: Duration = Duration::from_secs(60);
 /// Holders whose round trip is remembered.
@@ -223,6 +228,7 @@ impl Client {
             device: Arc::new(Device { secret, now }),
             ask,
             shunned: Arc::default(),
+            doubted: Arc::default(),
             rtts: Arc::default(),
             permits: Arc::default(),
             packers: Arc::default(),
@@ -293,6 +299,23 @@ impl Client {
         shunned.retain(|_, since| since.elapsed() < SHUN_FOR);
         if shunned.len() < SHUNNED_MAX {
             shunned.insert(node, Instant::now());
+        }
+    }
+
+    /// Tells the center of a piece that its holder did not have or gave wrong bytes of; nobody waits for it. The center asks the
+    /// holder for proofs: this word alone counts for nothing.
+    pub(crate) fn doubt(&self, piece: LostPiece, error: &ClientError) {
+        let is_gone = matches!(error, ClientError::Refused(no) if no.id == model::errors::OBJECT_UNKNOWN);
+        if !is_gone && !matches!(error, ClientError::Codec(_)) {
+            return;
+        }
+        let is_new = {
+            let mut doubted = self.doubted.lock().unwrap_or_else(PoisonError::into_inner);
+            doubted.len() < DOUBTED_MAX && doubted.insert((piece.segment, piece.index))
+        };
+        if is_new {
+            let client = self.clone();
+            tokio::spawn(async move { client.ask(Request::PiecesDoubted(vec![piece])).await.map(drop) });
         }
     }
 

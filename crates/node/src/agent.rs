@@ -10,6 +10,7 @@ use crate::receipts::Receipts;
 use crate::serve::{Server, commits};
 use crate::session::{Rates, Session, SessionParts};
 use crate::steward::{self, Steward};
+use crate::storage::mark;
 use crate::storage::{DiscardingDisk, Disk, PieceStore, StdDisk, StoreLimits};
 use crate::tend::Tend;
 use model::ids::base32;
@@ -78,6 +79,9 @@ pub enum AgentError {
     /// Its piece store.
     #[error(transparent)]
     Store(#[from] crate::storage::StoreError),
+    /// The folder of the pieces is not the one that was there before.
+    #[error("{0} is not the store that was there before")]
+    PiecesGone(PathBuf),
     /// Its control socket.
     #[error(transparent)]
     Control(#[from] control::ControlError),
@@ -96,6 +100,10 @@ impl AgentError {
             Self::Store(error) => {
                 RefusalMsg::new(error.id(), [("path", error.to_string()), ("why", error.to_string())])
             }
+            Self::PiecesGone(path) => RefusalMsg::new(
+                errors::PIECES_GONE,
+                [("path", path.display().to_string()), ("file", mark::copy_of(path).display().to_string())],
+            ),
             Self::Control(error) => RefusalMsg::new(errors::ALREADY_RUNNING, [("path", error.to_string())]),
             Self::Lend(error) => RefusalMsg::new(
                 errors::CONFIG_UNREADABLE,
@@ -103,6 +111,10 @@ impl AgentError {
             ),
         }
     }
+}
+
+fn pieces_io(source: std::io::Error) -> AgentError {
+    AgentError::Store(crate::storage::StoreError::Io { what: "look for the pieces", source })
 }
 
 /// A running agent; clones share it.
@@ -138,6 +150,9 @@ impl Agent {
             false => Arc::new(StdDisk::default()),
         };
         let limits = StoreLimits::new(lent, DISK_FLOOR, commits);
+        if !mark::is_the_same(&config.pieces).map_err(pieces_io)? {
+            return Err(AgentError::PiecesGone(config.pieces.clone()));
+        }
         let store = PieceStore::open_with(disk, &config.pieces, limits).await?;
         let endpoint = Endpoint::bind(endpoint_config(&config)).await?;
         endpoint.learn(config.center.clone());
@@ -168,7 +183,13 @@ impl Agent {
         tasks.spawn(server.clone().run(endpoint.clone()));
         tasks.spawn(follow_owner(owner.clone(), store.clone()));
         tasks.spawn(receipts.clone().keep(config.now));
-        let tend = Tend { store: store.clone(), session: Arc::clone(&session), owner: owner.watch(), now: config.now };
+        let tend = Tend {
+            store: store.clone(),
+            session: Arc::clone(&session),
+            owner: owner.watch(),
+            owner_loop: owner.clone(),
+            now: config.now,
+        };
         // Who keeps no bytes would find all of them damaged.
         if !config.discards {
             tasks.spawn(tend.run(config.pieces.clone()));

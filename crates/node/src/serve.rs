@@ -380,14 +380,19 @@ impl Server {
         let held = self.0.store.get(PieceKey { segment: pick.segment, index: pick.index }).await;
         let handle = match held {
             Ok(Some(handle)) if u64::from(pick.group) * (codec::GROUP_LEN as u64) < handle.len() => handle,
-            Ok(_) | Err(StoreError::Missing(_) | StoreError::Damaged(_)) => return Ok(Vec::new()),
+            Ok(_) | Err(StoreError::Missing(_) | StoreError::Damaged(_)) => return self.not_held(),
             Err(error) => return Err(error.into()),
         };
         match handle.slice(pick.group).await {
             Ok(slice) => Ok(self.told(slice.to_bytes())),
-            Err(StoreError::Missing(_) | StoreError::Damaged(_)) => Ok(Vec::new()),
+            Err(StoreError::Missing(_) | StoreError::Damaged(_)) => self.not_held(),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The word that a piece is not here, which only a disk that is there can give.
+    fn not_held(&self) -> Result<Vec<u8>, No> {
+        if self.0.store.is_there() { Ok(Vec::new()) } else { Err(no(errors::NOT_LENDING, [("why", "fault".into())])) }
     }
 
     /// What a slice is told as: itself, but by a node that lies for a test.

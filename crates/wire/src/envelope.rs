@@ -126,6 +126,8 @@ pub enum Request {
     AuditAsk(model::NodeId),
     /// What came of it.
     AuditDone(Box<storage::AuditDone>),
+    /// Pieces of which a reader got wrong bytes, or that their holders did not have: they are audited.
+    PiecesDoubted(Vec<storage::LostPiece>),
 }
 
 impl Request {
@@ -149,7 +151,8 @@ impl Request {
             | Self::GrantRevoke(_)
             | Self::UploadAbort(..)
             | Self::AuditAsk(_)
-            | Self::AuditDone(_) => false,
+            | Self::AuditDone(_)
+            | Self::PiecesDoubted(_) => false,
             Self::Cloud
             | Self::TicketList
             | Self::MemberList

@@ -12,18 +12,20 @@ mod own;
 use super::api::too_large;
 use super::place;
 use super::store::audit as store;
+use crate::access::api::who;
 use crate::fleet::api::alias_of;
 use crate::fleet::store::Standing;
 use crate::refuse::Refused;
 use crate::{Caller, Center};
 pub use challenge::Asked;
 use model::{Alias, MemberId, NodeId, NodeState, Presence, Span, Stamp, errors};
+use own::Why;
 use rules::storage::audit::{self, AuditorFacts, Due};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use wire::limits::{AUDIT_PICKS_MAX, AUDIT_WRONG_MAX};
+use wire::limits::{AUDIT_PICKS_MAX, AUDIT_WRONG_MAX, LOST_MAX};
 use wire::signed::{Permit, PermitOp};
-use wire::storage::{AuditDone, AuditOutcome, AuditWork, Slot};
+use wire::storage::{AuditDone, AuditOutcome, AuditWork, LostPiece, Slot};
 use wire::{PeerAddr, RefusalMsg, Reply};
 
 /// Pause between two looks.
@@ -38,6 +40,10 @@ const OFFER_LIFE: Span = Span::mins(3);
 const LEASES_MAX: usize = 65_536;
 /// Beside the deadline, an auditor has so long for dialing and telling.
 const TELL_TIME: Span = Span::secs(60);
+/// Pieces of one reader's word that are looked into.
+const DOUBTS_MAX: usize = 16;
+/// A node is asked because of readers' words so often at most.
+const DOUBT_EVERY: Span = Span::secs(10);
 /// Unanswered challenges read at a time.
 const AGAINS: u32 = 1_000;
 
@@ -60,6 +66,8 @@ pub struct Audits {
     /// Auditor → whom it shall ask, and until when it may fetch that.
     offers: BTreeMap<Alias, (Alias, Stamp)>,
     leases: BTreeMap<u64, Lease>,
+    /// Nodes that were asked because a reader doubted a piece of theirs, not long ago.
+    doubted: BTreeMap<Alias, Stamp>,
     /// Nodes the center asks itself now.
     own: BTreeSet<Alias>,
 }
@@ -139,7 +147,7 @@ async fn look(center: &Center) -> Result<(), Refused> {
             // Busy for the moment: the node stays due.
             Some(auditor) if center.audits().has_offer(auditor) => {}
             Some(auditor) => drop(center.audits().offers.insert(auditor, (node, now + OFFER_LIFE))),
-            None => own::ask(center, node, asked_again, None),
+            None => own::ask(center, node, Why::Due(asked_again)),
         }
     }
     Ok(())
@@ -289,9 +297,37 @@ pub async fn done(center: &Center, caller: &Caller, done: AuditDone) -> Result<R
     let is_good = judge::take(center, &lease.asked, done.outcome).await?;
     if is_good && audit::center_repeats(&mut rand::rng()) {
         let repeated = own::Repeated { auditor, slices: told };
-        own::ask(center, lease.asked.node, 0, Some((lease.asked, repeated)));
+        own::ask(center, lease.asked.node, Why::Repeat(Box::new(lease.asked), repeated));
     }
     Ok(Reply::Done)
+}
+
+/// A reader got wrong bytes of pieces, or holders did not have them. Its word counts for nothing: their holders are asked for
+/// proofs of these very pieces, each holder once in a while.
+pub async fn doubted(center: &Center, caller: &Caller, pieces: Vec<LostPiece>) -> Result<Reply, Refused> {
+    who(center, caller).await?;
+    if pieces.len() > LOST_MAX {
+        return Err(too_large("list of pieces", pieces.len(), LOST_MAX));
+    }
+    for piece in pieces.iter().take(DOUBTS_MAX) {
+        let Some(asked) = challenge::of_piece(center, piece).await? else { continue };
+        let (node, now) = (asked.node, center.now());
+        let is_on = center.fleet().presence.state(now, node) == Presence::On;
+        let is_asked = {
+            let mut audits = center.audits();
+            audits.doubted.retain(|_, at| now.since(*at) < DOUBT_EVERY);
+            !is_on || audits.is_asked(node) || audits.doubted.insert(node, now).is_some()
+        };
+        if !is_asked {
+            own::ask(center, node, Why::Doubt(Box::new(asked)));
+        }
+    }
+    Ok(Reply::Done)
+}
+
+/// A node had a fault for longer than its time to cure it: its pieces count as lost, one sample a slot, and it is not banned.
+pub async fn not_cured(center: &Center, node: Alias) -> Result<(), Refused> {
+    judge::not_cured(center, node).await
 }
 
 fn slices_of(outcome: &AuditOutcome) -> Vec<[u8; 32]> {

@@ -172,8 +172,20 @@ fn check_range(meta: &PieceMeta, offset: u64, len: u64) -> Result<(), StoreError
 }
 
 impl Inner {
+    /// True while the lock in the folder is the one that was taken when it was opened.
+    pub(super) fn is_there(&self) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let place = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
+        let now = std::fs::metadata(self.shared.dir.join("lock")).ok().map(place);
+        now.is_some() && now == self.lock.metadata().ok().map(place)
+    }
+
     /// Writes what reading found about pieces, unless they were written anew since (`seq` differs).
     pub(super) async fn mark(&self, found: Vec<(PieceKey, u64, Health)>) -> Result<(), StoreError> {
+        // Of a disk that is gone nothing is known.
+        if !self.is_there() {
+            return Ok(());
+        }
         let (reply, done) = tokio::sync::oneshot::channel();
         self.send(Job::Run(Box::new(move |writer| {
             let mut changed = Vec::new();

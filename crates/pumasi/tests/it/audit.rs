@@ -26,6 +26,38 @@ fn count(node: &Value, key: &str) -> u64 {
 }
 
 #[test]
+fn a_node_whose_disk_is_gone_pauses_itself_and_nothing_is_lost() {
+    let world = World::new();
+    world.init(&["--node-name", "one"]);
+    [("b", "two"), ("c", "three"), ("d", "four")].iter().for_each(|(home, name)| join(&world, home, name, None));
+    world.until("four nodes are on", Duration::from_secs(60), || world.nodes_on("a"), |on| *on == 4);
+    let content = bytes(2 << 20, 7);
+    world.ok("a", &["cp", &file(&world, "kept", &content), "my:album/kept"]);
+    let held = || node(&world, "four")["held"]["pieces"].as_u64();
+    world.until("the fourth holds its piece", WAIT, held, |held| *held == Some(1));
+    let (pieces, away) = (world.home("d").join("data/pieces"), world.home("d").join("unplugged"));
+    std::fs::rename(&pieces, &away).expect("a folder can be moved");
+    let reason = || node(&world, "four")["reason"].as_str().map(str::to_owned);
+    world.until("it says that it has a fault", Duration::from_secs(40), reason, |why| why.as_deref() == Some("fault"));
+    let out = world.run("a", &["cat", "my:album/kept"]);
+    assert!(out.stdout == content, "{}", String::from_utf8_lossy(&out.stderr));
+    // It is not taken for an empty store either: not by the running agent, not by one that starts.
+    world.ok("d", &["agent", "stop"]);
+    let (said, code) = world.refused("d", &["agent", "run"], 0);
+    assert!(said.contains("E0212") && code == 5, "{code} {said}");
+    assert!(!pieces.exists());
+    std::fs::rename(&away, &pieces).expect("a folder can be moved");
+    world.ok("d", &["agent", "start"]);
+    world.until("it lends again", Duration::from_secs(40), reason, |why| why.as_deref() == Some("none"));
+    let four = node(&world, "four");
+    assert_eq!(
+        (held(), &four["held"]["damaged"], &four["integrity_ppm"]),
+        (Some(1), &0.into(), &1_000_000.into()),
+        "{four}"
+    );
+}
+
+#[test]
 fn who_lies_or_keeps_nothing_is_found_and_nobody_else() {
     let world = World::new().with_short_days();
     world.init(&["--node-name", "one"]);

@@ -321,6 +321,10 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
             })),
         ),
         ("upload_abort", Request::UploadAbort(BucketId([2; 16]), [3; 16])),
+        (
+            "pieces_doubted",
+            Request::PiecesDoubted(vec![LostPiece { pg: PgId(1), segment: SegmentId([2; 32]), index: 3 }]),
+        ),
         ("audit_ask", Request::AuditAsk(NodeId([1; 32]))),
         ("audit_done", Request::AuditDone(Box::new(audit_done()))),
         ("granted", granted(GrantedAsk::Show)),

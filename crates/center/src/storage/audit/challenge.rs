@@ -12,7 +12,7 @@ use model::{Alias, PgId, Scheme};
 use rand::RngExt;
 use rules::storage::audit;
 use rules::storage::expand::holds;
-use wire::storage::{AuditPick, Challenge};
+use wire::storage::{AuditPick, Challenge, LostPiece};
 
 /// Slots of one node that are drawn from.
 const SLOTS_MAX: u32 = 4_096;
@@ -83,17 +83,31 @@ pub async fn draw(center: &Center, node: Alias) -> Result<Option<Asked>, Refused
 /// A slice that is asked for, with code and sealed bytes of its segment.
 type Judgeable = (AuditPick, (Scheme, u64));
 
+/// Slices of one piece alone; nothing where the records give it to nobody.
+pub async fn of_piece(center: &Center, piece: &LostPiece) -> Result<Option<Asked>, Refused> {
+    let LostPiece { pg, segment, index } = *piece;
+    let found = center.db().read(move |q| {
+        let group = crate::storage::store::pg(q, pg)?;
+        let row = store::find(q, pg, &segment)?.filter(|row| holds(&row.have, index.into()));
+        Ok(group.zip(row))
+    });
+    let Some((group, row)) = found.await? else { return Ok(None) };
+    let Some(node) = group.slots.get(usize::from(index)).copied() else { return Ok(None) };
+    let Some(id) = center.fleet().node(node).map(|node| node.id) else { return Ok(None) };
+    let held = Held { pg, scheme: group.scheme, index, segment: row };
+    let drawn = audit::challenge(&[held.groups()], &mut rand::rng());
+    let (picks, layouts) = drawn.iter().map(|pick| picked(&held, pick.group)).unzip();
+    let challenge = Challenge { nonce: center.random(), node: id, picks };
+    Ok(Some(Asked { node, challenge, layouts, asked_again: 0 }))
+}
+
 fn picked(held: &Held, group: u32) -> Judgeable {
     let Held { pg, scheme, index, segment } = held;
     (AuditPick { pg: *pg, segment: segment.id, index: *index, group }, (*scheme, segment.sealed_bytes))
 }
 
 /// Of the picks of an unanswered challenge those whose pieces the node should hold still.
-fn still_held(
-    q: &mut Reader<'_>,
-    slots: &[HeldSlot],
-    picks: &[AuditPick],
-) -> Result<Vec<Judgeable>, StoreError> {
+fn still_held(q: &mut Reader<'_>, slots: &[HeldSlot], picks: &[AuditPick]) -> Result<Vec<Judgeable>, StoreError> {
     let mut still = Vec::with_capacity(picks.len());
     for pick in picks {
         let Some(slot) = slots.iter().find(|slot| (slot.pg, slot.slot) == (pick.pg, pick.index)) else { continue };

@@ -58,11 +58,7 @@ pub async fn take(center: &Center, asked: &Asked, outcome: AuditOutcome) -> Resu
     let kept = center.db().write(move |tx| {
         let counts = store::counts(tx, node)?.unwrap_or_default();
         let Some(row) = fleet::node_by_alias(tx, node)? else { return Ok(Verdict::default()) };
-        let held = Integrity {
-            score: Score { alpha_ppm: row.node.alpha, beta_ppm: row.node.beta },
-            proofs: counts.proofs,
-            paused_at: None,
-        };
+        let held = held(&row, &counts);
         let mut judged = Judged { tx, node, now, held, counts, acts: Vec::new(), lost: 0 };
         match &found {
             Some(found) => judged.answered(found)?,
@@ -210,6 +206,28 @@ impl Judged<'_, '_> {
     }
 }
 
+/// A node's fault was not cured in its time.
+pub async fn not_cured(center: &Center, node: Alias) -> Result<(), Refused> {
+    let now = center.now();
+    let kept = center.db().write(move |tx| {
+        let Some(row) = fleet::node_by_alias(tx, node)? else { return Ok(Verdict::default()) };
+        let slots = store::slots_count(tx, node)?;
+        let counts = store::counts(tx, node)?.unwrap_or_default();
+        let mut judged = Judged { tx, node, now, held: held(&row, &counts), counts, acts: Vec::new(), lost: 0 };
+        judged.event(Event::PiecesLost { slots_count: slots });
+        fleet::add_event(judged.tx, node, now, "not_cured", &slots.to_string())?;
+        judged.keep(&row, false, None)
+    });
+    remember(center, node, &kept.await?);
+    Ok(())
+}
+
+/// What is known of a node's honesty.
+fn held(row: &fleet::NodeRow, counts: &store::AuditCounts) -> Integrity {
+    let score = Score { alpha_ppm: row.node.alpha, beta_ppm: row.node.beta };
+    Integrity { score, proofs: counts.proofs, paused_at: None }
+}
+
 /// The same in memory, and what it sets going.
 fn remember(center: &Center, node: Alias, verdict: &Verdict) {
     center.audits().over(node, verdict.is_good, verdict.again, every(center));
@@ -236,11 +254,7 @@ pub async fn disagree(center: &Center, node: Alias, auditor: Alias) -> Result<()
         for (alias, event) in [(node, Event::WrongBytes), (auditor, Event::WrongResult)] {
             let Some(row) = fleet::node_by_alias(tx, alias)? else { continue };
             let counts = store::counts(tx, alias)?.unwrap_or_default();
-            let held = Integrity {
-                score: Score { alpha_ppm: row.node.alpha, beta_ppm: row.node.beta },
-                proofs: counts.proofs,
-                paused_at: None,
-            };
+            let held = held(&row, &counts);
             let mut judged = Judged { tx, node: alias, now, held, counts, acts: Vec::new(), lost: 0 };
             judged.event(event);
             judged.counts.proofs = judged.held.proofs;

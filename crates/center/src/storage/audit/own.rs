@@ -27,8 +27,18 @@ pub struct Repeated {
     pub slices: Vec<[u8; 32]>,
 }
 
+/// Why the center asks.
+pub enum Why {
+    /// The node is due, and was asked again so often.
+    Due(u8),
+    /// A steward called this good.
+    Repeat(Box<Asked>, Repeated),
+    /// A reader doubts a piece.
+    Doubt(Box<Asked>),
+}
+
 /// Begins to ask a node; nothing happens where enough are asked already, and the node stays due.
-pub fn ask(center: &Center, node: Alias, asked_again: u8, repeated: Option<(Asked, Repeated)>) {
+pub fn ask(center: &Center, node: Alias, why: Why) {
     {
         let mut audits = center.audits();
         if audits.own.len() >= OWN_MAX || !audits.own.insert(node) {
@@ -37,13 +47,17 @@ pub fn ask(center: &Center, node: Alias, asked_again: u8, repeated: Option<(Aske
     }
     let center = center.clone();
     tokio::spawn(async move {
-        let done = match repeated {
-            Some((asked, repeated)) => repeat(&center, asked, repeated).await,
-            None => begin(&center, node).await,
+        let done = match why {
+            Why::Repeat(asked, repeated) => repeat(&center, *asked, repeated).await,
+            Why::Doubt(asked) => look_into(&center, &asked).await,
+            Why::Due(asked_again) => {
+                tracing::debug!(%node, asked_again, "the center asks a node itself");
+                begin(&center, node).await
+            }
         };
         center.audits().own.remove(&node);
         if let Err(refused) = done {
-            tracing::warn!(id = %refused.0.id, %node, asked_again, "a node was not audited; it stays due");
+            tracing::warn!(id = %refused.0.id, %node, "a node was not audited; it stays due");
         }
     });
 }
@@ -55,6 +69,16 @@ async fn begin(center: &Center, node: Alias) -> Result<(), Refused> {
     };
     let outcome = put(center, &asked).await?;
     judge::take(center, &asked, outcome).await.map(drop)
+}
+
+/// A doubted piece. Silence says nothing here: the node is asked in its turn. Neither does a good answer: readers choose what
+/// they doubt, so it neither makes a score nor stands for an audit.
+async fn look_into(center: &Center, asked: &Asked) -> Result<(), Refused> {
+    match put(center, asked).await? {
+        AuditOutcome::Silent(_) => Ok(()),
+        AuditOutcome::Answered { slices, wrong, .. } if wrong.is_empty() && !slices.contains(&NOT_HELD) => Ok(()),
+        outcome => judge::take(center, asked, outcome).await.map(drop),
+    }
 }
 
 /// The same slices again, under a nonce of its own.

@@ -40,6 +40,13 @@ pub fn slots_of(q: &mut Reader<'_>, alias: Alias, limit: u32) -> Result<Vec<Held
     })
 }
 
+/// Slots a node has.
+pub fn slots_count(q: &mut Reader<'_>, alias: Alias) -> Result<u32, DbError> {
+    let count =
+        q.query_opt("SELECT count(*) FROM pg_slot WHERE alias = $1", &[alias.into()], |row| row.get::<i64>(0))?;
+    Ok(count.and_then(|count| u32::try_from(count).ok()).unwrap_or(0))
+}
+
 /// Segments of a group from a place on that are not dropped, in order, at most `limit`.
 pub fn live(q: &mut Reader<'_>, pg: PgId, from: u64, limit: u32) -> Result<Vec<SegmentRow>, DbError> {
     let sql = "SELECT pg, seq, id, sealed_bytes, have FROM segment WHERE pg = $1 AND seq >= $2 AND refs >= 0 \
@@ -149,6 +156,12 @@ pub fn put_again(tx: &mut Tx<'_>, alias: Alias, again: &Again) -> Result<(), DbE
 /// The node's challenge was answered, or counted.
 pub fn forget_again(tx: &mut Tx<'_>, alias: Alias) -> Result<(), DbError> {
     tx.execute("DELETE FROM audit_again WHERE alias = $1", &[alias.into()]).map(drop)
+}
+
+/// Proofs against a node, newest first.
+pub fn proofs(q: &mut Reader<'_>, alias: Alias) -> Result<Vec<(Stamp, Vec<u8>)>, DbError> {
+    let sql = "SELECT at, proof FROM audit_proof WHERE alias = $1 ORDER BY number DESC LIMIT $2";
+    q.query(sql, &[alias.into(), PROOFS_MAX.into()], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Keeps a proof against a node; of one node the newest [`PROOFS_MAX`].
