@@ -48,7 +48,8 @@ fn a_node_whose_disk_is_gone_pauses_itself_and_nothing_is_lost() {
     assert!(!pieces.exists());
     std::fs::rename(&away, &pieces).expect("a folder can be moved");
     world.ok("d", &["agent", "start"]);
-    world.until("it lends again", Duration::from_secs(40), reason, |why| why.as_deref() == Some("none"));
+    world.until("it lends again", Duration::from_secs(40), reason, |why| why.as_deref() != Some("fault"));
+    world.until("and holds its piece", WAIT, held, |held| *held == Some(1));
     let four = node(&world, "four");
     assert_eq!(
         (held(), &four["held"]["damaged"], &four["integrity_ppm"]),
