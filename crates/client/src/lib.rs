@@ -15,6 +15,7 @@ mod column;
 mod cut;
 mod fill;
 mod flow;
+mod gather;
 mod get;
 mod index;
 mod keeper;
@@ -33,6 +34,7 @@ mod stage;
 pub use bucket::{Bucket, BucketAsk, BucketFacts};
 pub use fill::{FILL_BYTES_MAX, Filled};
 pub use flow::SEGMENTS_OPEN;
+pub use gather::{KEPT_FOR, SCRATCH_MAX, Scratch};
 pub use get::{Got, Wanted};
 pub use index::{NameIndex, list_offline};
 pub use keeper::{Looked, Standing};
@@ -178,6 +180,8 @@ pub struct Client {
     sent: Arc<AtomicU64>,
     /// Where uploads are staged, if they are.
     stage: Option<Stage>,
+    /// Where a steward keeps pieces of segments whose holders are not on together, if it does.
+    scratch: Option<Scratch>,
     /// Names of one's own buckets in true order, if they are kept.
     index: Option<NameIndex>,
     /// For so long an upload waits for holders to come on.
@@ -234,6 +238,7 @@ impl Client {
             packers: Arc::default(),
             sent: Arc::default(),
             stage: None,
+            scratch: None,
             index: None,
             holders_wait: HOLDERS_WAIT.to_std(),
             read_wait: READ_WAIT,

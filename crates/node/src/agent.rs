@@ -13,6 +13,7 @@ use crate::steward::{self, Steward};
 use crate::storage::mark;
 use crate::storage::{DiscardingDisk, Disk, PieceStore, StdDisk, StoreLimits};
 use crate::tend::Tend;
+use client::Scratch;
 use model::ids::base32;
 use model::{Bytes, CloudKey, NatKind, NodeId, Stamp, errors};
 use net::{Endpoint, EndpointConfig, NetError, PeerLimits, Redial, SecretKey};
@@ -56,6 +57,8 @@ pub struct AgentConfig {
     pub pieces: PathBuf,
     /// Folder where this machine's own uploads are staged.
     pub stage: PathBuf,
+    /// Folder where pieces are gathered whose holders are not on together.
+    pub gather: PathBuf,
     /// The owner's file.
     pub lend_file: PathBuf,
     /// Control socket.
@@ -196,7 +199,8 @@ impl Agent {
         }
         tasks.spawn(follow_rates(session.rates(), owner.clone()));
         let speaks = Endpoint::bind(speaking_config(&config)).await?;
-        let client = steward::client(speaks.clone(), config.key, config.now, &session);
+        let client = steward::client(speaks.clone(), config.key, config.now, &session)
+            .with_scratch(Scratch::new(config.gather.clone()));
         let auditor = Auditor { session: Arc::clone(&session), endpoint: speaks.clone(), key: config.key };
         let works = Steward { session: Arc::clone(&session), owner: owner.watch(), client: client.clone(), auditor };
         tasks.spawn(works.run());

@@ -55,6 +55,7 @@ pub async fn run_agent(app: &App, sensors: SensorKind) -> Result<u8, Fault> {
         bind: membership.bind,
         pieces: app.home.pieces(),
         stage: app.home.stage(),
+        gather: app.home.gather(),
         lend_file: app.home.config_file(),
         socket: app.home.agent_socket(),
         discards: discards(),

@@ -60,7 +60,7 @@ fn a_node_whose_disk_is_gone_pauses_itself_and_nothing_is_lost() {
 
 #[test]
 fn who_lies_or_keeps_nothing_is_found_and_nobody_else() {
-    let world = World::new().with_short_days();
+    let world = World::new().with_short_days(2_160);
     world.init(&["--node-name", "one"]);
     [("b", "two"), ("c", "three"), ("d", "four")].iter().for_each(|(home, name)| join(&world, home, name, None));
     join(&world, "e", "liar", Some("PUMASI_DEV_LIE"));

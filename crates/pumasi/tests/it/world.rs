@@ -28,9 +28,10 @@ impl World {
         self
     }
 
-    /// Days that last 40 s: the six hours between two audits are ten seconds, the 72 h after which a PC is missing two minutes.
-    pub fn with_short_days(self) -> Self {
-        std::fs::create_dir_all(self.home("short-days")).expect("a folder can be made");
+    /// Days that are so many times shorter: by 2,160 the six hours between two audits are ten seconds, and the 72 h after which a
+    /// PC is missing are two minutes.
+    pub fn with_short_days(self, times: u32) -> Self {
+        std::fs::write(self.home("short-days"), times.to_string()).expect("a file can be written");
         self
     }
 
@@ -140,7 +141,8 @@ impl World {
     pub fn init(&self, more: &[&str]) -> String {
         let folder = self.home("a").join("data/center");
         std::fs::create_dir_all(&folder).expect("a folder can be made");
-        let days = if self.home("short-days").exists() { "dev = true\ntime_scale = 2160\n\n" } else { "" };
+        let days = std::fs::read_to_string(self.home("short-days"));
+        let days = days.map_or_else(|_| String::new(), |times| format!("dev = true\ntime_scale = {times}\n\n"));
         let settings =
             format!("{days}[fleet]\nperiod_busy_s = 5\nperiod_idle_s = 5\n\n[storage]\nsteward_after_s = 0\n");
         std::fs::write(folder.join("center.toml"), settings).expect("settings can be written");
@@ -202,7 +204,9 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        for home in ["a", "b", "c", "d", "e", "f"].into_iter().filter(|home| self.home(home).exists()) {
+        for home in
+            ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"].into_iter().filter(|home| self.home(home).exists())
+        {
             self.run(home, &["agent", "stop"]);
         }
         if let Some(pid) = self.center_pid("a") {
