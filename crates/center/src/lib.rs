@@ -202,6 +202,7 @@ impl Center {
         tasks.spawn(storage::expand::run(center.clone()));
         tasks.spawn(storage::repair::run(center.clone()));
         tasks.spawn(storage::audit::run(center.clone()));
+        tasks.spawn(storage::hand_over::run(center.clone()));
         drop(tasks);
         center.0.ready.store(true, Ordering::Release);
         Ok(center)

@@ -130,6 +130,8 @@ async fn dispatch(center: &Center, caller: &Caller, request: Request) -> Result<
         Request::UploadList(ask) => storage::upload::list(center, caller, ask).await,
         Request::UploadComplete(all) => storage::upload::complete(center, caller, *all).await,
         Request::UploadAbort(bucket, id) => storage::upload::abort(center, caller, bucket, id).await,
+        Request::HandOverAsk(session) => storage::hand_over::ask(center, caller, session).await,
+        Request::HandOverDone(done) => storage::hand_over::done(center, caller, *done).await,
         Request::AuditAsk(session) => storage::audit::ask(center, caller, session).await,
         Request::PiecesDoubted(pieces) => storage::audit::doubted(center, caller, pieces).await,
         Request::AuditDone(done) => storage::audit::done(center, caller, *done).await,

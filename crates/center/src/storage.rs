@@ -5,6 +5,7 @@ pub mod audit;
 pub mod collect;
 pub mod commit;
 pub mod expand;
+pub mod hand_over;
 pub mod log;
 pub mod place;
 pub mod repair;

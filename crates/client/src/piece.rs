@@ -49,23 +49,39 @@ impl Client {
         piece: &[u8],
         moved: &AtomicU64,
     ) -> Result<Vec<u8>, ClientError> {
+        let open = PutPiece {
+            permit: slot.permit.clone(),
+            pg,
+            segment: coded.roots.id,
+            scheme: coded.layout.scheme,
+            sealed_bytes: coded.layout.sealed_bytes,
+            segment_root: coded.roots.root,
+            index: slot.index,
+            piece_root: coded.roots.pieces[usize::from(slot.index)],
+            path: coded.roots.path(slot.index),
+            label: coded.label.clone(),
+            len: piece.len() as u64,
+        };
+        self.send_put(slot, open, piece, moved).await
+    }
+
+    /// Sends a piece as another holder keeps it; its receipt, checked, as bytes.
+    pub async fn hand_over(&self, slot: &Slot, open: PutPiece, piece: &[u8]) -> Result<Vec<u8>, ClientError> {
+        self.send_put(slot, open, piece, &AtomicU64::new(0)).await
+    }
+
+    async fn send_put(
+        &self,
+        slot: &Slot,
+        open: PutPiece,
+        piece: &[u8],
+        moved: &AtomicU64,
+    ) -> Result<Vec<u8>, ClientError> {
+        let segment = open.segment;
         let sending = async {
             self.endpoint.learn(slot.addr.clone());
             let link = self.endpoint.connect(slot.addr.id, DIAL_TIMEOUT).await?;
             let mut stream = link.open().await?;
-            let open = PutPiece {
-                permit: slot.permit.clone(),
-                pg,
-                segment: coded.roots.id,
-                scheme: coded.layout.scheme,
-                sealed_bytes: coded.layout.sealed_bytes,
-                segment_root: coded.roots.root,
-                index: slot.index,
-                piece_root: coded.roots.pieces[usize::from(slot.index)],
-                path: coded.roots.path(slot.index),
-                label: coded.label.clone(),
-                len: piece.len() as u64,
-            };
             let head = wire::encode(&StreamOpen::PutPiece(Box::new(open)));
             self.sent.fetch_add(head.len() as u64, Relaxed);
             stream.write_frame(&head).await?;
@@ -76,7 +92,7 @@ impl Client {
             }
             stream.finish()?;
             match answer(stream.read_frame(REQUEST_MAX).await?)? {
-                PieceAnswer::Kept(bytes) => check_receipt(bytes, slot, &coded.roots.id),
+                PieceAnswer::Kept(bytes) => check_receipt(bytes, slot, &segment),
                 _ => Err(ClientError::Unexpected("no receipt")),
             }
         };

@@ -460,7 +460,10 @@ told-pause = { $state } ({ $reason }). End it: pumasi resume
 told-resume = { $state } ({ $reason })
 told-finish = { $state } ({ $reason }). Lend again: pumasi resume
 told-holiday = on holiday until { $until }; no penalty
-leave-no-drain = { $pieces } pieces of others are here and this version cannot hand them over; `pumasi leave --now` goes at once and they count as missing
+leave-drains = leaving { $cloud }: { $pieces } pieces of others are handed over first. Ctrl-C does not stop that; `pumasi leave` shows it again, `pumasi leave --stay` ends it
+leave-left = to be handed over: { $moving } slots are on their way, { $waiting } wait for somebody
+leave-nobody = { $waiting } slots could be taken over by nobody: their pieces are made anew from the others
+leave-stays = this machine stays in { $cloud }
 leave-cost = leaving { $cloud }: { $pieces } pieces of others held here count as missing from now on
 leave-confirm = Leave and erase key and data of this machine? [Y/n]
 leave-untold = the center was not told ({ $why }); it will see the absence
@@ -692,7 +695,10 @@ help-leave = Hand over what is held, then go; --now goes at once
 help-leave-examples = 
     pumasi leave
     pumasi leave --now
+    pumasi leave --to new-pc
 help-leave--now = Go at once
+help-leave--to = Hand over to this machine of yours
+help-leave--stay = Do not leave after all
 help-leave--keep = Keep the key and the data folder
 help-holiday = Declare an absence: it is no fault
 help-holiday-examples = pumasi holiday 14d

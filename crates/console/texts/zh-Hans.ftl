@@ -460,7 +460,10 @@ told-pause = { $state }（{ $reason }）。结束暂停：pumasi resume
 told-resume = { $state }（{ $reason }）
 told-finish = { $state }（{ $reason }）。重新出借：pumasi resume
 told-holiday = 假期至 { $until }；不影响评分
-leave-no-drain = 本机存有 { $pieces } 个他人分片，此版本尚不能移交；`pumasi leave --now` 立即退出，这些分片将计为缺失
+leave-drains = 退出 { $cloud }：先移交本机的 { $pieces } 个他人分片。Ctrl-C 不会中断移交；`pumasi leave` 可再次查看，`pumasi leave --stay` 取消退出
+leave-left = 待移交：{ $moving } 个槽位正在移交，{ $waiting } 个等待接手
+leave-nobody = { $waiting } 个槽位无人可接手：其分片将由其他分片重新生成
+leave-stays = 本机留在 { $cloud }
 leave-cost = 退出 { $cloud }：本机的 { $pieces } 个他人分片将计为缺失
 leave-confirm = 退出并清除本机的密钥和数据？[Y/n]
 leave-untold = 未能通知管理中心（{ $why }）；它会发现缺席
@@ -692,7 +695,10 @@ help-leave = 移交后退出；--now 立即退出
 help-leave-examples = 
     pumasi leave
     pumasi leave --now
+    pumasi leave --to new-pc
 help-leave--now = 立即退出
+help-leave--to = 移交给自己的这台电脑
+help-leave--stay = 不再退出
 help-leave--keep = 保留密钥和数据目录
 help-holiday = 声明假期：不算过失
 help-holiday-examples = pumasi holiday 14d

@@ -6,6 +6,7 @@ use crate::control::{ControlServer, Handler};
 use crate::fleet::lendfile;
 use crate::fleet::owner_loop::{OwnerCommand, OwnerConfig, OwnerFact, OwnerHandle};
 use crate::fleet::sensors::{ScriptedSensors, Sensors, SystemSensors};
+use crate::hand_over::HandsOver;
 use crate::receipts::Receipts;
 use crate::serve::{Server, commits};
 use crate::session::{Rates, Session, SessionParts};
@@ -202,7 +203,19 @@ impl Agent {
         let client = steward::client(speaks.clone(), config.key, config.now, &session)
             .with_scratch(Scratch::new(config.gather.clone()));
         let auditor = Auditor { session: Arc::clone(&session), endpoint: speaks.clone(), key: config.key };
-        let works = Steward { session: Arc::clone(&session), owner: owner.watch(), client: client.clone(), auditor };
+        let hands_over = HandsOver {
+            session: Arc::clone(&session),
+            owner: owner.watch(),
+            client: client.clone(),
+            store: store.clone(),
+        };
+        let works = Steward {
+            session: Arc::clone(&session),
+            owner: owner.watch(),
+            client: client.clone(),
+            auditor,
+            hands_over,
+        };
         tasks.spawn(works.run());
         tasks.spawn(steward::keep_stage(client, config.stage.clone(), config.key));
         let started = (config.now)();

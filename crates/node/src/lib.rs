@@ -8,6 +8,7 @@ pub mod agent;
 mod audit;
 pub mod control;
 pub mod fleet;
+mod hand_over;
 pub mod machine;
 pub mod probe;
 pub mod receipts;

@@ -4,6 +4,7 @@
 
 use crate::audit::Auditor;
 use crate::fleet::owner_loop::OwnerView;
+use crate::hand_over::HandsOver;
 use crate::session::Session;
 use client::{AskCenter, Client, ClientError, Stage};
 use model::{Kbps, NodeState, Stamp};
@@ -33,6 +34,8 @@ pub struct Steward {
     pub client: Client,
     /// Audits other nodes.
     pub auditor: Auditor,
+    /// Hands over what is here, once the owner leaves.
+    pub hands_over: HandsOver,
 }
 
 /// A client that speaks for the machine's own node over an endpoint with a key of its own: the node itself is one of the
@@ -72,7 +75,8 @@ impl Steward {
             self.session.chosen().await;
             let mut empty = 0;
             while empty < AGAIN_MAX {
-                let found = self.may() && (self.auditor.work().await | self.work().await);
+                let found =
+                    self.may() && (self.hands_over.work().await | self.auditor.work().await | self.work().await);
                 if found {
                     empty = 0;
                 } else {
@@ -111,7 +115,7 @@ impl Steward {
 }
 
 /// The pause that keeps an average below `up`.
-fn pause(bytes: u64, up: Kbps) -> Duration {
+pub(crate) fn pause(bytes: u64, up: Kbps) -> Duration {
     let kbits = bytes.saturating_mul(8) / 1_000;
     match up.0 {
         0 => PACE_MAX,

@@ -2,7 +2,7 @@
 //!
 //! [`scheme`] says the code for the pool, [`group`] who gets the slots of a placement group, [`writer`] where a gateway
 //! writes, [`expand`] who fills up what it wrote, [`log`] when its names are stored beside it, [`read`] where it reads,
-//! [`audit`] who is asked whether it holds what it should, [`health`] how a group is, [`repair`] who takes the place of whom, [`survives`] what the member is told. [`chance`] counts
+//! [`audit`] who is asked whether it holds what it should, [`health`] how a group is, [`repair`] who takes the place of whom, [`hand_over`] of one that leaves by itself, [`survives`] what the member is told. [`chance`] counts
 //! for all of them.
 
 pub mod audit;
@@ -10,6 +10,7 @@ pub mod chance;
 pub mod collect;
 pub mod expand;
 pub mod group;
+pub mod hand_over;
 pub mod health;
 pub mod log;
 pub mod read;

@@ -128,6 +128,10 @@ pub enum Request {
     AuditDone(Box<storage::AuditDone>),
     /// Pieces of which a reader got wrong bytes, or that their holders did not have: they are audited.
     PiecesDoubted(Vec<storage::LostPiece>),
+    /// How the caller's leaving stands; with the key of the endpoint that will send, also what to send next.
+    HandOverAsk(Option<model::NodeId>),
+    /// What the successor took.
+    HandOverDone(Box<storage::HandOverDone>),
 }
 
 impl Request {
@@ -152,7 +156,9 @@ impl Request {
             | Self::UploadAbort(..)
             | Self::AuditAsk(_)
             | Self::AuditDone(_)
-            | Self::PiecesDoubted(_) => false,
+            | Self::PiecesDoubted(_)
+            | Self::HandOverAsk(_)
+            | Self::HandOverDone(_) => false,
             Self::Cloud
             | Self::TicketList
             | Self::MemberList
@@ -251,6 +257,8 @@ pub enum Reply {
     Uploads(storage::UploadPage),
     /// An audit to carry out, where there is one.
     AuditWork(Option<Box<storage::AuditWork>>),
+    /// How the caller's leaving stands; nothing where it does not leave.
+    HandOver(Option<Box<storage::HandOver>>),
 }
 
 /// A lawful no: its registered id and the variables of its text, in the reader's language.

@@ -366,4 +366,8 @@ pub enum Absence {
     Holiday(Stamp),
     /// Leaves for good.
     Leave,
+    /// Hands over what it holds, to this machine of its owner's where one is named; then it leaves.
+    Drain(Option<NodeId>),
+    /// Leaves no more.
+    Stay,
 }

@@ -565,6 +565,39 @@ pub struct LogEntry {
     pub is_drop: bool,
 }
 
+/// How a node's leaving stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandOver {
+    /// Slots on their way to a successor.
+    pub moving: u32,
+    /// Slots for which nobody was found yet.
+    pub waiting: u32,
+    /// What to send next, where it was asked for.
+    pub work: Option<Box<HandOverWork>>,
+}
+
+/// Pieces of one slot, to be sent to the slot's next holder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandOverWork {
+    /// The successor, with leave to write; the index is the slot's.
+    pub target: Slot,
+    /// Segments in order, at most [`crate::limits::STEWARD_SEGMENTS_MAX`]; who has their pieces is not told.
+    pub segments: Vec<ReadSegment>,
+}
+
+/// A successor's receipts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandOverDone {
+    /// The group.
+    pub pg: PgId,
+    /// The slot.
+    pub slot: u16,
+    /// Segments up to this place were tried: what has no receipt is lost.
+    pub up_to: u64,
+    /// The successor's receipts, 176 bytes each.
+    pub receipts: Vec<Vec<u8>>,
+}
+
 /// A piece that its holder found damaged or gone by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LostPiece {

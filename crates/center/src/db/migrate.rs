@@ -23,6 +23,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0012_uploads.sql"),
     include_str!("../../migrations/0013_repair.sql"),
     include_str!("../../migrations/0014_audit.sql"),
+    include_str!("../../migrations/0015_hand_over.sql"),
 ];
 
 const VERSION_TABLE: &str =

@@ -6,6 +6,7 @@ use crate::access::store as tickets;
 use crate::db::StoreError;
 use crate::refuse::{Refused, bad_value};
 use crate::serve::no_node;
+use crate::storage::store::drain;
 use crate::{Caller, Center};
 use model::{Alias, NatKind, NodeId, Presence, Span, Stamp, errors};
 use rules::fleet::presence::CheckInFacts;
@@ -86,6 +87,8 @@ fn record(
         offset_ms: offset,
     };
     let has_steward_work = center.stewards().has_offer(alias) || center.audits().has_offer(alias);
+    let is_leaving = center.fleet().node(alias).is_some_and(|node| node.standing == Standing::Leaving);
+    let has_steward_work = has_steward_work || is_leaving;
     let mut fleet = center.fleet();
     let moved = fleet.drops.after(&ask.cursors);
     let known = fleet.node(alias).map(|n| (n.standing, n.lent));
@@ -274,20 +277,34 @@ fn probe_permit(center: &Center, caller: NodeId, node: NodeId, now: Stamp) -> [u
     permit.sign(&center.keys().permit)
 }
 
+/// A node that is out of work is asked for by nobody's holiday.
+fn out_of_work(caller: &Caller) -> Refused {
+    let args = [("id", caller.id.short()), ("when", "–".to_owned()), ("why", "–".to_owned())];
+    RefusalMsg::new(errors::QUARANTINED, args).into()
+}
+
 /// The owner goes for a while, or for good.
 pub async fn absence(center: &Center, caller: &Caller, absence: Absence) -> Result<Reply, Refused> {
     who(center, caller).await?;
     let alias = alias_of(center, caller)?;
     let now = center.now();
     let held = center.fleet().node(alias).map(|node| node.standing);
-    let may_rest = matches!(held, Some(Standing::Active | Standing::Holiday));
+    let may_rest = matches!(held, Some(Standing::Active | Standing::Holiday | Standing::Leaving));
+    if let Absence::Drain(to) = absence {
+        if !may_rest {
+            return Err(out_of_work(caller));
+        }
+        crate::storage::hand_over::begin(center, alias, to).await?;
+        return Ok(Reply::Done);
+    }
+    if held == Some(Standing::Banned) {
+        return Ok(Reply::Done);
+    }
     let (standing, until) = match absence {
         Absence::Leave => (Standing::Left, None),
         // A holiday ends no quarantine.
-        Absence::Holiday(_) if !may_rest => {
-            let args = [("id", caller.id.short()), ("when", "–".to_owned()), ("why", "–".to_owned())];
-            return Err(RefusalMsg::new(errors::QUARANTINED, args).into());
-        }
+        Absence::Holiday(_) | Absence::Drain(_) | Absence::Stay if !may_rest => return Err(out_of_work(caller)),
+        Absence::Drain(_) | Absence::Stay => (Standing::Active, None),
         Absence::Holiday(until) if until <= now => (Standing::Active, None),
         Absence::Holiday(until) if until.since(now) > HOLIDAY_MAX => {
             return Err(bad_value("time", &until.to_string(), "one declaration names at most 30 d").into());
@@ -295,7 +312,12 @@ pub async fn absence(center: &Center, caller: &Caller, absence: Absence) -> Resu
         Absence::Holiday(until) => (Standing::Holiday, Some(until)),
     };
     let kept = center.db().write(move |tx| {
-        let word = if standing == Standing::Left { "left" } else { "holiday" };
+        let word = match absence {
+            Absence::Leave => "left",
+            Absence::Stay => "stays",
+            Absence::Holiday(_) | Absence::Drain(_) => "holiday",
+        };
+        drain::end(tx, alias)?;
         store::set_standing(tx, alias, standing, None, until)?;
         store::add_event(tx, alias, now, word, &until.map_or_else(String::new, |u| u.to_string()))
     });

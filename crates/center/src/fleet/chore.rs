@@ -1,13 +1,15 @@
 //! The fleet's chores: every second a sweep of presence, once an hour minutes-on as one blob per thousand nodes.
 
 use super::learn;
-use super::store::{self, PresenceHour};
+use super::store::{self, PresenceHour, Standing};
 use crate::Center;
 use model::{Alias, PauseReason, Presence};
 use std::time::Duration;
 
 /// Nodes looked at in one sweep.
 const SWEEP_BUDGET: usize = 50_000;
+/// Sweeps between two looks at holidays that are over.
+const HOLIDAYS_SWEEPS: u64 = 30;
 /// Pause between sweeps.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
@@ -17,12 +19,16 @@ pub async fn run(center: Center) {
 }
 
 async fn look_after(center: Center) {
-    let mut hour = center.now().hour();
+    let (mut hour, mut sweeps) = (center.now().hour(), 0u64);
     let mut tick = tokio::time::interval(SWEEP_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         sweep(&center).await;
+        sweeps += 1;
+        if sweeps.is_multiple_of(HOLIDAYS_SWEEPS) {
+            end_holidays(&center).await;
+        }
         let now = center.now().hour();
         if now > hour {
             write_presence(&center).await;
@@ -32,6 +38,22 @@ async fn look_after(center: Center) {
             crate::storage::forget_answers(&center).await;
             hour = now;
         }
+    }
+}
+
+/// Who is back from a declared absence gets new work again.
+async fn end_holidays(center: &Center) {
+    let now = center.now();
+    match center.db().write(move |tx| Ok(store::end_holidays(tx, now)?)).await {
+        Ok(over) => {
+            let mut fleet = center.fleet();
+            for alias in over {
+                if let Some(node) = fleet.node_mut(alias).filter(|node| node.standing == Standing::Holiday) {
+                    node.standing = Standing::Active;
+                }
+            }
+        }
+        Err(error) => tracing::warn!(%error, "holidays that are over were not ended; they are soon"),
     }
 }
 

@@ -337,6 +337,15 @@ pub fn set_standing(
     Ok(tx.execute(sql, &params)? == 1)
 }
 
+/// Ends declared absences that are over; whose.
+pub fn end_holidays(tx: &mut Tx<'_>, now: Stamp) -> Result<Vec<Alias>, DbError> {
+    let over = "SELECT alias FROM node WHERE standing = $1 AND holiday_until <= $2 ORDER BY alias";
+    let over = tx.query(over, &[Standing::Holiday.into(), now.into()], |row| row.get(0))?;
+    let sql = "UPDATE node SET standing = $1, holiday_until = NULL WHERE standing = $2 AND holiday_until <= $3";
+    tx.execute(sql, &[Standing::Active.into(), Standing::Holiday.into(), now.into()])?;
+    Ok(over)
+}
+
 /// Rank and profile, as `rules` computed them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scores {

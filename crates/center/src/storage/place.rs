@@ -87,7 +87,7 @@ impl Member {
     pub fn unfit(&self) -> Option<Unfit> {
         let store_bit = 1 << Capability::Store.code();
         match (self.row.standing, self.presence) {
-            (Standing::Left | Standing::Banned, _) | (_, Presence::Left) => Some(Unfit::Left),
+            (Standing::Left | Standing::Leaving | Standing::Banned, _) | (_, Presence::Left) => Some(Unfit::Left),
             (Standing::Quarantined | Standing::Distrusted, _) => Some(Unfit::Quarantined),
             (Standing::Holiday, _) | (_, Presence::Holiday) => Some(Unfit::Holiday),
             _ if self.row.node.accepts & store_bit == 0 => Some(Unfit::NotCapable),

@@ -88,6 +88,16 @@ async fn judge(center: &Center, group: RuledPg, all: &[Member]) -> Result<(), Re
 
 /// What is to be done about a group; nothing where it has a holder that no row tells of.
 fn plan(group: &RuledPg, all: &[Member], now: Stamp) -> Option<Repair> {
+    with_facts(group, all, now, |facts| repair(facts, &mut rand::rng()))
+}
+
+/// What rules judge a group by; nothing where it has a holder that no row tells of.
+pub(super) fn with_facts<T>(
+    group: &RuledPg,
+    all: &[Member],
+    now: Stamp,
+    judge: impl FnOnce(&RepairFacts<'_>) -> T,
+) -> Option<T> {
     let by_alias: BTreeMap<Alias, &Member> = all.iter().map(|member| (member.row.alias, member)).collect();
     let slot = |(index, alias): (u16, &Alias)| {
         let member = by_alias.get(alias)?;
@@ -101,7 +111,7 @@ fn plan(group: &RuledPg, all: &[Member], now: Stamp) -> Option<Repair> {
     let candidates: Vec<Candidate<'_>> =
         all.iter().filter(|member| member.unfit().is_none()).map(|member| member.candidate(now)).collect();
     let rule = place::rule_of(&group.regions, group.regions_min);
-    let facts = RepairFacts {
+    Some(judge(&RepairFacts {
         kind: place::kind_of(all.iter().map(|member| &member.row)),
         class: group.class,
         scheme: group.row.scheme,
@@ -109,8 +119,7 @@ fn plan(group: &RuledPg, all: &[Member], now: Stamp) -> Option<Repair> {
         slot: place::SLOT_MIN,
         slots: &slots,
         candidates: &candidates,
-    };
-    Some(repair(&facts, &mut rand::rng()))
+    }))
 }
 
 /// What a holder's slot does, whether it is gone with all it held, and whether it is on holiday.

@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod bucket;
+pub mod drain;
 pub mod log;
 pub mod mend;
 pub mod thin;

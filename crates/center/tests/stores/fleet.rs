@@ -18,6 +18,7 @@ on_both!(
     a_node_is_found_as_a_person_names_it,
     nodes_list_in_order_by_owner_region_and_standing,
     what_all_lend_is_summed_without_those_who_left,
+    a_holiday_ends_by_itself,
     changes_of_a_node_read_back,
     a_generation_goes_only_forward,
     of_events_the_newest_are_kept,
@@ -192,6 +193,24 @@ async fn what_all_lend_is_summed_without_those_who_left(place: &mut Place) {
     })
     .await;
     assert_eq!(place.db.read(|q| Ok(fleet::lent_in_all(q)?)).await.unwrap(), Bytes::gib(6));
+}
+
+async fn a_holiday_ends_by_itself(place: &mut Place) {
+    with_nodes(place, 3).await;
+    write(place, |tx| {
+        fleet::set_standing(tx, Alias(1), Standing::Holiday, None, Some(Stamp(50)))?;
+        fleet::set_standing(tx, Alias(2), Standing::Holiday, None, Some(Stamp(60)))?;
+        fleet::set_standing(tx, Alias(3), Standing::Quarantined, Some("why"), None).map(drop)
+    })
+    .await;
+    assert_eq!(write(place, |tx| Ok(fleet::end_holidays(tx, Stamp(55))?)).await, [Alias(1)]);
+    let standing = |n| {
+        let db = place.db.clone();
+        async move { db.read(move |q| Ok(fleet::node_by_alias(q, Alias(n))?)).await.unwrap().unwrap().standing }
+    };
+    let all = (standing(1).await, standing(2).await, standing(3).await);
+    assert_eq!(all, (Standing::Active, Standing::Holiday, Standing::Quarantined));
+    assert_eq!(write(place, |tx| Ok(fleet::end_holidays(tx, Stamp(55))?)).await, []);
 }
 
 async fn changes_of_a_node_read_back(place: &mut Place) {

@@ -12,6 +12,7 @@ mod audit;
 mod cluster;
 mod crash;
 mod disk;
+mod drain;
 mod fleet;
 mod full;
 mod history;

@@ -13,9 +13,9 @@ use console::args;
 use model::{NodeState, Span, errors};
 use serde_json::json;
 use std::time::{Duration, Instant};
-use wire::Request;
 use wire::fleet::Absence;
 use wire::local::{LocalAnswer, LocalAsk, PauseUntil};
+use wire::{Reply, Request};
 
 /// How long a freshly started agent may take until it answers.
 pub const START_TIME: Duration = Duration::from_secs(15);
@@ -61,11 +61,20 @@ pub struct PauseArgs {
     pub time: Option<String>,
 }
 
+/// Pause between two looks at what is left to be handed over.
+const LEAVE_LOOK: Duration = Duration::from_secs(1);
+/// Slots for which nobody was found for so long are left to be made anew from the others.
+const NOBODY_AFTER: Duration = Duration::from_secs(15);
+
 /// `leave`
 #[derive(Args, Debug, Clone)]
 pub struct LeaveArgs {
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["to", "stay"])]
     pub now: bool,
+    #[arg(long, value_name = "NODE")]
+    pub to: Option<String>,
+    #[arg(long, conflicts_with = "to")]
+    pub stay: bool,
     #[arg(long)]
     pub keep: bool,
 }
@@ -210,21 +219,32 @@ pub async fn holiday(app: &App, args: &HolidayArgs) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Leaves the cloud: told to the center, the agent stopped, service and (without `--keep`) key and data removed.
-/// Nothing is handed over in this version: pieces held here count as missing from now on, and the command says so.
+/// Leaves the cloud: what is held is handed over first, unless it shall go at once; then it is told to the center, the agent
+/// stopped, service and (without `--keep`) key and data removed.
 pub async fn leave(app: &App, args: &LeaveArgs) -> Result<(), Fault> {
     let membership = Membership::load(&app.home)?;
+    if args.stay {
+        ask_center(&app.home, Request::Absence(Absence::Stay), app.timeout).await?;
+        app.out.say("leave-stays", args!["cloud" => &membership.cloud_name]);
+        return Ok(());
+    }
     let held = match ask_agent(&app.home, &LocalAsk::Status).await {
         Ok(LocalAnswer::Status(status)) => status.pieces,
         _ => 0,
     };
-    if !args.now && held > 0 {
-        let why = app.out.text("leave-no-drain", args!["pieces" => held]);
-        return Err(Fault::new(errors::NOT_IN_BUILD, [("feature", "leave (draining)")]).because(why));
-    }
-    app.out.say("leave-cost", args!["pieces" => held, "cloud" => &membership.cloud_name]);
+    let drains = !args.now && held > 0;
+    let cost = if drains { "leave-drains" } else { "leave-cost" };
+    app.out.say(cost, args!["pieces" => held, "cloud" => &membership.cloud_name]);
     if !app.out.confirm(&app.out.text("leave-confirm", args![]))? {
         return Ok(());
+    }
+    if drains {
+        let to = match &args.to {
+            Some(name) => Some(super::node::one(app, name).await?.line.id),
+            None => None,
+        };
+        ask_center(&app.home, Request::Absence(Absence::Drain(to)), app.timeout).await?;
+        handed_over(app).await?;
     }
     let told = ask_center(&app.home, Request::Absence(Absence::Leave), app.timeout).await;
     if let Err(fault) = told {
@@ -240,6 +260,30 @@ pub async fn leave(app: &App, args: &LeaveArgs) -> Result<(), Fault> {
     }
     app.out.say("left", args!["cloud" => &membership.cloud_name]);
     Ok(())
+}
+
+/// Waits until what is held has been handed over, and says how it goes. It goes on when this ends before it is done.
+async fn handed_over(app: &App) -> Result<(), Fault> {
+    let (mut told, mut unchanged) = (None, std::time::Instant::now());
+    loop {
+        let Reply::HandOver(Some(stands)) = ask_center(&app.home, Request::HandOverAsk(None), app.timeout).await?
+        else {
+            return Err(Fault::bug("the center answered something else"));
+        };
+        let left = (stands.moving, stands.waiting);
+        if told != Some(left) {
+            (told, unchanged) = (Some(left), std::time::Instant::now());
+            app.out.say("leave-left", args!["moving" => left.0, "waiting" => left.1]);
+        }
+        let nobody_comes = left.0 == 0 && unchanged.elapsed() > NOBODY_AFTER;
+        if left == (0, 0) || nobody_comes {
+            if left.1 > 0 {
+                app.out.say("leave-nobody", args!["waiting" => left.1]);
+            }
+            return Ok(());
+        }
+        tokio::time::sleep(LEAVE_LOOK).await;
+    }
 }
 
 /// Removes what a node left on this machine; a center in the same home stays.

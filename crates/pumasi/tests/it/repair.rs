@@ -48,6 +48,39 @@ fn what_a_pc_took_with_it_is_made_anew_on_one_that_joined_later() {
     }
 }
 
+#[test]
+fn a_pc_that_leaves_hands_over_what_it_holds_first() {
+    let world = World::new();
+    world.init(&["--node-name", "one"]);
+    let homes = [("b", "two"), ("c", "three"), ("d", "four"), ("e", "five")];
+    homes.iter().for_each(|(home, name)| join(&world, home, name));
+    world.until("five nodes are on", Duration::from_secs(60), || world.nodes_on("a"), |on| *on == 5);
+    let contents = [bytes(3 << 20, 1), bytes(90_000, 2)];
+    for (at, content) in contents.iter().enumerate() {
+        let path = file(&world, &format!("file{at}"), content);
+        world.ok("a", &["cp", &path, &format!("my:album/file{at}")]);
+    }
+    let soon = Duration::from_secs(60);
+    world.until("all five hold their pieces", soon, || pieces(&world), |found| *found == (5, 5));
+    join(&world, "f", "six");
+    world.until("six nodes are on", soon, || world.nodes_on("a"), |on| *on == 6);
+    world.ok("e", &["leave", "--yes"]);
+    // At once: nothing had to be made anew.
+    assert_eq!(pieces(&world), (5, 5));
+    let six = world.json("a", &["node", "show", "six"]);
+    let kinds: Vec<&str> =
+        six["events"].as_array().expect("a list").iter().filter_map(|e| e["kind"].as_str()).collect();
+    assert!(kinds.contains(&"slot_taken_over") && !kinds.contains(&"slot_given"), "{kinds:?}");
+    assert!(crate::world::is_empty(&world.home("e")) || !world.home("e").join("data/pieces").exists());
+    // Two of five are enough: the successor and one of the old.
+    ["b", "c", "d"].iter().for_each(|home| end(&world, home));
+    let _ = std::fs::remove_dir_all(world.home("a").join("data/stage"));
+    for (at, content) in contents.iter().enumerate() {
+        let out = world.run("a", &["cat", &format!("my:album/file{at}")]);
+        assert!(out.stdout == *content, "file{at}: {}", String::from_utf8_lossy(&out.stderr));
+    }
+}
+
 /// Pieces that a home has gathered of any segment.
 fn gathered(world: &World, home: &str) -> usize {
     let folders = std::fs::read_dir(world.home(home).join("data/gather"));

@@ -103,10 +103,6 @@ fn wants_slots(kind: PoolKind, k: u16, health: &Health) -> bool {
 }
 
 impl RepairSlot<'_> {
-    fn stands(&self) -> bool {
-        self.state.stands() && !self.is_destroyed
-    }
-
     fn judged(&self) -> SlotFacts {
         SlotFacts {
             node: self.node.node,

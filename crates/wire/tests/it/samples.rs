@@ -78,6 +78,12 @@ fn audit_work() -> AuditWork {
     }
 }
 
+fn hand_over() -> HandOver {
+    let target = Slot { index: 3, addr: addr(), on: true, permit: vec![6; 224] };
+    let segment = ReadSegment { id: SegmentId([2; 32]), pg: PgId(1), seq: 5, sealed_bytes: 70_000, have: Vec::new() };
+    HandOver { moving: 1, waiting: 2, work: Some(Box::new(HandOverWork { target, segments: vec![segment] })) }
+}
+
 fn audit_done() -> AuditDone {
     let outcome =
         AuditOutcome::Answered { slices: vec![[8; 32]], signature: vec![9; 64], wrong: vec![(0, vec![1; 20])] };
@@ -325,6 +331,18 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
             "pieces_doubted",
             Request::PiecesDoubted(vec![LostPiece { pg: PgId(1), segment: SegmentId([2; 32]), index: 3 }]),
         ),
+        ("hand_over_ask", Request::HandOverAsk(Some(NodeId([1; 32])))),
+        (
+            "hand_over_done",
+            Request::HandOverDone(Box::new(HandOverDone {
+                pg: PgId(1),
+                slot: 2,
+                up_to: 9,
+                receipts: vec![vec![1; 176]],
+            })),
+        ),
+        ("absence_drain", Request::Absence(Absence::Drain(Some(NodeId([1; 32]))))),
+        ("absence_stay", Request::Absence(Absence::Stay)),
         ("audit_ask", Request::AuditAsk(NodeId([1; 32]))),
         ("audit_done", Request::AuditDone(Box::new(audit_done()))),
         ("granted", granted(GrantedAsk::Show)),
@@ -529,6 +547,7 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         ("slot", Reply::Slot(Box::new(SlotInfo { wrap: vec![1; 80], account: account() }))),
         ("pair", Reply::Pair(Some(vec![2; 9]))),
         ("uploads", Reply::Uploads(uploads())),
+        ("hand_over", Reply::HandOver(Some(Box::new(hand_over())))),
         ("audit_work", Reply::AuditWork(Some(Box::new(audit_work())))),
         ("grants", Reply::Grants(vec![GrantLine { note: grant_note(), at: NOW, revoked: Some(NOW) }])),
         (

@@ -19,6 +19,8 @@ pub enum Standing {
     Holiday = 4,
     /// Its pieces were found wrong or gone: no new work, and its slots count as missing, until released.
     Distrusted = 5,
+    /// Hands over what it holds, then goes: no new work, its slots count until they are handed over.
+    Leaving = 6,
 }
 
 impl Standing {
@@ -39,6 +41,7 @@ impl Standing {
             3 => Self::Left,
             4 => Self::Holiday,
             5 => Self::Distrusted,
+            6 => Self::Leaving,
             _ => return None,
         })
     }

@@ -29,6 +29,12 @@ pub fn groups(q: &mut Reader<'_>, after: Option<PgId>, limit: u32) -> Result<Vec
     found.into_iter().map(|pg| Ok(RuledPg { row: with_slots(q, pg.row)?, ..pg })).collect()
 }
 
+/// One group, where it has segments that are not dropped.
+pub fn group(q: &mut Reader<'_>, pg: PgId) -> Result<Option<RuledPg>, DbError> {
+    let before = pg.0.checked_sub(1).map(PgId);
+    Ok(groups(q, before, 1)?.pop().filter(|group| group.row.pg == pg))
+}
+
 /// Adds slots to a group of this generation, which becomes the next one's; its segments are to be marked from the first on.
 /// False where another center process changed the group meanwhile.
 ///
