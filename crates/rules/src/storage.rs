@@ -2,7 +2,8 @@
 //!
 //! [`scheme`] says the code for the pool, [`group`] who gets the slots of a placement group, [`writer`] where a gateway
 //! writes, [`expand`] who fills up what it wrote, [`log`] when its names are stored beside it, [`read`] where it reads,
-//! [`health`] how a group is, [`repair`] who takes the place of whom, [`survives`] what the member is told. [`chance`] counts
+//! [`health`] how a group is, [`repair`] who takes the place of whom, [`regive`] under which
+//! index when all are given, [`survives`] what the member is told. [`chance`] counts
 //! for all of them.
 
 pub mod chance;
@@ -13,6 +14,7 @@ pub mod health;
 pub mod log;
 pub mod read;
 pub mod receipt;
+pub mod regive;
 pub mod repair;
 pub mod scheme;
 pub mod scrub;
