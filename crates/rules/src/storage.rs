@@ -3,7 +3,7 @@
 //! [`scheme`] says the code for the pool, [`group`] who gets the slots of a placement group, [`writer`] where a gateway
 //! writes, [`expand`] who fills up what it wrote, [`log`] when its names are stored beside it, [`read`] where it reads,
 //! [`health`] how a group is, [`repair`] who takes the place of whom, [`regive`] under which
-//! index when all are given, [`survives`] what the member is told. [`chance`] counts
+//! index when all are given, [`surge`] what changes when many go at once, [`survives`] what the member is told. [`chance`] counts
 //! for all of them.
 
 pub mod chance;
@@ -18,5 +18,6 @@ pub mod regive;
 pub mod repair;
 pub mod scheme;
 pub mod scrub;
+pub mod surge;
 pub mod survives;
 pub mod writer;
