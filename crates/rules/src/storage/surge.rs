@@ -2,13 +2,15 @@
 //!
 //! What is counted are nodes silent for more than a day and heard within [`SEEN_WITHIN`]: those of them that went for good
 //! drop out of the count, and repair has dealt with them. What is expected of one node is the share of its last 30 d in which it had
-//! been away for a day ([`day_away_share`]), and of the pool [`LEAVERS`] beside: those who left without a word.
+//! been away for a day ([`day_away_share`]), seen by its profile for the last 24 hours ([`expected_away`]): an office PC is expected
+//! away on Sundays and on Sundays only. Of the pool [`LEAVERS`] beside: those who left without a word.
 //!
-//! (A) Surge begins when more than [`FACTOR`] × as many are away as expected, and never for fewer than [`NODES_MIN`]. (B) It
+//! (A) Surge begins when more are away than [`FACTOR`] × what is expected and the leavers, and never for fewer than [`NODES_MIN`]. (B) It
 //! ends after [`CALM`] without that. (C) It changes nothing else: what follows in surge are the constants here, and the owners'
 //! limits stay. (D) An absence that still lasts teaches nothing about the node's habits.
 
-use model::{Ppm, Scheme, Span, Stamp};
+use crate::fleet::profile::WeeklyProfile;
+use model::{HourOfWeek, Ppm, Scheme, Span, Stamp};
 
 /// Away longer than this counts.
 pub const AWAY: Span = Span::hours(24);
@@ -20,8 +22,9 @@ pub const FACTOR: u64 = 3;
 pub const NODES_MIN: u64 = 8;
 /// Calm time after which it ends.
 pub const CALM: Span = Span::days(7);
-/// Share of the pool that may have left within [`SEEN_WITHIN`] without a word (**assumed**; 1.8 departures a node-year make 4 %).
-pub const LEAVERS: Ppm = Ppm::percent(4);
+/// Share of the pool that may have left within [`SEEN_WITHIN`] without a word (**assumed**: 1.8 departures a node-year make 4 %; the
+/// rest is for weekends of which profiles know too little yet).
+pub const LEAVERS: Ppm = Ppm::percent(10);
 /// Share of the pool's free uplink that repair may take.
 pub const REPAIR_RATE: Ppm = Ppm::percent(30);
 /// The same in surge.
@@ -70,8 +73,20 @@ impl Surge {
 
 /// (A)
 fn stirs(facts: &SurgeFacts) -> bool {
-    let expected_ppm = facts.expected_ppm.saturating_add(u64::from(LEAVERS.0).saturating_mul(facts.nodes));
-    facts.away >= NODES_MIN && facts.away.saturating_mul(1_000_000) > expected_ppm.saturating_mul(FACTOR)
+    let leavers_ppm = u64::from(LEAVERS.0).saturating_mul(facts.nodes);
+    let most_ppm = facts.expected_ppm.saturating_mul(FACTOR).saturating_add(leavers_ppm);
+    facts.away >= NODES_MIN && facts.away.saturating_mul(1_000_000) > most_ppm
+}
+
+/// Chance that a node with this profile and this share of days away has been away for the last 24 hours, at this hour: what its
+/// profile says of each hour by itself, as of an office on Sunday; else its past, at most what its best hour leaves.
+pub fn expected_away(profile: &WeeklyProfile, now: HourOfWeek, day_away: Ppm) -> Ppm {
+    let week = HourOfWeek::COUNT as u64;
+    let hours = || (1..=24).map(|ago| profile.share(HourOfWeek::wrapped(now.index() as u64 + week - ago)));
+    let off = |share: Ppm| Ppm(Ppm::ONE.0 - share.0.min(Ppm::ONE.0));
+    let by_habit = hours().fold(u64::from(Ppm::ONE.0), |chance, share| off(share).of(chance));
+    let best = hours().max().unwrap_or(Ppm(0));
+    Ppm(u32::try_from(by_habit).unwrap_or(0)).max(day_away.min(off(best)))
 }
 
 /// Share of the known hours in which the node had been away for a day or longer. The run of hours that still lasts at the end
@@ -111,13 +126,13 @@ mod tests {
     #[test]
     fn it_begins_at_three_times_and_ends_after_a_calm_week() {
         let mut surge = Surge::default();
-        // A thousand nodes, of which 60 are expected away and 40 may have left: 100, so 300 is not yet a surge.
+        // A thousand nodes, of which 60 are expected away and 100 may have left: 280 is not yet a surge.
         let facts = |away| SurgeFacts { nodes: 1_000, away, expected_ppm: 60_000_000 };
-        assert!(!surge.look(at(0), &facts(300)));
-        assert!(surge.look(at(1), &facts(301)), "(A)");
+        assert!(!surge.look(at(0), &facts(280)));
+        assert!(surge.look(at(1), &facts(281)), "(A)");
         assert_eq!((surge.is_on(), surge.repair_rate()), (true, REPAIR_RATE_SURGE));
         assert!(surge.look(at(7), &facts(100)), "(B) six calm days");
-        assert!(surge.look(at(7), &facts(301)) && surge.look(at(13), &facts(0)), "(B) counted anew");
+        assert!(surge.look(at(7), &facts(281)) && surge.look(at(13), &facts(0)), "(B) counted anew");
         assert!(!surge.look(at(14), &facts(100)), "(B)");
         assert_eq!(surge.repair_rate(), REPAIR_RATE);
         let friends = SurgeFacts { nodes: 10, away: 7, expected_ppm: 0 };
@@ -131,6 +146,17 @@ mod tests {
         let weekend = [hours(9, 63), hours(9, 15), hours(9, 0)].concat();
         assert_eq!(day_away_share(&weekend), Ppm(39 * 1_000_000 / 105));
         assert_eq!((day_away_share(&[]), day_away_share(&[None; 40])), (Ppm(0), Ppm(0)));
+    }
+
+    #[test]
+    fn an_office_is_expected_away_on_sundays_only() {
+        let office = WeeklyProfile::declared(|h| h.day() < 5 && (9..18).contains(&h.hour_of_day()));
+        let at = |day: u64, hour| expected_away(&office, HourOfWeek::wrapped(24 * day + hour), Ppm::percent(23));
+        assert_eq!([at(2, 8), at(5, 8), at(6, 8), at(0, 9), at(0, 10)].map(|p| p.0 / 10_000), [0, 0, 100, 100, 0]);
+        assert_eq!(
+            expected_away(&WeeklyProfile::flat(Ppm::percent(30)), HourOfWeek::wrapped(3), Ppm::percent(9)),
+            Ppm::percent(9)
+        );
     }
 
     #[test]
