@@ -30,9 +30,11 @@ pub fn outcome(outcome: &Outcome, took: Duration, json: bool) -> ExitCode {
 }
 
 fn line(outcome: &Outcome, figure: &Figure) {
+    // With the trace hash it is all that is needed to see the figure again.
+    let command = std::env::args().skip(1).filter(|word| word != "--json").collect::<Vec<_>>().join(" ");
     let params = serde_json::json!({
         "nodes": outcome.nodes, "days": outcome.days, "seed": outcome.seed.0, "mix": outcome.mix,
-        "faults": outcome.faults, "trace": outcome.hash, "ok": outcome.violation.is_none(),
+        "command": format!("sim {command}"), "faults": outcome.faults, "trace": outcome.hash, "ok": outcome.violation.is_none(),
     });
     let bench = format!("sim_{}", outcome.scenario);
     let line = serde_json::json!({

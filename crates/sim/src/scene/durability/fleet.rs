@@ -13,7 +13,7 @@ use model::{Alias, Bytes, HourOfWeek, MemberId, Os, Ppm, Span, Stamp, Tier};
 use rules::fleet::profile::WeeklyProfile;
 use rules::storage::group::coverage::is_flaky;
 use rules::storage::group::{Candidate, NetPrefix, Site};
-use rules::storage::surge::{AWAY, SEEN_WITHIN, SurgeFacts};
+use rules::storage::surge::{AWAY, SEEN_WITHIN, SurgeFacts, expected_away};
 use std::collections::BTreeMap;
 
 /// Uplink an owner lends: median, and deviation of its logarithm (**assumed**).
@@ -226,7 +226,8 @@ impl Fleet {
             if away < SEEN_WITHIN {
                 surge.nodes += 1;
                 surge.away += u64::from(away > AWAY);
-                surge.expected_ppm += u64::from(machine.known.day_away.0);
+                let known = &machine.known;
+                surge.expected_ppm += u64::from(expected_away(&known.profile, now.hour_of_week(), known.day_away).0);
             }
             if !machine.known.is_missing {
                 if machine.known.tier >= Tier::T1 && machine.holdings.len() < slots_max {

@@ -58,6 +58,8 @@ pub struct Group {
     pub lost_at: Option<Stamp>,
     /// At or below m since then.
     pub low_since: Option<Stamp>,
+    /// Last plan made for it.
+    pub looked: Stamp,
     /// The repair under way.
     pub job: Option<Job>,
     /// Indexes of pieces that the steward holds of the segments at hand, while fewer than k are on.
@@ -79,6 +81,7 @@ impl Group {
             short: Span::ZERO,
             lost_at: None,
             low_since: None,
+            looked: Stamp::EPOCH,
             job: None,
             collected: [false; INDEXES],
             k,

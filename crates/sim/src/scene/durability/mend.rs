@@ -7,7 +7,7 @@ use super::{CANDIDATES_REPAIR, Durability, Event, Indexes};
 use crate::check::Violation;
 use crate::scene::durability::group::Job;
 use crate::world::World;
-use model::{Alias, PgId, Stamp, Tier};
+use model::{Alias, PgId, Span, Stamp, Tier};
 use rules::storage::chance::{Churn, yearly_loss};
 use rules::storage::group::fill::PROBATION_SHARE;
 use rules::storage::group::{Candidate, Coverage, RegionRule, SlotState};
@@ -20,6 +20,8 @@ use std::collections::BTreeMap;
 
 /// What is assumed of the pool where groups are ranked.
 const CHURN: Churn = Churn { life_days: 200.0, repair_days: 2.0 };
+/// Time between two plans of one group.
+const LOOK_EVERY: Span = Span::hours(6);
 /// Pieces that must stand outside a domain, lest the group is low.
 const OUTSIDE: u16 = 4;
 
@@ -34,11 +36,19 @@ impl Durability {
         let mut dirty = std::mem::take(&mut self.dirty);
         // Once a day each is looked at whatever happened.
         dirty.extend((0..self.setup.groups).filter(|pg| u64::from(*pg) % 24 == now.hour() % 24));
-        let urgent: Vec<u32> = dirty.into_iter().filter(|pg| self.may_be_low(*pg)).collect();
+        // A plan stands for some hours, but for groups near k.
+        let (due, later): (Vec<u32>, Vec<u32>) = dirty.into_iter().partition(|pg| self.is_due(*pg, now));
+        self.dirty.extend(later);
+        let urgent: Vec<u32> = due.into_iter().filter(|pg| self.may_be_low(*pg)).collect();
         let ranked: Vec<Ranked> = urgent.iter().filter_map(|pg| self.ranked(*pg, now)).collect();
         for group in rank(ranked) {
             self.repair(world, group.pg.0);
         }
+    }
+
+    fn is_due(&self, pg: u32, now: Stamp) -> bool {
+        let group = &self.groups[pg as usize];
+        now.since(group.looked) >= LOOK_EVERY || group.alive <= self.scheme.k + PoolKind::Public.delta()
     }
 
     /// By the counts alone: at or below m, too few pieces outside of one domain, or a week not covered.
@@ -65,6 +75,12 @@ impl Durability {
         let outside = d - widest;
         let is_covered = || coverage.is_covered(self.scheme.k, UNCOVERED_BELOW_MILLI);
         d <= self.scheme.m || outside < self.scheme.k + OUTSIDE || !is_covered()
+    }
+
+    /// Slots whose holder is not missing.
+    fn standing(&self, pg: u32) -> u16 {
+        let counted = self.groups[pg as usize].counted().map(|(_, p)| &self.fleet.machines[p.node as usize]);
+        u16::try_from(counted.filter(|m| !m.known.is_missing).count()).unwrap_or(u16::MAX)
     }
 
     fn ranked(&mut self, pg: u32, now: Stamp) -> Option<Ranked> {
@@ -108,10 +124,12 @@ impl Durability {
 
     fn repair(&mut self, world: &mut World<Event>, pg: u32) {
         let now = world.now();
-        if self.surge.is_on() && self.groups[pg as usize].job.is_some() {
+        let is_filled = || fill_to(&self.scheme, self.standing(pg), true) >= self.scheme.o;
+        if self.surge.is_on() && self.groups[pg as usize].job.is_some() && is_filled() {
             // The first pass of a surge ends before the second begins.
             return;
         }
+        self.groups[pg as usize].looked = now;
         let among = self.some_fit(pg, CANDIDATES_REPAIR);
         let spare = match self.setup.indexes {
             Indexes::Once => Vec::new(),
@@ -123,11 +141,12 @@ impl Durability {
         let mut draw = self.draw.clone();
         let plan = self.with_facts(pg, now, &among, |facts| repair_with(facts, &spare, &mut draw));
         self.draw = draw;
-        self.apply(world, pg, &plan);
-        self.check_probation(now, pg, &plan);
+        let given = self.apply(world, pg, &plan);
+        self.check_probation(now, pg, &plan.added[..given]);
     }
 
-    fn apply(&mut self, world: &mut World<Event>, pg: u32, plan: &Repair) {
+    /// Gives the slots of a plan, in a surge those of its first pass only; how many.
+    fn apply(&mut self, world: &mut World<Event>, pg: u32, plan: &Repair) -> usize {
         let now = world.now();
         self.counts.note_plan(now, plan);
         let first_pass = fill_to(&self.scheme, plan.health.standing, self.surge.is_on());
@@ -144,18 +163,19 @@ impl Durability {
             self.give(world, pg, *index, node.0);
         }
         if plan.added.is_empty() {
-            return;
+            return 0;
         }
         let group = &mut self.groups[pg as usize];
         // New targets have nothing yet: all of it is gathered once more for them.
         let job = group.job.get_or_insert(Job { planned: now, moved: now, ..Job::default() });
         job.made = 0.0;
         self.working.insert(pg);
+        most.min(plan.added.len())
     }
 
     /// (C) of the scene: probation's share, when slots are given.
-    fn check_probation(&mut self, now: Stamp, pg: u32, plan: &Repair) {
-        if plan.added.is_empty() {
+    fn check_probation(&mut self, now: Stamp, pg: u32, given: &[(u16, Alias)]) {
+        if given.is_empty() {
             return;
         }
         let standing = self.groups[pg as usize].counted().map(|(_, p)| &self.fleet.machines[p.node as usize]);
@@ -165,7 +185,7 @@ impl Durability {
             young += u64::from(machine.known.tier <= Tier::T1);
         }
         self.counts.probation_max = self.counts.probation_max.max(young as f64 / all.max(1) as f64);
-        let new = plan.added.iter().filter(|(_, n)| self.fleet.machines[n.0 as usize].known.tier <= Tier::T1).count();
+        let new = given.iter().filter(|(_, n)| self.fleet.machines[n.0 as usize].known.tier <= Tier::T1).count();
         if new > 0 && young > PROBATION_SHARE.of(all) {
             let what = format!("group {pg}: {young} of {all} slots with nodes on probation");
             self.broken = Some(Violation { rule: "probation_has_its_share", at: now, what });
