@@ -23,18 +23,22 @@ pub fn outcome(outcome: &Outcome, took: Duration, json: bool) -> ExitCode {
     match &outcome.violation {
         None => ExitCode::SUCCESS,
         Some(violation) => {
-            eprintln!("{violation}\nagain with: {}", outcome.replay_line());
+            eprintln!("{violation}\nagain with: {}", command());
             ExitCode::from(1)
         }
     }
 }
 
+/// What was typed: with the trace hash it is all that is needed to see a figure again.
+fn command() -> String {
+    let words = std::env::args().skip(1).filter(|word| word != "--json");
+    std::iter::once("sim".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
 fn line(outcome: &Outcome, figure: &Figure) {
-    // With the trace hash it is all that is needed to see the figure again.
-    let command = std::env::args().skip(1).filter(|word| word != "--json").collect::<Vec<_>>().join(" ");
     let params = serde_json::json!({
         "nodes": outcome.nodes, "days": outcome.days, "seed": outcome.seed.0, "mix": outcome.mix,
-        "command": format!("sim {command}"), "faults": outcome.faults, "trace": outcome.hash, "ok": outcome.violation.is_none(),
+        "command": command(), "faults": outcome.faults, "trace": outcome.hash, "ok": outcome.violation.is_none(),
     });
     let bench = format!("sim_{}", outcome.scenario);
     let line = serde_json::json!({
