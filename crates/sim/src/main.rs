@@ -1,9 +1,12 @@
 //! The simulator's own program: runs a scenario, prints its figures, ends with 1 when an invariant broke.
 
+mod durable;
+mod print;
+
 use clap::{Parser, Subcommand};
+use sim::Seed;
 use sim::hosts::Mix;
 use sim::scene::{self, SCENARIOS, Scenario, Size};
-use sim::{Outcome, Seed};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -19,6 +22,8 @@ const EXAMPLES: &str = "Examples:
   sim presence --nodes 1000 --days 30 --seed 7
   sim presence --nodes 1000 --days 30 --mix homes --json
   sim flapping --seed 3
+  sim durability --nodes 6000 --days 365 --seed 1
+  sim audit --seeds 500
   sim replay --scenario admission --seed 12
   sim list";
 
@@ -30,6 +35,44 @@ enum What {
     Flapping(Run),
     /// Machines join with few tickets while the center crashes: does any use count twice?
     Admission(Run),
+    /// Years of churn: does any segment get lost, unreadable, and what does repair move?
+    Durability(durable::Durable),
+    /// Loss in a year that is too rare to be counted: three answers, and a flag where they differ.
+    Yearly(durable::Yearly),
+    /// Nodes that dropped pieces silently: when are they found, and is an honest one blamed?
+    #[command(
+        after_help = "Examples:\n  sim audit --seeds 500 --seed 1\n  sim audit --seeds 500 --seed 1 --mix public --json"
+    )]
+    Audit {
+        /// Nodes of each case, each with a seed of its own.
+        #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        seeds: u32,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// `public` or `homes`.
+        #[arg(long, default_value = "homes")]
+        mix: String,
+        #[arg(long)]
+        json: bool,
+    },
+    /// One owner behind 1 to 40 % of the machines: what does it get of a group?
+    #[command(
+        after_help = "Examples:\n  sim hidden --stage newcomers\n  sim hidden --stage vetted --groups 2000 --seed 2 --json"
+    )]
+    Hidden {
+        #[arg(long, default_value_t = 6_000, value_parser = clap::value_parser!(u32).range(1_000..=1_000_000))]
+        nodes: u32,
+        /// Groups opened at each share.
+        #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        groups: u32,
+        /// `newcomers` (on probation), `vetted` (nobody sees that they are one), `found` (an owner cluster).
+        #[arg(long, default_value = "vetted")]
+        stage: String,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        #[arg(long)]
+        json: bool,
+    },
     /// One run again, by scenario and seed.
     Replay {
         /// Which scenario, see `sim list`.
@@ -66,6 +109,10 @@ fn main() -> ExitCode {
         What::Presence(run) => ("presence".to_owned(), run),
         What::Flapping(run) => ("flapping".to_owned(), run),
         What::Admission(run) => ("admission".to_owned(), run),
+        What::Durability(run) => return durable::make(&run),
+        What::Yearly(run) => return durable::yearly(&run),
+        What::Audit { seeds, seed, mix, json } => return audit(seeds, seed, &mix, json),
+        What::Hidden { nodes, groups, stage, seed, json } => return hidden((nodes, groups), &stage, seed, json),
         What::Replay { scenario, run } => (scenario, run),
         What::List => {
             SCENARIOS.iter().for_each(|s| println!("{:<12} {}", s.name, s.about));
@@ -83,55 +130,26 @@ fn main() -> ExitCode {
     make(scenario, &run, mix)
 }
 
+fn audit(seeds: u32, seed: u64, mix: &str, json: bool) -> ExitCode {
+    let Some(mix) = Mix::named(mix) else {
+        eprintln!("no mix is called {mix}: it is public or homes");
+        return ExitCode::from(2);
+    };
+    let begun = Instant::now();
+    print::outcome(&scene::audit::run(seeds, mix, Seed(seed)), begun.elapsed(), json)
+}
+
+fn hidden((nodes, groups): (u32, u32), stage: &str, seed: u64, json: bool) -> ExitCode {
+    let Some(stage) = scene::hidden::Stage::parse(stage) else {
+        eprintln!("no stage is called {stage}: it is newcomers, vetted or found");
+        return ExitCode::from(2);
+    };
+    let begun = Instant::now();
+    print::outcome(&scene::hidden::run(nodes, groups, stage, Seed(seed)), begun.elapsed(), json)
+}
+
 fn make(scenario: &Scenario, run: &Run, mix: Mix) -> ExitCode {
     let begun = Instant::now();
     let outcome = (scenario.run)(Size { nodes: run.nodes, days: run.days, mix }, Seed(run.seed));
-    let took_s = begun.elapsed().as_secs_f64().max(1e-6);
-    let virtual_s = f64::from(run.days) * 86_400.0;
-    let speed = [
-        ("events", outcome.events as f64, "1"),
-        ("events_per_s", outcome.events as f64 / took_s, "1/s"),
-        ("times_real_time", virtual_s / took_s, "1"),
-        ("took_s", took_s, "s"),
-    ];
-    let figures = outcome.figures.iter().map(|f| (f.id, f.value, f.unit)).chain(speed);
-    if run.json {
-        figures.for_each(|figure| print_json(&outcome, mix, figure));
-    } else {
-        print_table(&outcome, mix, figures);
-    }
-    match &outcome.violation {
-        None => ExitCode::SUCCESS,
-        Some(violation) => {
-            eprintln!("{violation}\nagain with: {}", outcome.replay_line());
-            ExitCode::from(1)
-        }
-    }
-}
-
-fn print_json(outcome: &Outcome, mix: Mix, (id, value, unit): (&str, f64, &str)) {
-    let params = serde_json::json!({
-        "nodes": outcome.nodes, "days": outcome.days, "seed": outcome.seed.0, "mix": mix.name,
-        "faults": outcome.faults, "trace": outcome.hash, "ok": outcome.violation.is_none(),
-    });
-    let bench = format!("sim_{}", outcome.scenario);
-    let line = serde_json::json!({
-        "v": 1, "kind": "bench", "bench": bench, "id": id, "value": value, "unit": unit, "params": params,
-    });
-    println!("{line}");
-}
-
-fn print_table<'a>(outcome: &Outcome, mix: Mix, figures: impl Iterator<Item = (&'a str, f64, &'a str)>) {
-    let faults = if outcome.faults.is_empty() { "none".to_owned() } else { outcome.faults.join(", ") };
-    println!(
-        "{} · {} nodes ({}) · {} days · seed {}",
-        outcome.scenario, outcome.nodes, mix.name, outcome.days, outcome.seed.0
-    );
-    println!("faults: {faults}\ntrace:  {}\n", outcome.hash);
-    for (id, value, unit) in figures {
-        let digits = if value.fract() == 0.0 { 0 } else { 2 };
-        println!("{id:<34} {value:>16.digits$} {}", if unit == "1" { "" } else { unit });
-    }
-    let verdict = if outcome.violation.is_none() { "every invariant held" } else { "an invariant broke" };
-    println!("\n{verdict}");
+    print::outcome(&outcome, begun.elapsed(), run.json)
 }

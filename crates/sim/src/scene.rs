@@ -1,7 +1,10 @@
 //! The scenarios. Each drives real rules and names the invariants it checks.
 
 pub mod admission;
+pub mod audit;
+pub mod durability;
 pub mod fleet;
+pub mod hidden;
 pub mod watch;
 
 use crate::check::Outcome;
@@ -47,6 +50,24 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "admission",
         about: "tickets used twice, expired and lost answers, crashes between decision and commit: no use counts twice",
         run: admission::run,
+    },
+    Scenario {
+        name: "durability",
+        about: "years of churn against placement, repair and surge: no segment is lost or unreadable",
+        run: |size, seed| {
+            let setup = durability::Setup::new(size.nodes, size.days, seed);
+            durability::run(&durability::Setup { hosts: durability::Hosts::Mix(size.mix), ..setup })
+        },
+    },
+    Scenario {
+        name: "audit",
+        about: "nodes that dropped pieces without a word are found in days, honest ones never",
+        run: |size, seed| audit::run(size.nodes, size.mix, seed),
+    },
+    Scenario {
+        name: "hidden",
+        about: "one owner behind many names: what it gets of a group, and what its going takes",
+        run: |size, seed| hidden::run(size.nodes, 100, hidden::Stage::Vetted, seed),
     },
 ];
 

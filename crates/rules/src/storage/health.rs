@@ -3,6 +3,7 @@
 //! (A) A state is a function of the counts alone; fewer pieces never make a better state. (B) Nothing is called lost while
 //! those missing may return: within 60 d only proof that too few are left says so. (C) A domain that the pool cannot thin out
 //! is reported and asks for no repair that could not help. (D) Ranking is total: the worst group first, ties by number.
+//! (E) Slots of missing holders change neither threshold nor caps: an old group is judged as a young one with as many pieces.
 
 use super::group::{Domain, Site, SlotState};
 use super::scheme::PoolKind;
@@ -94,7 +95,7 @@ pub struct Health {
     pub outside: u16,
     /// That domain.
     pub widest: Option<Domain>,
-    /// m′: the repair threshold for as many slots as the group has.
+    /// m′: the repair threshold for as many slots as stand.
     pub repair_at: u16,
     /// Slots to be added to be full.
     pub wanted: u16,
@@ -117,12 +118,12 @@ pub fn health(facts: &HealthFacts<'_>) -> Health {
     let curable = held.iter().filter(|(domain, _)| !facts.unmet.contains(domain));
     let widest = curable.min_by_key(|(domain, pieces)| (d - **pieces, **domain));
     let outside = widest.map_or(d, |(_, pieces)| d - pieces);
-    let slots = count(facts.slots.len());
+    // (E) A slot whose holder is missing was filled by another one already, or will be: it raises no threshold and widens no cap.
     let caps_hold = held
         .iter()
         .filter(|(domain, _)| !facts.unmet.contains(domain))
-        .all(|(domain, pieces)| *pieces <= domain.allowed(slots.max(facts.scheme.o), &facts.scheme, facts.kind));
-    let repair_at = repair_at(&facts.scheme, slots);
+        .all(|(domain, pieces)| *pieces <= domain.allowed(d.max(facts.scheme.o), &facts.scheme, facts.kind));
+    let repair_at = repair_at(&facts.scheme, d);
     Health {
         state: state(facts, d, outside, repair_at, caps_hold),
         standing: d,
@@ -237,6 +238,19 @@ mod tests {
         assert_eq!([104, 112, 144].map(|slots| repair_at(&standard, slots)), [80, 87, 111]);
         assert_eq!(repair_at(&standard, 90), 80, "a thin group is not excused");
         assert_eq!(judge(standard, PoolKind::Public, &standing(111, 144)).state, State::Full, "d ≥ o comes first");
+    }
+
+    #[test]
+    fn slots_of_those_long_gone_make_no_group_impatient() {
+        let scheme = public(Class::Standard);
+        let (young, old) = (standing(100, 104), standing(100, 144));
+        let of = |slots: &[SlotFacts]| {
+            let mut health = judge(scheme, PoolKind::Public, slots);
+            health.widest = None;
+            health
+        };
+        assert_eq!((of(&old).repair_at, of(&old).state), (80, State::Thin), "(E)");
+        assert_eq!(of(&young), of(&old), "(E)");
     }
 
     #[test]

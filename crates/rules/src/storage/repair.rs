@@ -6,15 +6,23 @@
 //!
 //! (A) Nothing is planned for a group that has as many standing slots as its scheme wants, nor for one of which fewer than k
 //! stand: there it is waited for whoever returns. (B) In public pools nothing is planned above the repair threshold; in small
-//! ones everybody holds a slot anyway, and the first gap is filled. (C) No index is given twice; when all are given, the plan
-//! says so and is empty. (D) Who gets a slot, [`super::group::fill()`] says, by the caps and the region rule of a new group.
+//! ones everybody holds a slot anyway, and the first gap is filled. (C) No index is given twice but those that the caller names
+//! as spare ([`super::regive`]), and those only after all fresh ones; when none is left, the plan says so and is empty.
+//! (D) Who gets a slot, [`super::group::fill()`] says, by the caps and the region rule of a new group. (E) A domain that nobody
+//! who could be added stands outside of, as one release that all run, asks for no slots. (F) Where too few stand outside of one
+//! domain, as many are added as bring k + 2 δ there, beyond `o` too: one slot at a time would gather k pieces for each. (G) A public group that is covered by
+//! less than [`UNCOVERED_BELOW_MILLI`] in some hour is due whatever stands, and is filled until it is covered as a new one.
 
-use super::group::{Candidate, FillAsk, Held, RegionRule, SlotState, fill};
+use super::group::{Candidate, Coverage, Domain, FillAsk, Held, RegionRule, SlotState, fill};
 use super::health::{Health, HealthFacts, SlotFacts, State, health};
 use super::scheme::PoolKind;
 use model::{Alias, Bytes, Class, Scheme, Span};
 use rand_core::Rng;
 use std::collections::BTreeSet;
+
+/// z below which the week of a public group counts as uncovered, in thousandths: new groups are covered by 4.5, and holders who go
+/// take some of it away before `m` is reached.
+pub const UNCOVERED_BELOW_MILLI: u32 = 3_500;
 
 /// A slot of the group, with its holder as placement sees it.
 #[derive(Debug, Clone, Copy)]
@@ -63,43 +71,85 @@ pub struct Repair {
     pub is_worn_out: bool,
 }
 
-/// Plans the repair of one group. A refusal of the fill is a repair that can add nobody: it is told by `unmet`.
+/// Plans the repair of one group with indexes that nobody has had. A refusal of the fill is a repair that can add nobody: it is
+/// told by `unmet`.
 pub fn repair(facts: &RepairFacts<'_>, rng: &mut impl Rng) -> Repair {
-    let judged: Vec<SlotFacts> = facts.slots.iter().map(RepairSlot::judged).collect();
-    let none = BTreeSet::new();
-    // Caps and coverage that the pool cannot meet ask for no slots: only what is gone does.
-    let judged = HealthFacts {
-        scheme: facts.scheme,
-        kind: facts.kind,
-        slots: &judged,
-        is_covered: true,
-        short_for: Span::ZERO,
-        unmet: &none,
-    };
-    let health = health(&judged);
-    let mut repair = Repair { health, added: Vec::new(), unmet: health.wanted, is_worn_out: false };
-    if !wants_slots(facts.kind, facts.scheme.k, &health) {
+    repair_with(facts, &[], rng)
+}
+
+/// The same, and where fresh indexes are lacking it gives `spare` ones again, in their order: those that
+/// [`super::regive::regivable`] names.
+pub fn repair_with(facts: &RepairFacts<'_>, spare: &[u16], rng: &mut impl Rng) -> Repair {
+    let health = judged(facts);
+    let wanted = wanted(facts, &health);
+    let mut repair = Repair { health, added: Vec::new(), unmet: wanted, is_worn_out: false };
+    if wanted == 0 || health.standing < facts.scheme.k {
         return repair;
     }
     let standing = facts.slots.iter().filter(|slot| slot.stands());
     let held: Vec<Held<'_>> =
         standing.map(|s| Held { index: s.index, node: s.node, on_holiday: s.on_holiday }).collect();
     let ask = FillAsk::open(facts.kind, facts.class, facts.scheme, facts.region, facts.slot).refill(&held);
+    let ask = FillAsk { want: ask.want.max(health.standing + wanted), ..ask };
     // Who has had a slot of this group keeps that one: it comes back to it.
     let had: BTreeSet<Alias> = facts.slots.iter().map(|slot| slot.node.node).collect();
     let new: Vec<Candidate<'_>> = facts.candidates.iter().filter(|c| !had.contains(&c.node)).copied().collect();
     let Ok(plan) = fill(&new, &ask, rng) else { return repair };
     let first = facts.slots.iter().map(|slot| slot.index + 1).max().unwrap_or(0);
-    repair.added = (first..facts.scheme.n_max).zip(plan.picks.iter().map(|pick| pick.node)).collect();
+    let indexes = (first..facts.scheme.n_max).chain(spare.iter().copied());
+    repair.added = indexes.zip(plan.picks.iter().map(|pick| pick.node)).collect();
     repair.is_worn_out = repair.added.len() < plan.picks.len();
-    repair.unmet = health.wanted.saturating_sub(u16::try_from(repair.added.len()).unwrap_or(u16::MAX));
+    repair.unmet = wanted.saturating_sub(u16::try_from(repair.added.len()).unwrap_or(u16::MAX));
     repair
 }
 
-/// (A), (B): whether slots are to be added now.
-fn wants_slots(kind: PoolKind, k: u16, health: &Health) -> bool {
-    let is_due = kind.waives_tiers() || matches!(health.state, State::Low | State::Critical);
-    health.wanted > 0 && health.standing >= k && is_due
+/// How the group is, as repair judges it: caps and coverage that the pool cannot meet ask for no slots, only what is gone does.
+pub fn judged(facts: &RepairFacts<'_>) -> Health {
+    let slots: Vec<SlotFacts> = facts.slots.iter().map(RepairSlot::judged).collect();
+    let unmet = unmet(facts);
+    health(&HealthFacts {
+        scheme: facts.scheme,
+        kind: facts.kind,
+        slots: &slots,
+        is_covered: true,
+        short_for: Span::ZERO,
+        unmet: &unmet,
+    })
+}
+
+/// (E) Soft domains of the holders that stand outside of which no candidate stands.
+fn unmet(facts: &RepairFacts<'_>) -> BTreeSet<Domain> {
+    let standing = facts.slots.iter().filter(|slot| slot.stands());
+    let mut unmet: BTreeSet<Domain> =
+        standing.flat_map(|slot| slot.node.site.domains()).filter(|domain| !domain.is_hard()).collect();
+    for candidate in facts.candidates.iter().filter(|c| c.unfit.is_none()) {
+        unmet.retain(|domain| candidate.site.is_in(domain));
+        if unmet.is_empty() {
+            break;
+        }
+    }
+    unmet
+}
+
+/// (A), (B), (F), (G): slots to be added now.
+fn wanted(facts: &RepairFacts<'_>, health: &Health) -> u16 {
+    let (k, delta) = (facts.scheme.k, facts.kind.delta());
+    if facts.kind.waives_tiers() {
+        return health.wanted;
+    }
+    let outside = if health.outside < k + delta / 2 { (k + 2 * delta).saturating_sub(health.outside) } else { 0 };
+    match health.state {
+        // To all slots the group is opened with, not to o alone: gathering costs k pieces, however many are made of them.
+        State::Critical | State::Low => facts.scheme.slots.saturating_sub(health.standing).max(outside),
+        _ if is_uncovered(facts) => health.wanted.max(1),
+        _ => 0,
+    }
+}
+
+/// (G)
+fn is_uncovered(facts: &RepairFacts<'_>) -> bool {
+    let on = facts.slots.iter().filter(|slot| slot.stands() && !slot.on_holiday);
+    !Coverage::of(on.map(|slot| slot.node.profile)).is_covered(facts.scheme.k, UNCOVERED_BELOW_MILLI)
 }
 
 impl RepairSlot<'_> {
@@ -211,6 +261,95 @@ mod tests {
     }
 
     #[test]
+    fn spare_indexes_are_given_after_the_fresh_ones() {
+        let profile = WeeklyProfile::flat(Ppm::ONE);
+        let state = |n| if n < 30 { SlotState::Missing } else { SlotState::Held };
+        let slots: Vec<RepairSlot<'_>> = (0..100).map(|n| slot(n, state(n), &profile)).collect();
+        let candidates: Vec<Candidate<'_>> = (200..2_000).map(|n| candidate(n, &profile)).collect();
+        let facts = RepairFacts {
+            kind: PoolKind::Public,
+            class: Class::Standard,
+            scheme: Scheme { n_max: 112, ..public(Class::Standard) },
+            region: &RegionRule::default(),
+            slot: Bytes::mib(64),
+            slots: &slots,
+            candidates: &candidates,
+        };
+        let indexes = |spare: &[u16]| {
+            let found = repair_with(&facts, spare, &mut ChaCha8Rng::seed_from_u64(1));
+            (found.added.iter().map(|(index, _)| *index).collect::<Vec<_>>(), found.unmet, found.is_worn_out)
+        };
+        assert_eq!(indexes(&[]), ((100..112).collect(), 30, true), "(C)");
+        assert_eq!(indexes(&[7, 3]), ((100..112).chain([7, 3]).collect(), 28, true), "(C)");
+        let all: Vec<u16> = (0..30).collect();
+        assert_eq!(indexes(&all), ((100..112).chain(0..30).collect(), 0, false), "(C) no more than wanted");
+    }
+
+    #[test]
+    fn one_release_for_all_makes_nobody_impatient() {
+        let profile = WeeklyProfile::flat(Ppm::ONE);
+        let state = |n| if n < 10 { SlotState::Missing } else { SlotState::Held };
+        let mut slots: Vec<RepairSlot<'_>> = (0..104).map(|n| slot(n, state(n), &profile)).collect();
+        slots.iter_mut().for_each(|s| s.node.site.version = 7);
+        let mut candidates: Vec<Candidate<'_>> = (200..900).map(|n| candidate(n, &profile)).collect();
+        candidates.iter_mut().for_each(|c| c.site.version = 7);
+        let state = |candidates: &[Candidate<'_>]| {
+            judged(&RepairFacts {
+                kind: PoolKind::Public,
+                class: Class::Standard,
+                scheme: public(Class::Standard),
+                region: &RegionRule::default(),
+                slot: Bytes::mib(64),
+                slots: &slots,
+                candidates,
+            })
+            .state
+        };
+        assert_eq!(state(&candidates), State::Thin, "(E) nobody runs another one");
+        candidates[5].site.version = 8;
+        assert_eq!(state(&candidates), State::Low, "somebody does");
+    }
+
+    /// 104 of 112 slots of a group, of which those below `missing` are away; all candidates have another system than its holders.
+    fn thinned(missing: u16, profile: &WeeklyProfile, os: impl Fn(u16) -> Os) -> Repair {
+        let state = |n| if n < missing { SlotState::Missing } else { SlotState::Held };
+        let mut slots: Vec<RepairSlot<'_>> = (0..104).map(|n| slot(n, state(n), profile)).collect();
+        (0u16..).zip(&mut slots).for_each(|(n, s)| s.node.site.os = os(n));
+        let candidates: Vec<Candidate<'_>> = (200..2_000).map(|n| candidate(n, profile)).collect();
+        let facts = RepairFacts {
+            kind: PoolKind::Public,
+            class: Class::Standard,
+            scheme: public(Class::Standard),
+            region: &RegionRule::default(),
+            slot: Bytes::mib(64),
+            slots: &slots,
+            candidates: &candidates,
+        };
+        repair(&facts, &mut ChaCha8Rng::seed_from_u64(1))
+    }
+
+    #[test]
+    fn where_one_system_holds_too_much_others_are_added_at_once() {
+        let always = WeeklyProfile::flat(Ppm::ONE);
+        let windows = |count| move |n: u16| if n < count { Os::Windows } else { Os::Linux };
+        let found = thinned(0, &always, windows(69));
+        assert_eq!(
+            (found.health.state, found.health.outside, found.added.len()),
+            (State::Low, 35, 13),
+            "(F) to k + 2 δ"
+        );
+        assert_eq!(thinned(0, &always, windows(68)).added.len(), 0, "(F) 36 stand outside");
+    }
+
+    #[test]
+    fn an_uncovered_week_is_due_before_the_threshold() {
+        let of = |percent| thinned(14, &WeeklyProfile::flat(Ppm::percent(percent)), |n| Os::ALL[usize::from(n) % 3]);
+        // 90 stand: at 55 % 49.5 are on with a deviation of 4.7, 3.7 above k; at 53 % 3.3.
+        assert_eq!((of(55).health.state, of(55).added.len()), (State::Thin, 0), "(B)");
+        assert!(of(53).added.len() >= 14, "(G) {:?}", of(53));
+    }
+
+    #[test]
     fn strangers_are_patient_until_the_threshold() {
         let case = |missing: u16| Case {
             kind: PoolKind::Public,
@@ -221,9 +360,9 @@ mod tests {
         };
         assert_eq!(plan(&case(23), 1).added.len(), 0, "(B) 81 of 104 stand");
         let due = plan(&case(24), 1);
-        assert_eq!((due.health.state, due.added.len()), (State::Low, 24), "(B) 80 of 104 stand");
+        assert_eq!((due.health.state, due.added.len()), (State::Low, 32), "(B) 80 of 104 stand; to all 112 slots");
         let indexes: BTreeSet<u16> = due.added.iter().map(|(index, _)| *index).collect();
-        assert_eq!(indexes, (104..128).collect(), "(C)");
+        assert_eq!(indexes, (104..136).collect(), "(C)");
     }
 
     proptest! {

@@ -6,6 +6,17 @@
 use crate::fleet::profile::WeeklyProfile;
 use model::HourOfWeek;
 
+/// Mean a (1 − a) from which a week is a toss, in 1/255²: a node on for a third of the time, whatever the hour, has 0.22; one on in
+/// its evenings has less than 0.1.
+const TOSS: u64 = 255 * 255 * 12 / 100;
+
+/// Whether a node's hours foretell nothing: it is off as often in the hours in which it is on (the flaky of placement). Such
+/// nodes also stay for less long than those with habits.
+pub fn is_flaky(profile: &WeeklyProfile) -> bool {
+    let variance: u64 = profile.0.iter().map(|l| u64::from(*l) * (255 - u64::from(*l))).sum();
+    variance / HourOfWeek::COUNT as u64 >= TOSS
+}
+
 /// For each hour of the week the mean and variance of the number of holders on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coverage {
@@ -115,6 +126,16 @@ mod tests {
         let coverage = Coverage::of(std::iter::repeat_n(&always, 7));
         assert_eq!((coverage.k_max(4_500), coverage.z_milli(7), coverage.z_milli(6)), (7, 0, u32::MAX));
         assert!(coverage.is_covered(7, 4_500) && !coverage.is_covered(8, 4_500));
+    }
+
+    #[test]
+    fn habits_are_not_flaky_whatever_they_are() {
+        let evening = WeeklyProfile::declared(|h| h.hour_of_day() >= 18);
+        let office = WeeklyProfile::declared(|h| h.day() < 5 && (9..18).contains(&h.hour_of_day()));
+        let always = WeeklyProfile::flat(Ppm::percent(97));
+        assert_eq!([&evening, &office, &always].map(is_flaky), [false; 3]);
+        let seldom = WeeklyProfile::flat(Ppm::percent(5));
+        assert!(is_flaky(&WeeklyProfile::flat(Ppm::percent(30))) && !is_flaky(&seldom));
     }
 
     proptest! {
