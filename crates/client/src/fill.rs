@@ -148,7 +148,7 @@ impl Client {
         let holds = |slot: &&Slot| rules::storage::expand::holds(&s.have, usize::from(slot.index));
         let mut slots: Vec<Slot> = group.slots.iter().filter(holds).cloned().collect();
         slots.sort_by_key(|slot| (self.is_shunned(&slot.addr.id), !slot.on, slot.index));
-        let source = Source { pg: s.pg, id: s.id, layout, slots, with_label: true };
+        let source = Source { pg: s.pg, id: s.id, layout, slots, with_label: true, locator: None };
         let mut reading = Columns::new(self.clone(), source, 0..layout.columns())?;
         let mut making = Making::new(&layout, wanted, &self.buffers)?;
         while let Some(column) = reading.next().await? {

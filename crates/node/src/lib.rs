@@ -10,6 +10,7 @@ pub mod fleet;
 pub mod machine;
 pub mod probe;
 pub mod receipts;
+pub mod rejoin;
 mod serve;
 mod session;
 mod steward;

@@ -12,6 +12,7 @@ pub mod group;
 pub mod health;
 pub mod log;
 pub mod read;
+pub mod rebuild;
 pub mod receipt;
 pub mod repair;
 pub mod scheme;

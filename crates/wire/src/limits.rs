@@ -84,3 +84,19 @@ pub const UPLOADS_MAX: usize = 1_000;
 pub const PARTS_MAX: u16 = 10_000;
 /// Pieces in one answer to who asks for a locator.
 pub const LOCATED_MAX: u16 = 256;
+/// Longest voucher in bytes.
+pub const VOUCHER_MAX: usize = 40 << 10;
+/// Places in groups that a voucher names.
+pub const VOUCHED_SLOTS_MAX: usize = 4_096;
+/// Pieces in one page of a slot's digests.
+pub const DIGESTS_MAX: usize = 768;
+/// Entries of a device log that come with an account from the pool.
+pub const BRING_ENTRIES_MAX: usize = 16;
+/// Ids of segments in one page, or looked for at once.
+pub const SEGMENT_IDS_MAX: usize = 1_024;
+/// Changes told again in one message.
+pub const REPLAY_MAX: usize = 256;
+/// Holders told to who knows a locator.
+pub const HOLDERS_MAX: usize = 256;
+/// Longest copy of an account in the pool in bytes.
+pub const ACCOUNT_COPY_MAX: usize = 4 << 20;

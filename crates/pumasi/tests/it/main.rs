@@ -2,6 +2,7 @@
 
 mod account;
 mod bucket_log;
+mod center_lost;
 mod cloud;
 mod collect;
 mod fleet;
