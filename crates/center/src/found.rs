@@ -103,6 +103,9 @@ async fn fill(
 /// The cloud's name, when the database belongs to these keys.
 pub(crate) async fn name_of(db: &Db, key: &CloudKey) -> Result<String, CenterError> {
     let (cloud, name) = db.read(|q| Ok((meta::get(q, META_CLOUD)?, meta::get(q, META_NAME)?))).await?;
+    if cloud.is_none() {
+        return Err(CenterError::NoCloud);
+    }
     if cloud.as_deref() != Some(&key.0[..]) {
         return Err(CenterError::OtherCloud);
     }

@@ -74,6 +74,9 @@ pub enum CenterError {
         /// The system's words.
         source: std::io::Error,
     },
+    /// The database holds none.
+    #[error("the database is empty; where it was lost: pumasi center rebuild")]
+    NoCloud,
     /// The database belongs to another cloud.
     #[error("the database belongs to another cloud than the keys beside it")]
     OtherCloud,
@@ -94,7 +97,7 @@ impl CenterError {
             Self::Listen { addr, .. } => {
                 RefusalMsg::new(errors::PORT_TAKEN, [("port", addr.to_string()), ("key", "http.listen".to_owned())])
             }
-            Self::OtherCloud => RefusalMsg::new(errors::CENTER_KEY, [("addr", "center.db".to_owned())]),
+            Self::OtherCloud | Self::NoCloud => RefusalMsg::new(errors::CENTER_KEY, [("addr", "center.db".to_owned())]),
         }
     }
 }

@@ -10,7 +10,7 @@
 mod digests;
 mod enrol;
 mod replay;
-pub(crate) mod store;
+pub mod store;
 
 pub use digests::{holders, slot_digests};
 pub use enrol::{account_bring, enrol, slot_mine, vouch};

@@ -22,8 +22,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(3_600);
 const PAUSE: Duration = Duration::from_secs(2);
 /// … and so many tries before the next look is waited for.
 const TRIES: u32 = 30;
-/// A place that passed to this node is told again at most so many times in a row.
-const AGAIN_MAX: u32 = 3;
 
 /// Name of the file of the center's word, beside the pieces.
 pub const VOUCHER_FILE: &str = "voucher";
@@ -117,37 +115,26 @@ impl Rejoin {
     async fn tell_all(&self) -> Result<(), RejoinError> {
         let (mut told, mut places) = (0u64, 0u64);
         for ((pg, index), keys) in self.store.places() {
-            let mut again = 0;
-            loop {
-                let (kept, is_again) = self.tell_place(pg, index, &keys).await?;
-                again += 1;
-                if !is_again || again == AGAIN_MAX {
-                    told += kept;
-                    break;
-                }
-            }
+            told += self.tell_place(pg, index, &keys).await?;
             places += 1;
         }
         tracing::info!(told, places, "told the center what is held here");
         Ok(())
     }
 
-    /// Tells one place; how many pieces count, and whether all of it is to be told again.
-    async fn tell_place(&self, pg: PgId, index: u16, keys: &[PieceKey]) -> Result<(u64, bool), RejoinError> {
-        let (mut kept, mut again) = (0, false);
+    /// Tells one place; how many pieces count.
+    async fn tell_place(&self, pg: PgId, index: u16, keys: &[PieceKey]) -> Result<u64, RejoinError> {
+        let mut kept = 0;
         for page in keys.chunks(DIGESTS_MAX) {
             for (scheme, pieces) in by_scheme(self.store.metas(page.to_vec()).await) {
                 let digests = SlotDigests { pg, index, scheme, pieces };
                 match self.session.ask(Request::SlotDigests(Box::new(digests))).await {
-                    Ok(Reply::SlotDigests(verdict)) => {
-                        kept += u64::from(verdict.kept);
-                        again |= verdict.again;
-                    }
+                    Ok(Reply::SlotDigests(count)) => kept += u64::from(count),
                     _ => return Err(RejoinError::NoAnswer),
                 }
             }
         }
-        Ok((kept, again))
+        Ok(kept)
     }
 
     fn told(&self) -> Option<Stamp> {

@@ -269,8 +269,8 @@ pub enum Reply {
     Uploads(storage::UploadPage),
     /// The center's word on a machine.
     Vouched(rebuild::Vouched),
-    /// What became of a page of digests.
-    SlotDigests(rebuild::SlotVerdict),
+    /// So many pieces of a page of digests count now.
+    SlotDigests(u16),
     /// Nodes that are on.
     Holders(Vec<crate::addr::PeerAddr>),
     /// Locator and wrap of a recovery phrase, where there is one.

@@ -71,15 +71,6 @@ pub struct SlotPiece {
     pub locator: Option<Locator>,
 }
 
-/// What the center made of a page of digests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SlotVerdict {
-    /// So many pieces count now.
-    pub kept: u16,
-    /// The place went to this node from one without the center's word on it: all of it is to be told again.
-    pub again: bool,
-}
-
 /// An account as it was found in the pool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountBring {

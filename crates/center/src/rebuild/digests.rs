@@ -6,11 +6,11 @@ use crate::fleet::api::alias_of;
 use crate::refuse::{Refused, bad_value};
 use crate::{Caller, Center, fleet};
 use codec::Layout;
-use model::{Alias, Presence, SegmentId, Stamp};
+use model::{Alias, MemberId, Presence, SegmentId, Stamp};
 use rules::storage::rebuild::{ADOPTED_HOLD, Claim, Place, place};
 use wire::Reply;
 use wire::limits::{DIGESTS_MAX, HOLDERS_MAX};
-use wire::rebuild::{SlotDigests, SlotVerdict};
+use wire::rebuild::SlotDigests;
 use wire::storage::Locator;
 
 /// Takes one page of a slot's digests.
@@ -22,18 +22,18 @@ pub async fn slot_digests(center: &Center, caller: &Caller, page: SlotDigests) -
     }
     // Numbers from there on are this center's own to give.
     if !rules::storage::rebuild::is_from_before(page.pg, rebuilt) {
-        return Ok(Reply::SlotDigests(SlotVerdict { kept: 0, again: false }));
+        return Ok(Reply::SlotDigests(0));
     }
     let segments = committed(&page)?;
     let now = center.now();
     let hold = now + center.settings().time_scale.of(ADOPTED_HOLD);
     let taken = center.db().write(move |tx| take(tx, alias, &page, &segments, (now, hold)));
-    let (verdict, absent) = taken.await?;
+    let (kept, absent) = taken.await?;
     if let Some((alias, owner)) = absent {
         fleet::memory::register_gone(center, alias, store::ABSENT, owner);
     }
     center.news_of_segments();
-    Ok(Reply::SlotDigests(verdict))
+    Ok(Reply::SlotDigests(kept))
 }
 
 /// Ids of the segments that the pieces prove themselves to be of.
@@ -46,7 +46,8 @@ fn committed(page: &SlotDigests) -> Result<Vec<SegmentId>, Refused> {
     ids.map_err(|error| bad_value("digests", "", &error.to_string()).into())
 }
 
-type Taken = (SlotVerdict, Option<(Alias, model::MemberId)>);
+/// How many pieces count, and the stand-in for who is not back yet, where it was made just now.
+type Taken = (u16, Option<(Alias, MemberId)>);
 
 fn take(
     tx: &mut Tx<'_>,
@@ -55,33 +56,30 @@ fn take(
     segments: &[SegmentId],
     (now, hold): (Stamp, Stamp),
 ) -> Result<Taken, StoreError> {
-    let none = (SlotVerdict { kept: 0, again: false }, None);
     let (pg, index) = (page.pg, page.index);
-    let absent = store::absent(tx, now)?;
-    let Some(is_full) = store::hold_group(tx, pg, &page.scheme, index, absent.0)? else { return Ok(none) };
-    let vouched = |tx: &mut Tx<'_>, node: Alias| store::vouched_at(tx, pg, index, node);
-    let holder = match store::holder(tx, pg, index)?.filter(|holder| *holder != absent.0) {
-        Some(node) => Some(Claim { node, vouched: vouched(tx, node)? }),
-        None => None,
+    let Some(store::Held { slots, made }) = store::hold_group(tx, pg, &page.scheme, (index, alias), now)? else {
+        return Ok((0, None));
     };
-    let claim = Claim { node: alias, vouched: vouched(tx, alias)? };
-    let verdict = place(holder, claim);
-    match verdict {
-        Place::Refused => return Ok(none),
+    let holder = store::holder(tx, pg, index)?;
+    let claim =
+        |tx: &mut Tx<'_>, node| Ok::<_, StoreError>(Claim { node, vouched: store::vouched_at(tx, pg, index, node)? });
+    let (holder, mine) = (holder.map(|node| claim(tx, node)).transpose()?, claim(tx, alias)?);
+    match place(holder, mine) {
+        Place::Refused => return Ok((0, made)),
         Place::Theirs => {}
-        Place::Taken | Place::Passed => store::give(tx, pg, index, alias)?,
-    }
-    if verdict == Place::Passed {
-        store::clear(tx, pg, index)?;
+        Place::Taken => store::give(tx, pg, index, alias)?,
+        Place::Passed => {
+            store::give(tx, pg, index, alias)?;
+            store::clear(tx, pg, index)?;
+        }
     }
     for (id, piece) in segments.iter().zip(&page.pieces) {
-        store::tell(tx, (pg, index), (id, piece.sealed_bytes), is_full, (now, hold))?;
+        store::tell(tx, (pg, index), (id, piece.sealed_bytes), slots, hold)?;
         if let Some(locator) = &piece.locator {
             store::locate(tx, locator, alias)?;
         }
     }
-    let kept = u16::try_from(segments.len()).unwrap_or(u16::MAX);
-    Ok((SlotVerdict { kept, again: verdict == Place::Passed }, absent.1))
+    Ok((u16::try_from(segments.len()).unwrap_or(u16::MAX), made))
 }
 
 /// Nodes that said they hold pieces which show a locator, and are on. Whoever knows a locator is an owner of what it stands for;

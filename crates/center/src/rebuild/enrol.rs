@@ -73,15 +73,16 @@ pub async fn enrol(center: &Center, caller: &Caller, voucher: Vec<u8>) -> Result
             None => access::insert_device(tx, &device_row(&voucher, now))?,
         }
         let Some(facts) = &voucher.facts.lends else { return Ok(None) };
-        let alias = match nodes::node_by_id(tx, &node)? {
-            Some(row) => row.alias,
-            None => insert_node(tx, &voucher, facts, addr, now)?,
+        let (alias, is_new) = match nodes::node_by_id(tx, &node)? {
+            Some(row) => (row.alias, false),
+            None => (insert_node(tx, &voucher, facts, addr, now)?, true),
         };
         for (pg, slot) in voucher.facts.slots.iter().take(VOUCHED_SLOTS_MAX) {
             store::claim(tx, *pg, *slot, alias, voucher.at)?;
         }
-        Ok(Some(alias))
+        Ok(is_new.then_some(alias))
     });
+    // One that is known stays as it stands: left, banned, or on.
     if let Some(alias) = taken.await? {
         fleet::memory::register(center, alias, node, member);
         tracing::info!(node = %node.short(), %alias, "a node came back by its voucher");

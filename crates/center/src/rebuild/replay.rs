@@ -152,6 +152,7 @@ fn apply(tx: &mut Tx<'_>, row: &mut BucketRow, told: &Told, now: Stamp) -> Resul
         if run.count == 0 || found != run.count {
             return Err(StoreError::refused(errors::LEASE_STALE, format!("{found} of {} segments", run.count)));
         }
+        store::rule(tx, run.pg, row.class, &row.regions, row.regions_min)?;
         (count, sealed) = (count.saturating_add(found), sealed.saturating_add(bytes));
     }
     let version = VersionRow {

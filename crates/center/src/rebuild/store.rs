@@ -5,7 +5,7 @@ use crate::db::{DbError, Reader, StoreError, Tx, Value};
 use crate::fleet::store::{self as nodes, MeasuredRow, NewNode, Standing};
 use crate::found::META_FOUNDER;
 use crate::storage::store::thin;
-use model::{Alias, Arch, Bytes, MemberId, NodeId, Os, PgId, RegionEvidence, Scheme, SegmentId, Stamp, errors};
+use model::{Alias, Arch, Bytes, Class, MemberId, NodeId, Os, PgId, RegionEvidence, Scheme, SegmentId, Stamp, errors};
 use wire::storage::{Locator, SegmentRun};
 
 /// Key of the node that stands in slots whose holders did not come back yet: nobody's.
@@ -40,7 +40,7 @@ pub fn vouched_at(q: &mut Reader<'_>, pg: PgId, slot: u16, alias: Alias) -> Resu
 }
 
 /// The node that stands in slots of who is not back yet, and where it was made just now, for whom.
-pub fn absent(tx: &mut Tx<'_>, now: Stamp) -> Result<(Alias, Option<(Alias, MemberId)>), StoreError> {
+fn absent(tx: &mut Tx<'_>, now: Stamp) -> Result<(Alias, Option<(Alias, MemberId)>), StoreError> {
     if let Some(row) = nodes::node_by_id(tx, &ABSENT)? {
         return Ok((row.alias, None));
     }
@@ -75,41 +75,58 @@ pub fn absent(tx: &mut Tx<'_>, now: Stamp) -> Result<(Alias, Option<(Alias, Memb
     Ok((alias, Some((alias, owner))))
 }
 
-/// Makes a group that is not there, and its slots up to one of them; none where it is there with another code. True where that
-/// slot is the only one that is told of so far in a full group of known holders.
+/// A group that is there, and a slot of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Slots it has.
+    pub slots: usize,
+    /// The stand-in for who is not back yet, where it was made just now, and for whom.
+    pub made: Option<(Alias, MemberId)>,
+}
+
+/// Makes a group that is not there, and its slots up to one of them, which is a node's; those before it whose holders did not
+/// tell yet are the stand-in's. None where the group is there with another code.
 pub fn hold_group(
     tx: &mut Tx<'_>,
     pg: PgId,
     scheme: &Scheme,
-    index: u16,
-    absent: Alias,
-) -> Result<Option<usize>, StoreError> {
-    let there = crate::storage::store::pg(tx, pg)?;
-    let slots = match there {
+    (index, alias): (u16, Alias),
+    now: Stamp,
+) -> Result<Option<Held>, StoreError> {
+    let slots = match crate::storage::store::pg(tx, pg)? {
         Some(row) if row.scheme != *scheme => return Ok(None),
         Some(row) => row.slots.len(),
         None => {
             let s = scheme;
-            let values: [Value<'_>; 7] =
-                [pg.0.into(), s.k.into(), s.m.into(), s.o.into(), s.slots.into(), s.n_max.into(), s.accept.into()];
+            let numbers = [s.k, s.m, s.o, s.slots, s.n_max, s.accept].map(Value::from);
+            let values: Vec<Value<'_>> = std::iter::once(pg.0.into()).chain(numbers).collect();
             let sql = "INSERT INTO pg (pg, k, m, o, slots, n_max, accept, generation, next_seq, is_open, class, regions, \
                 regions_min) VALUES ($1, $2, $3, $4, $5, $6, $7, 1, 1, 0, 1, '', 0)";
             tx.execute(sql, &values)?;
             0
         }
     };
+    let mut made = None;
     for slot in slots..=usize::from(index) {
+        let holder = if slot == usize::from(index) {
+            alias
+        } else {
+            let (absent, new) = absent(tx, now)?;
+            made = made.or(new);
+            absent
+        };
         let slot = u16::try_from(slot).unwrap_or(u16::MAX);
         let sql = "INSERT INTO pg_slot (pg, slot, alias) VALUES ($1, $2, $3)";
-        tx.execute(sql, &[pg.0.into(), slot.into(), absent.0.into()])?;
+        tx.execute(sql, &[pg.0.into(), slot.into(), holder.0.into()])?;
     }
-    Ok(Some(slots.max(usize::from(index) + 1)))
+    Ok(Some(Held { slots: slots.max(usize::from(index) + 1), made }))
 }
 
-/// Who holds a slot.
+/// Who holds a slot; none where the stand-in does.
 pub fn holder(q: &mut Reader<'_>, pg: PgId, slot: u16) -> Result<Option<Alias>, DbError> {
-    let sql = "SELECT alias FROM pg_slot WHERE pg = $1 AND slot = $2";
-    q.query_opt(sql, &[pg.0.into(), slot.into()], |row| Ok(Alias(row.get(0)?)))
+    let sql = "SELECT s.alias FROM pg_slot s JOIN node n ON n.alias = s.alias \
+        WHERE s.pg = $1 AND s.slot = $2 AND n.node_id <> $3";
+    q.query_opt(sql, &[pg.0.into(), slot.into(), (&ABSENT).into()], |row| Ok(Alias(row.get(0)?)))
 }
 
 /// Gives a slot to a node: the group is another one from now on.
@@ -143,7 +160,7 @@ pub fn tell(
     (pg, index): (PgId, u16),
     (id, sealed_bytes): (&SegmentId, u64),
     slots: usize,
-    (_, hold): (Stamp, Stamp),
+    hold: Stamp,
 ) -> Result<(), StoreError> {
     let mut have = vec![0u8; slots.div_ceil(8)];
     have[usize::from(index / 8)] |= 1 << (index % 8);
@@ -212,11 +229,19 @@ pub fn adopt(tx: &mut Tx<'_>, bucket: u32, run: &SegmentRun) -> Result<(u32, u64
     Ok((u32::try_from(found.0).unwrap_or(u32::MAX), u64::try_from(found.1).unwrap_or(0)))
 }
 
+/// A group that was told of has the class and the region rule of the bucket whose segments it holds: as one group has only one,
+/// the first bucket that is told again says it.
+pub fn rule(tx: &mut Tx<'_>, pg: PgId, class: Class, regions: &str, regions_min: u16) -> Result<(), DbError> {
+    let sql = "UPDATE pg SET class = $2, regions = $3, regions_min = $4 \
+        WHERE pg = $1 AND is_open = 0 AND class = 1 AND regions = '' AND regions_min = 0";
+    tx.execute(sql, &[pg.0.into(), class.code().into(), regions.into(), regions_min.into()]).map(drop)
+}
+
 /// A segment that nobody has any more, so that who reads it hears `0 of 1 pieces`.
 pub fn insert_lost(tx: &mut Tx<'_>, id: &SegmentId, now: Stamp) -> Result<SegmentRun, StoreError> {
     let (absent, _) = absent(tx, now)?;
     let scheme = Scheme { k: 1, m: 1, o: 1, slots: 1, n_max: 1, accept: 1 };
-    hold_group(tx, LOST_GROUP, &scheme, 0, absent)?;
+    hold_group(tx, LOST_GROUP, &scheme, (0, absent), now)?;
     let seq = crate::storage::store::log::take_places(tx, LOST_GROUP, 1, false)?;
     let seq = seq.ok_or_else(|| StoreError::refused(errors::LEASE_STALE, LOST_GROUP.to_string()))?;
     let values: [Value<'_>; 5] =

@@ -85,9 +85,15 @@ fn a_destroyed_database_comes_back_from_nodes_and_a_phrase_alone() {
     destroy(&world);
     let refused = world.refused("a", &["center", "start"], 0);
     assert_ne!(refused.1, 0, "a center without its database does not start as if nothing were wrong: {refused:?}");
+    assert!(world.run("a", &["center", "restore", "--yes"]).status.code() == Some(11), "no center runs");
     world.ok("a", &["center", "rebuild"]);
     world.ok("a", &["center", "start"]);
     world.until("nodes come back by themselves", MINUTE, || world.nodes_on("a"), |n| *n == 3);
+    // Nobody comes in by this who was not in before: a phrase of no account opens nothing, and leaves nothing behind.
+    let strange = format!("{}art", "abandon ".repeat(23));
+    let words = ["recovery", "restore", &address, "--bind", "127.0.0.1"];
+    assert_eq!(world.refused_pipe("e", &words, &strange), ("E0111".to_owned(), 4));
+    assert!(crate::world::is_empty(&world.home("e")));
     // The owner has nothing but the phrase.
     let mut child =
         world.spawn("d", &["recovery", "restore", &address, "--bind", "127.0.0.1", "--name", "new", "--json"]);

@@ -48,7 +48,7 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
     let page = SegmentIdsPage { lines: vec![(5, vec![SegmentId([6; 32])])], next: Some((7, 8)) };
     vec![
         ("vouched", Reply::Vouched(Vouched { voucher: vec![1; 9], rebuilt: Some(NOW) })),
-        ("slot_digests", Reply::SlotDigests(SlotVerdict { kept: 5, again: true })),
+        ("slot_digests", Reply::SlotDigests(5)),
         ("holders", Reply::Holders(vec![PeerAddr::key_only(NodeId([1; 32]))])),
         ("slot_mine", Reply::SlotMine(Some(([4; 16], vec![5; 80])))),
         ("segment_ids", Reply::SegmentIds(page)),
