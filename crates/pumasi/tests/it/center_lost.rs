@@ -24,22 +24,26 @@ fn destroy(world: &World) {
     }
 }
 
-fn versions(world: &World, home: &str, key: &str) -> Vec<String> {
-    let out = world.ok(home, &["object", "versions", key, "--json"]);
-    let lines = out.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line is an object"));
-    lines.map(|line| line["id"].as_str().expect("a version").to_owned()).collect()
+/// All names of a bucket with version and content.
+fn all(world: &World, home: &str, bucket: &str) -> BTreeMap<String, (String, Vec<u8>)> {
+    let listed = world.ok(home, &["ls", &format!("my:{bucket}/"), "--json"]);
+    let lines = listed.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line is an object"));
+    let names = lines.map(|line| (text(&line["id"]), text(&line["version"])));
+    let copy = tempfile::tempdir().expect("a temporary folder can be made");
+    world.ok(home, &["cp", "-r", &format!("my:{bucket}/"), &copy.path().display().to_string()]);
+    let read = |name: &str| std::fs::read(copy.path().join(name)).unwrap_or_else(|why| panic!("{name}: {why}"));
+    names.map(|(name, version)| (name.clone(), (version, read(&name)))).collect()
 }
 
-/// All names of a bucket with version and content.
-fn all(world: &World, home: &str, bucket: &str) -> BTreeMap<String, (Vec<String>, Vec<u8>)> {
-    let listed = world.ok(home, &["ls", &format!("my:{bucket}/"), "-o", "id"]);
-    let one = |name: &str| {
-        let key = format!("my:{bucket}/{name}");
-        let content = world.run(home, &["cat", &key]);
-        assert!(content.status.success(), "{key}: {}", String::from_utf8_lossy(&content.stderr));
-        (name.to_owned(), (versions(world, home, &key), content.stdout))
-    };
-    listed.lines().map(one).collect()
+fn text(value: &Value) -> String {
+    value.as_str().expect("a text").to_owned()
+}
+
+/// All versions of a name, the newest first, each with its size.
+fn versions(world: &World, home: &str, key: &str) -> Vec<(String, Option<u64>)> {
+    let out = world.ok(home, &["object", "versions", key, "--json"]);
+    let lines = out.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line is an object"));
+    lines.map(|line| (text(&line["id"]), line["size_bytes"].as_u64())).collect()
 }
 
 #[test]
@@ -47,7 +51,7 @@ fn a_destroyed_database_comes_back_from_nodes_and_a_phrase_alone() {
     let world = three_in(World::new().with_logs());
     let folder = world.home("files");
     std::fs::create_dir_all(folder.join("sub")).expect("a folder can be made");
-    let count: usize = std::env::var("PUMASI_TEST_OBJECTS").ok().and_then(|n| n.parse().ok()).unwrap_or(120);
+    let count: usize = std::env::var("PUMASI_TEST_OBJECTS").ok().and_then(|n| n.parse().ok()).unwrap_or(400);
     for n in 0..count {
         // Some inline, some in packs.
         let len = if n % 3 == 0 { 200 + n } else { 5_000 + 137 * (n % 200) };
@@ -75,6 +79,8 @@ fn a_destroyed_database_comes_back_from_nodes_and_a_phrase_alone() {
     }
     let before = (all(&world, "b", "notes"), all(&world, "b", "other"));
     assert_eq!((before.0.len(), before.1.len()), (count - 1, 1));
+    let old = versions(&world, "b", "my:notes/twice");
+    assert_eq!((old.len(), old[0].1, old[1].1), (2, Some(9_000_000), Some(900)));
     // Everybody's word of the center is on disk, so that nodes can prove what they are.
     for home in ["a", "b", "c"] {
         let word = world.home(home).join("data/pieces/voucher");
@@ -109,6 +115,7 @@ fn a_destroyed_database_comes_back_from_nodes_and_a_phrase_alone() {
     let same = before.0.iter().filter(|(name, what)| after.0.get(*name) == Some(what)).count();
     eprintln!("of {} objects acked before the last log, {same} are back by name, version and bytes", before.0.len());
     assert_eq!(after, before, "all of it, and no deleted name");
+    assert_eq!(versions(&world, "d", "my:notes/twice"), old, "older versions too");
     for n in [5, 6, 7] {
         assert_eq!(world.refused("d", &["cat", &format!("my:notes/sub/{n:03}")], 0).0, "E0304");
     }
