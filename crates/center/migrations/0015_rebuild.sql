@@ -1,4 +1,4 @@
--- A center that lost its database, or went back to an older one, is told again what nodes hold.
+-- Step 15. A center that lost its database, or went back to an older one, is told again what nodes hold.
 
 -- Places in groups that this cloud's center once gave, as vouchers of nodes say.
 CREATE TABLE slot_claim (

@@ -11,4 +11,4 @@ pub mod store;
 /// Hours after which a node of which nothing is known counts as missing (`docs/design/fleet.md` §3).
 pub const TAU_START_H: u16 = 72;
 /// Where a node's integrity starts: 1,000 good samples, × 2¹⁶ (`docs/design/fleet.md` §7).
-pub const ALPHA_START: u32 = 1_000 << 16;
+pub const ALPHA_START: u32 = 1_000 * 1_000_000;

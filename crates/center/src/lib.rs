@@ -155,6 +155,7 @@ struct Inner {
     fleet: Mutex<FleetMemory>,
     nodes_read: Mutex<storage::place::NodesRead>,
     stewards: Mutex<storage::expand::Stewards>,
+    audits: Mutex<storage::audit::Audits>,
     pairs: Mutex<access::account::Pairs>,
     thin: tokio::sync::Notify,
     metrics: Metrics,
@@ -191,6 +192,7 @@ impl Center {
             fleet: Mutex::new(fleet),
             nodes_read: Mutex::default(),
             stewards: Mutex::default(),
+            audits: Mutex::default(),
             pairs: Mutex::default(),
             thin: tokio::sync::Notify::new(),
             metrics: Metrics::default(),
@@ -208,6 +210,7 @@ impl Center {
         tasks.spawn(fleet::chore::run(center.clone()));
         tasks.spawn(storage::expand::run(center.clone()));
         tasks.spawn(storage::repair::run(center.clone()));
+        tasks.spawn(storage::audit::run(center.clone()));
         drop(tasks);
         center.0.ready.store(true, Ordering::Release);
         Ok(center)
@@ -286,6 +289,11 @@ impl Center {
     /// Never locked while the fleet is: this lock comes first.
     pub(crate) fn stewards(&self) -> MutexGuard<'_, storage::expand::Stewards> {
         self.0.stewards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Never locked while the fleet is: this lock comes first.
+    pub(crate) fn audits(&self) -> MutexGuard<'_, storage::audit::Audits> {
+        self.0.audits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn pairs(&self) -> MutexGuard<'_, access::account::Pairs> {

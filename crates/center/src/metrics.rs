@@ -17,8 +17,20 @@ pub struct Metrics {
     pub refused: AtomicU64,
     /// Bytes that were no message.
     pub malformed: AtomicU64,
+    /// Audits in which everything was proved.
+    pub audits_good: AtomicU64,
+    /// Audits in which something was gone or wrong, or nothing was answered.
+    pub audits_bad: AtomicU64,
     /// Links now.
     pub links: AtomicU64,
+}
+
+impl Metrics {
+    /// An audit is over.
+    pub fn audited(&self, is_good: bool) {
+        let count = if is_good { &self.audits_good } else { &self.audits_bad };
+        count.fetch_add(1, Relaxed);
+    }
 }
 
 /// The page that Prometheus reads.
@@ -32,6 +44,8 @@ pub fn page(center: &Center) -> String {
     one("center_calls_total", "counter", m.calls.load(Relaxed));
     one("center_refusals_total", "counter", m.refused.load(Relaxed));
     one("center_malformed_total", "counter", m.malformed.load(Relaxed));
+    one("storage_audits_good_total", "counter", m.audits_good.load(Relaxed));
+    one("storage_audits_bad_total", "counter", m.audits_bad.load(Relaxed));
     one("center_links", "gauge", m.links.load(Relaxed));
     let stats = center.db().stats();
     one("center_db_rows_written_total", "counter", stats.rows_written);

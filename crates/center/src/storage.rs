@@ -1,6 +1,7 @@
 //! Storage at the center: placement groups, segment records, sealed names. No payload and no key passes here.
 
 pub mod api;
+pub mod audit;
 pub mod collect;
 pub mod commit;
 pub mod expand;

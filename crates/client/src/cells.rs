@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 use tokio::task::JoinSet;
-use wire::storage::Slot;
+use wire::storage::{LostPiece, Slot};
 
 /// Longest wait for one holder's part, before all `k` are asked.
 const PART_WAIT: Duration = Duration::from_millis(1_500);
@@ -42,6 +42,9 @@ impl Client {
             let (client, source) = (self.clone(), source.clone());
             asked.spawn(async move {
                 let part = tokio::time::timeout(PART_WAIT, client.part(&source, &slot, of.clone())).await;
+                if let Ok(Err(error)) = &part {
+                    client.doubt(LostPiece { pg: source.pg, segment: source.id, index }, error);
+                }
                 if !matches!(part, Ok(Ok(_))) {
                     client.shun(slot.addr.id);
                 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
-use wire::storage::{Locator, Slot};
+use wire::storage::{Locator, LostPiece, Slot};
 
 /// Bytes one holder may be ahead of the column at hand.
 const AHEAD_BYTES: usize = 1 << 20;
@@ -171,6 +171,7 @@ impl Columns {
                 if matches!(&error, ClientError::Refused(no) if no.id == model::errors::BAD_PERMIT) {
                     self.client.forget_group(self.source.pg);
                 }
+                self.client.doubt(LostPiece { pg: self.source.pg, segment: self.source.id, index }, &error);
                 self.lost += usize::from(matches!(error, ClientError::Net(_)));
                 self.shun(|asked| asked.index == index);
                 self.active.retain(|asked| asked.index != index);

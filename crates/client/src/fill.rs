@@ -110,7 +110,11 @@ impl Client {
             return Err(codec::CodecError::Contradiction(segment.segment.id).into());
         }
         let targets: Vec<Slot> = work.targets.iter().filter(|slot| wanted.contains(slot.index)).cloned().collect();
-        Ok(self.send_made(segment.segment.pg, Arc::new(coded), targets).await)
+        let receipts = self.send_made(segment.segment.pg, Arc::new(coded), targets).await;
+        if let Some(scratch) = self.scratch.as_ref().filter(|_| !receipts.is_empty()) {
+            scratch.forget(&segment.segment.id);
+        }
+        Ok(receipts)
     }
 
     /// Sends made pieces, each to its slot, [`SENDS_OPEN`] at a time; the receipts that came.
@@ -148,7 +152,11 @@ impl Client {
         let holds = |slot: &&Slot| rules::storage::expand::holds(&s.have, usize::from(slot.index));
         let mut slots: Vec<Slot> = group.slots.iter().filter(holds).cloned().collect();
         slots.sort_by_key(|slot| (self.is_shunned(&slot.addr.id), !slot.on, slot.index));
+        let on = slots.iter().filter(|slot| slot.on).count();
         let source = Source { pg: s.pg, id: s.id, layout, slots, with_label: true, locator: None };
+        if let Some(scratch) = self.scratch.as_ref().filter(|_| on < usize::from(layout.scheme.k)) {
+            return self.gather_patiently(scratch, source, wanted).await;
+        }
         let mut reading = Columns::new(self.clone(), source, 0..layout.columns())?;
         let mut making = Making::new(&layout, wanted, &self.buffers)?;
         while let Some(column) = reading.next().await? {
@@ -173,19 +181,19 @@ fn made_from(
 }
 
 /// Pieces as they are made.
-struct Making {
+pub(crate) struct Making {
     encoder: Encoder,
     pieces: Vec<Lent>,
 }
 
 impl Making {
-    fn new(layout: &Layout, wanted: PieceSet, buffers: &Buffers) -> Result<Self, ClientError> {
+    pub fn new(layout: &Layout, wanted: PieceSet, buffers: &Buffers) -> Result<Self, ClientError> {
         let len = usize::try_from(layout.piece_len()).unwrap_or(0);
         let pieces = buffers_for(layout, wanted, len, buffers);
         Ok(Self { encoder: Encoder::new(layout, wanted)?, pieces })
     }
 
-    fn push(&mut self, sealed: &[u8]) -> Result<(), ClientError> {
+    pub fn push(&mut self, sealed: &[u8]) -> Result<(), ClientError> {
         let pieces = &mut self.pieces;
         self.encoder.push(sealed, &mut |group: Group<'_>| {
             pieces[usize::from(group.index)].extend_from_slice(group.bytes);
@@ -193,7 +201,7 @@ impl Making {
         })
     }
 
-    fn finish(mut self, layout: Layout, label: Vec<u8>) -> Result<Coded, ClientError> {
+    pub fn finish(mut self, layout: Layout, label: Vec<u8>) -> Result<Coded, ClientError> {
         let pieces = &mut self.pieces;
         let made = self.encoder.finish(&mut |group: Group<'_>| {
             pieces[usize::from(group.index)].extend_from_slice(group.bytes);

@@ -16,6 +16,7 @@ mod copy;
 mod cut;
 mod fill;
 mod flow;
+mod gather;
 mod get;
 mod index;
 mod keeper;
@@ -38,6 +39,7 @@ pub use bucket::{Bucket, BucketAsk, BucketFacts};
 pub use copy::Copied;
 pub use fill::{FILL_BYTES_MAX, Filled};
 pub use flow::SEGMENTS_OPEN;
+pub use gather::{KEPT_FOR, SCRATCH_MAX, Scratch};
 pub use get::{Got, Wanted};
 pub use index::{NameIndex, list_offline};
 pub use keeper::{Looked, Standing};
@@ -49,17 +51,18 @@ pub use rebuild::{RebuildAsk, Rebuilt};
 pub use snapshot::{FoundSnapshot, SNAPSHOTS_KEPT};
 pub use stage::{FREE_SHARE, STAGE_BYTES_MAX, Source, Stage};
 
-use model::{NodeId, Stamp};
+use model::{NodeId, SegmentId, Stamp};
 use net::{Endpoint, NetError};
 use rules::storage::writer::HOLDERS_WAIT;
 use seal::SealError;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wire::storage::LostPiece;
 use wire::{RefusalMsg, Reply, Request};
 
 /// Why storing or reading failed.
@@ -174,6 +177,8 @@ pub struct Client {
     device: Arc<Device>,
     ask: AskCenter,
     shunned: Arc<Mutex<BTreeMap<NodeId, Instant>>>,
+    /// Pieces that the center was told of as wrong or gone.
+    doubted: Arc<Mutex<BTreeSet<(SegmentId, u16)>>>,
     /// Round trips to holders, measured on their links, in ms.
     rtts: Arc<Mutex<BTreeMap<NodeId, u32>>>,
     permits: Arc<Mutex<permits::Permits>>,
@@ -182,6 +187,8 @@ pub struct Client {
     sent: Arc<AtomicU64>,
     /// Where uploads are staged, if they are.
     stage: Option<Stage>,
+    /// Where a steward keeps pieces of segments whose holders are not on together, if it does.
+    scratch: Option<Scratch>,
     /// Names of one's own buckets in true order, if they are kept.
     index: Option<NameIndex>,
     /// For so long an upload waits for holders to come on.
@@ -208,6 +215,8 @@ const STAND_INS_MAX: usize = 4;
 
 /// Without a step forward for so long, a read is given up.
 pub const READ_WAIT: Duration = Duration::from_secs(30);
+/// Pieces of which one client tells that they are wrong or gone.
+const DOUBTED_MAX: usize = 256;
 /// A holder that failed or stalled is asked after the others for so long.
 const SHUN_FOR: Duration = Duration::from_secs(60);
 /// Holders whose round trip is remembered.
@@ -230,11 +239,13 @@ impl Client {
             device: Arc::new(Device { secret, now }),
             ask,
             shunned: Arc::default(),
+            doubted: Arc::default(),
             rtts: Arc::default(),
             permits: Arc::default(),
             packers: Arc::default(),
             sent: Arc::default(),
             stage: None,
+            scratch: None,
             index: None,
             holders_wait: HOLDERS_WAIT.to_std(),
             read_wait: READ_WAIT,
@@ -300,6 +311,23 @@ impl Client {
         shunned.retain(|_, since| since.elapsed() < SHUN_FOR);
         if shunned.len() < SHUNNED_MAX {
             shunned.insert(node, Instant::now());
+        }
+    }
+
+    /// Tells the center of a piece that its holder did not have or gave wrong bytes of; nobody waits for it. The center asks the
+    /// holder for proofs: this word alone counts for nothing.
+    pub(crate) fn doubt(&self, piece: LostPiece, error: &ClientError) {
+        let is_gone = matches!(error, ClientError::Refused(no) if no.id == model::errors::OBJECT_UNKNOWN);
+        if !is_gone && !matches!(error, ClientError::Codec(_)) {
+            return;
+        }
+        let is_new = {
+            let mut doubted = self.doubted.lock().unwrap_or_else(PoisonError::into_inner);
+            doubted.len() < DOUBTED_MAX && doubted.insert((piece.segment, piece.index))
+        };
+        if is_new {
+            let client = self.clone();
+            tokio::spawn(async move { client.ask(Request::PiecesDoubted(vec![piece])).await.map(drop) });
         }
     }
 

@@ -115,10 +115,12 @@ impl Client {
         if piece_len != layout.piece_len() || coming != len {
             return Err(ClientError::Unexpected("a piece of another length"));
         }
-        let known = PieceProof { index: slot.index, segment_root, piece_root, path }.prove(id, layout)?;
+        let proof = PieceProof { index: slot.index, segment_root, piece_root, path };
+        let known = proof.prove(id, layout)?;
         let arrival = known.arrival(range.start / codec::GROUP_LEN as u64, groups, &range_path)?;
         let (writer, reader) = stream.split();
-        Ok(Incoming { writer, reader, paying, arrival, left: len, buffer: vec![0; STEP], label })
+        let proof = proof.to_bytes();
+        Ok(Incoming { writer, reader, paying, arrival, left: len, buffer: vec![0; STEP], label, proof })
     }
 }
 
@@ -132,6 +134,8 @@ pub(crate) struct Incoming {
     buffer: Vec<u8>,
     /// Sealed label, where it was asked for.
     pub label: Vec<u8>,
+    /// What leads from the piece's root to the segment's id.
+    pub proof: Vec<u8>,
 }
 
 impl Incoming {

@@ -27,7 +27,7 @@ pub mod pack;
 mod remake;
 mod roots;
 mod set;
-mod slice;
+pub mod slice;
 pub mod tree;
 
 pub use code::{Encoded, encode, rebuild, remake};

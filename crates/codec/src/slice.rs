@@ -105,6 +105,12 @@ impl Slice {
     }
 }
 
+/// True when `bytes` are a slice that proves group `group` of piece `index` against the segment's id.
+pub fn proves(bytes: &[u8], id: &SegmentId, layout: &Layout, index: u16, group: u64) -> bool {
+    Slice::parse(bytes)
+        .is_ok_and(|slice| (slice.piece.index, slice.proof.group) == (index, group) && slice.prove(id, layout).is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -135,6 +135,8 @@ pub const CELL_FULL: ErrorId = ErrorId(209);
 pub const OWNER_BLOCKED: ErrorId = ErrorId(210);
 /// `no_route`
 pub const NO_ROUTE: ErrorId = ErrorId(211);
+/// `pieces_gone`
+pub const PIECES_GONE: ErrorId = ErrorId(212);
 /// `bucket_unknown`
 pub const BUCKET_UNKNOWN: ErrorId = ErrorId(301);
 /// `bucket_exists`
@@ -346,6 +348,7 @@ pub const REGISTRY: &[ErrorRow] = &[
     row("E0209", "cell_full", 7, 503),
     row("E0210", "owner_blocked", 4, 403),
     row("E0211", "no_route", 11, 0),
+    row("E0212", "pieces_gone", 5, 0),
     row("E0301", "bucket_unknown", 3, 404),
     row("E0302", "bucket_exists", 5, 409),
     row("E0303", "bucket_not_empty", 5, 409),

@@ -128,6 +128,26 @@ impl Link {
         timeout(limits.timeout, talk).await.map_err(|_| NetError::TimedOut(limits.timeout))?
     }
 
+    /// One frame out, `count` frames back or fewer, all within the limits' time.
+    pub async fn gather(&self, request: &[u8], count: usize, limits: CallLimits) -> Result<Vec<Vec<u8>>, NetError> {
+        let talk = async {
+            let mut stream = self.open().await?;
+            stream.set_silence(limits.timeout);
+            stream.write_frame(request).await?;
+            let _ = stream.finish();
+            let mut frames = Vec::with_capacity(count);
+            while frames.len() < count {
+                match stream.read_frame(limits.max_reply).await {
+                    Ok(frame) => frames.push(frame),
+                    Err(error) if frames.is_empty() => return Err(error),
+                    Err(_) => break,
+                }
+            }
+            Ok(frames)
+        };
+        timeout(limits.timeout, talk).await.map_err(|_| NetError::TimedOut(limits.timeout))?
+    }
+
     /// Opens a stream. Waits while the peer's limit of open streams is reached, at most [`SILENCE_MAX`]. The peer hears of
     /// it with the first byte.
     pub async fn open(&self) -> Result<Stream, NetError> {

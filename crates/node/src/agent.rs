@@ -1,5 +1,6 @@
 //! The agent: endpoint, link to the center, owner's machine, piece store, serving, control socket, wired and ended in order.
 
+use crate::audit::Auditor;
 use crate::control;
 use crate::control::{ControlServer, Handler};
 use crate::fleet::lendfile;
@@ -10,8 +11,10 @@ use crate::rejoin::Rejoin;
 use crate::serve::{Server, commits};
 use crate::session::{Rates, Session, SessionParts};
 use crate::steward::{self, Steward};
+use crate::storage::mark;
 use crate::storage::{DiscardingDisk, Disk, PieceStore, StdDisk, StoreLimits};
 use crate::tend::Tend;
+use client::Scratch;
 use model::ids::base32;
 use model::{Bytes, CloudKey, NatKind, NodeId, Stamp, errors};
 use net::{Endpoint, EndpointConfig, NetError, PeerLimits, Redial, SecretKey};
@@ -55,12 +58,16 @@ pub struct AgentConfig {
     pub pieces: PathBuf,
     /// Folder where this machine's own uploads are staged.
     pub stage: PathBuf,
+    /// Folder where pieces are gathered whose holders are not on together.
+    pub gather: PathBuf,
     /// The owner's file.
     pub lend_file: PathBuf,
     /// Control socket.
     pub socket: PathBuf,
     /// For measuring writers: no bytes of pieces are kept ([`DiscardingDisk`]).
     pub discards: bool,
+    /// For tests of audits: what it is asked to prove it answers with wrong bytes.
+    pub lies: bool,
     /// Signals come from a script.
     pub scripted: bool,
     /// Clock.
@@ -76,6 +83,9 @@ pub enum AgentError {
     /// Its piece store.
     #[error(transparent)]
     Store(#[from] crate::storage::StoreError),
+    /// The folder of the pieces is not the one that was there before.
+    #[error("{0} is not the store that was there before")]
+    PiecesGone(PathBuf),
     /// Its control socket.
     #[error(transparent)]
     Control(#[from] control::ControlError),
@@ -94,6 +104,10 @@ impl AgentError {
             Self::Store(error) => {
                 RefusalMsg::new(error.id(), [("path", error.to_string()), ("why", error.to_string())])
             }
+            Self::PiecesGone(path) => RefusalMsg::new(
+                errors::PIECES_GONE,
+                [("path", path.display().to_string()), ("file", mark::copy_of(path).display().to_string())],
+            ),
             Self::Control(error) => RefusalMsg::new(errors::ALREADY_RUNNING, [("path", error.to_string())]),
             Self::Lend(error) => RefusalMsg::new(
                 errors::CONFIG_UNREADABLE,
@@ -101,6 +115,10 @@ impl AgentError {
             ),
         }
     }
+}
+
+fn pieces_io(source: std::io::Error) -> AgentError {
+    AgentError::Store(crate::storage::StoreError::Io { what: "look for the pieces", source })
 }
 
 /// A running agent; clones share it.
@@ -136,6 +154,9 @@ impl Agent {
             false => Arc::new(StdDisk::default()),
         };
         let limits = StoreLimits::new(lent, DISK_FLOOR, commits);
+        if !mark::is_the_same(&config.pieces).map_err(pieces_io)? {
+            return Err(AgentError::PiecesGone(config.pieces.clone()));
+        }
         let store = PieceStore::open_with(disk, &config.pieces, limits).await?;
         let endpoint = Endpoint::bind(endpoint_config(&config)).await?;
         endpoint.learn(config.center.clone());
@@ -159,13 +180,20 @@ impl Agent {
             session.quarantined(),
             receipts.clone(),
             config.now,
+            config.lies,
         );
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&session).run());
         tasks.spawn(server.clone().run(endpoint.clone()));
         tasks.spawn(follow_owner(owner.clone(), store.clone()));
         tasks.spawn(receipts.clone().keep(config.now));
-        let tend = Tend { store: store.clone(), session: Arc::clone(&session), owner: owner.watch(), now: config.now };
+        let tend = Tend {
+            store: store.clone(),
+            session: Arc::clone(&session),
+            owner: owner.watch(),
+            owner_loop: owner.clone(),
+            now: config.now,
+        };
         // Who keeps no bytes would find all of them damaged.
         if !config.discards {
             tasks.spawn(tend.run(config.pieces.clone()));
@@ -174,8 +202,10 @@ impl Agent {
         }
         tasks.spawn(follow_rates(session.rates(), owner.clone()));
         let speaks = Endpoint::bind(speaking_config(&config)).await?;
-        let client = steward::client(speaks.clone(), config.key, config.now, &session);
-        let works = Steward { session: Arc::clone(&session), owner: owner.watch(), client: client.clone() };
+        let client = steward::client(speaks.clone(), config.key, config.now, &session)
+            .with_scratch(Scratch::new(config.gather.clone()));
+        let auditor = Auditor { session: Arc::clone(&session), endpoint: speaks.clone(), key: config.key };
+        let works = Steward { session: Arc::clone(&session), owner: owner.watch(), client: client.clone(), auditor };
         tasks.spawn(works.run());
         tasks.spawn(steward::keep_stage(client, config.stage.clone(), config.key));
         let started = (config.now)();

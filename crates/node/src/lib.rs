@@ -5,6 +5,7 @@
 //! keeps the machine awake.
 
 pub mod agent;
+mod audit;
 pub mod control;
 pub mod fleet;
 pub mod machine;

@@ -14,10 +14,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use wire::RefusalMsg;
 use wire::fleet::PROBE_BYTES_MAX;
-use wire::limits::{LOCATED_MAX, REQUEST_MAX};
+use wire::limits::{AUDIT_PICKS_MAX, LOCATED_MAX, REQUEST_MAX, SLICE_MAX};
 use wire::signed::permit::{FLAG_FREE, PermitFacts};
-use wire::signed::{Permit, PermitOp, PieceReceipt, Receipt};
-use wire::storage::{GetPiece, Locate, LocatedPiece, Locator, PieceAnswer, PutPiece, StreamOpen};
+use wire::signed::{AuditAnswer, Permit, PermitOp, PieceReceipt, Receipt, audit};
+use wire::storage::{AuditOpen, AuditPick, GetPiece, Locate, LocatedPiece, Locator, PieceAnswer, PutPiece, StreamOpen};
 
 /// Longest wait for the first frame of a stream.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,6 +48,7 @@ struct Inner {
     owner: watch::Receiver<OwnerView>,
     now: fn() -> Stamp,
     quarantined: watch::Receiver<bool>,
+    lies: bool,
     spent: Mutex<BTreeMap<[u8; 16], u64>>,
     /// Permits whose signature was checked, by the hash of their bytes.
     seen: Mutex<BTreeSet<[u8; 32]>>,
@@ -87,6 +88,7 @@ impl Server {
         quarantined: watch::Receiver<bool>,
         receipts: Receipts,
         now: fn() -> Stamp,
+        lies: bool,
     ) -> Self {
         let id = NodeId(wire::signed::public_of(&key));
         let (sent, received) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -100,6 +102,7 @@ impl Server {
             owner,
             now,
             quarantined,
+            lies,
             spent: Mutex::default(),
             seen: Mutex::default(),
             sent,
@@ -135,6 +138,7 @@ impl Server {
             Ok(StreamOpen::GetLocated(locator, get)) => self.get(caller, &mut stream, get, Some(locator)).await,
             Ok(StreamOpen::Probe { permit, up, down }) => self.probe(caller, &mut stream, &permit, up, down).await,
             Ok(StreamOpen::Locate(ask)) => self.locate(&mut stream, ask).await,
+            Ok(StreamOpen::Audit(open)) => self.audit(caller, &mut stream, *open).await,
             Err(_) => Err(no(
                 errors::BAD_VALUE,
                 [
@@ -363,6 +367,56 @@ impl Server {
         };
         let answer = PieceAnswer::Located(found.into_iter().map(told).collect());
         Ok(stream.write_frame(&wire::encode(&answer)).await?)
+    }
+
+    /// Proves that pieces are here: a slice of each that is asked for, then the signature over all of them.
+    async fn audit(&self, caller: NodeId, stream: &mut Stream, open: AuditOpen) -> Result<(), No> {
+        self.owner_allows(false)?;
+        let AuditOpen { permit, challenge } = open;
+        let count = challenge.picks.len();
+        if count > AUDIT_PICKS_MAX || challenge.node != self.0.id {
+            let args = [("what", "audit".into()), ("size", count.to_string()), ("limit", AUDIT_PICKS_MAX.to_string())];
+            return Err(no(errors::TOO_LARGE, args));
+        }
+        self.check(&permit, PermitOp::Audit, [0; 16], caller, (count * SLICE_MAX) as u64)?;
+        let mut slices = Vec::with_capacity(count);
+        for pick in &challenge.picks {
+            let slice = self.slice(pick).await?;
+            slices.push(if slice.is_empty() { audit::NOT_HELD } else { audit::slice_hash(&slice) });
+            self.0.sent.fetch_add(slice.len() as u64, Relaxed);
+            stream.write_frame(&wire::encode(&PieceAnswer::Slice(slice))).await?;
+        }
+        let answer = AuditAnswer { challenge: challenge.hash(), slices };
+        let signed = PieceAnswer::Signed(answer.sign(&self.0.key).to_vec());
+        Ok(stream.write_frame(&wire::encode(&signed)).await?)
+    }
+
+    /// A slice with its proofs as bytes; none where the piece is not here or is damaged. A disk that fails says so.
+    async fn slice(&self, pick: &AuditPick) -> Result<Vec<u8>, No> {
+        let held = self.0.store.get(PieceKey { segment: pick.segment, index: pick.index }).await;
+        let handle = match held {
+            Ok(Some(handle)) if u64::from(pick.group) * (codec::GROUP_LEN as u64) < handle.len() => handle,
+            Ok(_) | Err(StoreError::Missing(_) | StoreError::Damaged(_)) => return self.not_held(),
+            Err(error) => return Err(error.into()),
+        };
+        match handle.slice(pick.group).await {
+            Ok(slice) => Ok(self.told(slice.to_bytes())),
+            Err(StoreError::Missing(_) | StoreError::Damaged(_)) => self.not_held(),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The word that a piece is not here, which only a disk that is there can give.
+    fn not_held(&self) -> Result<Vec<u8>, No> {
+        if self.0.store.is_there() { Ok(Vec::new()) } else { Err(no(errors::NOT_LENDING, [("why", "fault".into())])) }
+    }
+
+    /// What a slice is told as: itself, but by a node that lies for a test.
+    fn told(&self, mut slice: Vec<u8>) -> Vec<u8> {
+        if let Some(last) = slice.last_mut().filter(|_| self.0.lies) {
+            *last ^= 1;
+        }
+        slice
     }
 
     async fn probe(&self, caller: NodeId, stream: &mut Stream, permit: &[u8], up: u64, down: u64) -> Result<(), No> {

@@ -2,6 +2,7 @@
 //! stand, and sends each to its slot. The owner comes first: nothing is begun while storage is not lent, and what is sent stays
 //! within the upload that the owner allows.
 
+use crate::audit::Auditor;
 use crate::fleet::owner_loop::OwnerView;
 use crate::session::Session;
 use client::{AskCenter, Client, ClientError, Stage};
@@ -30,6 +31,8 @@ pub struct Steward {
     pub owner: watch::Receiver<OwnerView>,
     /// Reads and writes pieces as this node.
     pub client: Client,
+    /// Audits other nodes.
+    pub auditor: Auditor,
 }
 
 /// A client that speaks for the machine's own node over an endpoint with a key of its own: the node itself is one of the
@@ -69,7 +72,7 @@ impl Steward {
             self.session.chosen().await;
             let mut empty = 0;
             while empty < AGAIN_MAX {
-                let found = if self.may() { self.work().await } else { false };
+                let found = self.may() && (self.auditor.work().await | self.work().await);
                 if found {
                     empty = 0;
                 } else {

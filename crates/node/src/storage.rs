@@ -21,6 +21,7 @@ mod entry;
 mod error;
 pub mod follow;
 mod index;
+pub mod mark;
 mod read;
 mod recover;
 pub mod scrub;

@@ -1,7 +1,7 @@
 //! Tends the pieces of this node: follows their groups, tells what was lost, and in the owner's idle time looks at pieces again
 //! and gives room back.
 
-use crate::fleet::owner_loop::OwnerView;
+use crate::fleet::owner_loop::{OwnerFact, OwnerHandle, OwnerView};
 use crate::session::Session;
 use crate::storage::follow::{Ask, Follower};
 use crate::storage::{Cursors, PieceStore, scrub};
@@ -27,6 +27,8 @@ pub struct Tend {
     pub session: Arc<Session>,
     /// The owner's word.
     pub owner: watch::Receiver<OwnerView>,
+    /// Hears of a disk that is gone.
+    pub owner_loop: OwnerHandle,
     /// Clock.
     pub now: fn() -> Stamp,
 }
@@ -47,7 +49,7 @@ impl Tend {
             Box::pin(async move { session.ask(request).await.ok() })
         });
         let follower = Follower { store: self.store.clone(), cursors, ask, resting: Default::default() };
-        let (mut moved, mut told) = (self.session.moved(), None);
+        let (mut moved, mut told, mut is_gone) = (self.session.moved(), None, false);
         loop {
             self.tell(&follower, &mut told);
             tokio::select! {
@@ -55,8 +57,25 @@ impl Tend {
                 changed = moved.changed() => if changed.is_err() { return },
             }
             let groups = moved.borrow_and_update().clone();
-            self.turn(&follower, &groups).await;
+            if self.watch_disk(&mut is_gone).await {
+                self.turn(&follower, &groups).await;
+            }
         }
+    }
+
+    /// Tells the owner's loop when the disk with the pieces is gone and when it is back: the node lends nothing meanwhile, and
+    /// nothing that is read of such a disk says anything about a piece.
+    async fn watch_disk(&self, is_gone: &mut bool) -> bool {
+        let is_there = self.store.is_there();
+        if *is_gone == is_there {
+            *is_gone = !is_there;
+            match is_there {
+                true => tracing::info!("the disk with the pieces is back"),
+                false => tracing::error!("the disk with the pieces is gone; this node pauses itself until it is back"),
+            }
+            self.owner_loop.tell(OwnerFact::Fault(*is_gone)).await;
+        }
+        is_there
     }
 
     async fn turn(&self, follower: &Follower, moved: &[PgId]) {

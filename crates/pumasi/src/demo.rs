@@ -131,6 +131,7 @@ async fn tell(board: &mut Board<'_>, cloud: &mut Cloud) -> Option<()> {
     board.check("honest_degraded", n, cloud.degraded(&file)).await?;
     board.check("owner_back", n, cloud.comes_back(0)).await?;
     board.check("healed", dead, cloud.heals(n, dead)).await?;
+    board.check("liar_found", n, cloud.lies(n)).await?;
     cloud.kill(0..n);
     board.check("outlived", dead, cloud.get_all(&file, &tree)).await?;
     Some(())

@@ -91,6 +91,10 @@ impl Home {
     pub fn pieces(&self) -> PathBuf {
         self.data.join("pieces")
     }
+    /// Where pieces are gathered whose holders are not on together.
+    pub fn gather(&self) -> PathBuf {
+        self.data.join("gather")
+    }
     /// Uploads until the pool has filled up.
     pub fn stage(&self) -> PathBuf {
         self.data.join("stage")

@@ -55,9 +55,11 @@ pub async fn run_agent(app: &App, sensors: SensorKind) -> Result<u8, Fault> {
         bind: membership.bind,
         pieces: app.home.pieces(),
         stage: app.home.stage(),
+        gather: app.home.gather(),
         lend_file: app.home.config_file(),
         socket: app.home.agent_socket(),
         discards: discards(),
+        lies: lies(),
         scripted: sensors == SensorKind::Scripted,
         now: clock::now,
     };
@@ -78,6 +80,15 @@ fn discards() -> bool {
     let is_set = std::env::var_os("PUMASI_DEV_DISCARD").is_some();
     if is_set {
         tracing::error!("this node keeps no bytes of pieces: PUMASI_DEV_DISCARD is set");
+    }
+    is_set
+}
+
+/// `PUMASI_DEV_LIE` makes a node that answers audits with wrong bytes, for testing audits.
+fn lies() -> bool {
+    let is_set = std::env::var_os("PUMASI_DEV_LIE").is_some();
+    if is_set {
+        tracing::error!("this node answers audits with wrong bytes: PUMASI_DEV_LIE is set");
     }
     is_set
 }

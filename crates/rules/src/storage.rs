@@ -2,9 +2,10 @@
 //!
 //! [`scheme`] says the code for the pool, [`group`] who gets the slots of a placement group, [`writer`] where a gateway
 //! writes, [`expand`] who fills up what it wrote, [`log`] when its names are stored beside it, [`read`] where it reads,
-//! [`health`] how a group is, [`repair`] who takes the place of whom, [`survives`] what the member is told. [`chance`] counts
+//! [`audit`] who is asked whether it holds what it should, [`health`] how a group is, [`repair`] who takes the place of whom, [`survives`] what the member is told. [`chance`] counts
 //! for all of them.
 
+pub mod audit;
 pub mod chance;
 pub mod collect;
 pub mod expand;

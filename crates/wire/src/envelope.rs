@@ -122,6 +122,12 @@ pub enum Request {
     UploadComplete(Box<storage::UploadComplete>),
     /// Give an upload up.
     UploadAbort(model::BucketId, [u8; 16]),
+    /// An audit to carry out; the key of the endpoint that will ask.
+    AuditAsk(model::NodeId),
+    /// What came of it.
+    AuditDone(Box<storage::AuditDone>),
+    /// Pieces of which a reader got wrong bytes, or that their holders did not have: they are audited.
+    PiecesDoubted(Vec<storage::LostPiece>),
     /// The center's word on the calling machine, to be kept for a center that knows it no more.
     Vouch,
     /// A center without its database takes this machine in again, by the word it once gave.
@@ -161,7 +167,10 @@ impl Request {
             | Self::StewardDone(_)
             | Self::PiecesLost(_)
             | Self::GrantRevoke(_)
-            | Self::UploadAbort(..) => false,
+            | Self::UploadAbort(..)
+            | Self::AuditAsk(_)
+            | Self::AuditDone(_)
+            | Self::PiecesDoubted(_) => false,
             Self::Cloud
             | Self::TicketList
             | Self::MemberList
@@ -267,6 +276,8 @@ pub enum Reply {
     Grants(Vec<account::GrantLine>),
     /// Open uploads, or one with its parts.
     Uploads(storage::UploadPage),
+    /// An audit to carry out, where there is one.
+    AuditWork(Option<Box<storage::AuditWork>>),
     /// The center's word on a machine.
     Vouched(rebuild::Vouched),
     /// So many pieces of a page of digests count now.

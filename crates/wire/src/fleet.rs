@@ -317,6 +317,23 @@ pub struct NodeDetail {
     pub held: Option<Held>,
     /// Pieces and bytes the center's records give it; none where there are too many to count for one answer.
     pub accounted: Option<(u64, u64)>,
+    /// What audits of it came to; none before the first.
+    pub audits: Option<AuditCounts>,
+}
+
+/// What audits of a node came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditCounts {
+    /// Slices it proved.
+    pub proved: u64,
+    /// Slices it said it does not hold, though it should.
+    pub gone: u64,
+    /// Slices whose bytes were wrong.
+    pub wrong: u64,
+    /// Challenges it never answered.
+    pub silent: u64,
+    /// When it was audited last.
+    pub at: Stamp,
 }
 
 /// The operator changes a node.

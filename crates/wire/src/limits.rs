@@ -84,6 +84,12 @@ pub const UPLOADS_MAX: usize = 1_000;
 pub const PARTS_MAX: u16 = 10_000;
 /// Pieces in one answer to who asks for a locator.
 pub const LOCATED_MAX: u16 = 256;
+/// Slices of one challenge.
+pub const AUDIT_PICKS_MAX: usize = 16;
+/// Longest slice with its proofs in bytes.
+pub const SLICE_MAX: usize = 18 << 10;
+/// Slices that prove nothing, told in one report.
+pub const AUDIT_WRONG_MAX: usize = 2;
 /// Longest voucher in bytes.
 pub const VOUCHER_MAX: usize = 40 << 10;
 /// Places in groups that a voucher names.

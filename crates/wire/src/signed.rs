@@ -4,6 +4,7 @@
 //! is refused. (C) Golden vectors lock every layout.
 
 pub mod account_copy;
+pub mod audit;
 pub mod binding;
 pub mod bucket_log;
 pub mod commit;
@@ -15,6 +16,7 @@ pub mod receipt;
 pub mod voucher;
 
 pub use account_copy::{AccountCopy, CopiedBucket};
+pub use audit::{AuditAnswer, AuditReport};
 pub use binding::Binding;
 pub use bucket_log::{BucketLog, LogLine, LogWriter};
 pub use commit::{CommitOp, CommitRecord, Head, HeadFault};

@@ -1,8 +1,10 @@
 //! Storage's messages: leave to write, commit, leave to read, and the first frame of a data stream between a gateway
 //! and a node. Thin in this version: one placement group of a circle, whole segments (`docs/design/storage.md`).
 
+mod audit;
 mod upload;
 
+pub use audit::{AuditDone, AuditOpen, AuditOutcome, AuditPick, AuditWork, Challenge};
 pub use upload::{PartLine, UploadAsk, UploadBegin, UploadComplete, UploadLine, UploadPage, UploadPart};
 
 use crate::addr::PeerAddr;
@@ -397,6 +399,8 @@ pub enum StreamOpen {
     /// Answered by [`PieceAnswer::Located`]: pieces whose label shows a locator. Needs no permit: who knows a locator is an
     /// owner of what it stands for, or holds it.
     Locate(Locate),
+    /// Asks for slices with proofs.
+    Audit(Box<AuditOpen>),
     /// As [`Self::GetPiece`], of a piece whose label shows this locator: needs no permit, for the same reason, so that it is read
     /// without a center.
     GetLocated(Locator, GetPiece),
@@ -525,6 +529,10 @@ pub enum PieceAnswer {
     Refused(crate::envelope::RefusalMsg),
     /// Pieces that bear the locator; fewer than asked for where no more follow.
     Located(Vec<LocatedPiece>),
+    /// A slice with its proofs (`codec::Slice`); empty where the node does not hold the piece, by its own word.
+    Slice(Vec<u8>),
+    /// The node's signature over the challenge and the slices it gave, 64 bytes.
+    Signed(Vec<u8>),
 }
 
 /// Asks for what changed in a group after a place in its log.

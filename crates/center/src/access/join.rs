@@ -6,10 +6,12 @@ use crate::db::{StoreError, Tx};
 use crate::fleet::store::{self as nodes, MeasuredRow, NewNode, Standing};
 use crate::found::member_of;
 use crate::refuse::{Refused, bad_value};
+use crate::storage::store::audit;
 use crate::{Caller, Center, fleet};
 use model::program::WIRE_VERSION;
 use model::{Alias, Bytes, DeviceId, MemberId, NodeId, RegionEvidence, Roles, Stamp, errors};
 use rules::access::admit::{Admission, CenterFacts, JoinAsk as Ask, Seat, admit};
+use rules::fleet::integrity::{BAN_BELOW, Score};
 use rules::fleet::profile::{SessionScale, WeeklyProfile};
 use wire::access::{JoinAsk, JoinReply};
 use wire::limits::NAME_MAX;
@@ -39,7 +41,8 @@ pub async fn join(center: &Center, caller: &Caller, ask: JoinAsk) -> Result<Repl
     });
     let joined = decided.await??;
     if let Some(alias) = joined.alias.filter(|_| lends) {
-        fleet::memory::register(center, alias, node, joined.member);
+        let standing = center.db().read(move |q| Ok(nodes::node_by_alias(q, alias)?.map(|row| row.standing))).await?;
+        fleet::memory::register(center, alias, node, joined.member, standing.unwrap_or(Standing::Active));
     }
     let capabilities = match joined.alias {
         Some(alias) => fleet::api::capabilities(center, alias).await?,
@@ -222,8 +225,6 @@ fn new_node(
     let alias = nodes::insert_node(tx, &row)?;
     // In circles membership is the vetting (`docs/design/fleet.md` §6).
     let scores = nodes::Scores {
-        alpha: row.alpha,
-        beta: 0,
         tier: model::Tier::T2,
         vetted_at: Some(now),
         session_scale: SessionScale::default().0,
@@ -244,6 +245,7 @@ fn come_back(
 ) -> Result<(), StoreError> {
     let Some(row) = nodes::node_by_alias(tx, alias)? else { return Ok(()) };
     // A place declared anew counts until the next round trips refute it; without one what was found stays.
+    let back = if row.standing == Standing::Left { Some(coming_back(tx, &row)?) } else { None };
     let (declared, region, evidence) = match &ask.region {
         Some(said) => (Some(said.clone()), Some(said.clone()), RegionEvidence::Declared),
         None => (row.node.declared, row.node.region, row.node.evidence),
@@ -260,10 +262,18 @@ fn come_back(
         accepts: ask.facts.accepts,
     };
     nodes::update_said(tx, alias, &said)?;
-    if row.standing == Standing::Left {
-        nodes::set_standing(tx, alias, Standing::Active, None, None)?;
+    if let Some((standing, why)) = back {
+        nodes::set_standing(tx, alias, standing, why, None)?;
     }
     Ok(())
+}
+
+/// How the cloud stands to a node that left and is back: what was proved of it is not forgotten.
+fn coming_back(tx: &mut Tx<'_>, row: &nodes::NodeRow) -> Result<(Standing, Option<&'static str>), StoreError> {
+    let proofs = audit::counts(tx, row.alias)?.map_or(0, |counts| counts.proofs);
+    let score = Score { alpha_ppm: row.node.alpha, beta_ppm: row.node.beta }.value();
+    let is_trusted = proofs == 0 && score >= BAN_BELOW;
+    Ok(if is_trusted { (Standing::Active, None) } else { (Standing::Distrusted, Some("audits before it left")) })
 }
 
 /// Network of an address: /24 or /48.

@@ -22,6 +22,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0011_quota.sql"),
     include_str!("../../migrations/0012_uploads.sql"),
     include_str!("../../migrations/0013_repair.sql"),
+    include_str!("../../migrations/0014_audit.sql"),
     include_str!("../../migrations/0015_rebuild.sql"),
 ];
 

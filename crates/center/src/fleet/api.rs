@@ -85,7 +85,7 @@ fn record(
         parked_or_leased: ask.busy,
         offset_ms: offset,
     };
-    let has_steward_work = center.stewards().has_offer(alias);
+    let has_steward_work = center.stewards().has_offer(alias) || center.audits().has_offer(alias);
     let mut fleet = center.fleet();
     let moved = fleet.drops.after(&ask.cursors);
     let known = fleet.node(alias).map(|n| (n.standing, n.lent));
@@ -114,7 +114,7 @@ fn record(
     if offset.unsigned_abs() > wire::signed::permit::CLOCK_TOLERANCE.as_ms() {
         notices.push(errors::CLOCK_WRONG.0);
     }
-    if standing == Standing::Quarantined || verdict.contested {
+    if standing.takes_no_work() || verdict.contested {
         notices.push(errors::QUARANTINED.0);
     }
     let mut plan = fleet.plan(alias);
@@ -279,8 +279,15 @@ pub async fn absence(center: &Center, caller: &Caller, absence: Absence) -> Resu
     who(center, caller).await?;
     let alias = alias_of(center, caller)?;
     let now = center.now();
+    let held = center.fleet().node(alias).map(|node| node.standing);
+    let may_rest = matches!(held, Some(Standing::Active | Standing::Holiday));
     let (standing, until) = match absence {
         Absence::Leave => (Standing::Left, None),
+        // A holiday ends no quarantine.
+        Absence::Holiday(_) if !may_rest => {
+            let args = [("id", caller.id.short()), ("when", "–".to_owned()), ("why", "–".to_owned())];
+            return Err(RefusalMsg::new(errors::QUARANTINED, args).into());
+        }
         Absence::Holiday(until) if until <= now => (Standing::Active, None),
         Absence::Holiday(until) if until.since(now) > HOLIDAY_MAX => {
             return Err(bad_value("time", &until.to_string(), "one declaration names at most 30 d").into());

@@ -3,7 +3,7 @@
 use super::learn;
 use super::store::{self, PresenceHour};
 use crate::Center;
-use model::{Alias, Presence};
+use model::{Alias, PauseReason, Presence};
 use std::time::Duration;
 
 /// Nodes looked at in one sweep.
@@ -39,6 +39,11 @@ async fn look_after(center: Center) {
 async fn sweep(center: &Center) {
     let now = center.now();
     let changes = center.fleet().presence.sweep(now, SWEEP_BUDGET);
+    let faulty: Vec<Alias> = {
+        let fleet = center.fleet();
+        let is_fault = |alias: Alias| fleet.presence.view(now, alias).is_some_and(|v| v.reason == PauseReason::Fault);
+        changes.iter().filter(|c| c.to == Presence::Missing && is_fault(c.alias)).map(|c| c.alias).collect()
+    };
     let missing: Vec<Alias> = changes.iter().filter(|c| c.to == Presence::Missing).map(|c| c.alias).collect();
     for change in &changes {
         tracing::debug!(node = %change.alias, from = %change.from, to = %change.to, "presence");
@@ -49,6 +54,11 @@ async fn sweep(center: &Center) {
     let noted = center
         .db()
         .write(move |tx| missing.iter().try_for_each(|alias| store::add_event(tx, *alias, now, "missing", "")));
+    for alias in faulty {
+        if let Err(refused) = crate::storage::audit::not_cured(center, alias).await {
+            tracing::warn!(id = %refused.0.id, node = %alias, "a fault that was not cured in time was not counted");
+        }
+    }
     if let Err(error) = noted.await {
         tracing::warn!(%error, "missing nodes were not noted; the next sweep sees them again");
     }

@@ -129,8 +129,6 @@ fn scores(row: &NodeRow, record: &Record<'_>, now: Stamp) -> Scores {
         learn(&WeeklyProfile(row.profile), scale, u32::try_from(weeks.saturating_sub(1)).unwrap_or(u32::MAX), history);
     let tau = missing_after(learned.longest_absence, false);
     Scores {
-        alpha: row.node.alpha,
-        beta: row.node.beta,
         tier: rank(row, learned.on, now),
         vetted_at: row.vetted_at,
         session_scale: learned.scale.0,

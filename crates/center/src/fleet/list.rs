@@ -9,7 +9,9 @@ use rules::fleet::capability::{Measures, decide};
 use rules::fleet::lend::Accept;
 use rules::fleet::profile::WeeklyProfile;
 use rules::fleet::region::{BeaconRtt, Located, locate};
-use wire::fleet::{CapabilityLine, Measured, NodeAct, NodeDetail, NodeFilter, NodeLine, NodePage, NodeSet};
+use wire::fleet::{
+    AuditCounts, CapabilityLine, Measured, NodeAct, NodeDetail, NodeFilter, NodeLine, NodePage, NodeSet,
+};
 use wire::limits::{NAME_MAX, PAGE_MAX};
 use wire::{RefusalMsg, Reply};
 
@@ -56,7 +58,7 @@ pub fn line(center: &Center, row: &NodeRow) -> NodeLine {
         state: view.map_or(NodeState::Off, |v| v.state),
         reason: view.map_or(PauseReason::None, |v| v.reason),
         tier: row.tier,
-        quarantined: contested || matches!(row.standing, Standing::Quarantined | Standing::Banned),
+        quarantined: contested || row.standing.takes_no_work() || row.standing == Standing::Banned,
         lent: row.node.lent,
         nat: row.node.measured.nat.unwrap_or(model::NatKind::Unknown),
         up: row.node.measured.up,
@@ -77,9 +79,10 @@ pub async fn node_show(center: &Center, caller: &Caller, text: String) -> Result
         let row = store::node_by_text(q, &text)?;
         let events = store::events(q, row.alias, EVENTS_SHOWN)?;
         let accounted = crate::storage::store::log::accounted(q, row.alias, ACCOUNTED_MAX)?;
-        Ok((row, events, accounted))
+        let audits = crate::storage::store::audit::counts(q, row.alias)?;
+        Ok((row, events, accounted, audits))
     });
-    let (row, events, accounted) = found.await.map_err(unknown_node)?;
+    let (row, events, accounted, audits) = found.await.map_err(unknown_node)?;
     let view = center.fleet().presence.view(center.now(), row.alias);
     let held = center.fleet().held(row.alias);
     let total = u64::from(row.node.alpha) + u64::from(row.node.beta);
@@ -108,6 +111,13 @@ pub async fn node_show(center: &Center, caller: &Caller, text: String) -> Result
         missing_after: Span::hours(u64::from(row.missing_after_h)),
         held,
         accounted,
+        audits: audits.map(|a| AuditCounts {
+            proved: a.proved,
+            gone: a.gone,
+            wrong: a.wrong,
+            silent: a.silent,
+            at: a.at,
+        }),
     };
     Ok(Reply::Node(Box::new(detail)))
 }

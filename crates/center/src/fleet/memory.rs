@@ -142,7 +142,7 @@ impl FleetMemory {
         };
         Plan {
             generation: node.map_or(0, |n| n.generation),
-            quarantined: node.is_some_and(|n| n.standing == Standing::Quarantined),
+            quarantined: node.is_some_and(|n| n.standing.takes_no_work()),
             ask: everything,
         }
     }
@@ -232,12 +232,11 @@ pub fn register_gone(center: &Center, alias: Alias, id: NodeId, owner: MemberId)
 }
 
 /// A node that joined just now, or joined again.
-pub fn register(center: &Center, alias: Alias, id: NodeId, owner: MemberId) {
+pub fn register(center: &Center, alias: Alias, id: NodeId, owner: MemberId, standing: Standing) {
     let mut fleet = center.fleet();
     fleet.presence.register(alias, Known::default());
     match fleet.node_mut(alias) {
-        Some(node) if node.standing == Standing::Left => node.standing = Standing::Active,
-        Some(_) => {}
-        None => fleet.put(alias, node_memory(id, owner, Standing::Active)),
+        Some(node) => node.standing = standing,
+        None => fleet.put(alias, node_memory(id, owner, standing)),
     }
 }

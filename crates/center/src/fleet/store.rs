@@ -337,13 +337,9 @@ pub fn set_standing(
     Ok(tx.execute(sql, &params)? == 1)
 }
 
-/// Scores, rank and profile, as `rules` computed them.
+/// Rank and profile, as `rules` computed them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scores {
-    /// Good.
-    pub alpha: u32,
-    /// Bad.
-    pub beta: u32,
     /// Rank.
     pub tier: Tier,
     /// When it had proved itself.
@@ -358,12 +354,10 @@ pub struct Scores {
 
 /// Replaces scores, rank and profile; false when there is no such node.
 pub fn set_scores(tx: &mut Tx<'_>, alias: Alias, scores: &Scores) -> Result<bool, DbError> {
-    let sql = "UPDATE node SET alpha = $2, beta = $3, tier = $4, vetted_at = $5, session_scale = $6, profile = $7, \
-        missing_after_h = $8 WHERE alias = $1";
+    let sql = "UPDATE node SET tier = $2, vetted_at = $3, session_scale = $4, profile = $5, missing_after_h = $6 \
+        WHERE alias = $1";
     let params = [
         alias.into(),
-        scores.alpha.into(),
-        scores.beta.into(),
         scores.tier.into(),
         scores.vetted_at.into(),
         scores.session_scale.into(),

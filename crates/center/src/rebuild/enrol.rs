@@ -84,7 +84,7 @@ pub async fn enrol(center: &Center, caller: &Caller, voucher: Vec<u8>) -> Result
     });
     // One that is known stays as it stands: left, banned, or on.
     if let Some(alias) = taken.await? {
-        fleet::memory::register(center, alias, node, member);
+        fleet::memory::register(center, alias, node, member, nodes::Standing::Active);
         tracing::info!(node = %node.short(), %alias, "a node came back by its voucher");
     }
     Ok(Reply::Done)
@@ -142,8 +142,6 @@ fn insert_node(
     };
     let alias = nodes::insert_node(tx, &row)?;
     let scores = nodes::Scores {
-        alpha: row.alpha,
-        beta: 0,
         tier: model::Tier::T2,
         vetted_at: Some(now),
         session_scale: SessionScale::default().0,

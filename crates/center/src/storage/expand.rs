@@ -11,9 +11,12 @@ use super::store::{self, PgRow, SegmentRow, thin};
 use crate::access::api::who;
 use crate::fleet::store::Standing;
 use crate::refuse::Refused;
+use crate::settings::TimeScale;
 use crate::{Caller, Center};
 use model::{Alias, Kbps, NodeState, PgId, Presence, Span, Stamp, Tier, errors};
-use rules::storage::expand::{self, EPOCH, GROUP_LEASES_MAX, LEASE, SlotNow, StewardFacts, WRITER_LEASE};
+use rules::storage::expand::{
+    self, EPOCH, GROUP_LEASES_MAX, LEASE, PATIENT_EPOCH, SlotNow, StewardFacts, WRITER_LEASE,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use wire::limits::{STAGED_RUNS_MAX, STAGED_SEGMENTS_MAX, STEWARD_SEGMENTS_MAX};
@@ -84,14 +87,14 @@ impl Stewards {
     }
 
     /// A lease is over: what got no piece rests, twice as long each time.
-    fn end(&mut self, lease: u64, now: Stamp) {
+    fn end(&mut self, lease: u64, now: Stamp, scale: TimeScale) {
         let Some(lease) = self.leases.remove(&lease) else { return };
         for seq in &lease.seqs {
             if lease.filled.contains(seq) {
                 self.resting.remove(&(lease.pg, *seq));
             } else if self.resting.len() < RESTING_MAX || self.resting.contains_key(&(lease.pg, *seq)) {
                 let rest = self.resting.entry((lease.pg, *seq)).or_insert((now, 0));
-                *rest = (now + Span(REST_MIN.as_ms() << rest.1.min(REST_DOUBLINGS)), rest.1 + 1);
+                *rest = (now + scale.of(Span(REST_MIN.as_ms() << rest.1.min(REST_DOUBLINGS))), rest.1 + 1);
             }
         }
     }
@@ -160,16 +163,19 @@ async fn look_at(center: &Center, pg: PgId, now: Stamp) -> Result<(), Refused> {
         stewards.cursors.remove(&pg);
     }
     let taken = stewards.taken(pg, now);
-    let has_work = rows
-        .iter()
-        .any(|row| !taken.contains(&row.seq) && !expand::wanted(&group.scheme, &slots, &row.have, false).is_empty());
+    let free = || rows.iter().filter(|row| !taken.contains(&row.seq));
+    let is_quick = free().any(|row| !expand::wanted(&group.scheme, &slots, &row.have, false).is_empty());
+    let has_work = is_quick || free().any(|row| !expand::wanted_patiently(&group.scheme, &slots, &row.have).is_empty());
     let busy = stewards.leases.values().filter(|lease| lease.pg == pg).count()
         + stewards.offers.values().filter(|of| **of == pg).count();
     if !has_work || busy >= GROUP_LEASES_MAX || stewards.leases.len() >= LEASES_MAX {
         return Ok(());
     }
     let free: Vec<StewardFacts> = facts.into_iter().filter(|f| !stewards.has_offer(f.node)).collect();
-    let epoch = now.as_ms() / EPOCH.as_ms();
+    // What is gathered over hours is gathered by one.
+    let scale = center.settings().time_scale;
+    let epoch = if is_quick { EPOCH } else { scale.of(PATIENT_EPOCH) };
+    let epoch = now.as_ms() / epoch.as_ms().max(1);
     if let Some(node) = expand::steward(pg, epoch, kind, center.settings().storage.steward_after(), &free) {
         tracing::debug!(%pg, %node, "a steward was chosen");
         stewards.offers.insert(node, pg);
@@ -184,9 +190,11 @@ fn slots_now(center: &Center, group: &PgRow, now: Stamp) -> Vec<SlotNow> {
         let view = fleet.presence.view(now, *alias);
         let presence = view.map_or(Presence::Unknown, |v| v.presence);
         let on = presence == Presence::On;
-        let is_trusted = fleet.node(*alias).is_some_and(|node| node.standing == Standing::Active);
+        let standing = fleet.node(*alias).map(|node| node.standing);
+        let is_trusted = standing == Some(Standing::Active);
+        let is_distrusted = matches!(standing, Some(Standing::Distrusted | Standing::Banned));
         let takes = is_trusted && view.is_some_and(|v| v.state != NodeState::Off);
-        let stands = presence != Presence::Left;
+        let stands = presence != Presence::Left && !is_distrusted;
         SlotNow { on, takes, stands, counts: stands && presence != Presence::Missing }
     };
     group.slots.iter().map(one).collect()
@@ -269,7 +277,10 @@ async fn work(
         }
         let taken = stewards.taken(pg, now);
         for row in rows.into_iter().filter(|row| !taken.contains(&row.seq)) {
-            let wanted = expand::wanted(&group.scheme, &now_slots, &row.have, node.is_none());
+            let mut wanted = expand::wanted(&group.scheme, &now_slots, &row.have, node.is_none());
+            if wanted.is_empty() && node.is_some() {
+                wanted = expand::wanted_patiently(&group.scheme, &now_slots, &row.have);
+            }
             if wanted.is_empty() || segments.len() == STEWARD_SEGMENTS_MAX {
                 continue;
             }
@@ -329,7 +340,7 @@ pub async fn done(center: &Center, caller: &Caller, done: StewardDone) -> Result
         lease.filled.extend(got);
     }
     if done.is_over {
-        stewards.end(done.lease, now);
+        stewards.end(done.lease, now, center.settings().time_scale);
     }
     Ok(Reply::Done)
 }

@@ -88,7 +88,7 @@ impl Member {
         let store_bit = 1 << Capability::Store.code();
         match (self.row.standing, self.presence) {
             (Standing::Left | Standing::Banned, _) | (_, Presence::Left) => Some(Unfit::Left),
-            (Standing::Quarantined, _) => Some(Unfit::Quarantined),
+            (Standing::Quarantined | Standing::Distrusted, _) => Some(Unfit::Quarantined),
             (Standing::Holiday, _) | (_, Presence::Holiday) => Some(Unfit::Holiday),
             _ if self.row.node.accepts & store_bit == 0 => Some(Unfit::NotCapable),
             (_, Presence::Missing) => Some(Unfit::Away),
@@ -312,8 +312,9 @@ pub async fn report(center: &Center, bucket: &BucketRow) -> Result<Report, Refus
         let holds = |index: usize| have.get(index / 8).is_some_and(|byte| byte & (1 << (index % 8)) != 0);
         let holders = group.slots.iter().enumerate().filter(|(index, _)| holds(*index)).filter_map(|(_, alias)| {
             let member = members.get(alias)?;
-            // What was missing too long, or left, stands no more.
-            let stands = !matches!(member.presence, Presence::Missing | Presence::Left);
+            // What was missing too long, left, or is not to be trusted, stands no more.
+            let stands = !matches!(member.presence, Presence::Missing | Presence::Left)
+                && !matches!(member.row.standing, Standing::Distrusted | Standing::Banned);
             stands.then(|| Holder { node: *alias, site: member.site(), on: member.on })
         });
         Some(survives(&group.scheme, kind, &holders.collect::<Vec<_>>()))

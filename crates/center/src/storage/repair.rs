@@ -122,7 +122,7 @@ fn state_of(member: &Member) -> (SlotState, bool, bool) {
     let holiday = member.row.standing == Standing::Holiday || member.presence == Presence::Holiday;
     match (member.row.standing, member.presence) {
         (Standing::Left, _) | (_, Presence::Left) => (SlotState::Missing, true, false),
-        (Standing::Banned, _) | (_, Presence::Missing) => (SlotState::Missing, false, false),
+        (Standing::Banned | Standing::Distrusted, _) | (_, Presence::Missing) => (SlotState::Missing, false, false),
         _ => (SlotState::Held, false, holiday),
     }
 }

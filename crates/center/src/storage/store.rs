@@ -2,6 +2,7 @@
 //! pieces are a bitmap over its slots. Buckets and
 //! versions stand in [`bucket`], segments that lack pieces in [`thin`], slots that are given anew in [`mend`].
 
+pub mod audit;
 pub mod bucket;
 pub mod log;
 pub mod mend;

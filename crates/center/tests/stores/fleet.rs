@@ -197,8 +197,6 @@ async fn what_all_lend_is_summed_without_those_who_left(place: &mut Place) {
 async fn changes_of_a_node_read_back(place: &mut Place) {
     with_nodes(place, 1).await;
     let scores = Scores {
-        alpha: u32::MAX,
-        beta: 1,
         tier: Tier::T2,
         vetted_at: Some(Stamp(9)),
         session_scale: 700,
@@ -229,8 +227,6 @@ async fn changes_of_a_node_read_back(place: &mut Place) {
     .await;
     let got = by_alias(place, 1).await;
     let scored = Scores {
-        alpha: got.node.alpha,
-        beta: got.node.beta,
         tier: got.tier,
         vetted_at: got.vetted_at,
         session_scale: got.session_scale,

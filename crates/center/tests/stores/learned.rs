@@ -17,8 +17,6 @@ const NOW: u64 = (480_000 / 168 + 7) * 168;
 
 async fn evenings_and_stewards_are_learned_once_a_week(place: &mut Place) {
     let start = Scores {
-        alpha: 1_000 << 16,
-        beta: 0,
         tier: Tier::T2,
         vetted_at: Some(Stamp(480_000 * HOUR)),
         session_scale: 30,

@@ -8,6 +8,7 @@
 
 mod access;
 mod account;
+mod audit;
 mod cluster;
 mod crash;
 mod disk;

@@ -67,7 +67,7 @@ impl World {
         let receipts = Receipts::open(dir.path(), NodeId(public_of(&NODE)));
         let (_, quarantined) = watch::channel(false);
         let key = public_of(&CENTER);
-        let server = Server::new(NODE, CLOUD, key, store, owner.watch(), quarantined, receipts.clone(), || NOW);
+        let server = Server::new(NODE, CLOUD, key, store, owner.watch(), quarantined, receipts.clone(), || NOW, false);
         tokio::spawn(server.run(node.clone()));
         caller.learn(node.addr());
         Self { _dir: dir, _owner: owner, node, caller, receipts, data }

@@ -94,6 +94,24 @@ impl PieceHandle {
         .await?
     }
 
+    /// One group of 16 KiB with what proves it against the segment's id alone. A piece that fails is marked and answers `Damaged`
+    /// from then on.
+    pub async fn slice(&self, group: u32) -> Result<codec::Slice, StoreError> {
+        let offset = u64::from(group) * GROUP_LEN as u64;
+        let len = self.meta.len.saturating_sub(offset).min(GROUP_LEN as u64);
+        let range = self.read_verified(offset, len).await?;
+        let this = self.clone();
+        blocking(move || {
+            let _still = this.inner.shared.moving.read().unwrap_or_else(PoisonError::into_inner);
+            let hashes = this.groups(&this.place()?)?;
+            let proof = codec::SliceProof::with(&hashes, u64::from(group), range.data);
+            let proof = proof.ok_or_else(|| StoreError::Damaged(this.key()))?;
+            let PieceMeta { index, segment_root, piece_root, path, .. } = (*this.meta).clone();
+            Ok(codec::Slice { piece: codec::PieceProof { index, segment_root, piece_root, path }, proof })
+        })
+        .await?
+    }
+
     fn key(&self) -> PieceKey {
         self.meta.key()
     }
@@ -154,8 +172,20 @@ fn check_range(meta: &PieceMeta, offset: u64, len: u64) -> Result<(), StoreError
 }
 
 impl Inner {
+    /// True while the lock in the folder is the one that was taken when it was opened.
+    pub(super) fn is_there(&self) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let place = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
+        let now = std::fs::metadata(self.shared.dir.join("lock")).ok().map(place);
+        now.is_some() && now == self.lock.metadata().ok().map(place)
+    }
+
     /// Writes what reading found about pieces, unless they were written anew since (`seq` differs).
     pub(super) async fn mark(&self, found: Vec<(PieceKey, u64, Health)>) -> Result<(), StoreError> {
+        // Of a disk that is gone nothing is known.
+        if !self.is_there() {
+            return Ok(());
+        }
         let (reply, done) = tokio::sync::oneshot::channel();
         self.send(Job::Run(Box::new(move |writer| {
             let mut changed = Vec::new();

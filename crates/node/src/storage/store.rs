@@ -69,7 +69,7 @@ pub(super) struct Inner {
     room: Arc<Semaphore>,
     scrub_after: Mutex<Option<PieceKey>>,
     report: OpenReport,
-    _lock: std::fs::File,
+    pub lock: std::fs::File,
 }
 
 /// Word that a piece is durable.
@@ -192,6 +192,11 @@ impl PieceStore {
         let mut bytes = Vec::with_capacity(usize::try_from(reserved).expect("a piece fits memory"));
         bytes.resize(BLOCK as usize, 0);
         Ok(PieceWriter { inner: Arc::clone(&self.inner), meta, bytes, hold })
+    }
+
+    /// True while the folder is the one that was opened: false when its disk is gone, or another one is in its place.
+    pub fn is_there(&self) -> bool {
+        self.inner.is_there()
     }
 
     /// The piece, when it is held and not known to be damaged.
@@ -419,7 +424,7 @@ fn open_now(disk: Arc<dyn Disk>, dir: &Path, limits: StoreLimits, seed: [u8; 32]
         room: Arc::new(Semaphore::new(IN_FLIGHT_KIB as usize)),
         scrub_after: Mutex::new(None),
         report,
-        _lock: lock,
+        lock,
     };
     Ok(PieceStore { inner: Arc::new(inner) })
 }

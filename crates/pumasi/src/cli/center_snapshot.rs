@@ -40,7 +40,9 @@ fn last(app: &App) -> Option<Stamp> {
 
 /// The agent's part, where this home is the center's: a snapshot every night. With `PUMASI_DEV_NO_LOGS` it does nothing.
 pub async fn tend(app: &App) -> Infallible {
-    if std::env::var_os("PUMASI_DEV_NO_LOGS").is_some() || !app.home.center().join("cloud.key").exists() {
+    // A PostgreSQL is backed up by its own tools.
+    let is_file = |here: Here| matches!(here.settings.db_url(&here.dir), Ok(center::db::DbUrl::Sqlite(_)));
+    if std::env::var_os("PUMASI_DEV_NO_LOGS").is_some() || !here(app).is_ok_and(is_file) {
         return std::future::pending().await;
     }
     loop {

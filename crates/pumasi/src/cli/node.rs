@@ -178,6 +178,18 @@ pub fn capability_text(app: &App, line: &CapabilityLine) -> String {
     }
 }
 
+/// What audits came to, in words.
+fn audits(app: &App, d: &NodeDetail) -> String {
+    match d.audits {
+        None => app.out.text("node-audits-none", args![]),
+        Some(a) => app.out.text(
+            "node-audits",
+            args!["proved" => a.proved, "gone" => a.gone, "wrong" => a.wrong, "silent" => a.silent,
+                "span" => crate::clock::now().since(a.at)],
+        ),
+    }
+}
+
 fn show_one(app: &App, d: &NodeDetail) {
     let out = &app.out;
     if out.form == Form::Json {
@@ -189,6 +201,8 @@ fn show_one(app: &App, d: &NodeDetail) {
             "profile": d.profile,
             "held": d.held.map(|h| json!({"pieces": h.pieces, "size_bytes": h.bytes, "trashed": h.trashed,
                 "trashed_bytes": h.trashed_bytes, "damaged": h.damaged})),
+            "audits": d.audits.map(|a| json!({"proved": a.proved, "gone": a.gone, "wrong": a.wrong, "silent": a.silent,
+                "at": a.at.to_string()})),
             "accounted": d.accounted.map(|(pieces, bytes)| json!({"pieces": pieces, "size_bytes": bytes})),
             "events": d.events.iter().map(|(at, kind, text)| json!({"at": at.to_string(), "kind": kind, "text": text})).collect::<Vec<_>>()});
         if let (Value::Object(object), Value::Object(more)) = (&mut object, more) {
@@ -216,6 +230,7 @@ fn show_one(app: &App, d: &NodeDetail) {
         ("column-does", does(app, n)),
         ("column-tier", n.tier.to_string()),
         ("column-integrity", format!("{}.{} %", d.integrity_ppm / 10_000, d.integrity_ppm / 1_000 % 10)),
+        ("column-audits", audits(app, d)),
         ("column-lent", n.lent.to_string()),
         ("column-nat", n.nat.to_string()),
         ("column-up", n.up.map_or_else(unknown, |u| u.to_string())),

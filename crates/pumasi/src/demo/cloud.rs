@@ -149,14 +149,19 @@ impl Cloud {
     }
 
     fn spawn(&self, home: &Home, args: &[&str], log: &str) -> Result<Child, String> {
+        self.spawn_as(home, args, log, self.discards.then_some("PUMASI_DEV_DISCARD"))
+    }
+
+    /// The same with a word in its environment.
+    fn spawn_as(&self, home: &Home, args: &[&str], log: &str, dev: Option<&str>) -> Result<Child, String> {
         let exe = std::env::current_exe().map_err(|e| e.to_string())?;
         let root = home.data.parent().unwrap_or(&home.data);
         let file = std::fs::File::create(self.dir.join(log)).map_err(|e| e.to_string())?;
         let err = file.try_clone().map_err(|e| e.to_string())?;
         let mut command = Command::new(exe);
         command.args(args).env("PUMASI_HOME", root).env(PARENT_PIPE, "1").env_remove("XDG_RUNTIME_DIR");
-        if self.discards {
-            command.env("PUMASI_DEV_DISCARD", "1");
+        if let Some(word) = dev {
+            command.env(word, "1");
         }
         command.stdin(Stdio::piped()).stdout(file).stderr(err).spawn().map_err(|e| e.to_string())
     }
@@ -454,6 +459,29 @@ impl Cloud {
         let name = &self.nodes[index].name;
         let detail = node_cli::one(&self.operator, name).await.map_err(|e| said(&e))?;
         if detail.line.presence == Presence::On { Ok(()) } else { Err(detail.line.presence.to_string()) }
+    }
+
+    /// A node starts again and answers audits with wrong bytes: it is put out of work by the proof, and nobody else is.
+    pub async fn lies(&mut self, index: usize) -> Result<(), String> {
+        self.kill(index..index + 1);
+        let machine = &self.nodes[index];
+        let (args, log) = (["agent", "run", "--sensors", "scripted"], format!("{}-lies.log", machine.name));
+        let child = self.spawn_as(&machine.app.home, &args, &log, Some("PUMASI_DEV_LIE"))?;
+        self.nodes[index].child = Some(child);
+        let begun = Instant::now();
+        loop {
+            let nodes = self.list().await?;
+            let caught: Vec<&str> = nodes.iter().filter(|n| n.quarantined).map(|n| n.name.as_str()).collect();
+            if caught == [self.nodes[index].name.as_str()] {
+                let detail = node_cli::one(&self.operator, &self.nodes[index].name).await.map_err(|e| said(&e))?;
+                let is_proved = detail.audits.is_some_and(|audits| audits.wrong > 0);
+                return if is_proved { Ok(()) } else { Err("without a proof".into()) };
+            }
+            if !caught.is_empty() || begun.elapsed() > PATIENCE {
+                return Err(format!("after {} s out of work: {}", begun.elapsed().as_secs(), caught.join(" ")));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// Ends every process it started: closes the pipes, waits a moment, then kills.

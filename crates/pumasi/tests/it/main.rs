@@ -1,6 +1,7 @@
 //! Tests of the whole house: its import table, and a cloud by the commands a person types.
 
 mod account;
+mod audit;
 mod bucket_log;
 mod center_lost;
 mod cloud;

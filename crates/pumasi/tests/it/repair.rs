@@ -47,3 +47,37 @@ fn what_a_pc_took_with_it_is_made_anew_on_one_that_joined_later() {
         assert!(out.stdout == *content, "file{at}: {}", String::from_utf8_lossy(&out.stderr));
     }
 }
+
+/// Pieces that a home has gathered of any segment.
+fn gathered(world: &World, home: &str) -> usize {
+    let folders = std::fs::read_dir(world.home(home).join("data/gather"));
+    let files = |dir: std::path::PathBuf| std::fs::read_dir(dir).map_or(0, |files| files.flatten().count());
+    folders.map_or(0, |all| all.flatten().map(|folder| files(folder.path())).sum())
+}
+
+#[test]
+fn pieces_of_pcs_that_are_never_on_together_make_the_missing_one() {
+    // The 72 h after which a PC is missing are half a minute.
+    let world = World::new().with_short_days(8_640);
+    world.init(&["--node-name", "one"]);
+    let homes = [("b", "two"), ("c", "three"), ("d", "four"), ("e", "five"), ("f", "six"), ("g", "seven")];
+    homes.iter().for_each(|(home, name)| join(&world, home, name));
+    world.until("seven nodes are on", Duration::from_secs(60), || world.nodes_on("a"), |on| *on == 7);
+    let content = bytes(2 << 20, 1);
+    let path = file(&world, "kept", &content);
+    world.ok("a", &["cp", &path, "my:album/kept"]);
+    let soon = Duration::from_secs(60);
+    world.until("all seven hold their pieces", soon, || pieces(&world), |found| *found == (7, 7));
+    std::fs::remove_dir_all(world.home("a").join("data/stage")).expect("the writer has a stage");
+    // Three of seven pieces are needed, and from here on no three who have one are on together.
+    ["c", "d", "e", "f"].iter().for_each(|home| end(&world, home));
+    world.ok("g", &["leave", "--now", "--yes"]);
+    join(&world, "h", "eight");
+    let holders = ["a", "h"];
+    let most = || holders.iter().map(|home| gathered(&world, home)).max();
+    world.until("two pieces were gathered", soon, most, |most| *most >= Some(2));
+    end(&world, "b");
+    world.ok("c", &["agent", "start"]);
+    let held = || world.json("a", &["node", "show", "eight"])["held"]["pieces"].as_u64();
+    world.until("the third made the piece of the new one", soon, held, |held| *held == Some(1));
+}

@@ -28,6 +28,21 @@ impl World {
         self
     }
 
+    /// Days that are so many times shorter: by 2,160 the six hours between two audits are ten seconds, and the 72 h after which a
+    /// PC is missing are two minutes.
+    pub fn with_short_days(self, times: u32) -> Self {
+        std::fs::write(self.home("short-days"), times.to_string()).expect("a file can be written");
+        self
+    }
+
+    /// The next agent of a home is started with these words in its environment.
+    pub fn ok_with(&self, name: &str, args: &[&str], key: &str) -> String {
+        let out = self.command(name, args).env(key, "1").stdin(std::process::Stdio::null()).output();
+        let out = out.expect("the program can be run");
+        assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    }
+
     fn command(&self, name: &str, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pumasi"));
         command.args(args).env("PUMASI_HOME", self.home(name)).env_remove("XDG_RUNTIME_DIR").env("LC_ALL", "C.UTF-8");
@@ -126,7 +141,10 @@ impl World {
     pub fn init(&self, more: &[&str]) -> String {
         let folder = self.home("a").join("data/center");
         std::fs::create_dir_all(&folder).expect("a folder can be made");
-        let settings = "[fleet]\nperiod_busy_s = 5\nperiod_idle_s = 5\n\n[storage]\nsteward_after_s = 0\n";
+        let days = std::fs::read_to_string(self.home("short-days"));
+        let days = days.map_or_else(|_| String::new(), |times| format!("dev = true\ntime_scale = {times}\n\n"));
+        let settings =
+            format!("{days}[fleet]\nperiod_busy_s = 5\nperiod_idle_s = 5\n\n[storage]\nsteward_after_s = 0\n");
         std::fs::write(folder.join("center.toml"), settings).expect("settings can be written");
         let (port, relay_port) = free_ports();
         let words = ["init", "--name", "Chen", "--bind", "127.0.0.1", "--port", &port, "--relay-port", &relay_port];
@@ -186,7 +204,9 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        for home in ["a", "b", "c", "d", "e", "f"].into_iter().filter(|home| self.home(home).exists()) {
+        for home in
+            ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"].into_iter().filter(|home| self.home(home).exists())
+        {
             self.run(home, &["agent", "stop"]);
         }
         if let Some(pid) = self.center_pid("a") {

@@ -92,6 +92,8 @@ pub enum Event {
         /// Slots.
         slots_count: u32,
     },
+    /// A piece that it should hold it does not, by its own signed word to an audit.
+    PieceGone,
     /// Its own scrub found a piece gone.
     LossReported,
     /// Off, holiday, leave.
@@ -143,6 +145,11 @@ pub fn judge(held: Integrity, now: Stamp, event: Event) -> (Integrity, Vec<Act>)
             (0..slots_count.min(LOST_SAMPLES_MAX)).for_each(|_| next.score = next.score.after(false));
             next.paused_at = None;
             vec![Act::PutBack]
+        }
+        Event::PieceGone => {
+            let mut acts = sample(&mut next, false);
+            acts.push(Act::Repair);
+            acts
         }
         Event::LossReported => vec![Act::Repair],
         Event::Absent => vec![],
@@ -239,7 +246,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn scores_stay_in_range_and_only_proofs_ban(events in proptest::collection::vec(0u8..9, 0..300)) {
+        fn scores_stay_in_range_and_only_proofs_ban(events in proptest::collection::vec(0u8..10, 0..300)) {
             let (mut held, mut proofs) = (Integrity::default(), 0);
             for event in events {
                 let event = match event {
@@ -249,6 +256,7 @@ mod tests {
                     3 => Event::NoAnswer { asked_again: 3 },
                     4 => Event::Fault,
                     5 => Event::Cured,
+                    7 => Event::PieceGone,
                     6 => Event::PiecesLost { slots_count: 5 },
                     _ => Event::Absent,
                 };

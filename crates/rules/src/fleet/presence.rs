@@ -271,14 +271,17 @@ impl Presence {
         uncount(entry, &mut self.busy_count, &mut self.quiet_count);
         entry.heard(now, hour_start, before == Whereabouts::On || before == Whereabouts::Suspect, period);
         if !verdict.stale {
-            entry.said(&facts);
+            entry.said(now, &facts);
         }
         entry.set(Flag::Busy, facts.parked_or_leased);
-        entry.shown = Whereabouts::On.code();
         let count = if facts.parked_or_leased { &mut self.busy_count } else { &mut self.quiet_count };
         *count += 1;
         entry.set(Flag::Counted, true);
-        verdict.resumed_from = (before != Whereabouts::On).then_some(before);
+        let after = self.state(now, alias);
+        if let Some(entry) = self.entries.get_mut(alias.0 as usize) {
+            entry.shown = after.code();
+        }
+        verdict.resumed_from = (before != after).then_some(before);
         verdict
     }
 
@@ -336,9 +339,15 @@ impl Presence {
         let fresh = silent < Span(u64::from(entry.period_ms)).scaled(5, 2) && !entry.has(Flag::Gone);
         if fresh {
             let lost = entry.gone_ms != 0 && now.since(Stamp(entry.gone_ms)) >= self.settings.suspect_after;
-            return if lost { Whereabouts::Suspect } else { Whereabouts::On };
+            let is_idle = entry.lends_nothing() && now.since(entry.since()) > self.tau(entry);
+            return match (lost, is_idle && !self.is_on_holiday(now, entry)) {
+                (true, _) => Whereabouts::Suspect,
+                (false, true) => Whereabouts::Missing,
+                (false, false) => Whereabouts::On,
+            };
         }
-        self.absent(now, entry, silent)
+        let idle = if entry.lends_nothing() { now.since(entry.since()) } else { Span::ZERO };
+        self.absent(now, entry, silent.max(idle))
     }
 
     /// (B), (C): not heard since this process started.
@@ -356,13 +365,21 @@ impl Presence {
     }
 
     fn absent(&self, now: Stamp, entry: &Entry, away_for: Span) -> Whereabouts {
-        if entry.holiday_until_s != 0 && now < until(entry.holiday_until_s) + HOLIDAY_MERCY {
+        if self.is_on_holiday(now, entry) {
             return Whereabouts::Holiday;
         }
+        if away_for > self.tau(entry) { Whereabouts::Missing } else { Whereabouts::Away }
+    }
+
+    fn is_on_holiday(&self, now: Stamp, entry: &Entry) -> bool {
+        entry.holiday_until_s != 0 && now < until(entry.holiday_until_s) + HOLIDAY_MERCY
+    }
+
+    /// Away, or on and lending nothing, for longer than this a node is missing.
+    fn tau(&self, entry: &Entry) -> Span {
         let hours = u64::from(entry.missing_after_h).max(TAU_MIN_H);
         let tau = if self.surge { TAU_SURGE } else { Span::hours(hours) };
-        let tau = tau.scaled(1, u64::from(self.settings.time_scale.max(1)));
-        if away_for > tau { Whereabouts::Missing } else { Whereabouts::Away }
+        tau.scaled(1, u64::from(self.settings.time_scale.max(1)))
     }
 
     /// One node for a list; nothing when it is neither registered nor heard.
@@ -424,7 +441,7 @@ impl Presence {
         }
         let (start, end) = (hour_start(self.open_hour), hour_start(hour + 1));
         for index in 0..self.entries.len() {
-            if self.judge(end, &self.entries[index]) == Whereabouts::On {
+            if self.judge(end, &self.entries[index]) == Whereabouts::On && !self.entries[index].lends_nothing() {
                 self.entries[index].credit(end, start);
             }
         }

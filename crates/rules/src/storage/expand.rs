@@ -3,7 +3,8 @@
 //! (A) Only a node that has been on without a gap long enough is a steward; among strangers only a vetted one. (B) A piece is
 //! made only for a slot whose holder is on and takes it, and only where enough pieces are on to make it from. (C) A group's
 //! stewards change with the epoch, so that nobody does all of the work; same facts, same answer. (D) A writer's copy is kept
-//! until a loss of any one holder would leave the segment above its repair threshold, or nothing more can be filled.
+//! until a loss of any one holder would leave the segment above its repair threshold, or nothing more can be filled. (E) Where
+//! too few are on at once, pieces are gathered as their holders come on, by one steward a day, of segments that stand low.
 
 use super::scheme::PoolKind;
 use model::{Alias, Kbps, PgId, Scheme, Span, Tier};
@@ -16,6 +17,8 @@ pub const QUICK_UP: Kbps = Kbps(10_000);
 pub const WRITER_LEASE: Span = Span::mins(10);
 /// An epoch of stewardship: after it another node is drawn.
 pub const EPOCH: Span = Span::hours(1);
+/// An epoch of patient stewardship: pieces that are gathered over hours are gathered by one.
+pub const PATIENT_EPOCH: Span = Span::hours(24);
 /// Leases of one group at a time.
 pub const GROUP_LEASES_MAX: usize = 2;
 /// Time on without a gap after which a member of a circle is a steward, unless its operator says otherwise (**assumed**).
@@ -94,6 +97,20 @@ pub fn wanted(scheme: &Scheme, slots: &[SlotNow], have: &[u8], from_copy: bool) 
     }
     let lacks = |(i, slot): (usize, &SlotNow)| (slot.on && slot.takes && !holds(have, i)).then_some(i);
     slots.iter().enumerate().filter_map(lacks).filter_map(|i| u16::try_from(i).ok()).collect()
+}
+
+/// (E) Indexes of one segment to make once its pieces were gathered; none where enough are on at once, where more stand than
+/// the repair threshold, where too few may ever come, and where nobody on lacks a piece.
+pub fn wanted_patiently(scheme: &Scheme, slots: &[SlotNow], have: &[u8]) -> Vec<u16> {
+    let count = |is: &dyn Fn(&SlotNow) -> bool| {
+        let counted = slots.iter().enumerate().filter(|(i, slot)| is(slot) && holds(have, *i)).count();
+        u16::try_from(counted).unwrap_or(u16::MAX)
+    };
+    let (on, standing, may_come) = (count(&|s| s.on), count(&|s| s.counts), count(&|s| s.stands));
+    if on >= scheme.k || on == 0 || standing > scheme.m || may_come < scheme.k {
+        return Vec::new();
+    }
+    wanted(scheme, slots, have, true)
 }
 
 /// Whether nothing is left to fill: every slot whose holder may come back has its piece.
@@ -199,6 +216,28 @@ mod tests {
             enough(&public(Class::Standard), &[SlotNow { on: true, takes: true, stands: true, counts: true }; 112]),
             80
         );
+    }
+
+    #[test]
+    fn pieces_are_gathered_where_too_few_are_on_at_once() {
+        let scheme = circle(10, 10).unwrap();
+        let there = SlotNow { on: true, takes: true, stands: true, counts: true };
+        let off = SlotNow { on: false, ..there };
+        // Of 0 … 4, two are on; 5 is on and lacks its piece; the rest lack theirs and are off.
+        let mut slots = [off; 10];
+        (slots[0], slots[1], slots[5]) = (there, there, there);
+        let have = [0b0001_1111, 0];
+        assert!(scheme.k > 2 && scheme.m >= 5, "{scheme:?}");
+        assert_eq!(wanted_patiently(&scheme, &slots, &have), [5], "(E)");
+        assert_eq!(wanted(&scheme, &slots, &have, false), [0u16; 0], "not at once");
+        (slots[2], slots[3]) = (there, there);
+        assert_eq!(wanted_patiently(&scheme, &slots, &have), [0u16; 0], "(E) enough are on");
+        (slots[2], slots[3]) =
+            (SlotNow { stands: false, counts: false, ..off }, SlotNow { stands: false, counts: false, ..off });
+        assert_eq!(wanted_patiently(&scheme, &slots, &have), [0u16; 0], "(E) three are left of four");
+        let young = public(Class::Standard);
+        let many = [off; 112];
+        assert_eq!(wanted_patiently(&young, &many, &[0xff; 14]), [0u16; 0], "(E) it does not stand low");
     }
 
     proptest! {

@@ -56,6 +56,34 @@ fn uploads() -> UploadPage {
     UploadPage { uploads: vec![line], parts: vec![part], more: true }
 }
 
+fn challenge() -> Challenge {
+    let pick = AuditPick { pg: PgId(1), segment: SegmentId([2; 32]), index: 3, group: 4 };
+    Challenge { nonce: [5; 32], node: NodeId([1; 32]), picks: vec![pick] }
+}
+
+fn audit_open() -> AuditOpen {
+    AuditOpen { permit: vec![6; 224], challenge: challenge() }
+}
+
+fn audit_work() -> AuditWork {
+    let scheme = Scheme { k: 2, m: 3, o: 4, slots: 4, n_max: 8, accept: 3 };
+    let target = Slot { index: 0, addr: addr(), on: true, permit: vec![6; 224] };
+    AuditWork {
+        lease: 7,
+        until: NOW,
+        target,
+        challenge: challenge(),
+        layouts: vec![(scheme, 70_000)],
+        deadline_ms: 12_000,
+    }
+}
+
+fn audit_done() -> AuditDone {
+    let outcome =
+        AuditOutcome::Answered { slices: vec![[8; 32]], signature: vec![9; 64], wrong: vec![(0, vec![1; 20])] };
+    AuditDone { lease: 7, took_ms: 900, outcome, signature: vec![3; 64] }
+}
+
 fn granted(ask: GrantedAsk) -> Request {
     Request::Granted(Box::new(Granted { grant: vec![1; 9], proof: vec![2; 64], ask }))
 }
@@ -293,6 +321,12 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
             })),
         ),
         ("upload_abort", Request::UploadAbort(BucketId([2; 16]), [3; 16])),
+        (
+            "pieces_doubted",
+            Request::PiecesDoubted(vec![LostPiece { pg: PgId(1), segment: SegmentId([2; 32]), index: 3 }]),
+        ),
+        ("audit_ask", Request::AuditAsk(NodeId([1; 32]))),
+        ("audit_done", Request::AuditDone(Box::new(audit_done()))),
         ("granted", granted(GrantedAsk::Show)),
     ]
     .into_iter()
@@ -349,6 +383,7 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         missing_after: Span::hours(72),
         held: Some(Held { pieces: 5, bytes: 500, trashed: 1, trashed_bytes: 100, damaged: 2 }),
         accounted: Some((5, 500)),
+        audits: Some(AuditCounts { proved: 160, gone: 1, wrong: 2, silent: 3, at: NOW }),
     };
     let segment =
         ReadSegment { id: SegmentId([4; 32]), pg: PgId(1), seq: 5, sealed_bytes: 65_536, have: vec![0xff, 3] };
@@ -495,6 +530,7 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         ("slot", Reply::Slot(Box::new(SlotInfo { wrap: vec![1; 80], account: account() }))),
         ("pair", Reply::Pair(Some(vec![2; 9]))),
         ("uploads", Reply::Uploads(uploads())),
+        ("audit_work", Reply::AuditWork(Some(Box::new(audit_work())))),
         ("grants", Reply::Grants(vec![GrantLine { note: grant_note(), at: NOW, revoked: Some(NOW) }])),
         (
             "group_log",
@@ -569,6 +605,9 @@ pub fn streams() -> Vec<(&'static str, Vec<u8>)> {
     };
     vec![
         ("locate", wire::encode(&StreamOpen::Locate(locate))),
+        ("audit", wire::encode(&StreamOpen::Audit(Box::new(audit_open())))),
+        ("answer_slice", wire::encode(&PieceAnswer::Slice(vec![1; 9]))),
+        ("answer_signed", wire::encode(&PieceAnswer::Signed(vec![2; 64]))),
         ("answer_located", wire::encode(&PieceAnswer::Located(vec![located]))),
         ("put_piece", wire::encode(&StreamOpen::PutPiece(Box::new(put)))),
         ("get_located", crate::rebuild::get_located(get.clone())),

@@ -17,12 +17,18 @@ pub enum Standing {
     Left = 3,
     /// Absent as declared, until `holiday_until`.
     Holiday = 4,
+    /// Its pieces were found wrong or gone: no new work, and its slots count as missing, until released.
+    Distrusted = 5,
 }
 
 impl Standing {
     /// The stored number.
     pub const fn code(self) -> u8 {
         self as u8
+    }
+    /// In, and gets no new work until released.
+    pub const fn takes_no_work(self) -> bool {
+        matches!(self, Self::Quarantined | Self::Distrusted)
     }
     /// Reads the stored number.
     pub const fn from_code(code: u8) -> Option<Self> {
@@ -32,6 +38,7 @@ impl Standing {
             2 => Self::Banned,
             3 => Self::Left,
             4 => Self::Holiday,
+            5 => Self::Distrusted,
             _ => return None,
         })
     }

@@ -37,7 +37,7 @@ pub(super) struct Entry {
     pub seen_ms: u64,
     /// Connection lost or goodbye said; 0 when neither.
     pub gone_ms: u64,
-    /// On without a gap since.
+    /// On without a gap since; while it lends nothing, that since.
     pub since_s: u32,
     /// Newest sequence of the newest boot.
     pub sequence: u32,
@@ -123,8 +123,10 @@ impl Entry {
     /// It was heard: credit the time since, or begin a session.
     pub fn heard(&mut self, now: Stamp, hour_start: Stamp, was_on: bool, period: Span) {
         if was_on && self.has(Flag::Seen) {
-            self.credit(now, hour_start);
-        } else {
+            if !self.lends_nothing() {
+                self.credit(now, hour_start);
+            }
+        } else if !(self.lends_nothing() && self.has(Flag::Seen)) {
             self.since_s = u32::try_from(now.as_ms() / 1_000).unwrap_or(u32::MAX);
         }
         self.seen_ms = self.seen_ms.max(now.as_ms());
@@ -138,8 +140,21 @@ impl Entry {
         self.period_ms = u32::try_from(period.as_ms()).unwrap_or(u32::MAX);
     }
 
+    /// It is on and lends nothing at all: its owner said down, or it has a fault.
+    pub fn lends_nothing(&self) -> bool {
+        self.state == model::NodeState::Off.code()
+    }
+
+    /// On without a gap since, or lending nothing since.
+    pub fn since(&self) -> Stamp {
+        Stamp(u64::from(self.since_s) * 1_000)
+    }
+
     /// Keeps what a check-in said.
-    pub fn said(&mut self, facts: &CheckInFacts) {
+    pub fn said(&mut self, now: Stamp, facts: &CheckInFacts) {
+        if self.lends_nothing() != (facts.state == model::NodeState::Off) {
+            self.since_s = u32::try_from(now.as_ms() / 1_000).unwrap_or(u32::MAX);
+        }
         self.state = facts.state.code();
         self.reason = facts.reason.code();
         let clamped = facts.offset_ms.clamp(i64::from(i32::MIN), i64::from(i32::MAX));

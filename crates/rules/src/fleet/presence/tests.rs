@@ -85,6 +85,35 @@ fn a_paused_node_is_on_with_its_owners_reason() {
 }
 
 #[test]
+fn a_node_that_is_on_and_lends_nothing_is_missing_after_its_time() {
+    let (mut table, mut rng) = (table(), rng());
+    table.register(A, Known { missing_after: Span::hours(72), ..Known::default() });
+    let off = |sequence| CheckInFacts { state: NodeState::Off, reason: PauseReason::Fault, ..facts(1, sequence) };
+    let mut transitions = Vec::new();
+    for hour in 0..80u64 {
+        let now = T0 + Span::hours(hour);
+        // It lends for five hours, and then its disk is gone.
+        let fact = if hour < 5 { facts(1, hour as u32 + 1) } else { off(hour as u32 + 1) };
+        table.check_in(now, A, fact, &mut rng);
+        transitions.extend(table.sweep(now + Span::secs(1), 10));
+        assert_eq!(table.state(now, A), if hour < 78 { Whereabouts::On } else { Whereabouts::Missing }, "{hour}");
+    }
+    let missing = Transition { alias: A, from: Whereabouts::On, to: Whereabouts::Missing };
+    assert_eq!(transitions, [missing], "told once");
+    let back = table.check_in(T0 + Span::hours(80), A, facts(1, 81), &mut rng);
+    assert_eq!(
+        (back.resumed_from, table.state(T0 + Span::hours(80), A)),
+        (Some(Whereabouts::Missing), Whereabouts::On)
+    );
+    // A holiday holds: the owner said so.
+    table.register(A, Known { holiday_until: Some(T0 + Span::days(20)), ..Known::default() });
+    table.check_in(T0 + Span::hours(81), A, off(82), &mut rng);
+    assert_eq!(table.state(T0 + Span::hours(81), A), Whereabouts::On);
+    table.check_in(T0 + Span::hours(300), A, off(83), &mut rng);
+    assert_eq!(table.state(T0 + Span::hours(300), A), Whereabouts::On);
+}
+
+#[test]
 fn after_a_restart_nobody_is_called_away_or_missing_in_the_first_period() {
     let mut table = table();
     table.register(A, Known { last_seen: Some(T0 - Span::days(300)), ..Known::default() });

@@ -1,0 +1,271 @@
+//! What came of an audit: counts, score, standing, and the bits of pieces that are gone, in one transaction.
+//!
+//! (A) Nothing counts against a node but its own signature, or silence that the center itself met. (B) A piece that the records do
+//! not give it any more, because it was dropped or the node told of its loss first, costs it nothing.
+
+use super::{Asked, every, store};
+use crate::Center;
+use crate::db::{StoreError, Tx};
+use crate::fleet::store::{self as fleet, Standing};
+use crate::refuse::Refused;
+use crate::storage::store::log;
+use codec::Layout;
+use model::{Alias, Stamp};
+use rules::fleet::integrity::{Act, Event, Integrity, Score, judge};
+use wire::signed::AuditAnswer;
+use wire::signed::audit::{NOT_HELD, slice_hash};
+use wire::storage::{AuditOutcome, AuditPick, Challenge};
+
+/// What an answer comes to.
+#[derive(Debug, Clone, Default)]
+struct Found {
+    proved: u32,
+    gone: Vec<AuditPick>,
+    /// Slices with wrong bytes, by the node's own signature, and what proves one of them.
+    wrong: u32,
+    proof: Vec<u8>,
+}
+
+/// What became of a node.
+#[derive(Debug, Clone, Default)]
+struct Verdict {
+    lost: u32,
+    is_good: bool,
+    again: Option<(u8, Stamp)>,
+    standing: Option<Standing>,
+    generation: u64,
+}
+
+/// Takes in what came of an audit; true when the node proved everything.
+pub async fn take(center: &Center, asked: &Asked, outcome: AuditOutcome) -> Result<bool, Refused> {
+    let found = match outcome {
+        AuditOutcome::Silent(why) => {
+            tracing::debug!(node = %asked.node, why, "an audit was not answered");
+            None
+        }
+        AuditOutcome::Answered { slices, signature, wrong } => {
+            let answer = AuditAnswer { challenge: asked.challenge.hash(), slices };
+            // (A) What the node did not sign is nobody's word.
+            let is_signed = answer.is_signed_by(&asked.challenge.node, &signature);
+            let fits = answer.slices.len() == asked.challenge.picks.len();
+            (is_signed && fits).then(|| classify(asked, &answer, &signature, &wrong))
+        }
+    };
+    let now = center.now();
+    let asked_again = asked.asked_again;
+    let (node, picks) = (asked.node, asked.challenge.picks.clone());
+    let again_after = center.settings().time_scale.of(rules::fleet::integrity::ASK_AGAIN_AFTER);
+    let kept = center.db().write(move |tx| {
+        let counts = store::counts(tx, node)?.unwrap_or_default();
+        let Some(row) = fleet::node_by_alias(tx, node)? else { return Ok(Verdict::default()) };
+        let held = held(&row, &counts);
+        let mut judged = Judged { tx, node, now, held, counts, acts: Vec::new(), lost: 0 };
+        match &found {
+            Some(found) => judged.answered(found)?,
+            None => judged.silent(asked_again, picks.len()),
+        }
+        let is_good = found.as_ref().is_some_and(|found| found.gone.is_empty() && found.wrong == 0);
+        let asks_again = judged.acts.iter().any(|act| matches!(act, Act::AskAgain(_)));
+        let again = asks_again.then(|| store::Again {
+            picks: picks.clone(),
+            asked_again: asked_again + 1,
+            at: now + again_after,
+        });
+        judged.keep(&row, is_good, again)
+    });
+    let verdict = kept.await?;
+    remember(center, node, &verdict);
+    Ok(verdict.is_good)
+}
+
+/// Sorts a signed answer. A slice that is told as wrong and is not says nothing against the node.
+fn classify(asked: &Asked, answer: &AuditAnswer, signature: &[u8], wrong: &[(u16, Vec<u8>)]) -> Found {
+    let mut found = Found::default();
+    for ((pick, layout), (at, hash)) in
+        asked.challenge.picks.iter().zip(&asked.layouts).zip(answer.slices.iter().enumerate())
+    {
+        let told = wrong.iter().find(|(n, bytes)| usize::from(*n) == at && slice_hash(bytes) == *hash);
+        let proves = |bytes: &[u8]| {
+            Layout::new(layout.0, layout.1).is_ok_and(|layout| {
+                codec::slice::proves(bytes, &pick.segment, &layout, pick.index, u64::from(pick.group))
+            })
+        };
+        match told {
+            _ if *hash == NOT_HELD => found.gone.push(*pick),
+            Some((_, bytes)) if !proves(bytes) => {
+                found.wrong += 1;
+                found.proof = proof(&asked.challenge, answer, signature, bytes);
+            }
+            _ => found.proved += 1,
+        }
+    }
+    if found.wrong > 0 {
+        // Not all that was wrong need be told; who lies once is not thanked for the rest.
+        found.proved = 0;
+    }
+    found
+}
+
+/// What anybody can check: `challenge length u32 ‖ challenge ‖ hashes u16 ‖ hash of each slice ‖ signature 64 ‖ slice`.
+pub(super) fn proof(challenge: &Challenge, answer: &AuditAnswer, signature: &[u8], slice: &[u8]) -> Vec<u8> {
+    let challenge = wire::encode(challenge);
+    let len = u32::try_from(challenge.len()).unwrap_or(u32::MAX).to_le_bytes();
+    let count = u16::try_from(answer.slices.len()).unwrap_or(u16::MAX).to_le_bytes();
+    [&len[..], &challenge, &count, answer.slices.as_flattened(), signature, slice].concat()
+}
+
+/// A node on its way to its next score.
+struct Judged<'a, 't> {
+    tx: &'a mut Tx<'t>,
+    node: Alias,
+    now: Stamp,
+    held: Integrity,
+    counts: store::AuditCounts,
+    acts: Vec<Act>,
+    lost: u32,
+}
+
+impl Judged<'_, '_> {
+    fn event(&mut self, event: Event) {
+        let (held, acts) = judge(self.held, self.now, event);
+        self.held = held;
+        self.acts.extend(acts);
+    }
+
+    fn answered(&mut self, found: &Found) -> Result<(), StoreError> {
+        for _ in 0..found.proved {
+            self.event(Event::AuditPassed);
+        }
+        self.counts.proved += u64::from(found.proved);
+        for pick in &found.gone {
+            // (B)
+            if log::lose(self.tx, pick.pg, &pick.segment, pick.index)? {
+                self.lost += 1;
+                self.event(Event::PieceGone);
+            }
+        }
+        self.counts.gone += u64::from(self.lost);
+        if found.wrong > 0 {
+            self.event(Event::WrongBytes);
+            self.counts.wrong += u64::from(found.wrong);
+            self.counts.proofs = self.held.proofs;
+            store::add_proof(self.tx, self.node, self.now, &found.proof)?;
+        }
+        Ok(())
+    }
+
+    fn silent(&mut self, asked_again: u8, slices: usize) {
+        let before = self.acts.len();
+        self.event(Event::NoAnswer { asked_again });
+        if self.acts[before..].iter().any(|act| matches!(act, Act::AskAgain(_))) {
+            return;
+        }
+        // One sample was counted; each of the slices is one.
+        (1..slices).for_each(|_| self.event(Event::NoAnswer { asked_again }));
+        self.counts.silent += 1;
+    }
+
+    fn keep(mut self, row: &fleet::NodeRow, is_good: bool, again: Option<store::Again>) -> Result<Verdict, StoreError> {
+        self.counts.at = self.now;
+        let score = self.held.score;
+        store::keep(self.tx, self.node, &self.counts, (score.alpha_ppm, score.beta_ppm))?;
+        match &again {
+            Some(again) => store::put_again(self.tx, self.node, again)?,
+            None => store::forget_again(self.tx, self.node)?,
+        }
+        if self.lost > 0 {
+            fleet::add_event(self.tx, self.node, self.now, "audit_gone", &self.lost.to_string())?;
+        }
+        let standing = self.stand(row)?;
+        let again = again.map(|again| (again.asked_again, again.at));
+        Ok(Verdict { lost: self.lost, is_good, again, standing, generation: row.generation + 1 })
+    }
+
+    /// What the acts make of the node's standing.
+    fn stand(&mut self, row: &fleet::NodeRow) -> Result<Option<Standing>, StoreError> {
+        let score = self.held.score.value();
+        if self.acts.contains(&Act::Warn) {
+            fleet::add_event(self.tx, self.node, self.now, "score_low", &score.to_string())?;
+        }
+        let standing = if self.acts.contains(&Act::Ban) {
+            Standing::Banned
+        } else if self.acts.contains(&Act::Quarantine) {
+            Standing::Distrusted
+        } else {
+            return Ok(None);
+        };
+        if matches!(row.standing, Standing::Left | Standing::Banned) {
+            return Ok(None);
+        }
+        let why = if self.held.proofs > 0 { "wrong bytes, signed by the node" } else { "score of its audits" };
+        let event = if standing == Standing::Banned { "banned" } else { "distrusted" };
+        fleet::set_standing(self.tx, self.node, standing, Some(why), None)?;
+        fleet::set_generation(self.tx, self.node, row.generation + 1)?;
+        fleet::add_event(self.tx, self.node, self.now, event, why)?;
+        Ok(Some(standing))
+    }
+}
+
+/// A node's fault was not cured in its time.
+pub async fn not_cured(center: &Center, node: Alias) -> Result<(), Refused> {
+    let now = center.now();
+    let kept = center.db().write(move |tx| {
+        let Some(row) = fleet::node_by_alias(tx, node)? else { return Ok(Verdict::default()) };
+        let slots = store::slots_count(tx, node)?;
+        let counts = store::counts(tx, node)?.unwrap_or_default();
+        let mut judged = Judged { tx, node, now, held: held(&row, &counts), counts, acts: Vec::new(), lost: 0 };
+        judged.event(Event::PiecesLost { slots_count: slots });
+        fleet::add_event(judged.tx, node, now, "not_cured", &slots.to_string())?;
+        judged.keep(&row, false, None)
+    });
+    remember(center, node, &kept.await?);
+    Ok(())
+}
+
+/// What is known of a node's honesty.
+fn held(row: &fleet::NodeRow, counts: &store::AuditCounts) -> Integrity {
+    let score = Score { alpha_ppm: row.node.alpha, beta_ppm: row.node.beta };
+    Integrity { score, proofs: counts.proofs, paused_at: None }
+}
+
+/// The same in memory, and what it sets going.
+fn remember(center: &Center, node: Alias, verdict: &Verdict) {
+    center.audits().over(node, verdict.is_good, verdict.again, every(center));
+    if let Some(standing) = verdict.standing {
+        tracing::warn!(%node, ?standing, "an audit put a node out of work");
+        if let Some(node) = center.fleet().node_mut(node) {
+            node.standing = standing;
+            node.generation = node.generation.max(verdict.generation) + 1;
+        }
+    }
+    if verdict.lost > 0 {
+        tracing::warn!(%node, lost = verdict.lost, "a node does not hold pieces that it should");
+        center.news_of_segments();
+    }
+    center.metrics().audited(verdict.is_good);
+}
+
+/// A steward called an audit good, and the center's own repetition met other slices than the node signed then: the node gave
+/// wrong bytes, and the steward did not judge them.
+pub async fn disagree(center: &Center, node: Alias, auditor: Alias) -> Result<(), Refused> {
+    let now = center.now();
+    let kept = center.db().write(move |tx| {
+        let mut stood = Vec::new();
+        for (alias, event) in [(node, Event::WrongBytes), (auditor, Event::WrongResult)] {
+            let Some(row) = fleet::node_by_alias(tx, alias)? else { continue };
+            let counts = store::counts(tx, alias)?.unwrap_or_default();
+            let held = held(&row, &counts);
+            let mut judged = Judged { tx, node: alias, now, held, counts, acts: Vec::new(), lost: 0 };
+            judged.event(event);
+            judged.counts.proofs = judged.held.proofs;
+            let verdict = judged.keep(&row, false, None)?;
+            fleet::add_event(tx, alias, now, "audit_false", &format!("{node} {auditor}"))?;
+            stood.push((alias, verdict));
+        }
+        Ok(stood)
+    });
+    for (alias, verdict) in kept.await? {
+        remember(center, alias, &verdict);
+    }
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! The center asks a node itself: where no steward can, where a node was silent towards stewards, and of some audits that a
+//! steward calls good.
+
+use super::{Asked, challenge, deadline, every, judge, permit};
+use crate::Center;
+use crate::refuse::Refused;
+use codec::Layout;
+use model::Alias;
+use net::{CallLimits, NetError};
+use std::time::Duration;
+use wire::limits::SLICE_MAX;
+use wire::signed::audit::NOT_HELD;
+use wire::storage::{AuditOpen, AuditOutcome, PieceAnswer, StreamOpen};
+
+/// Nodes the center asks at one time: it moves no data otherwise, and this much is little.
+const OWN_MAX: usize = 8;
+/// Longest dial of a node.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+/// A frame is a slice and what the protocol adds.
+const ANSWER_MAX: usize = SLICE_MAX + 64;
+
+/// What a steward called good.
+pub struct Repeated {
+    /// The steward.
+    pub auditor: Alias,
+    /// Hashes of the slices the node signed.
+    pub slices: Vec<[u8; 32]>,
+}
+
+/// Why the center asks.
+pub enum Why {
+    /// The node is due, and was asked again so often.
+    Due(u8),
+    /// A steward called this good.
+    Repeat(Box<Asked>, Repeated),
+    /// A reader doubts a piece.
+    Doubt(Box<Asked>),
+}
+
+/// Begins to ask a node; nothing happens where enough are asked already, and the node stays due.
+pub fn ask(center: &Center, node: Alias, why: Why) {
+    {
+        let mut audits = center.audits();
+        if audits.own.len() >= OWN_MAX || !audits.own.insert(node) {
+            return;
+        }
+    }
+    let center = center.clone();
+    tokio::spawn(async move {
+        let done = match why {
+            Why::Repeat(asked, repeated) => repeat(&center, *asked, repeated).await,
+            Why::Doubt(asked) => look_into(&center, &asked).await,
+            Why::Due(asked_again) => {
+                tracing::debug!(%node, asked_again, "the center asks a node itself");
+                begin(&center, node).await
+            }
+        };
+        center.audits().own.remove(&node);
+        if let Err(refused) = done {
+            tracing::warn!(id = %refused.0.id, %node, "a node was not audited; it stays due");
+        }
+    });
+}
+
+async fn begin(center: &Center, node: Alias) -> Result<(), Refused> {
+    let Some(asked) = challenge::draw(center, node).await? else {
+        center.audits().over(node, true, None, every(center));
+        return Ok(());
+    };
+    let outcome = put(center, &asked).await?;
+    judge::take(center, &asked, outcome).await.map(drop)
+}
+
+/// A doubted piece. Silence says nothing here: the node is asked in its turn. Neither does a good answer: readers choose what
+/// they doubt, so it neither makes a score nor stands for an audit.
+async fn look_into(center: &Center, asked: &Asked) -> Result<(), Refused> {
+    match put(center, asked).await? {
+        AuditOutcome::Silent(_) => Ok(()),
+        AuditOutcome::Answered { slices, wrong, .. } if wrong.is_empty() && !slices.contains(&NOT_HELD) => Ok(()),
+        outcome => judge::take(center, asked, outcome).await.map(drop),
+    }
+}
+
+/// The same slices again, under a nonce of its own.
+async fn repeat(center: &Center, mut asked: Asked, repeated: Repeated) -> Result<(), Refused> {
+    asked.challenge.nonce = center.random();
+    let outcome = put(center, &asked).await?;
+    if let AuditOutcome::Answered { slices, wrong, .. } = &outcome
+        && wrong.is_empty()
+    {
+        // Proved slices have one form each, so what the node signed before must be the same; what it lost since is no lie.
+        let differs = slices.iter().zip(&repeated.slices).any(|(now, then)| *now != NOT_HELD && now != then);
+        if differs {
+            tracing::warn!(node = %asked.node, auditor = %repeated.auditor, "a steward called wrong slices good");
+            return judge::disagree(center, asked.node, repeated.auditor).await;
+        }
+    }
+    judge::take(center, &asked, outcome).await.map(drop)
+}
+
+/// Puts a challenge to a node.
+async fn put(center: &Center, asked: &Asked) -> Result<AuditOutcome, Refused> {
+    let wait = Duration::from_millis(deadline(center, asked).await?.as_ms());
+    Ok(match gather(center, asked, wait).await {
+        Ok(frames) => AuditOutcome::of(asked.challenge.picks.len(), frames, |at, bytes| is_proved(asked, at, bytes)),
+        Err(error) => AuditOutcome::Silent(error.to_string()),
+    })
+}
+
+async fn gather(center: &Center, asked: &Asked, wait: Duration) -> Result<Vec<PieceAnswer>, NetError> {
+    let endpoint = center.endpoint();
+    if let Some(addr) = super::addr(center, asked.node) {
+        endpoint.learn(addr);
+    }
+    let link = endpoint.connect(asked.challenge.node, DIAL_TIMEOUT).await?;
+    let permit = permit(center, endpoint.id(), asked.challenge.node, center.now());
+    let open = AuditOpen { permit, challenge: asked.challenge.clone() };
+    let limits = CallLimits { max_reply: ANSWER_MAX, timeout: wait };
+    let open = wire::encode(&StreamOpen::Audit(Box::new(open)));
+    let frames = link.gather(&open, asked.challenge.picks.len() + 1, limits).await?;
+    frames.iter().map(|frame| wire::decode(frame, ANSWER_MAX).map_err(|_| NetError::Cut)).collect()
+}
+
+/// True when bytes prove the pick at a place.
+fn is_proved(asked: &Asked, at: usize, bytes: &[u8]) -> bool {
+    let (pick, (scheme, sealed)) = (asked.challenge.picks[at], asked.layouts[at]);
+    Layout::new(scheme, sealed)
+        .is_ok_and(|layout| codec::slice::proves(bytes, &pick.segment, &layout, pick.index, u64::from(pick.group)))
+}

@@ -1,0 +1,286 @@
+//! Patient repair: where fewer than k holders of a segment are on at the same time, a steward keeps the pieces of those that are,
+//! until it has k (`docs/design/storage.md` §10). In simulated years of home PCs, repair that waited for k at once lost every
+//! object, repair that gathers lost none.
+//!
+//! (A) A kept piece proves itself against the segment's id, when it comes and when it is read again: a bad sector costs one piece
+//! and blames nobody. (B) What is kept stays below [`SCRATCH_MAX`], the oldest segments go first, and nothing outlives
+//! [`KEPT_FOR`]. (C) A piece is there whole or not at all.
+
+use crate::column::Source;
+use crate::fill::Making;
+use crate::piece::Coded;
+use crate::{Client, ClientError};
+use codec::{Decoder, Layout, PieceProof, PieceSet};
+use model::SegmentId;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use wire::storage::Slot;
+
+/// Bytes of pieces kept, all segments together.
+pub const SCRATCH_MAX: u64 = 1 << 30;
+/// A segment to which no piece came for so long is given up.
+pub const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// Before the piece: lengths of proof and label.
+const HEAD: usize = 4;
+
+/// Where gathered pieces are kept: a folder per segment, a file per piece.
+#[derive(Debug, Clone)]
+pub struct Scratch {
+    dir: PathBuf,
+    max: u64,
+}
+
+/// A kept piece.
+struct Kept {
+    index: u16,
+    file: File,
+    /// Where its bytes begin.
+    at: u64,
+    label: Vec<u8>,
+}
+
+impl Scratch {
+    /// In this folder, which is made when it is needed.
+    pub fn new(dir: PathBuf) -> Self {
+        Self { dir, max: SCRATCH_MAX }
+    }
+
+    fn folder(&self, id: &SegmentId) -> PathBuf {
+        self.dir.join(id.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    }
+
+    /// Indexes of the pieces kept of a segment.
+    fn indexes(&self, id: &SegmentId) -> Vec<u16> {
+        let Ok(entries) = std::fs::read_dir(self.folder(id)) else { return Vec::new() };
+        let index = |entry: io::Result<std::fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
+        let mut indexes: Vec<u16> = entries.filter_map(index).collect();
+        indexes.sort_unstable();
+        indexes
+    }
+
+    /// A file for a piece that is coming; it counts once [`Self::keep`] has renamed it.
+    fn begin(&self, id: &SegmentId, index: u16) -> io::Result<(PathBuf, File)> {
+        std::fs::create_dir_all(self.folder(id))?;
+        let path = self.folder(id).join(format!("{index}.part"));
+        Ok((path.clone(), File::create(path)?))
+    }
+
+    /// (C)
+    fn keep(&self, id: &SegmentId, index: u16) -> io::Result<()> {
+        let folder = self.folder(id);
+        std::fs::rename(folder.join(format!("{index}.part")), folder.join(index.to_string()))
+    }
+
+    /// (A) A kept piece, its every byte judged; one that does not hold is removed.
+    fn open(&self, id: &SegmentId, index: u16, layout: &Layout) -> io::Result<Option<Kept>> {
+        let path = self.folder(id).join(index.to_string());
+        let kept = judged(&path, id, index, layout)?;
+        if kept.is_none() {
+            std::fs::remove_file(&path)?;
+        }
+        Ok(kept)
+    }
+
+    /// Nothing of a segment is needed any more.
+    pub(crate) fn forget(&self, id: &SegmentId) {
+        let _ = std::fs::remove_dir_all(self.folder(id));
+    }
+
+    /// (B) Gives room back: what is too old, then the oldest, until `room` more bytes fit.
+    fn tidy(&self, room: u64) -> io::Result<()> {
+        let mut folders = Vec::new();
+        let Ok(entries) = std::fs::read_dir(&self.dir) else { return Ok(()) };
+        for entry in entries.flatten() {
+            let bytes = std::fs::read_dir(entry.path())?.flatten().filter_map(|file| file.metadata().ok());
+            let changed = entry.metadata()?.modified()?;
+            folders.push((changed, bytes.map(|meta| meta.len()).sum::<u64>(), entry.path()));
+        }
+        folders.sort();
+        let mut held: u64 = folders.iter().map(|(_, bytes, _)| *bytes).sum();
+        for (changed, bytes, path) in folders {
+            let is_old = SystemTime::now().duration_since(changed).is_ok_and(|age| age > KEPT_FOR);
+            if is_old || held + room > self.max {
+                std::fs::remove_dir_all(path)?;
+                held -= bytes;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn judged(path: &Path, id: &SegmentId, index: u16, layout: &Layout) -> io::Result<Option<Kept>> {
+    let mut file = File::open(path)?;
+    let mut all = Vec::new();
+    file.read_to_end(&mut all)?;
+    let parsed = || {
+        let (head, rest) = all.split_at_checked(HEAD)?;
+        let len = |at: usize| usize::from(u16::from_le_bytes([head[at], head[at + 1]]));
+        let (proof, rest) = rest.split_at_checked(len(0))?;
+        let (label, bytes) = rest.split_at_checked(len(2))?;
+        let known = PieceProof::parse(proof).ok().filter(|proof| proof.index == index)?.prove(id, layout).ok()?;
+        let is_whole = bytes.len() as u64 == known.len() && codec::tree::piece_root(bytes) == *known.root();
+        is_whole.then(|| ((HEAD + proof.len() + label.len()) as u64, label.to_vec()))
+    };
+    Ok(parsed().map(|(at, label)| Kept { index, file, at, label }))
+}
+
+impl Client {
+    /// The same, keeping pieces of segments whose holders are not on together.
+    #[must_use]
+    pub fn with_scratch(self, scratch: Scratch) -> Self {
+        Self { scratch: Some(scratch), ..self }
+    }
+
+    /// Gathers pieces of a segment from the holders that are on, and makes the wanted ones once `k` are kept.
+    ///
+    /// # Errors
+    /// [`ClientError::Unreadable`] with the pieces kept so far, while they are fewer than `k`.
+    pub(crate) async fn gather_patiently(
+        &self,
+        scratch: &Scratch,
+        source: Source,
+        wanted: PieceSet,
+    ) -> Result<Coded, ClientError> {
+        let (id, layout) = (source.id, source.layout);
+        let k = usize::from(layout.scheme.k);
+        let mut held = scratch.indexes(&id);
+        scratch.tidy(layout.piece_len() * layout.scheme.k as u64).map_err(|e| local(scratch, e))?;
+        for slot in source.slots.iter().filter(|slot| slot.on) {
+            if held.len() >= k {
+                break;
+            }
+            if held.contains(&slot.index) {
+                continue;
+            }
+            match self.fetch(scratch, &source, slot).await {
+                Ok(()) => held.push(slot.index),
+                Err(error) => tracing::debug!(%error, index = slot.index, "a piece was not gathered"),
+            }
+        }
+        if held.len() < k {
+            tracing::info!(segment = %id.short(), have = held.len(), need = k, "gathering pieces of a segment");
+            return Err(ClientError::Unreadable { have: held.len(), need: k });
+        }
+        let (scratch, buffers) = (scratch.clone(), self.buffers.clone());
+        let making = tokio::task::spawn_blocking(move || {
+            let making = Making::new(&layout, wanted, &buffers)?;
+            made_of(&scratch, &id, layout, making)
+        });
+        making.await.map_err(|_| ClientError::Unexpected("coding ended"))?
+    }
+
+    /// One whole piece into its file.
+    async fn fetch(&self, scratch: &Scratch, source: &Source, slot: &Slot) -> Result<(), ClientError> {
+        let mut incoming = self.open_piece(source, slot, 0..source.layout.piece_len()).await?;
+        let (path, mut file) = scratch.begin(&source.id, slot.index).map_err(|e| local(scratch, e))?;
+        let len = |bytes: &[u8]| u16::try_from(bytes.len()).unwrap_or(0).to_le_bytes();
+        let head = [&len(&incoming.proof)[..], &len(&incoming.label), &incoming.proof, &incoming.label].concat();
+        let at = |source| ClientError::File { path: path.display().to_string(), source };
+        file.write_all(&head).map_err(at)?;
+        while let Some(bytes) = incoming.next().await? {
+            file.write_all(&bytes).map_err(at)?;
+        }
+        scratch.keep(&source.id, slot.index).map_err(at)
+    }
+}
+
+fn local(scratch: &Scratch, source: io::Error) -> ClientError {
+    ClientError::File { path: scratch.dir.display().to_string(), source }
+}
+
+/// Makes pieces of `k` kept ones, column by column.
+fn made_of(scratch: &Scratch, id: &SegmentId, layout: Layout, mut making: Making) -> Result<Coded, ClientError> {
+    let k = usize::from(layout.scheme.k);
+    let mut kept = Vec::with_capacity(k);
+    for index in scratch.indexes(id) {
+        kept.extend(scratch.open(id, index, &layout).map_err(|e| local(scratch, e))?);
+        if kept.len() == k {
+            break;
+        }
+    }
+    if kept.len() < k {
+        return Err(ClientError::Unreadable { have: kept.len(), need: k });
+    }
+    let mut decoder = Decoder::new(&layout)?;
+    let cell_bytes = usize::try_from(u64::from(layout.cell)).unwrap_or(0);
+    let mut cells: Vec<(u16, Vec<u8>)> = kept.iter().map(|piece| (piece.index, vec![0; cell_bytes])).collect();
+    let mut out = vec![0; usize::try_from(layout.column_bytes()).unwrap_or(0)];
+    for column in 0..layout.columns() {
+        let range = layout.cell_in_piece(column);
+        for (piece, (_, cell)) in kept.iter().zip(&mut cells) {
+            piece.file.read_exact_at(cell, piece.at + range.start).map_err(|e| local(scratch, e))?;
+        }
+        let given: Vec<(u16, &[u8])> = cells.iter().map(|(index, cell)| (*index, &cell[..])).collect();
+        let sealed = decoder.column(column, &given, &mut out)?;
+        making.push(&out[..sealed])?;
+    }
+    let mut labels: BTreeMap<&[u8], u16> = BTreeMap::new();
+    kept.iter().for_each(|piece| *labels.entry(&piece.label).or_default() += 1);
+    let label = labels.into_iter().max_by_key(|(_, count)| *count).map(|(label, _)| label.to_vec());
+    making.finish(layout, label.ok_or(ClientError::Unexpected("a piece without a label"))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::buffers::Buffers;
+    use model::Scheme;
+
+    const SCHEME: Scheme = Scheme { k: 3, m: 4, o: 5, slots: 5, n_max: 8, accept: 4 };
+
+    /// A segment's pieces, each kept as if a holder had brought it.
+    fn kept(scratch: &Scratch, sealed: &[u8], indexes: &[u16]) -> (Layout, codec::SegmentRoots, Vec<Vec<u8>>) {
+        let layout = Layout::new(SCHEME, sealed.len() as u64).unwrap();
+        let all = codec::encode(&layout, sealed).unwrap();
+        let pieces = all.pieces;
+        for index in indexes {
+            let proof = all.roots.proofs()[usize::from(*index)].to_bytes();
+            let label = [*index as u8 / 4; 7];
+            let (_, mut file) = scratch.begin(&all.roots.id, *index).unwrap();
+            let len = |n: usize| u16::try_from(n).unwrap().to_le_bytes();
+            file.write_all(&[&len(proof.len())[..], &len(7), &proof, &label, &pieces[usize::from(*index)]].concat())
+                .unwrap();
+            scratch.keep(&all.roots.id, *index).unwrap();
+        }
+        (layout, all.roots, pieces)
+    }
+
+    #[test]
+    fn pieces_kept_at_different_times_make_the_missing_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let scratch = Scratch::new(dir.path().join("gather"));
+        let sealed: Vec<u8> = (0..700_000u32).map(|i| (i * 7 % 251) as u8).collect();
+        let (layout, roots, pieces) = kept(&scratch, &sealed, &[1, 2, 6]);
+        let make = || {
+            let wanted: PieceSet = [0u16, 7].into_iter().collect();
+            made_of(&scratch, &roots.id, layout, Making::new(&layout, wanted, &Buffers::default()).unwrap())
+        };
+        let made = make().unwrap();
+        assert_eq!((made.roots.id, made.piece(0), made.piece(7)), (roots.id, &pieces[0][..], &pieces[7][..]));
+        assert_eq!(made.label, [0; 7], "what most showed");
+        // (A) A flipped bit costs this piece alone, and is not taken for the writer's fault.
+        let path = scratch.folder(&roots.id).join("2");
+        let mut bytes = std::fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        assert!(matches!(make(), Err(ClientError::Unreadable { have: 2, need: 3 })));
+        assert_eq!(scratch.indexes(&roots.id), [1, 6], "it is fetched anew");
+        scratch.forget(&roots.id);
+        assert_eq!(scratch.indexes(&roots.id), [0u16; 0]);
+    }
+
+    #[test]
+    fn what_is_kept_stays_below_its_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        let scratch = Scratch { dir: dir.path().join("gather"), max: 600_000 };
+        let ids: Vec<SegmentId> = (0..5u8).map(|n| kept(&scratch, &vec![n; 300_000], &[0]).1.id).collect();
+        assert!(ids.iter().all(|id| scratch.indexes(id) == [0]));
+        scratch.tidy(300_000).unwrap();
+        let left = ids.iter().filter(|id| scratch.indexes(id) == [0]).count();
+        assert_eq!(left, 2, "(B) of five of 100 KB each, 300 KB fit beside what comes");
+    }
+}

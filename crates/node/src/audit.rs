@@ -1,0 +1,74 @@
+//! A steward audits: it puts a challenge of the center to another node, judges the slices by the segments' ids, and tells what
+//! came of it under its own signature. It is trusted with nothing: a slice that proves nothing goes to the center as it came,
+//! with the node's signature over its hash.
+
+use crate::session::Session;
+use codec::Layout;
+use net::{CallLimits, Endpoint, NetError};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use wire::limits::SLICE_MAX;
+use wire::storage::{AuditDone, AuditOpen, AuditOutcome, AuditWork, PieceAnswer, StreamOpen};
+use wire::{Reply, Request};
+
+/// Longest dial of a node that is audited.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+/// A frame is a slice and what the protocol adds.
+const ANSWER_MAX: usize = SLICE_MAX + 64;
+
+/// What an auditor needs.
+pub struct Auditor {
+    /// Session with the center.
+    pub session: Arc<Session>,
+    /// Speaks to other nodes.
+    pub endpoint: Endpoint,
+    /// The node's key, which signs reports.
+    pub key: [u8; 32],
+}
+
+impl Auditor {
+    /// One audit; false when there was none.
+    pub async fn work(&self) -> bool {
+        let Ok(Reply::AuditWork(Some(work))) = self.session.ask(Request::AuditAsk(self.endpoint.id())).await else {
+            return false;
+        };
+        let begun = Instant::now();
+        let outcome = self.put(&work).await;
+        let took_ms = u32::try_from(begun.elapsed().as_millis()).unwrap_or(u32::MAX);
+        let report = AuditDone::report(work.challenge.hash(), took_ms, &outcome);
+        let signature = report.sign(&self.key).to_vec();
+        tracing::debug!(node = %work.challenge.node.short(), took_ms, "audited a node");
+        let done = AuditDone { lease: work.lease, took_ms, outcome, signature };
+        if let Err(error) = self.session.ask(Request::AuditDone(Box::new(done))).await {
+            tracing::info!(%error, "an audit was not told; the node is asked again");
+        }
+        true
+    }
+
+    async fn put(&self, work: &AuditWork) -> AuditOutcome {
+        match self.gather(work).await {
+            Ok(frames) => AuditOutcome::of(work.challenge.picks.len(), frames, |at, bytes| is_proved(work, at, bytes)),
+            Err(error) => AuditOutcome::Silent(error.to_string()),
+        }
+    }
+
+    /// The node's frames: a slice for each pick, then its signature; or a refusal alone.
+    async fn gather(&self, work: &AuditWork) -> Result<Vec<PieceAnswer>, NetError> {
+        self.endpoint.learn(work.target.addr.clone());
+        let link = self.endpoint.connect(work.target.addr.id, DIAL_TIMEOUT).await?;
+        let open = AuditOpen { permit: work.target.permit.clone(), challenge: work.challenge.clone() };
+        let open = wire::encode(&StreamOpen::Audit(Box::new(open)));
+        let limits = CallLimits { max_reply: ANSWER_MAX, timeout: Duration::from_millis(u64::from(work.deadline_ms)) };
+        let frames = link.gather(&open, work.challenge.picks.len() + 1, limits).await?;
+        frames.iter().map(|frame| wire::decode(frame, ANSWER_MAX).map_err(|_| NetError::Cut)).collect()
+    }
+}
+
+/// True when bytes prove the pick at a place.
+fn is_proved(work: &AuditWork, at: usize, bytes: &[u8]) -> bool {
+    let (Some(pick), Some((scheme, sealed))) = (work.challenge.picks.get(at), work.layouts.get(at)) else {
+        return false;
+    };
+    Layout::new(*scheme, *sealed)
+        .is_ok_and(|layout| codec::slice::proves(bytes, &pick.segment, &layout, pick.index, u64::from(pick.group)))
+}
