@@ -18,6 +18,7 @@ mod job;
 pub mod meta;
 mod migrate;
 mod postgres;
+pub mod snapshot;
 mod sqlite;
 mod stats;
 mod tx;

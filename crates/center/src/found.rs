@@ -2,12 +2,15 @@
 
 use crate::access::store::{self, DeviceRow, MemberRow, MemberState};
 use crate::db::{Db, SCHEMA, StoreError, meta};
+use crate::rebuild::META_REBUILT;
 use crate::{CenterError, Keys, Settings};
-use model::{DeviceId, MemberId, Roles, Stamp};
+use model::{CloudKey, DeviceId, MemberId, Roles, Stamp};
+use rules::storage::rebuild::last_group;
 use std::path::Path;
 
 const META_CLOUD: &str = "cloud_key";
 const META_NAME: &str = "cloud_name";
+pub(crate) const META_FOUNDER: &str = "founder";
 
 /// Account of a member whose first device is `device`: first 16 bytes of its derived hash.
 pub(crate) fn member_of(device: &DeviceId) -> MemberId {
@@ -15,35 +18,73 @@ pub(crate) fn member_of(device: &DeviceId) -> MemberId {
     MemberId::from_slice(&hash[..MemberId::LEN]).expect("a hash has more than 16 bytes")
 }
 
-/// Makes a cloud in `dir` (which exists and holds `center.toml`, if there is one): keys, database, its name, and
-/// `founder` as the device of the first member, who is its operator.
+/// Who is the first member of a cloud, and its operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Founder {
+    /// Their device.
+    pub device: DeviceId,
+    /// Its name, and theirs.
+    pub name: String,
+    /// Their number, where the cloud had them before; else it is that of their device.
+    pub member: Option<MemberId>,
+}
+
+/// Makes a cloud in `dir` (which exists and holds `center.toml`, if there is one): keys, database, its name, and the founder's
+/// device as that of the first member, who is its operator.
 pub async fn found(
     dir: &Path,
     name: &str,
-    founder: DeviceId,
-    founder_name: &str,
+    founder: &Founder,
     now: Stamp,
     random: &mut dyn FnMut(&mut [u8; 32]),
 ) -> Result<(), CenterError> {
-    let folder = |source| CenterError::Folder { path: dir.display().to_string(), source };
-    let settings = Settings::load(dir).map_err(|(path, why)| CenterError::Folder {
-        path: path.display().to_string(),
-        source: std::io::Error::new(std::io::ErrorKind::InvalidData, why),
-    })?;
-    let keys = Keys::make(dir, random).map_err(folder)?;
+    let settings = settings(dir)?;
+    let keys = Keys::make(dir, random).map_err(|source| folder(dir, source))?;
+    fill(&settings, dir, &keys, name, founder, (now, None)).await
+}
+
+/// Makes the database of a cloud anew whose keys are in `dir` still, and whose nodes and owners will tell it what it lost.
+/// Refuses a database that holds a cloud.
+pub async fn found_again(dir: &Path, name: &str, founder: &Founder, now: Stamp) -> Result<CloudKey, CenterError> {
+    let settings = settings(dir)?;
+    let keys = Keys::load(dir).map_err(|source| folder(dir, source))?;
+    fill(&settings, dir, &keys, name, founder, (now, Some(now))).await?;
+    Ok(keys.cloud_key())
+}
+
+fn folder(dir: &Path, source: std::io::Error) -> CenterError {
+    CenterError::Folder { path: dir.display().to_string(), source }
+}
+
+fn settings(dir: &Path) -> Result<Settings, CenterError> {
+    Settings::load(dir).map_err(|(path, why)| folder(&path, std::io::Error::new(std::io::ErrorKind::InvalidData, why)))
+}
+
+async fn fill(
+    settings: &Settings,
+    dir: &Path,
+    keys: &Keys,
+    name: &str,
+    founder: &Founder,
+    (now, rebuilt): (Stamp, Option<Stamp>),
+) -> Result<(), CenterError> {
     let db = Db::open(&settings.db_url(dir)?)?;
-    let cloud = keys.cloud_key();
-    let (name, founder_name) = (name.to_owned(), founder_name.to_owned());
-    let member = member_of(&founder);
+    let (cloud, name, founder) = (keys.cloud_key(), name.to_owned(), founder.clone());
+    let member = founder.member.unwrap_or_else(|| member_of(&founder.device));
     let founded = db.write(move |tx| {
         if !meta::put_new(tx, META_CLOUD, cloud.as_bytes())? {
             return Err(StoreError::refused(model::errors::ALREADY_RUNNING, "the database holds a cloud already"));
         }
         meta::put(tx, META_NAME, name.as_bytes())?;
+        meta::put(tx, META_FOUNDER, member.as_bytes())?;
+        if let Some(at) = rebuilt {
+            meta::put(tx, META_REBUILT, &at.as_ms().to_le_bytes())?;
+            crate::rebuild::store::groups_from(tx, last_group(at))?;
+        }
         let roles = Roles::BOTH.with(Roles::OPERATOR);
         let row = MemberRow {
             id: member,
-            name: founder_name.clone(),
+            name: founder.name.clone(),
             roles,
             state: MemberState::Active,
             frozen_why: None,
@@ -51,18 +92,21 @@ pub async fn found(
             invited_by: None,
         };
         store::insert_member(tx, &row)?;
-        let device = DeviceRow { id: founder, member, name: founder_name.clone(), added_at: now, removed_at: None };
-        store::insert_device(tx, &device)
+        let (id, name) = (founder.device, founder.name.clone());
+        store::insert_device(tx, &DeviceRow { id, member, name, added_at: now, removed_at: None })
     });
-    founded.await?;
+    let done = founded.await;
     db.close().await;
-    Ok(())
+    Ok(done?)
 }
 
 /// The cloud's name, when the database belongs to these keys.
-pub(crate) async fn name_of(db: &Db, keys: &Keys) -> Result<String, CenterError> {
+pub(crate) async fn name_of(db: &Db, key: &CloudKey) -> Result<String, CenterError> {
     let (cloud, name) = db.read(|q| Ok((meta::get(q, META_CLOUD)?, meta::get(q, META_NAME)?))).await?;
-    if cloud.as_deref() != Some(&keys.cloud_key().0[..]) {
+    if cloud.is_none() {
+        return Err(CenterError::NoCloud);
+    }
+    if cloud.as_deref() != Some(&key.0[..]) {
         return Err(CenterError::OtherCloud);
     }
     Ok(String::from_utf8_lossy(&name.unwrap_or_default()).into_owned())
@@ -87,11 +131,16 @@ pub struct CheckReport {
 pub async fn check(dir: &Path, settings: &Settings) -> Result<CheckReport, CenterError> {
     let keys = Keys::load(dir).map_err(|source| CenterError::Folder { path: dir.display().to_string(), source })?;
     let db = Db::open(&settings.db_url(dir)?)?;
-    let name = name_of(&db, &keys).await?;
+    let name = name_of(&db, &keys.cloud_key()).await?;
+    let report = look_into(&db, name).await?;
+    db.close().await;
+    Ok(report)
+}
+
+/// Counts what a database holds.
+pub(crate) async fn look_into(db: &Db, name: String) -> Result<CheckReport, CenterError> {
     let counted =
         db.read(|q| Ok((store::count_members(q)?, crate::fleet::store::count_nodes(q, &Default::default())?)));
     let (members, nodes) = counted.await?;
-    let report = CheckReport { name, db: db.url().to_string(), schema: SCHEMA, members, nodes };
-    db.close().await;
-    Ok(report)
+    Ok(CheckReport { name, db: db.url().to_string(), schema: SCHEMA, members, nodes })
 }

@@ -14,12 +14,14 @@ mod found;
 mod http;
 mod keys;
 mod metrics;
+pub mod rebuild;
 mod refuse;
 mod serve;
 mod settings;
+pub mod snapshot;
 pub mod storage;
 
-pub use found::{CheckReport, check, found};
+pub use found::{CheckReport, Founder, check, found, found_again};
 pub use keys::Keys;
 pub use settings::{Beacon, Settings};
 
@@ -72,6 +74,9 @@ pub enum CenterError {
         /// The system's words.
         source: std::io::Error,
     },
+    /// The database holds none.
+    #[error("the database is empty; where it was lost: pumasi center rebuild")]
+    NoCloud,
     /// The database belongs to another cloud.
     #[error("the database belongs to another cloud than the keys beside it")]
     OtherCloud,
@@ -92,7 +97,7 @@ impl CenterError {
             Self::Listen { addr, .. } => {
                 RefusalMsg::new(errors::PORT_TAKEN, [("port", addr.to_string()), ("key", "http.listen".to_owned())])
             }
-            Self::OtherCloud => RefusalMsg::new(errors::CENTER_KEY, [("addr", "center.db".to_owned())]),
+            Self::OtherCloud | Self::NoCloud => RefusalMsg::new(errors::CENTER_KEY, [("addr", "center.db".to_owned())]),
         }
     }
 }
@@ -157,6 +162,8 @@ struct Inner {
     http: OnceLock<SocketAddr>,
     regions: RegionTable,
     ready: AtomicBool,
+    /// When it was rebuilt or restored last.
+    rebuilt: Option<Stamp>,
     tasks: tokio::sync::Mutex<JoinSet<()>>,
 }
 
@@ -165,7 +172,8 @@ impl Center {
     pub async fn start(dir: &Path, settings: Settings, now: fn() -> Stamp, lang: Lang) -> Result<Self, CenterError> {
         let keys = Keys::load(dir).map_err(|source| CenterError::Folder { path: dir.display().to_string(), source })?;
         let db = Db::open(&settings.db_url(dir)?)?;
-        let name = found::name_of(&db, &keys).await?;
+        let name = found::name_of(&db, &keys.cloud_key()).await?;
+        let rebuilt = rebuild::rebuilt(&db).await?;
         let relay = start_relay(&keys, &settings).await?;
         let relay_hint = Some(relay_hint(&relay, &keys, &settings));
         let endpoint = start_endpoint(&keys, &settings, relay_hint.as_ref()).await?;
@@ -191,6 +199,7 @@ impl Center {
             http: OnceLock::new(),
             regions,
             ready: AtomicBool::new(false),
+            rebuilt,
             tasks: tokio::sync::Mutex::default(),
         };
         let center = Self(Arc::new(inner));
@@ -264,6 +273,9 @@ impl Center {
     }
     pub(crate) fn regions(&self) -> &RegionTable {
         &self.0.regions
+    }
+    pub(crate) fn rebuilt(&self) -> Option<Stamp> {
+        self.0.rebuilt
     }
     pub(crate) fn is_ready(&self) -> bool {
         self.0.ready.load(Ordering::Acquire)

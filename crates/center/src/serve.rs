@@ -1,7 +1,7 @@
 //! Calls from machines: a link is accepted, each stream is one call, the envelope says what is asked. Nothing is decided here.
 
 use crate::refuse::Refused;
-use crate::{Caller, Center, access, fleet, storage};
+use crate::{Caller, Center, access, fleet, rebuild, storage};
 use model::errors;
 use net::{Link, Stream};
 use std::sync::atomic::Ordering::Relaxed;
@@ -135,6 +135,15 @@ async fn dispatch(center: &Center, caller: &Caller, request: Request) -> Result<
         Request::AuditAsk(session) => storage::audit::ask(center, caller, session).await,
         Request::PiecesDoubted(pieces) => storage::audit::doubted(center, caller, pieces).await,
         Request::AuditDone(done) => storage::audit::done(center, caller, *done).await,
+        Request::Vouch => rebuild::vouch(center, caller).await,
+        Request::Enrol(voucher) => rebuild::enrol(center, caller, voucher).await,
+        Request::SlotDigests(page) => rebuild::slot_digests(center, caller, *page).await,
+        Request::Holders(locator) => rebuild::holders(center, locator).await,
+        Request::AccountBring(bring) => rebuild::account_bring(center, *bring).await,
+        Request::SlotMine => rebuild::slot_mine(center, caller).await,
+        Request::SegmentIds(ask) => rebuild::segment_ids(center, caller, ask).await,
+        Request::SegmentsFind(ids) => rebuild::segments_find(center, caller, ids).await,
+        Request::Replay(ask) => rebuild::replay(center, caller, *ask).await,
         Request::Absence(absence) => fleet::api::absence(center, caller, absence).await,
     }
 }

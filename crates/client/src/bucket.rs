@@ -9,6 +9,9 @@ use wire::signed::{Head, HeadFault, grant, public_of};
 use wire::storage::{BucketLine, BucketMake, BucketReport};
 use wire::{Link, Reply, Request};
 
+/// Names of buckets that are none of their owner's own making begin so.
+pub(crate) const HIDDEN: char = '\0';
+
 /// An open bucket: its keys, which the center's check values have proved right. Clones share the highest head seen.
 #[derive(Clone)]
 pub struct Bucket {
@@ -114,11 +117,11 @@ impl Bucket {
         Ok(self.keys.seal_name(name)?)
     }
 
-    fn of(root: &AccountRoot, name: &str) -> Self {
+    pub(crate) fn of(root: &AccountRoot, name: &str) -> Self {
         Self::by_id(root, &root.bucket_id(name))
     }
 
-    fn by_id(root: &AccountRoot, id: &BucketId) -> Self {
+    pub(crate) fn by_id(root: &AccountRoot, id: &BucketId) -> Self {
         let keys = root.bucket(id);
         Self { keys, labels: Some(root.labels()), head: Arc::default(), held: None }
     }
@@ -246,7 +249,8 @@ impl Client {
         let Reply::Buckets(lines) = self.ask(Request::BucketList).await? else {
             return Err(ClientError::Unexpected("no buckets"));
         };
-        let mut all: Vec<BucketFacts> = lines.into_iter().map(|line| facts(root, line)).collect();
+        let shown = |facts: &BucketFacts| facts.name.as_ref().is_none_or(|name| !name.starts_with(HIDDEN));
+        let mut all: Vec<BucketFacts> = lines.into_iter().map(|line| facts(root, line)).filter(shown).collect();
         all.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
         Ok(all)
     }
@@ -276,7 +280,7 @@ impl Client {
         self.ask(Request::BucketRemove(root.bucket_id(name))).await.map(drop)
     }
 
-    async fn bucket_line(&self, id: &BucketId) -> Result<BucketLine, ClientError> {
+    pub(crate) async fn bucket_line(&self, id: &BucketId) -> Result<BucketLine, ClientError> {
         match self.ask(Request::BucketShow(*id)).await? {
             Reply::Buckets(mut lines) if lines.len() == 1 && lines[0].id == *id => Ok(lines.remove(0)),
             _ => Err(ClientError::Unexpected("no bucket")),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
-use wire::storage::{LostPiece, Slot};
+use wire::storage::{Locator, LostPiece, Slot};
 
 /// Bytes one holder may be ahead of the column at hand.
 const AHEAD_BYTES: usize = 1 << 20;
@@ -50,6 +50,8 @@ pub(crate) struct Source {
     pub slots: Vec<Slot>,
     /// Their labels are wanted too.
     pub with_label: bool,
+    /// What their labels show, where they are read by that and not by permits.
+    pub locator: Option<Locator>,
 }
 
 /// Reads columns of one segment in order.

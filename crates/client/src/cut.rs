@@ -84,6 +84,8 @@ pub(crate) struct CutterParts {
     pub labels: Option<LabelKey>,
     /// The label of the first segment.
     pub label: Label,
+    /// The label of all segments, where it is another one than that.
+    pub fixed: Option<Vec<u8>>,
     /// Segments that the center keeps already, from the first on.
     pub kept: Vec<Kept>,
     /// Sealed bytes go with each segment, to be staged.
@@ -158,7 +160,10 @@ impl Cutter {
         let room = self.parts.client.room(pieces_bytes(&self.grant, self.segment.len()) + staged);
         let room = tokio::runtime::Handle::current().block_on(room)?;
         let mut coded = code(&self.grant, &self.segment, &mut self.encoder, &self.parts.client.buffers)?;
-        coded.label = label_of(self.parts.labels.as_ref(), &self.parts.label, &coded.roots.id);
+        coded.label = match &self.parts.fixed {
+            Some(fixed) => fixed.clone(),
+            None => label_of(self.parts.labels.as_ref(), &self.parts.label, &coded.roots.id),
+        };
         self.parts.label.offset += self.segment.len() as u64;
         self.ids.update(coded.roots.id.as_bytes());
         let sealed = self.parts.stages.then(|| Arc::new(std::mem::take(&mut self.segment)));

@@ -153,7 +153,7 @@ impl Client {
         let mut slots: Vec<Slot> = group.slots.iter().filter(holds).cloned().collect();
         slots.sort_by_key(|slot| (self.is_shunned(&slot.addr.id), !slot.on, slot.index));
         let on = slots.iter().filter(|slot| slot.on).count();
-        let source = Source { pg: s.pg, id: s.id, layout, slots, with_label: true };
+        let source = Source { pg: s.pg, id: s.id, layout, slots, with_label: true, locator: None };
         if let Some(scratch) = self.scratch.as_ref().filter(|_| on < usize::from(layout.scheme.k)) {
             return self.gather_patiently(scratch, source, wanted).await;
         }

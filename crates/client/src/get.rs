@@ -392,7 +392,7 @@ impl<'a> Reader<'a> {
         let wanted = self.sealed.start.max(here.start) - here.start..self.sealed.end.min(here.end) - here.start;
         let columns = layout.columns_of(&wanted);
         let slots = self.of.client.order(segment, group);
-        let source = Source { pg: segment.pg, id: segment.id, layout, slots, with_label: false };
+        let source = Source { pg: segment.pg, id: segment.id, layout, slots, with_label: false, locator: None };
         if let Some(sealed) = self.of.client.read_cells(&source, wanted.clone()).await {
             self.take(&sealed, out).await?;
             tell(self.total - self.left);

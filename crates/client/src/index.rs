@@ -157,6 +157,19 @@ impl NameIndex {
         }
     }
 
+    /// Forgets all that is known of a bucket, the highest head seen with it: its owner says that an older state is the one that
+    /// counts from now on.
+    pub fn forget(&self, bucket: &BucketId) {
+        for kind in ["names", "head", "logged"] {
+            let path = self.path(bucket, kind);
+            if let Err(why) = fs::remove_file(&path)
+                && why.kind() != io::ErrorKind::NotFound
+            {
+                tracing::warn!(error = %why, path = %path.display(), "what was known of a bucket is not forgotten");
+            }
+        }
+    }
+
     /// How a bucket's log stands.
     pub(crate) fn log_state(&self, bucket: &BucketId) -> LogState {
         let sealed = fs::read(self.path(bucket, "logged")).unwrap_or_default();

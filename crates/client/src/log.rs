@@ -12,7 +12,7 @@ use crate::index::LogRow;
 use crate::put::{PutAsk, RunAsk, settle};
 use crate::stage::Begun;
 use crate::{Bucket, Client, ClientError, Wanted};
-use model::{Bytes, NodeId, SegmentId, Stamp, errors};
+use model::{BucketId, Bytes, NodeId, SegmentId, Stamp, errors};
 use rand_core::Rng;
 use rules::storage::log::{LOG_BYTES_MAX, merged};
 use seal::{ContentKey, Header, LabelKind, Manifest, Role};
@@ -20,11 +20,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 use std::time::Duration;
 use tokio::time::timeout;
-use wire::Reply;
 use wire::account::GrantedAsk;
 use wire::limits::{LOCATED_MAX, READ_SEGMENTS_MAX, REPLY_MAX};
+use wire::rebuild::SegmentIdsAsk;
 use wire::signed::{BucketLog, CommitOp, CommitRecord, Head, LogLine, LogWriter};
 use wire::storage::{Expect, Locate, LocatedPiece, ObjectLine, ObjectList, PieceAnswer, Slot, StreamOpen};
+use wire::{PeerAddr, Reply, Request};
 
 /// Changes asked for at a time.
 const PAGE: u16 = 500;
@@ -33,7 +34,7 @@ const LOGS_MAX: usize = 1_024;
 /// Pages of located pieces read of one holder at most.
 const LOCATE_PAGES_MAX: usize = 64;
 /// Longest wait for one holder's answer.
-const LOCATE_WAIT: Duration = Duration::from_secs(10);
+pub(crate) const LOCATE_WAIT: Duration = Duration::from_secs(10);
 
 /// How the log of a bucket stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -93,7 +94,7 @@ impl Client {
     }
 
     /// A bucket is gone: nothing of it is to be logged any more.
-    pub fn forget_log(&self, bucket: &model::BucketId) {
+    pub fn forget_log(&self, bucket: &BucketId) {
         if let Some(index) = &self.index {
             index.logged(bucket, index.log_state(bucket).seen, self.now());
         }
@@ -130,6 +131,7 @@ impl Client {
     /// Changes after `before`, until there are no more or they are as long as a log may be.
     async fn gather_log(&self, bucket: &Bucket, before: Head) -> Result<LogWriter, ClientError> {
         let mut log = LogWriter::new(*bucket.id(), before);
+        let mut ids = SegmentIds::after(bucket, before.seq);
         loop {
             let ask = ObjectList { bucket: *bucket.id(), name_sealed: None, after: log.after().seq, limit: PAGE };
             let asked = bucket.head();
@@ -140,10 +142,11 @@ impl Client {
             let is_empty = page.objects.is_empty();
             for line in page.objects {
                 let place = line.bucket_seq;
-                if !log.is_empty() && log.len() as u64 + line_len(&line) > LOG_BYTES_MAX {
+                let segments = ids.of(self, place).await?;
+                if !log.is_empty() && log.len() as u64 + line_len(&line, &segments) > LOG_BYTES_MAX {
                     return Ok(log);
                 }
-                let line = log_line(line)?;
+                let line = log_line(line, segments)?;
                 if !log.push(&line) || log.after().seq != place {
                     return Err(ClientError::Head("a gap in the changes of the bucket (fork_seen)"));
                 }
@@ -163,12 +166,13 @@ impl Client {
         let content = log.finish();
         let size_hint = content.len() as u64;
         let key = ContentKey::random(&mut rand::rng());
-        let header = Header::new(&key, Role::Content, bucket.id(), 0, &mut rand::rng());
         let mut version = [0; 16];
         rand::rng().fill_bytes(&mut version);
+        // Without a center nobody has the manifest: the header follows from what the labels of the pieces tell.
+        let header = Header::told(&key, Role::Content, bucket.id(), version);
         let begun = Begun { staging: None, key, header, version, kept: Vec::new() };
         let begun = self.begin_staged(bucket, &name, None, begun).await?;
-        let run = RunAsk { kind: LabelKind::Log, version, run: 0, name: &name, size_hint, begun };
+        let run = RunAsk { kind: LabelKind::Log, version, run: 0, name: &name, size_hint, begun, label: None };
         let mut stored = self.put_run(bucket, run, Box::new(Cursor::new(content)), &|_, _, _| {}).await?;
         let staging = stored.staging.take();
         let ask = PutAsk { expect, pairs, ..PutAsk::new(&name) };
@@ -282,7 +286,7 @@ impl Client {
         };
         let (mut found, mut answered): (BTreeMap<SegmentId, BTreeSet<u16>>, usize) = (BTreeMap::new(), 0);
         for slot in holders.values() {
-            let asked = timeout(LOCATE_WAIT, self.locate(slot, locator)).await;
+            let asked = timeout(LOCATE_WAIT, self.locate(&slot.addr, locator)).await;
             let pieces = match asked {
                 Ok(Ok(pieces)) => pieces,
                 Ok(Err(error)) => {
@@ -306,9 +310,9 @@ impl Client {
     }
 
     /// All pieces of one holder that bear a locator.
-    async fn locate(&self, slot: &Slot, locator: [u8; 16]) -> Result<Vec<LocatedPiece>, ClientError> {
-        self.endpoint.learn(slot.addr.clone());
-        let link = self.endpoint.connect(slot.addr.id, crate::piece::DIAL_TIMEOUT).await?;
+    pub(crate) async fn locate(&self, holder: &PeerAddr, locator: [u8; 16]) -> Result<Vec<LocatedPiece>, ClientError> {
+        self.endpoint.learn(holder.clone());
+        let link = self.endpoint.connect(holder.id, crate::piece::DIAL_TIMEOUT).await?;
         let mut all: Vec<LocatedPiece> = Vec::new();
         for _ in 0..LOCATE_PAGES_MAX {
             let after = all.last().map(|piece| (piece.segment, piece.index));
@@ -346,14 +350,48 @@ fn fold(bucket: &Bucket, line: &LogLine, names: &mut BTreeMap<String, [u8; 16]>)
     Ok(())
 }
 
-fn log_line(line: ObjectLine) -> Result<LogLine, ClientError> {
-    let record = line.record.as_slice().try_into();
-    let record = record.map_err(|_| ClientError::Unexpected("a change without its record"))?;
-    Ok(LogLine { record, at: line.at, name_sealed: line.name_sealed, manifest: line.manifest })
+/// Ids of the segments of a bucket's versions, asked for a page at a time.
+struct SegmentIds {
+    bucket: BucketId,
+    next: Option<(u64, u32)>,
+    come: BTreeMap<u64, Vec<SegmentId>>,
 }
 
-fn line_len(line: &ObjectLine) -> u64 {
-    (wire::signed::bucket_log::LINE_LEN + line.name_sealed.len() + line.manifest.len()) as u64
+impl SegmentIds {
+    fn after(bucket: &Bucket, place: u64) -> Self {
+        Self { bucket: *bucket.id(), next: Some((place + 1, 0)), come: BTreeMap::new() }
+    }
+
+    /// Those of the version at a place, which is asked for in order.
+    async fn of(&mut self, client: &Client, place: u64) -> Result<Vec<SegmentId>, ClientError> {
+        // A page that goes on behind a place holds all of it.
+        while let Some((at, first)) = self.next.filter(|(at, _)| *at <= place) {
+            let ask = SegmentIdsAsk { bucket: self.bucket, place: at, first };
+            let Reply::SegmentIds(page) = client.ask(Request::SegmentIds(ask)).await? else {
+                return Err(ClientError::Unexpected("no ids of segments"));
+            };
+            for (place, ids) in page.lines {
+                self.come.entry(place).or_default().extend(ids);
+            }
+            if page.next.is_some_and(|next| next <= (at, first)) {
+                return Err(ClientError::Unexpected("ids of segments that do not go on"));
+            }
+            self.next = page.next;
+        }
+        self.come = self.come.split_off(&place);
+        Ok(self.come.remove(&place).unwrap_or_default())
+    }
+}
+
+fn log_line(line: ObjectLine, segments: Vec<SegmentId>) -> Result<LogLine, ClientError> {
+    let record = line.record.as_slice().try_into();
+    let record = record.map_err(|_| ClientError::Unexpected("a change without its record"))?;
+    Ok(LogLine { record, at: line.at, name_sealed: line.name_sealed, manifest: line.manifest, segments })
+}
+
+fn line_len(line: &ObjectLine, segments: &[SegmentId]) -> u64 {
+    let own = line.name_sealed.len() + line.manifest.len() + SegmentId::LEN * segments.len();
+    (wire::signed::bucket_log::LINE_LEN + own) as u64
 }
 
 /// Logs that follow one another from the first change on, without those that others cover.

@@ -171,7 +171,8 @@ impl Client {
         rand::rng().fill_bytes(&mut folder);
         let begun = Begun { staging: None, key: upload.key.clone(), header, version: folder, kept: Vec::new() };
         let begun = self.begin_staged(bucket, &upload.name, None, begun).await?;
-        let ask = RunAsk { kind, version: upload.id, run: header.run(), name: &upload.name, size_hint, begun };
+        let ask =
+            RunAsk { kind, version: upload.id, run: header.run(), name: &upload.name, size_hint, begun, label: None };
         self.put_run(bucket, ask, content, progress).await
     }
 

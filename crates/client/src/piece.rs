@@ -106,18 +106,23 @@ impl Client {
         slot: &Slot,
         range: Range<u64>,
     ) -> Result<Incoming, ClientError> {
-        let Source { pg, id, layout, with_label, .. } = source;
+        let Source { pg, id, layout, with_label, locator, .. } = source;
         let (pg, with_label) = (*pg, *with_label);
         self.endpoint.learn(slot.addr.clone());
         let link = self.endpoint.connect(slot.addr.id, DIAL_TIMEOUT).await?;
         self.note_rtt(slot.addr.id, link.rtt());
         let mut stream = link.open().await?;
         let len = range.end - range.start;
-        let (permit, index, offset) = (self.permit_for(pg, slot), slot.index, range.start);
-        let mut paying = self.pay(slot.addr.id, &permit, len);
+        let (index, offset) = (slot.index, range.start);
+        let permit = if locator.is_some() { Vec::new() } else { self.permit_for(pg, slot) };
+        let mut paying = if locator.is_some() { None } else { self.pay(slot.addr.id, &permit, len) };
         let receipt = paying.as_mut().and_then(|paying| paying.first()).unwrap_or_default();
         let open = GetPiece { permit, pg, segment: *id, index, offset, len, with_label, receipt };
-        stream.write_frame(&wire::encode(&StreamOpen::GetPiece(open))).await?;
+        let open = match locator {
+            Some(locator) => StreamOpen::GetLocated(*locator, open),
+            None => StreamOpen::GetPiece(open),
+        };
+        stream.write_frame(&wire::encode(&open)).await?;
         let PieceAnswer::Piece { segment_root, piece_root, path, groups, range_path, label, piece_len, len: coming } =
             answer(stream.read_frame(REPLY_MAX).await?)?
         else {

@@ -113,7 +113,7 @@ impl Client {
             let begun = self.begin(bucket, &ask, version).await?;
             let version = begun.version;
             let (kind, run) = (LabelKind::Object, 0);
-            let run = RunAsk { kind, version, run, name: &ask.name, size_hint: ask.size_hint, begun };
+            let run = RunAsk { kind, version, run, name: &ask.name, size_hint: ask.size_hint, begun, label: None };
             self.put_run(bucket, run, content, progress).await?
         };
         let staging = stored.staging.take();
@@ -175,7 +175,8 @@ impl Client {
         let staging = staging.map(Arc::new);
         let mut sending = Sending::new(self.clone(), bucket.clone(), staging.clone(), &kept);
         let (labels, stages, client) = (bucket.labels.clone(), staging.is_some(), self.clone());
-        let cutter = Cutter::new(CutterParts { granted, send, client, labels, label, kept, stages });
+        let fixed = ask.label;
+        let cutter = Cutter::new(CutterParts { granted, send, client, labels, label, fixed, kept, stages });
         let thread_key = key.clone();
         let reading = tokio::task::spawn_blocking(move || Pipeline::new(&thread_key, &header, cutter)?.run(content));
         let mut granted_at = Instant::now();
@@ -366,6 +367,8 @@ pub(crate) struct RunAsk<'a> {
     pub size_hint: u64,
     /// With its key and header.
     pub begun: Begun,
+    /// The label of its pieces, where it is none of an object's.
+    pub label: Option<Vec<u8>>,
 }
 
 /// Content that is durable, before its commit.

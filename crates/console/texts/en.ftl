@@ -477,6 +477,10 @@ init-next = next: send it, or make more with  pumasi invite ; see the fleet at {
 center-started = center runs: { $page }
 center-up = center runs at { $addr }, page { $page }; Ctrl-C ends it
 center-check = { $name } ({ $id }): schema { $schema } in { $db }, { $members } members, { $nodes } nodes, running: { $runs }
+center-rebuilt = { $name } ({ $id }) has an empty database again. Next: pumasi center start; nodes come back by themselves, owners run: pumasi recovery rebuild
+center-backed-up = a snapshot of the database ({ $size }) is in the pool, sealed for your account
+center-drilled = a restore would work: the snapshot of { $at } ({ $size }) was read from { $holders } holders without the center ({ $pieces } pieces, { $need } are enough) and every page of it is sound: { $members } members, { $nodes } nodes; { $generations } generations are there
+center-restored = the center runs from the snapshot of { $at } ({ $size }, from { $holders } holders): { $members } members, { $nodes } nodes. What came after it: nodes tell it by themselves, owners run: pumasi recovery rebuild
 
 # Joining
 join-ticket = ✓ ticket is whole, valid until { $until }
@@ -860,6 +864,15 @@ help-center-start = Start the center of this home detached
 help-center-start-examples = pumasi center start
 help-center-check = Check settings, keys and database of the center
 help-center-check-examples = pumasi center check
+help-center-rebuild = Make the lost database anew from the keys beside it; nodes and owners tell the rest
+help-center-rebuild-examples = pumasi center rebuild
+help-center-rebuild--name = Name of the cloud, where this home does not know it
+help-center-backup = Store a snapshot of the database in the pool now; the agent beside the center does it every night
+help-center-backup-examples = pumasi center backup
+help-center-restore = Put the newest snapshot in the pool in the place of the database; after rebuild and start
+help-center-restore-examples = pumasi center restore
+help-center-drill = Prove that a restore would work: read the newest snapshot from holders alone and look into it
+help-center-drill-examples = pumasi center drill
 help-explain = Long text of an error, offline
 help-explain-examples = pumasi explain E0102
 help-explain--id = Its id, e.g. E0102
@@ -965,6 +978,9 @@ recovery-word-ask = word { $n } of your phrase:
 recovery-phrase-ask = the 24 words of your phrase:
 recovery-checked = { $n } words were right; the phrase is written down well
 recovery-drilled = the phrase alone opens the account and all { $n } buckets, and the names of { $logged } come back from the pool without the center; nothing was changed
+recovery-brought = the center did not know this account; it was brought back from the pool: { $devices } entries of its device log, { $buckets } buckets
+recovery-bucket = { $name }: { $names } names after { $changes } changes, from { $logs } logs; { $lost } cannot be read now, { $unlogged } changes were in no log
+recovery-rebuilt = { $n } buckets are back with { $names } names; { $changes } changes were told again, { $lost } cannot be read now, { $failed } buckets failed
 device-ticket = On the new machine type, within { $span }:
 
       pumasi join { $ticket }
@@ -1040,6 +1056,9 @@ help-recovery-restore-examples = pumasi recovery restore pumasi1abcd
 help-recovery-restore--address = The address that was shown with the phrase
 help-recovery-restore--name = Name of this machine
 help-recovery-restore--bind = Address this machine binds to
+help-recovery-rebuild = After the center lost its database: bring account and names back from the pool
+help-recovery-rebuild-examples = pumasi recovery rebuild --wait 10min
+help-recovery-rebuild--wait = So long it is waited for machines that did not come back yet
 help-dev-massacre--standard = The same with 120 nodes, ten in a process, in the class standard
 help-dev-nodes = The agents of several homes in one process
 help-dev-nodes-examples = pumasi dev nodes /tmp/one /tmp/two

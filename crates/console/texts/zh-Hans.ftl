@@ -477,6 +477,10 @@ init-next = 下一步：发给朋友，或用 pumasi invite 生成更多；在 {
 center-started = 管理中心已运行：{ $page }
 center-up = 管理中心运行于 { $addr }，页面 { $page }；按 Ctrl-C 结束
 center-check = { $name }（{ $id }）：{ $db } 结构版本 { $schema }，成员 { $members }，节点 { $nodes }，运行中：{ $runs }
+center-rebuilt = { $name }（{ $id }）又有了空的数据库。下一步：pumasi center start；节点会自己回来，存储者运行：pumasi recovery rebuild
+center-backed-up = 数据库快照（{ $size }）已存入池中，只有你的账户能打开
+center-drilled = 恢复可行：不靠管理中心，从 { $holders } 个持有者读出了 { $at } 的快照（{ $size }；{ $pieces } 片，{ $need } 片即够），每一页都完好：成员 { $members }，节点 { $nodes }；共有 { $generations } 代快照
+center-restored = 管理中心已从 { $at } 的快照运行（{ $size }，来自 { $holders } 个持有者）：成员 { $members }，节点 { $nodes }。之后的内容：节点会自己告知，存储者运行：pumasi recovery rebuild
 
 # Joining
 join-ticket = ✓ 邀请码完整，有效期至 { $until }
@@ -860,6 +864,15 @@ help-center-start = 在后台启动管理中心
 help-center-start-examples = pumasi center start
 help-center-check = 检查管理中心的设置、密钥和数据库
 help-center-check-examples = pumasi center check
+help-center-rebuild = 凭旁边的密钥重建丢失的数据库；其余由节点和存储者重新告知
+help-center-rebuild-examples = pumasi center rebuild
+help-center-rebuild--name = 互助云的名字（本机不知道时）
+help-center-backup = 现在就把数据库快照存入池中；管理中心旁的节点程序每晚自动做
+help-center-backup-examples = pumasi center backup
+help-center-restore = 用池中最新的快照替换数据库；先重建并启动管理中心
+help-center-restore-examples = pumasi center restore
+help-center-drill = 证明恢复可行：只从持有者读出最新的快照并检查
+help-center-drill-examples = pumasi center drill
 help-explain = 错误的详细说明（离线）
 help-explain-examples = pumasi explain E0102
 help-explain--id = 编号，例如 E0102
@@ -965,6 +978,9 @@ recovery-word-ask = 恢复短语的第 { $n } 个词：
 recovery-phrase-ask = 恢复短语的 24 个词：
 recovery-checked = { $n } 个词都对；恢复短语记得很好
 recovery-drilled = 只凭恢复短语就打开了账户和全部 { $n } 个存储桶，其中 { $logged } 个的名字不靠中心也能从池中恢复；没有改动任何东西
+recovery-brought = 管理中心不认识这个账户；已从池中找回：设备日志 { $devices } 条，存储桶 { $buckets } 个
+recovery-bucket = { $name }：{ $changes } 次更改之后有 { $names } 个名字，来自 { $logs } 份日志；{ $lost } 个现在读不出，{ $unlogged } 次更改不在任何日志中
+recovery-rebuilt = 找回 { $n } 个存储桶，共 { $names } 个名字；重新告知 { $changes } 次更改，{ $lost } 个现在读不出，{ $failed } 个存储桶失败
 device-ticket = 请在 { $span } 内在新机器上输入：
 
       pumasi join { $ticket }
@@ -1040,6 +1056,9 @@ help-recovery-restore-examples = pumasi recovery restore pumasi1abcd
 help-recovery-restore--address = 与恢复短语一起显示的地址
 help-recovery-restore--name = 本机的名字
 help-recovery-restore--bind = 本机绑定的地址
+help-recovery-rebuild = 管理中心丢失数据库之后：从池中找回账户和名字
+help-recovery-rebuild-examples = pumasi recovery rebuild --wait 10min
+help-recovery-rebuild--wait = 等待尚未回来的机器多久
 help-dev-massacre--standard = 同样的试验，用 120 个节点，每个进程十个，等级为标准
 help-dev-nodes = 在一个进程里运行几个目录的代理
 help-dev-nodes-examples = pumasi dev nodes /tmp/one /tmp/two

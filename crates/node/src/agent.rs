@@ -8,6 +8,7 @@ use crate::fleet::owner_loop::{OwnerCommand, OwnerConfig, OwnerFact, OwnerHandle
 use crate::fleet::sensors::{ScriptedSensors, Sensors, SystemSensors};
 use crate::hand_over::HandsOver;
 use crate::receipts::Receipts;
+use crate::rejoin::Rejoin;
 use crate::serve::{Server, commits};
 use crate::session::{Rates, Session, SessionParts};
 use crate::steward::{self, Steward};
@@ -197,6 +198,8 @@ impl Agent {
         // Who keeps no bytes would find all of them damaged.
         if !config.discards {
             tasks.spawn(tend.run(config.pieces.clone()));
+            let (store, session) = (store.clone(), Arc::clone(&session));
+            tasks.spawn(Rejoin { store, session, dir: config.pieces.clone() }.run());
         }
         tasks.spawn(follow_rates(session.rates(), owner.clone()));
         let speaks = Endpoint::bind(speaking_config(&config)).await?;

@@ -12,6 +12,7 @@ mod hand_over;
 pub mod machine;
 pub mod probe;
 pub mod receipts;
+pub mod rejoin;
 mod serve;
 mod session;
 mod steward;

@@ -17,7 +17,7 @@ use wire::fleet::PROBE_BYTES_MAX;
 use wire::limits::{AUDIT_PICKS_MAX, LOCATED_MAX, REQUEST_MAX, SLICE_MAX};
 use wire::signed::permit::{FLAG_FREE, PermitFacts};
 use wire::signed::{AuditAnswer, Permit, PermitOp, PieceReceipt, Receipt, audit};
-use wire::storage::{AuditOpen, AuditPick, GetPiece, Locate, LocatedPiece, PieceAnswer, PutPiece, StreamOpen};
+use wire::storage::{AuditOpen, AuditPick, GetPiece, Locate, LocatedPiece, Locator, PieceAnswer, PutPiece, StreamOpen};
 
 /// Longest wait for the first frame of a stream.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -134,7 +134,8 @@ impl Server {
         let Ok(Ok(frame)) = tokio::time::timeout(OPEN_TIMEOUT, stream.read_frame(REQUEST_MAX)).await else { return };
         let served = match wire::decode(&frame, REQUEST_MAX) {
             Ok(StreamOpen::PutPiece(put)) => self.put(caller, &mut stream, *put).await,
-            Ok(StreamOpen::GetPiece(get)) => self.get(caller, &mut stream, get).await,
+            Ok(StreamOpen::GetPiece(get)) => self.get(caller, &mut stream, get, None).await,
+            Ok(StreamOpen::GetLocated(locator, get)) => self.get(caller, &mut stream, get, Some(locator)).await,
             Ok(StreamOpen::Probe { permit, up, down }) => self.probe(caller, &mut stream, &permit, up, down).await,
             Ok(StreamOpen::Locate(ask)) => self.locate(&mut stream, ask).await,
             Ok(StreamOpen::Audit(open)) => self.audit(caller, &mut stream, *open).await,
@@ -240,11 +241,21 @@ impl Server {
         Ok(stream.write_frame(&wire::encode(&kept)).await?)
     }
 
-    async fn get(&self, caller: NodeId, stream: &mut Stream, get: GetPiece) -> Result<(), No> {
+    /// Serves a piece by permit, or for nothing where its label shows the locator that who asks knows.
+    async fn get(
+        &self,
+        caller: NodeId,
+        stream: &mut Stream,
+        get: GetPiece,
+        locator: Option<Locator>,
+    ) -> Result<(), No> {
         self.owner_allows(false)?;
         let unknown = || no(errors::OBJECT_UNKNOWN, [("key", get.segment.short())]);
         let handle =
             self.0.store.get(PieceKey { segment: get.segment, index: get.index }).await?.ok_or_else(unknown)?;
+        if locator.is_some() && handle.meta().locator() != locator {
+            return Err(unknown());
+        }
         let all = handle.len();
         let len = if get.len == 0 { all.saturating_sub(get.offset) } else { get.len };
         let aligned = |at: u64| at == all || at.is_multiple_of(codec::GROUP_LEN as u64);
@@ -255,8 +266,13 @@ impl Server {
                 [("range", format!("{}+{}", get.offset, get.len)), ("size", all.to_string())],
             ));
         }
-        let permit = self.check(&get.permit, PermitOp::Get, Permit::pg_target(get.pg), caller, len)?;
-        let paid = self.paid(&permit, &get)?;
+        let paid = match locator {
+            Some(_) => None,
+            None => {
+                let permit = self.check(&get.permit, PermitOp::Get, Permit::pg_target(get.pg), caller, len)?;
+                self.paid(&permit, &get)?.map(|meter| (permit, meter))
+            }
+        };
         let meta = handle.meta().clone();
         let proof = handle.prove(get.offset, len).await?;
         let head = PieceAnswer::Piece {
@@ -274,9 +290,9 @@ impl Server {
         let range = get.offset..get.offset + len;
         let sent = match &paid {
             None => self.send(writer, &handle, range, None).await,
-            Some(meter) => tokio::select! {
+            Some((permit, meter)) => tokio::select! {
                 sent = self.send(writer, &handle, range, Some(meter)) => sent,
-                no = self.take_receipts(reader, &permit, meter) => Err(no),
+                no = self.take_receipts(reader, permit, meter) => Err(no),
             },
         };
         if sent.is_err() {

@@ -74,6 +74,7 @@ pub struct Session {
     view: watch::Sender<SessionView>,
     quarantined: watch::Sender<bool>,
     chosen: Notify,
+    relinked: Notify,
     rates: watch::Sender<Rates>,
     /// What is held, and cursors of groups, as told last by whoever looks after the pieces.
     storage: Mutex<(Held, Vec<(u32, u64)>)>,
@@ -91,6 +92,7 @@ impl Session {
             view,
             quarantined,
             chosen: Notify::new(),
+            relinked: Notify::new(),
             rates: watch::Sender::default(),
             storage: Mutex::default(),
             moved: watch::Sender::default(),
@@ -136,6 +138,9 @@ impl Session {
                 let view = owner.borrow_and_update();
                 (view.state, view.reason)
             });
+            if is_new {
+                self.relinked.notify_one();
+            }
             match self.check_in(&link, is_new).await {
                 Some(reply) => {
                     known_to = Some(link.clone());
@@ -240,6 +245,11 @@ impl Session {
     /// Resolves when the center has chosen this node as a steward.
     pub async fn chosen(&self) {
         self.chosen.notified().await;
+    }
+
+    /// Resolves when the center is met over a new link, or did not know this node.
+    pub async fn relinked(&self) {
+        self.relinked.notified().await;
     }
 
     /// Takes a plan that is not older than the one in force.

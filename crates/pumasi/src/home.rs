@@ -75,6 +75,14 @@ impl Home {
     pub fn account_seen(&self) -> PathBuf {
         self.data.join("account.json")
     }
+    /// What brings the account back to a center that lost it: a copy of what the pool has.
+    pub fn account_copy(&self) -> PathBuf {
+        self.data.join("account.copy")
+    }
+    /// Which copy of the account was stored in the pool last.
+    pub fn account_copied(&self) -> PathBuf {
+        self.data.join("account.copied")
+    }
     /// What was done about recovery, and when.
     pub fn recovery(&self) -> PathBuf {
         self.data.join("recovery.json")

@@ -69,6 +69,7 @@ pub async fn run_agent(app: &App, sensors: SensorKind) -> Result<u8, Fault> {
         code = stop_asked() => code,
         () = agent.told_to_stop() => 0,
         never = crate::cli::names_log::tend(app) => match never {},
+        never = crate::cli::center_snapshot::tend(app) => match never {},
     };
     agent.stop().await;
     Ok(code)

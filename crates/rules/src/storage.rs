@@ -16,6 +16,7 @@ pub mod hand_over;
 pub mod health;
 pub mod log;
 pub mod read;
+pub mod rebuild;
 pub mod receipt;
 pub mod regive;
 pub mod repair;

@@ -80,6 +80,21 @@ impl Header {
         Self(h)
     }
 
+    /// The header of the one run under `key`, a key that is used for nothing else: all of it follows from what its pieces' label
+    /// tells, so that it need not be kept.
+    pub fn told(key: &ContentKey, role: Role, bucket: &BucketId, content_id: [u8; 16]) -> Self {
+        let mut h = [0; Self::LEN];
+        h[0..4].copy_from_slice(MAGIC);
+        h[4..8].copy_from_slice(&[1, 1, role as u8, 16]);
+        h[8..24].copy_from_slice(bucket.as_bytes());
+        h[24..40].copy_from_slice(&content_id);
+        let prefix = blake3::keyed_hash(key.bytes(), b"nonce prefix");
+        h[44..51].copy_from_slice(&prefix.as_bytes()[..7]);
+        let commitment = commitment(&stream_key(key, &h), &h);
+        h[64..].copy_from_slice(&commitment);
+        Self(h)
+    }
+
     /// Reads a header; reserved bytes must be zero.
     pub fn parse(bytes: &[u8]) -> Result<Self, SealError> {
         let h: [u8; Self::LEN] = bytes.try_into().map_err(|_| SealError::Header)?;

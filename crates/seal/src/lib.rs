@@ -6,6 +6,7 @@
 //! (A) Nothing opens that was not sealed under this key with this header, in this order, whole. (B) A header is bound to one
 //! key by a commitment that is compared before anything is opened. (C) A wrong key says so, never "empty".
 
+mod account_copy;
 pub mod bucket;
 pub mod content;
 pub mod kernel;
@@ -19,6 +20,7 @@ pub mod parts;
 pub mod phrase;
 pub mod sealed_box;
 
+pub use account_copy::AccountLabel;
 pub use bucket::BucketKeys;
 pub use content::{
     CHUNK_LEN, Header, Opener, Role, SEALED_CHUNK, Sealer, chunk_count, open_range, open_run, padded_len, seal_run,

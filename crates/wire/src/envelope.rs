@@ -5,7 +5,7 @@
 
 use crate::frame::{WireError, decode, encode};
 use crate::limits::{REPLY_MAX, REQUEST_MAX};
-use crate::{access, account, fleet, storage};
+use crate::{access, account, fleet, rebuild, storage};
 use model::Alias;
 use model::errors::ErrorId;
 use model::program::WIRE_VERSION;
@@ -132,6 +132,24 @@ pub enum Request {
     HandOverAsk(Option<model::NodeId>),
     /// What the successor took.
     HandOverDone(Box<storage::HandOverDone>),
+    /// The center's word on the calling machine, to be kept for a center that knows it no more.
+    Vouch,
+    /// A center without its database takes this machine in again, by the word it once gave.
+    Enrol(Vec<u8>),
+    /// What a node holds at a place of a group.
+    SlotDigests(Box<rebuild::SlotDigests>),
+    /// Nodes that said they hold pieces that show a locator.
+    Holders(storage::Locator),
+    /// An account as it was found in the pool.
+    AccountBring(Box<rebuild::AccountBring>),
+    /// Locator and wrap of the caller's recovery phrase.
+    SlotMine,
+    /// Ids of the segments of a bucket's versions.
+    SegmentIds(rebuild::SegmentIdsAsk),
+    /// Where these segments stand.
+    SegmentsFind(Vec<model::SegmentId>),
+    /// Changes of a bucket, told again by its owner.
+    Replay(Box<rebuild::Replay>),
 }
 
 impl Request {
@@ -191,7 +209,16 @@ impl Request {
             | Self::UploadBegin(_)
             | Self::UploadPart(_)
             | Self::UploadList(_)
-            | Self::UploadComplete(_) => true,
+            | Self::UploadComplete(_)
+            | Self::Vouch
+            | Self::Enrol(_)
+            | Self::SlotDigests(_)
+            | Self::Holders(_)
+            | Self::AccountBring(_)
+            | Self::SlotMine
+            | Self::SegmentIds(_)
+            | Self::SegmentsFind(_)
+            | Self::Replay(_) => true,
         }
     }
 }
@@ -259,6 +286,20 @@ pub enum Reply {
     AuditWork(Option<Box<storage::AuditWork>>),
     /// How the caller's leaving stands; nothing where it does not leave.
     HandOver(Option<Box<storage::HandOver>>),
+    /// The center's word on a machine.
+    Vouched(rebuild::Vouched),
+    /// So many pieces of a page of digests count now.
+    SlotDigests(u16),
+    /// Nodes that are on.
+    Holders(Vec<crate::addr::PeerAddr>),
+    /// Locator and wrap of a recovery phrase, where there is one.
+    SlotMine(Option<(storage::Locator, Vec<u8>)>),
+    /// Ids of segments.
+    SegmentIds(rebuild::SegmentIdsPage),
+    /// Each in the order asked for: its place, where it is known.
+    SegmentsFound(Vec<Option<(model::PgId, u64)>>),
+    /// Where a bucket's chain stands after changes were told again.
+    Replayed(crate::signed::Head),
 }
 
 /// A lawful no: its registered id and the variables of its text, in the reader's language.

@@ -16,6 +16,7 @@ pub mod frame;
 pub mod limits;
 pub mod link;
 pub mod local;
+pub mod rebuild;
 pub mod signed;
 pub mod storage;
 pub mod ticket;

@@ -90,3 +90,19 @@ pub const AUDIT_PICKS_MAX: usize = 16;
 pub const SLICE_MAX: usize = 18 << 10;
 /// Slices that prove nothing, told in one report.
 pub const AUDIT_WRONG_MAX: usize = 2;
+/// Longest voucher in bytes.
+pub const VOUCHER_MAX: usize = 40 << 10;
+/// Places in groups that a voucher names.
+pub const VOUCHED_SLOTS_MAX: usize = 4_096;
+/// Pieces in one page of a slot's digests.
+pub const DIGESTS_MAX: usize = 768;
+/// Entries of a device log that come with an account from the pool.
+pub const BRING_ENTRIES_MAX: usize = 16;
+/// Ids of segments in one page, or looked for at once.
+pub const SEGMENT_IDS_MAX: usize = 1_024;
+/// Changes told again in one message.
+pub const REPLAY_MAX: usize = 256;
+/// Holders told to who knows a locator.
+pub const HOLDERS_MAX: usize = 256;
+/// Longest copy of an account in the pool in bytes.
+pub const ACCOUNT_COPY_MAX: usize = 4 << 20;

@@ -3,6 +3,7 @@
 //! (A) A label names format and purpose, so no signature serves twice. (B) Reserved bytes are zero and a non-zero one
 //! is refused. (C) Golden vectors lock every layout.
 
+pub mod account_copy;
 pub mod audit;
 pub mod binding;
 pub mod bucket_log;
@@ -12,7 +13,9 @@ pub mod grant;
 pub mod permit;
 pub mod piece_receipt;
 pub mod receipt;
+pub mod voucher;
 
+pub use account_copy::{AccountCopy, CopiedBucket};
 pub use audit::{AuditAnswer, AuditReport};
 pub use binding::Binding;
 pub use bucket_log::{BucketLog, LogLine, LogWriter};
@@ -22,6 +25,7 @@ pub use grant::{Allowed, Caveats, GrantFault, GrantOps};
 pub use permit::{Permit, PermitOp, PermitRefusal};
 pub use piece_receipt::PieceReceipt;
 pub use receipt::Receipt;
+pub use voucher::Voucher;
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 

@@ -401,6 +401,9 @@ pub enum StreamOpen {
     Locate(Locate),
     /// Asks for slices with proofs.
     Audit(Box<AuditOpen>),
+    /// As [`Self::GetPiece`], of a piece whose label shows this locator: needs no permit, for the same reason, so that it is read
+    /// without a center.
+    GetLocated(Locator, GetPiece),
 }
 
 /// Which pieces bear a locator.
@@ -437,13 +440,15 @@ pub type Locator = [u8; 16];
 /// Where the label of a piece shows a locator (`docs/design/security.md` §4.3): its format says that there is one.
 pub fn locator_of(label: &[u8]) -> Option<Locator> {
     let (rest, locator) = label.split_last_chunk::<16>()?;
-    (label.len() == LABEL_LEN && rest[0] == LABEL_LOCATED).then_some(*locator)
+    (label.len() == LABEL_LEN && matches!(rest[0], LABEL_LOCATED | LABEL_ACCOUNT)).then_some(*locator)
 }
 
 /// Bytes of a sealed label.
 pub const LABEL_LEN: usize = 512;
 /// Format of a label that ends with a locator.
 pub const LABEL_LOCATED: u8 = 2;
+/// Format of the label of an account's copy, which ends with a locator too.
+pub const LABEL_ACCOUNT: u8 = 3;
 
 /// A piece to keep.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -18,17 +18,17 @@ use wire::signed::{DeviceLog, LogFault};
 use wire::{RefusalMsg, Reply, Ticket};
 
 /// Bytes of a wrapped root.
-const WRAP_LEN: usize = 80;
+pub(crate) const WRAP_LEN: usize = 80;
 /// Tickets for a second device that are out at once.
 const PAIRS_MAX: usize = 256;
 /// Longest life of one.
 pub const PAIR_LIFE_MAX: Span = Span::mins(10);
 
-fn unsigned(fault: LogFault) -> StoreError {
+pub(crate) fn unsigned(fault: LogFault) -> StoreError {
     StoreError::refused(errors::BAD_SIGNATURE, format!("device log: {fault}"))
 }
 
-fn replay(entries: &[Vec<u8>]) -> Result<DeviceLog, StoreError> {
+pub(crate) fn replay(entries: &[Vec<u8>]) -> Result<DeviceLog, StoreError> {
     DeviceLog::replay(entries.iter().map(Vec::as_slice)).map_err(unsigned)
 }
 
@@ -69,7 +69,7 @@ pub async fn show(center: &Center, caller: &Caller) -> Result<Reply, Refused> {
     Ok(Reply::Account(found.await?.map(Box::new)))
 }
 
-fn info(q: &mut Reader<'_>, row: AccountRow) -> Result<AccountInfo, StoreError> {
+pub(crate) fn info(q: &mut Reader<'_>, row: AccountRow) -> Result<AccountInfo, StoreError> {
     let entries = account::entries(q, &row.id)?;
     let phrase_at = account::slot_at(q, &row.id)?;
     Ok(AccountInfo { account: row.id, member: row.member, entries, keybag: row.keybag, phrase_at })
@@ -101,7 +101,7 @@ fn push_in(tx: &mut Tx<'_>, entry: &[u8], now: Stamp) -> Result<(), StoreError> 
 }
 
 /// Brings the rows of devices to what the log says.
-fn follow(tx: &mut Tx<'_>, row: &AccountRow, log: &DeviceLog, now: Stamp) -> Result<(), StoreError> {
+pub(crate) fn follow(tx: &mut Tx<'_>, row: &AccountRow, log: &DeviceLog, now: Stamp) -> Result<(), StoreError> {
     for (id, facts) in &log.devices {
         let device =
             DeviceRow { id: *id, member: row.member, name: facts.name.clone(), added_at: now, removed_at: None };

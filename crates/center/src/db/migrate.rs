@@ -24,6 +24,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0013_repair.sql"),
     include_str!("../../migrations/0014_audit.sql"),
     include_str!("../../migrations/0015_hand_over.sql"),
+    include_str!("../../migrations/0016_rebuild.sql"),
 ];
 
 const VERSION_TABLE: &str =

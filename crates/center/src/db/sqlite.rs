@@ -287,6 +287,11 @@ impl rusqlite::ToSql for Value<'_> {
 }
 
 /// Sorts an error of the engine.
+/// The same for who copies a file.
+pub(super) fn sqlite_failure(sql: &str, error: &rusqlite::Error) -> DbError {
+    failure(sql, error).error
+}
+
 fn failure(sql: &str, error: &rusqlite::Error) -> Failure {
     let detail = error.to_string();
     let unwritable = |why| DbError::Unwritable { why, detail: detail.clone() };

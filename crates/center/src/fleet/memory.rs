@@ -224,6 +224,13 @@ fn node_memory(id: NodeId, owner: MemberId, standing: Standing) -> NodeMemory {
     NodeMemory { id, owner, addr: None, lent: Bytes(0), standing, links: 0, generation: 1, held: None }
 }
 
+/// A node that is gone for good, known by rows only.
+pub fn register_gone(center: &Center, alias: Alias, id: NodeId, owner: MemberId) {
+    let mut fleet = center.fleet();
+    fleet.presence.register(alias, Known { left: true, ..Known::default() });
+    fleet.put(alias, node_memory(id, owner, Standing::Left));
+}
+
 /// A node that joined just now, or joined again.
 pub fn register(center: &Center, alias: Alias, id: NodeId, owner: MemberId, standing: Standing) {
     let mut fleet = center.fleet();

@@ -107,7 +107,7 @@ pub(super) fn own(found: Option<BucketRow>, member: &MemberRow) -> Result<Bucket
     of(found, &member.id)
 }
 
-pub(super) fn of(found: Option<BucketRow>, owner: &MemberId) -> Result<BucketRow, StoreError> {
+pub(crate) fn of(found: Option<BucketRow>, owner: &MemberId) -> Result<BucketRow, StoreError> {
     found
         .filter(|bucket| bucket.owner == *owner)
         .ok_or_else(|| StoreError::refused(errors::BUCKET_UNKNOWN, "no such bucket of this member"))

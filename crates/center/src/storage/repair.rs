@@ -34,6 +34,10 @@ pub async fn run(center: Center) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
+        let wait = center.settings().time_scale.of(rules::storage::rebuild::PLACES_WAIT);
+        if center.rebuilt().is_some_and(|at| center.now().since(at) < wait) {
+            continue; // holders are still on their way back
+        }
         match look(&center, after).await {
             Ok(next) => after = next,
             Err(refused) => tracing::warn!(id = %refused.0.id, "groups were not judged; the next look is soon"),

@@ -164,7 +164,7 @@ pub fn insert_segment(
 }
 
 /// Holders of either bitmap. A group may have been given slots since one of them was written.
-fn join(a: &[u8], b: &[u8]) -> Vec<u8> {
+pub(crate) fn join(a: &[u8], b: &[u8]) -> Vec<u8> {
     let at = |bits: &[u8], i: usize| bits.get(i).copied().unwrap_or(0);
     (0..a.len().max(b.len())).map(|i| at(a, i) | at(b, i)).collect()
 }

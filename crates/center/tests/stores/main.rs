@@ -20,6 +20,7 @@ mod learned;
 mod log;
 mod place;
 mod promises;
+mod rebuild;
 mod rows;
 mod schema;
 mod server;

@@ -11,7 +11,7 @@ use super::state::{Health, Held, Place, Shared};
 use super::writer::{Hold, Job, Writer};
 use codec::tree;
 use model::{Bytes, PgId, Stamp};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
@@ -260,6 +260,32 @@ impl PieceStore {
         let shared = Arc::clone(&self.inner.shared);
         let read = blocking(move || {
             let keys = shared.held().located(locator, after, limit);
+            let _still = shared.moving.read().unwrap_or_else(PoisonError::into_inner);
+            let meta = |key: PieceKey| shared.place(key).and_then(|place| shared.meta(key, &place).ok());
+            keys.into_iter().filter_map(meta).collect()
+        });
+        read.await.unwrap_or_default()
+    }
+
+    /// Pieces that are neither damaged nor in the trash, by their place in a group, in the order they came.
+    pub fn places(&self) -> BTreeMap<(PgId, u16), Vec<PieceKey>> {
+        let mut all: BTreeMap<(PgId, u16), Vec<(u64, PieceKey)>> = BTreeMap::new();
+        for (key, place) in &self.inner.shared.held().pieces {
+            if place.health != Health::Damaged && place.trashed_at.is_none() {
+                all.entry((place.pg, key.index)).or_default().push((place.seq, *key));
+            }
+        }
+        let in_order = |mut keys: Vec<(u64, PieceKey)>| {
+            keys.sort_unstable();
+            keys.into_iter().map(|(_, key)| key).collect()
+        };
+        all.into_iter().map(|(place, keys)| (place, in_order(keys))).collect()
+    }
+
+    /// What the headers of these pieces say; where one cannot be read it is left out.
+    pub async fn metas(&self, keys: Vec<PieceKey>) -> Vec<PieceMeta> {
+        let shared = Arc::clone(&self.inner.shared);
+        let read = blocking(move || {
             let _still = shared.moving.read().unwrap_or_else(PoisonError::into_inner);
             let meta = |key: PieceKey| shared.place(key).and_then(|place| shared.meta(key, &place).ok());
             keys.into_iter().filter_map(meta).collect()

@@ -208,7 +208,8 @@ impl Bench<'_> {
         );
         crate::home::write_atomic(&dir.join(Settings::FILE), text.as_bytes(), 0o600)?;
         let founder = DeviceId(public_of(&machine));
-        center::found(&dir, "bench", founder, "bench", clock::now(), &mut |bytes| *bytes = random())
+        let founder = center::Founder { device: founder, name: "bench".to_owned(), member: None };
+        center::found(&dir, "bench", &founder, clock::now(), &mut |bytes| *bytes = random())
             .await
             .map_err(center_fault)
             .map(drop)

@@ -217,6 +217,8 @@ async fn log(app: &App, session: &Session, name: &str, is_check: bool) -> Result
     };
     if !is_check {
         let logged = session.client.log_changes(&bucket).await.map_err(|e| client_fault(e, name))?;
+        // A log is found by who knows of the bucket, and the account's copy says so.
+        super::recovery_rebuild::store_copy(app, session).await?;
         let key = match (logged.upto, logged.written) {
             (0, _) => "bucket-log-nothing",
             (_, 0) => "bucket-log-there",

@@ -1,6 +1,7 @@
 //! `pumasi init` and `pumasi center …`: this machine as the management center of a cloud.
 
 use super::join::{self, Entry};
+use super::{center_lost, center_snapshot};
 use crate::app::App;
 use crate::cli::Form;
 use crate::clock;
@@ -8,7 +9,7 @@ use crate::fault::Fault;
 use crate::process::{Lock, start_detached};
 use crate::roles;
 use crate::secret::{self, random};
-use center::{CenterCard, Settings};
+use center::{CenterCard, Founder, Settings};
 use clap::{Args, Subcommand};
 use console::args;
 use model::{CloudKey, Credits, DeviceId, Roles, Span, errors};
@@ -57,6 +58,10 @@ pub enum CenterVerb {
     Run,
     Start,
     Check,
+    Rebuild(center_lost::RebuildArgs),
+    Backup,
+    Restore,
+    Drill,
 }
 
 /// Runs `center …`.
@@ -68,6 +73,10 @@ pub async fn run(app: &App, verb: &CenterVerb) -> Result<u8, Fault> {
             app.out.say("center-started", args!["page" => card.page()]);
         }
         CenterVerb::Check => check(app).await?,
+        CenterVerb::Rebuild(args) => center_lost::rebuild(app, args).await?,
+        CenterVerb::Backup => center_snapshot::backup(app).await?,
+        CenterVerb::Restore => center_snapshot::restore(app).await?,
+        CenterVerb::Drill => center_snapshot::drill(app).await?,
     }
     Ok(0)
 }
@@ -88,11 +97,8 @@ pub async fn init(app: &App, args: &InitArgs) -> Result<(), Fault> {
     let machine = secret::load_or_make(&app.home.machine_key())?;
     write_settings(app, args)?;
     let name = if args.name.is_empty() { format!("{}'s cloud", node::machine::host_name()) } else { args.name.clone() };
-    let founder = DeviceId(public_of(&machine));
-    let host = node::machine::host_name();
-    center::found(&dir, &name, founder, &host, clock::now(), &mut |bytes| *bytes = random())
-        .await
-        .map_err(center_fault)?;
+    let founder = Founder { device: DeviceId(public_of(&machine)), name: node::machine::host_name(), member: None };
+    center::found(&dir, &name, &founder, clock::now(), &mut |bytes| *bytes = random()).await.map_err(center_fault)?;
     app.out.say("init-made", args!["name" => &name]);
     if args.foreground {
         return roles::run_center(app).await.map(|_| ());
@@ -209,7 +215,7 @@ fn write_settings(app: &App, args: &InitArgs) -> Result<(), Fault> {
 }
 
 /// Starts the center of this home detached and waits until it answers.
-async fn start(app: &App) -> Result<CenterCard, Fault> {
+pub async fn start(app: &App) -> Result<CenterCard, Fault> {
     let card_path = app.home.center().join(CenterCard::FILE);
     let looked = Instant::now();
     while runs(app) && looked.elapsed() < START_TIME {
@@ -235,6 +241,22 @@ async fn start(app: &App) -> Result<CenterCard, Fault> {
     }
 }
 
+/// Ends the center of this home in order, where one runs, and waits until it has.
+pub async fn stop(app: &App) -> Result<(), Fault> {
+    let Some(card) = read_card(app).filter(|_| runs(app)) else { return Ok(()) };
+    let pid = i32::try_from(card.pid).map_err(Fault::bug)?;
+    let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM);
+    let begun = Instant::now();
+    while runs(app) {
+        if begun.elapsed() > START_TIME {
+            let path = app.home.center().display().to_string();
+            return Err(Fault::new(errors::ALREADY_RUNNING, [("path", &path)]).because("the center does not end"));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
 /// The running center's card, where one wrote it.
 pub fn read_card(app: &App) -> Option<CenterCard> {
     serde_json::from_slice(&std::fs::read(app.home.center().join(CenterCard::FILE)).ok()?).ok()
@@ -252,7 +274,7 @@ async fn answers(card: &CenterCard) -> bool {
 }
 
 /// True while a center of this home runs: it holds the lock, which the system takes back when it is killed.
-fn runs(app: &App) -> bool {
+pub fn runs(app: &App) -> bool {
     let lock = Lock::take(&app.home.center().join("center.lock"));
     lock.is_err_and(|fault| fault.id == errors::ALREADY_RUNNING)
 }

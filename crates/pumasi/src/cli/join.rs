@@ -5,7 +5,8 @@ use super::account::{self, account_fault};
 use super::agent::{self, SensorKind};
 use super::node::capability_text;
 use super::recovery::{Rungs, phrase_fault};
-use super::session::asking;
+use super::recovery_rebuild;
+use super::session::{Session, asking};
 use crate::app::App;
 use crate::cli::Form;
 use crate::clock;
@@ -140,7 +141,7 @@ async fn take_account(
         let me = Me { secret: machine, now: clock::now() };
         let account = match before {
             Before::Restore(phrase) => {
-                let (mut account, _) = Account::by_phrase(asking, phrase).await.map_err(phrase_fault)?;
+                let mut account = by_phrase(app, ticket, entry, asking, phrase).await?;
                 account.add_me(asking, me, &entry.name).await.map_err(account_fault)?;
                 Rungs::tried(app)?;
                 account
@@ -158,6 +159,26 @@ async fn take_account(
         account::keep(app, &account)
     };
     with_key(app, &ticket.center(), entry.bind, machine, work).await
+}
+
+/// The account of a phrase: as the center has it, or, where it lost it, as the pool does.
+async fn by_phrase(
+    app: &App,
+    ticket: &Ticket,
+    entry: &Entry,
+    asking: &AskCenter,
+    phrase: &Phrase,
+) -> Result<Account, Fault> {
+    match Account::by_phrase(asking, phrase).await {
+        Err(client::ClientError::Refused(no)) if no.id == errors::KEY_MISSING => {
+            let client = Session::client(&ticket.center(), entry.bind, secret::random(), Arc::clone(asking)).await?;
+            let brought = recovery_rebuild::bring(app, &client, phrase).await;
+            client.endpoint().close().await;
+            brought?;
+            Account::by_phrase(asking, phrase).await.map(|(account, _)| account).map_err(phrase_fault)
+        }
+        found => found.map(|(account, _)| account).map_err(phrase_fault),
+    }
 }
 
 /// Does `work` with a link to a center of one's own, proved by `key`.
@@ -218,7 +239,8 @@ pub async fn enter(app: &App, ticket: &Ticket, entry: &Entry, before: Before) ->
 /// A join that came to nothing: the key it made is removed, and every folder of the home that is empty.
 fn leave_nothing(app: &App) {
     let home = &app.home;
-    for file in [home.machine_key(), home.account_root(), home.account_seen(), home.recovery()] {
+    let made = [home.machine_key(), home.account_root(), home.account_seen(), home.recovery(), home.account_copy()];
+    for file in made {
         let _ = std::fs::remove_file(file);
     }
     let dirs = [home.pieces(), home.data.clone(), home.config.clone(), home.state.clone(), home.run.clone()];

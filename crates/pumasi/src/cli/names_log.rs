@@ -1,16 +1,19 @@
 //! The agent's part in bucket logs: what this machine changed in its account's buckets is logged within minutes, by the one
 //! process of it that goes on when a command has ended (`docs/design/storage.md` §8).
 
+use super::recovery_rebuild;
 use super::session::Session;
 use crate::app::App;
 use crate::clock;
 use client::NameIndex;
 use model::{BucketId, errors};
 use std::convert::Infallible;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Pause between two looks at what this machine changed; a look asks nobody.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// The account's copy in the pool is looked at so often, beside when something changed.
+const COPY_EVERY: Duration = Duration::from_secs(600);
 /// Pause after a log that could not be written.
 const REST: Duration = Duration::from_secs(60);
 
@@ -19,12 +22,15 @@ pub async fn tend(app: &App) -> Infallible {
     if std::env::var_os("PUMASI_DEV_NO_LOGS").is_some() {
         return std::future::pending().await;
     }
+    let mut copied: Option<(Instant, Vec<u8>)> = None;
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         // A machine that never used the account has nothing to log, and must not make an account by looking.
         let Ok(Some(_)) = crate::secret::load(&app.home.account_root()) else { continue };
         let due = due(app);
-        if due.is_empty() {
+        let account = std::fs::read(app.home.account_seen()).unwrap_or_default();
+        let is_new = copied.as_ref().is_none_or(|(at, last)| *last != account || at.elapsed() > COPY_EVERY);
+        if due.is_empty() && !is_new {
             continue;
         }
         let logged = Session::with(app, async |session| {
@@ -32,12 +38,14 @@ pub async fn tend(app: &App) -> Infallible {
             for bucket in &due {
                 all &= log_one(session, bucket).await;
             }
+            recovery_rebuild::store_copy(app, session).await?;
             Ok(all)
         });
         let all = logged.await.unwrap_or_else(|fault| {
             tracing::info!(%fault, "buckets are not logged now");
             false
         });
+        copied = Some((Instant::now(), account));
         if !all {
             tokio::time::sleep(REST).await;
         }

@@ -2,6 +2,7 @@
 
 use super::account::{self, account_fault};
 use super::join::{self, Before, Entry};
+use super::recovery_rebuild;
 use super::session::Session;
 use crate::app::App;
 use crate::cli::Form;
@@ -41,6 +42,7 @@ pub enum RecoveryVerb {
     Check,
     Drill,
     Restore(RestoreArgs),
+    Rebuild(recovery_rebuild::RebuildArgs),
 }
 
 /// `recovery restore`
@@ -121,6 +123,7 @@ pub async fn run(app: &App, verb: &RecoveryVerb) -> Result<(), Fault> {
         RecoveryVerb::Check => check(app),
         RecoveryVerb::Drill => drill(app).await,
         RecoveryVerb::Restore(args) => restore(app, args).await,
+        RecoveryVerb::Rebuild(args) => recovery_rebuild::run(app, args).await,
     }
 }
 
@@ -137,6 +140,10 @@ async fn phrase(app: &App, words: Option<ListName>) -> Result<(), Fault> {
         let phrase = account.new_phrase(&asking, me).await.map_err(account_fault)?;
         account::keep(app, &account)?;
         Rungs::issue(app, session.machine(), &phrase)?;
+        // The words are shown whatever comes of it: the agent tries again.
+        if let Err(fault) = recovery_rebuild::store_copy(app, session).await {
+            tracing::info!(%fault, "no copy of the account is in the pool yet");
+        }
         let list = match words {
             Some(ListName::En) => PhraseList::English,
             Some(ListName::Zh) => PhraseList::Chinese,
@@ -205,7 +212,8 @@ fn check(app: &App) -> Result<(), Fault> {
     Ok(())
 }
 
-fn ask_phrase(app: &App) -> Result<Phrase, Fault> {
+/// The phrase, typed or piped in.
+pub fn ask_phrase(app: &App) -> Result<Phrase, Fault> {
     let text = app.out.ask_line(&app.out.text("recovery-phrase-ask", args![]))?;
     Phrase::parse(&text).map_err(|e| Fault::bad_value("phrase", "", &e.to_string()))
 }

@@ -148,7 +148,7 @@ impl Session {
     }
 
     /// A client with an endpoint of its own.
-    async fn client(
+    pub async fn client(
         center: &wire::PeerAddr,
         bind: Option<std::net::IpAddr>,
         key: [u8; 32],

@@ -3,6 +3,7 @@
 mod account;
 mod audit;
 mod bucket_log;
+mod center_lost;
 mod cloud;
 mod collect;
 mod fleet;

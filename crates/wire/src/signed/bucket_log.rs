@@ -1,22 +1,24 @@
 //! Bucket log: the changes of a bucket as its owner stores them among the pieces, so that names outlive the center
 //! (`docs/design/storage.md` §8). Plain bytes before they are sealed; with the labels of pieces they bring an index back.
 //!
-//! Head, 128 bytes: magic `PMBL` 4 · format 1 · reserved 3 · bucket 16 · head before u64 and hash 32 · head after u64 and hash
+//! Head, 128 bytes: magic `PMBL` 4 · format 2 · reserved 3 · bucket 16 · head before u64 and hash 32 · head after u64 and hash
 //! 32 · count u32 · reserved 20. Then each change: commit record 256 · the center's time u64 · sealed name's length u16 ·
-//! sealed manifest's length u32 · name · manifest, empty for a marker and for what is gone for good. Integers little-endian.
+//! sealed manifest's length u32 · count of segments u32 · name · manifest, empty for a marker and for what is gone for good · ids
+//! of its segments, 32 each. Integers little-endian. Zeros may follow.
 //!
 //! (A) What reads is one unbroken chain: the records lead from the head before to the head after. (B) Any other bytes are
 //! refused, whatever they are. A record's signature and what it covers are the reader's to judge, as in an answer of the center.
 
 use super::{CommitRecord, Fields, Head};
 use crate::limits::{MANIFEST_MAX, SEALED_NAME_MAX};
-use model::{BucketId, Stamp};
+use model::{BucketId, SegmentId, Stamp};
 
 const MAGIC: &[u8; 4] = b"PMBL";
+const FORMAT: u8 = 2;
 /// Bytes before the first change.
 pub const HEAD_LEN: usize = 128;
 /// Bytes of a change beside its name and manifest.
-pub const LINE_LEN: usize = CommitRecord::LEN + 8 + 2 + 4;
+pub const LINE_LEN: usize = CommitRecord::LEN + 8 + 2 + 4 + 4;
 
 /// A change as a log holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub struct LogLine {
     pub name_sealed: Vec<u8>,
     /// Sealed manifest; empty for a marker and for what is gone for good.
     pub manifest: Vec<u8>,
+    /// Its segments, in order.
+    pub segments: Vec<SegmentId>,
 }
 
 /// A log as it was read.
@@ -80,13 +84,16 @@ impl LogWriter {
         if line.name_sealed.len() > SEALED_NAME_MAX || line.manifest.len() > MANIFEST_MAX || self.count == u32::MAX {
             return false;
         }
+        let Ok(segments) = u32::try_from(line.segments.len()) else { return false };
         let (name, manifest) = (line.name_sealed.len() as u16, line.manifest.len() as u32);
         self.bytes.extend_from_slice(&line.record);
         self.bytes.extend_from_slice(&line.at.as_ms().to_le_bytes());
         self.bytes.extend_from_slice(&name.to_le_bytes());
         self.bytes.extend_from_slice(&manifest.to_le_bytes());
+        self.bytes.extend_from_slice(&segments.to_le_bytes());
         self.bytes.extend_from_slice(&line.name_sealed);
         self.bytes.extend_from_slice(&line.manifest);
+        line.segments.iter().for_each(|id| self.bytes.extend_from_slice(id.as_bytes()));
         self.after = self.after.after(&line.record);
         self.count += 1;
         true
@@ -96,7 +103,7 @@ impl LogWriter {
     pub fn finish(mut self) -> Vec<u8> {
         let head = &mut self.bytes[..HEAD_LEN];
         head[0..4].copy_from_slice(MAGIC);
-        head[4] = 1;
+        head[4] = FORMAT;
         head[8..24].copy_from_slice(self.bucket.as_bytes());
         for (at, chain) in [(24, &self.before), (64, &self.after)] {
             head[at..at + 8].copy_from_slice(&chain.seq.to_le_bytes());
@@ -112,7 +119,7 @@ impl BucketLog {
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let (head, mut rest) = bytes.split_at_checked(HEAD_LEN)?;
         let mut f = Fields::new(head);
-        f.magic(MAGIC)?;
+        (f.take::<4>()? == *MAGIC && f.take::<1>()? == [FORMAT]).then_some(())?;
         f.zero::<3>()?;
         let bucket = BucketId(f.take()?);
         let before = Head { seq: f.u64()?, hash: f.take()? };
@@ -128,16 +135,19 @@ impl BucketLog {
             let (record, at) = (f.take::<{ CommitRecord::LEN }>()?, Stamp(f.u64()?));
             let name_len = usize::from(u16::from_le_bytes(f.take()?));
             let manifest_len = usize::try_from(u32::from_le_bytes(f.take()?)).ok()?;
+            let ids_len = usize::try_from(u32::from_le_bytes(f.take()?)).ok()?.checked_mul(SegmentId::LEN)?;
             if name_len > SEALED_NAME_MAX || manifest_len > MANIFEST_MAX || chain.seq == u64::MAX {
                 return None;
             }
             let (name, tail) = tail.split_at_checked(name_len)?;
             let (manifest, tail) = tail.split_at_checked(manifest_len)?;
+            let (ids, tail) = tail.split_at_checked(ids_len)?;
+            let segments = ids.chunks_exact(SegmentId::LEN).filter_map(SegmentId::from_slice).collect();
             chain = chain.after(&record);
-            lines.push(LogLine { record, at, name_sealed: name.to_vec(), manifest: manifest.to_vec() });
+            lines.push(LogLine { record, at, name_sealed: name.to_vec(), manifest: manifest.to_vec(), segments });
             rest = tail;
         }
-        (rest.is_empty() && chain == after).then_some(Self { bucket, before, after, lines })
+        (rest.iter().all(|byte| *byte == 0) && chain == after).then_some(Self { bucket, before, after, lines })
     }
 }
 
@@ -161,7 +171,8 @@ mod tests {
             at: Stamp(1_800_000_000_000),
         };
         let (name_sealed, manifest) = (vec![n; 34], if n == 2 { Vec::new() } else { vec![n; 300] });
-        LogLine { record: record.sign(&secret), at: Stamp(1_800_000_000_001), name_sealed, manifest }
+        let segments = vec![SegmentId([n; 32]); usize::from(n) - 1];
+        LogLine { record: record.sign(&secret), at: Stamp(1_800_000_000_001), name_sealed, manifest, segments }
     }
 
     fn sample() -> Vec<u8> {

@@ -4,4 +4,5 @@
 
 mod golden;
 mod hostile;
+mod rebuild;
 mod samples;

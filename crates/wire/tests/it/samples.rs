@@ -348,6 +348,7 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
         ("granted", granted(GrantedAsk::Show)),
     ]
     .into_iter()
+    .chain(crate::rebuild::requests())
     .map(|(name, request)| (name, Envelope { version: 1, alias: Some(Alias(11)), request }))
     .collect()
 }
@@ -564,6 +565,9 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         ),
         ("staged", Reply::Staged(vec![StagedState { pieces: 5, enough: 9, full: 10, is_gone: false }])),
     ]
+    .into_iter()
+    .chain(crate::rebuild::replies())
+    .collect()
 }
 
 fn read_group() -> ReadGroup {
@@ -625,6 +629,7 @@ pub fn streams() -> Vec<(&'static str, Vec<u8>)> {
         ("answer_signed", wire::encode(&PieceAnswer::Signed(vec![2; 64]))),
         ("answer_located", wire::encode(&PieceAnswer::Located(vec![located]))),
         ("put_piece", wire::encode(&StreamOpen::PutPiece(Box::new(put)))),
+        ("get_located", crate::rebuild::get_located(get.clone())),
         ("get_piece", wire::encode(&StreamOpen::GetPiece(get))),
         ("probe", wire::encode(&StreamOpen::Probe { permit: vec![7; 224], up: 1, down: 2 })),
         ("answer_kept", wire::encode(&PieceAnswer::Kept(vec![8; 176]))),

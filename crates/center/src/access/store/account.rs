@@ -99,6 +99,15 @@ pub fn slot(q: &mut Reader<'_>, locator: &[u8; 16]) -> Result<Option<(AccountId,
     q.query_opt(sql, &[locator.into()], |row| Ok((AccountId(row.get(0)?), row.get(1)?)))
 }
 
+/// Locator of a phrase, and the root it wraps.
+pub type Slot = ([u8; 16], Vec<u8>);
+
+/// Locator and wrap of an account's phrase.
+pub fn slot_of(q: &mut Reader<'_>, account: &AccountId) -> Result<Option<Slot>, DbError> {
+    let sql = "SELECT locator, wrap FROM slot WHERE account = $1";
+    q.query_opt(sql, &[account.as_bytes().into()], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
 /// When an account's phrase was issued.
 pub fn slot_at(q: &mut Reader<'_>, account: &AccountId) -> Result<Option<Stamp>, DbError> {
     let sql = "SELECT made_at FROM slot WHERE account = $1";
