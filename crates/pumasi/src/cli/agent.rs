@@ -289,12 +289,14 @@ async fn handed_over(app: &App) -> Result<(), Fault> {
 /// Removes what a node left on this machine; a center in the same home stays.
 fn forget(app: &App) -> Result<(), Fault> {
     let home = &app.home;
-    for dir in [home.pieces(), home.run.clone()] {
+    for dir in [home.pieces(), home.gather(), home.run.clone()] {
         if dir.exists() {
             std::fs::remove_dir_all(&dir).map_err(|e| Fault::file(&dir, &e))?;
         }
     }
-    for file in [home.membership(), home.agent_lock(), home.agent_log(), home.machine_key()] {
+    // Without its copy a mark would say at the next join that a disk is gone.
+    let mark = node::storage::mark::copy_of(&home.pieces());
+    for file in [mark, home.membership(), home.agent_lock(), home.agent_log(), home.machine_key()] {
         if file.exists() {
             std::fs::remove_file(&file).map_err(|e| Fault::file(&file, &e))?;
         }
