@@ -30,8 +30,10 @@ use wire::{PeerAddr, RefusalMsg, Reply};
 
 /// Pause between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// Time that counts between two looks, at most: a center that slept saw nobody.
+/// Time that counts between two looks at a node, at most: a center that slept saw nobody.
 const LOOKED_MAX: Span = Span::secs(60);
+/// Aliases in one look.
+const SLICE: u32 = 50_000;
 /// Nodes whose audit is begun in one look.
 const TARGETS_MAX: usize = 256;
 /// For so long an auditor may take to fetch what it was chosen for.
@@ -59,7 +61,9 @@ struct Lease {
 #[derive(Debug, Default)]
 pub struct Audits {
     next: u64,
-    looked: Option<Stamp>,
+    /// Aliases are looked at in slices: which is next, and when each was looked at last.
+    slice: u32,
+    looked: BTreeMap<u32, Stamp>,
     due: BTreeMap<Alias, Due>,
     /// Nodes that did not answer: how often they were asked again, and when they are next.
     again: Option<BTreeMap<Alias, (u8, Stamp)>>,
@@ -83,6 +87,14 @@ impl Audits {
         self.own.contains(&node)
             || self.offers.values().any(|(target, _)| *target == node)
             || self.leases.values().any(|lease| lease.asked.node == node)
+    }
+
+    /// The slice of aliases that is looked at now, and the time since it was looked at last.
+    fn next_slice(&mut self, aliases: u32, now: Stamp) -> (u32, Span) {
+        let slice = self.slice % aliases.div_ceil(SLICE).max(1);
+        self.slice = slice + 1;
+        let last = self.looked.insert(slice, now);
+        (slice, last.map_or(Span::ZERO, |at| now.since(at)).min(LOOKED_MAX))
     }
 
     /// How often a node was asked again and is to be asked now; nothing where its time has not come.
@@ -156,20 +168,22 @@ async fn look(center: &Center) -> Result<(), Refused> {
 /// Nodes to be asked now, each with its owner and how often it was asked again; what was waited for too long is over.
 fn due(center: &Center, now: Stamp) -> Vec<(Alias, MemberId, u8)> {
     let every = every(center);
+    let aliases = u32::try_from(center.fleet().aliases()).unwrap_or(u32::MAX);
+    let (slice, passed) = center.audits().next_slice(aliases, now);
     let on: Vec<(Alias, MemberId)> = {
         let fleet = center.fleet();
         let is_on = |node: Alias| {
             let view = fleet.presence.view(now, node);
             view.is_some_and(|v| v.presence == Presence::On && v.state != NodeState::Off)
         };
-        let asked = fleet.nodes().filter(|(alias, node)| node.standing == Standing::Active && is_on(*alias));
+        let all = (slice.saturating_mul(SLICE)..aliases.min((slice + 1).saturating_mul(SLICE))).map(Alias);
+        let nodes = all.filter_map(|alias| Some((alias, fleet.node(alias)?)));
+        let asked = nodes.filter(|(alias, node)| node.standing == Standing::Active && is_on(*alias));
         asked.map(|(alias, node)| (alias, node.owner)).collect()
     };
     let mut audits = center.audits();
     audits.offers.retain(|_, (_, until)| *until > now);
     audits.leases.retain(|_, lease| lease.until > now);
-    let passed = audits.looked.map_or(Span::ZERO, |at| now.since(at)).min(LOOKED_MAX);
-    audits.looked = Some(now);
     let mut targets = Vec::new();
     for (node, owner) in on {
         let due = audits.due_now(node, passed, every, now);
@@ -340,4 +354,40 @@ fn slices_of(outcome: &AuditOutcome) -> Vec<[u8; 32]> {
 /// Where a node can be reached.
 fn addr(center: &Center, node: Alias) -> Option<PeerAddr> {
     center.fleet().addr(node)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Stamp = Stamp(1_800_000_000_000);
+
+    #[test]
+    fn all_slices_are_looked_at_in_turn_and_time_counts_for_each() {
+        let mut audits = Audits::default();
+        let looks: Vec<(u32, u64)> = (0..7u64)
+            .map(|n| audits.next_slice(3 * SLICE, NOW + Span::secs(2 * n)))
+            .map(|(slice, passed)| (slice, passed.as_secs()))
+            .collect();
+        assert_eq!(looks, [(0, 0), (1, 0), (2, 0), (0, 6), (1, 6), (2, 6), (0, 6)]);
+        assert_eq!(Audits::default().next_slice(0, NOW), (0, Span::ZERO), "an empty fleet");
+        let mut slept = Audits::default();
+        slept.next_slice(5, NOW);
+        assert_eq!(slept.next_slice(5, NOW + Span::hours(9)), (0, LOOKED_MAX), "a center that slept saw nobody");
+    }
+
+    #[test]
+    fn a_silent_node_waits_for_its_time_and_a_good_one_for_its_period() {
+        let (every, node) = (Span::hours(6), Alias(3));
+        let mut audits = Audits { again: Some(BTreeMap::new()), ..Audits::default() };
+        assert_eq!(audits.due_now(node, every, every, NOW), Some(0), "at most one period after the start");
+        audits.over(node, false, Some((2, NOW + Span::hours(6))), every);
+        assert_eq!(audits.due_now(node, every, every, NOW), None);
+        assert_eq!(audits.due_now(node, Span::ZERO, every, NOW + Span::hours(6)), Some(2));
+        audits.over(node, true, None, every);
+        assert_eq!(audits.due_now(node, Span::ZERO, every, NOW + Span::hours(6)), None);
+        assert!(!audits.is_asked(node));
+        audits.offers.insert(Alias(9), (node, NOW));
+        assert!(audits.is_asked(node) && audits.has_offer(Alias(9)));
+    }
 }
