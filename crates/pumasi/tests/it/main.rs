@@ -3,6 +3,7 @@
 mod account;
 mod audit;
 mod bucket_log;
+mod chaos;
 mod cloud;
 mod collect;
 mod fleet;
