@@ -110,7 +110,8 @@ async fn story(app: &App, args: &ChaosArgs, world: &Arc<World>) -> Result<u32, S
     work.stop();
     while clients.join_next().await.is_some() {}
     tell(app, world.spaces, &done, &work);
-    let checker = Checker { app, world, work: &work, n, rotten: plan::rotten(args.seed, world.size()) };
+    let rotten = plan::rotten(args.seed, world.size());
+    let checker = Checker { app, world, work: &work, k: scheme.0, n, seed: args.seed, rotten };
     Ok(checker.all(&done, faults.len()).await)
 }
 
@@ -143,8 +144,10 @@ fn tell(app: &App, spaces: Spaces, done: &Done, work: &Work) {
         let count = done.seen.get(&kind).copied().unwrap_or(0);
         say(app, "fault", &json!({"fault": kind.word(), "count": count, "how": how}));
     }
-    for (call, count) in work.counts().calls {
-        say(app, "calls", &json!({"call": call, "count": count}));
+    let counts = work.counts();
+    for (call, count) in &counts.calls {
+        let said = counts.said.get(call).map_or("", String::as_str);
+        say(app, "calls", &json!({"call": call, "count": count, "said": said}));
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::linear::{Verdict, What, judge};
 use super::nemesis::Done;
+use super::plan::{pick, stream};
 use super::work::Work;
 use super::world::{Who, World};
 use super::{ms, say, scrubbed, until};
@@ -35,8 +36,12 @@ pub struct Checker<'a> {
     pub world: &'a World,
     /// What was asked and answered.
     pub work: &'a Work,
+    /// Pieces that rebuild a segment.
+    pub k: usize,
     /// Pieces of a segment.
     pub n: usize,
+    /// Seed of the run.
+    pub seed: u64,
     /// Whose bits rotted.
     pub rotten: usize,
 }
@@ -62,10 +67,11 @@ impl Checker<'_> {
         let begun = Instant::now();
         bad += self.say("ledger", begun, true, self.ledger().await);
         let begun = Instant::now();
+        let dead = self.kill_most().await;
         let last = self.read_all().await;
         let failed = if last.failed.is_empty() { Ok(()) } else { Err(last.failed.join("; ")) };
-        bad +=
-            self.say("read_back", begun, false, failed.map(|()| json!({"objects": last.read, "absent": last.absent})));
+        let found = |()| json!({"objects": last.read, "absent": last.absent, "nodes_dead": dead});
+        bad += self.say("read_back", begun, false, failed.map(found));
         bad += self.say("listed", Instant::now(), false, self.listed().await);
         bad += self.say("no_wrong_byte", Instant::now(), false, self.no_wrong_byte());
         let begun = Instant::now();
@@ -166,6 +172,17 @@ impl Checker<'_> {
             }
         }
         Ok(())
+    }
+
+    /// As many nodes are killed as may be, and what machines kept of what they sent is taken away: only pieces are left.
+    async fn kill_most(&self) -> usize {
+        let (mut rng, mut alive) = (stream(self.seed, 3), (0..self.world.size()).collect::<Vec<_>>());
+        while alive.len() > self.k {
+            self.world.kill(Who::Node(alive.remove(pick(&mut rng, alive.len())))).await;
+        }
+        self.world.kill(Who::Keeper).await;
+        self.world.forget_sent();
+        self.world.size() - alive.len()
     }
 
     /// Every name that was ever used, once more, by another client than before.

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+/// Bytes looked through for one that is not zero.
+const SEARCHED: usize = 64 << 10;
 /// Smallest piece of a file system in memory.
 const PAGE: u64 = 4_096;
 
@@ -83,7 +85,7 @@ async fn stopped(world: &World, who: Who, lasts: Duration) -> Result<(), String>
 /// is made to lend less than it holds instead, and the output says so.
 async fn full(world: &World, node: usize, lasts: Duration, dice: u64) -> Result<(), String> {
     if world.spaces != Spaces::Own {
-        world.lend(node, "64MiB").await?;
+        world.lend(node, "1MiB").await?;
         tokio::time::sleep(lasts).await;
         return world.lend(node, world::LENT).await;
     }
@@ -136,10 +138,13 @@ fn flipped(world: &World, node: usize, dice: u64) -> Result<(), String> {
             continue;
         }
         let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).map_err(|e| e.to_string())?;
-        let mut byte = [0];
-        file.read_exact_at(&mut byte, place).map_err(|e| e.to_string())?;
-        byte[0] ^= 1 << (dice >> 61);
-        return file.write_all_at(&byte, place).map_err(|e| e.to_string());
+        let (mut bytes, end) = (vec![0; SEARCHED], len - place);
+        let read = file.read_at(&mut bytes, place).map_err(|e| e.to_string())?;
+        // What fills up a block is zeros, and no piece.
+        let skip = bytes[..read].iter().position(|byte| *byte != 0).unwrap_or(0);
+        let byte = [bytes[skip] ^ 1 << (dice >> 61)];
+        tracing::info!(path = %path.display(), at = place + skip as u64, end, "a bit is flipped");
+        return file.write_all_at(&byte, place + skip as u64).map_err(|e| e.to_string());
     }
     Err("it holds nothing any more".to_owned())
 }

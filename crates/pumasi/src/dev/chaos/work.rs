@@ -32,6 +32,8 @@ const PACKED: u64 = 4 << 20;
 pub struct Counts {
     /// Calls by verb and outcome.
     pub calls: BTreeMap<String, u32>,
+    /// What the first of those said that were told no.
+    pub said: BTreeMap<String, String>,
     /// Reads whose bytes were other than any that were stored, with what was seen.
     pub wrong: Vec<String>,
 }
@@ -70,11 +72,12 @@ fn version_of(read: &[u8], is_whole: bool) -> Result<u64, String> {
     if same { Ok(version) } else { Err(format!("version {version}: {} bytes, not as stored", read.len())) }
 }
 
-/// The first id of an error in what was said.
+/// The id of the error a command ended with.
 fn error_id(out: &Output) -> String {
     let text = String::from_utf8_lossy(&out.stderr).into_owned();
-    let at = text.match_indices("E0").find(|(at, _)| text[at + 1..].chars().take(4).all(|c| c.is_ascii_digit()));
-    at.and_then(|(at, _)| text.get(at..at + 5)).map_or_else(|| format!("exit {:?}", out.status.code()), str::to_owned)
+    let error = text.lines().rev().find_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let id = error.as_ref().and_then(|error| error["id"].as_str());
+    id.map_or_else(|| format!("exit {:?}", out.status.code()), str::to_owned)
 }
 
 impl Work {
@@ -110,6 +113,18 @@ impl Work {
     fn count(&self, verb: &str, outcome: &str) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         *counts.calls.entry(format!("{verb} {outcome}")).or_default() += 1;
+    }
+
+    /// What came of a command that ended, counted.
+    fn outcome(&self, verb: &str, out: &Output) -> String {
+        let id = if out.status.success() { "ok".to_owned() } else { error_id(out) };
+        self.count(verb, &id);
+        if !out.status.success() {
+            let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+            let said = || String::from_utf8_lossy(&out.stderr).trim().chars().take(600).collect();
+            counts.said.entry(format!("{verb} {id}")).or_insert_with(said);
+        }
+        id
     }
 
     fn now(&self) -> u64 {
@@ -197,9 +212,7 @@ impl Work {
                 if let Some(ms) = doomed {
                     self.doomed[client].store((ms / 2).max(1), Ordering::Relaxed);
                 }
-                let id = if out.status.success() { "ok".to_owned() } else { error_id(&out) };
-                self.count("put", &id);
-                match id.as_str() {
+                match self.outcome("put", &out).as_str() {
                     "ok" => self.note(key, Op { call, answer: Some(answer), what }),
                     id if NEVER.contains(&id) => {}
                     _ => self.note(key, Op { call, answer: None, what }),

@@ -282,6 +282,17 @@ impl World {
         }
     }
 
+    /// Takes away what clients keep of what they sent.
+    pub fn forget_sent(&self) {
+        let stages =
+            std::fs::read_dir(&self.dir).into_iter().flatten().flatten().map(|home| home.path().join("data/stage"));
+        for stage in stages.filter(|stage| stage.exists()) {
+            if let Err(error) = std::fs::remove_dir_all(&stage) {
+                tracing::warn!(stage = %stage.display(), %error, "not removed");
+            }
+        }
+    }
+
     /// The last lines of a log.
     pub fn last_words(&self, name: &str) -> String {
         let text = std::fs::read_to_string(self.dir.join(format!("{name}.log"))).unwrap_or_default();
