@@ -1134,3 +1134,20 @@ upload-parts = { $n } parts, { $size } together
 upload-completed = { $place } is there: { $size } from { $n } parts
 upload-aborted = given up: { $place }; what was stored of it goes
 column-part = part
+
+# A cloud under faults
+help-dev-chaos = A small cloud whose machines, disks and network break by a seeded plan, while it is used; then everything is checked
+help-dev-chaos-examples = pumasi dev chaos --seconds 60 --seed 7
+help-dev-chaos--seconds = How long faults come, in seconds
+help-dev-chaos--seed = Seed of the plan
+help-dev-chaos--nodes = Nodes
+help-dev-chaos--time_scale = By how much the center's days are shortened
+help-dev-chaos--plan = Print the plan of faults before it begins
+chaos-begin = begin
+chaos-up = up
+chaos-plan = plan
+chaos-fault = fault
+chaos-calls = calls
+chaos-check = check
+chaos-broken = it could not be done:
+chaos-replay = again:

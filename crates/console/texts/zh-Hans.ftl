@@ -1134,3 +1134,20 @@ upload-parts = 共 { $n } 段，合计 { $size }
 upload-completed = { $place } 已就位：{ $size }，由 { $n } 段组成
 upload-aborted = 已放弃：{ $place }；已存的部分会被清除
 column-part = 段
+
+# 故障中的云
+help-dev-chaos = 一个小云：机器、磁盘和网络按种子计划出故障，同时有人使用；之后检查一切
+help-dev-chaos-examples = pumasi dev chaos --seconds 60 --seed 7
+help-dev-chaos--seconds = 故障持续多少秒
+help-dev-chaos--seed = 计划的随机种子
+help-dev-chaos--nodes = 节点数量
+help-dev-chaos--time_scale = 中心的一天缩短多少倍
+help-dev-chaos--plan = 开始之前列出故障计划
+chaos-begin = 开始
+chaos-up = 已启动
+chaos-plan = 计划
+chaos-fault = 故障
+chaos-calls = 调用
+chaos-check = 检查
+chaos-broken = 无法完成：
+chaos-replay = 重放：

@@ -21,6 +21,9 @@ const FILE_BYTES: usize = 64 << 20;
 /// Small files stored beside it.
 const TREE_FILES: usize = 40;
 
+/// Checks that shortened days have a part in: a steward's lease, when a PC counts as missing, when a node is audited.
+const SCALED: [&str; 3] = ["filled", "healed", "liar_found"];
+
 struct Board<'a> {
     app: &'a App,
     passed: u32,
@@ -44,12 +47,17 @@ impl Board<'_> {
                 if let Some(why) = &why {
                     fields["why"] = json!(why);
                 }
+                if SCALED.contains(&id) {
+                    fields["time_scale"] = json!(cloud::TIME_SCALE);
+                }
                 out.json("check", fields);
             }
             _ => {
                 let mark = if result.is_ok() { "✓" } else { "✗" };
                 let text = out.text(&format!("demo-{id}"), args!["n" => n]);
-                out.print(&format!("{mark} {id:<18} {:>6} ms  {text}", ms));
+                let scaled =
+                    if SCALED.contains(&id) { format!("  [time_scale {}]", cloud::TIME_SCALE) } else { String::new() };
+                out.print(&format!("{mark} {id:<18} {ms:>6} ms  {text}{scaled}"));
                 if let Some(why) = why {
                     out.print(&format!("    {}", crate::output::escape(&why)));
                 }

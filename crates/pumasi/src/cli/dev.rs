@@ -1,7 +1,7 @@
 //! `pumasi dev …`: for the project's own tests and measurements.
 
 use crate::app::App;
-use crate::dev::{agents, massacre, standard};
+use crate::dev::{agents, chaos, massacre, standard};
 use crate::fault::Fault;
 use clap::{Args, Subcommand, ValueEnum};
 use std::net::IpAddr;
@@ -10,6 +10,7 @@ use std::net::IpAddr;
 #[derive(Subcommand, Debug)]
 pub enum DevVerb {
     Agents(AgentsArgs),
+    Chaos(ChaosArgs),
     Massacre(MassacreArgs),
     Nodes(NodesArgs),
 }
@@ -50,6 +51,21 @@ pub struct AgentsArgs {
     pub fault: Vec<FaultKind>,
 }
 
+/// `dev chaos`
+#[derive(Args, Debug, Clone)]
+pub struct ChaosArgs {
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(10..=86_400))]
+    pub seconds: u64,
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(7..=11))]
+    pub nodes: u8,
+    #[arg(long, default_value_t = 4_320, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub time_scale: u32,
+    #[arg(long)]
+    pub plan: bool,
+}
+
 /// `dev massacre`
 #[derive(Args, Debug, Clone)]
 pub struct MassacreArgs {
@@ -74,6 +90,7 @@ pub struct NodesArgs {
 pub async fn run(app: &App, verb: &DevVerb) -> Result<u8, Fault> {
     match verb {
         DevVerb::Agents(args) => agents::run(app, args).await,
+        DevVerb::Chaos(args) => chaos::run(app, args).await,
         DevVerb::Massacre(args) => massacre::run(app, args).await,
         DevVerb::Nodes(args) => standard::nodes(app, args).await,
     }

@@ -34,6 +34,8 @@ const REGIONS: [&str; 11] = [
 ];
 /// The center's settings: nodes call often and may be stewards soon, so that an onlooker need not wait for minutes.
 const SETTINGS: &str = "[fleet]\nperiod_busy_s = 12\nperiod_idle_s = 12\n\n[storage]\nsteward_after_s = 2\n";
+/// By how much the demo's days are shortened, as [`DEMO_SETTINGS`] say.
+pub const TIME_SCALE: u32 = 4_320;
 /// The same with days shortened so that the 72 h after which a PC that is gone counts as missing are one minute.
 const DEMO_SETTINGS: &str = "dev = true\ntime_scale = 4320\n\n[fleet]\nperiod_busy_s = 12\nperiod_idle_s = 12\n\n[storage]\nsteward_after_s = 2\n";
 /// Longest wait until what was lost is made anew: until the dead count as missing, and then until all pieces stand.
@@ -499,5 +501,13 @@ impl Cloud {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_checks_say_of_shortened_days_is_what_the_center_is_set_to() {
+        assert!(super::DEMO_SETTINGS.contains(&format!("time_scale = {}\n", super::TIME_SCALE)));
     }
 }

@@ -4,6 +4,7 @@ mod account;
 mod audit;
 mod bucket_log;
 mod center_lost;
+mod chaos;
 mod cloud;
 mod collect;
 mod fleet;

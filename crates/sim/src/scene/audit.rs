@@ -2,7 +2,7 @@
 //!
 //! A challenge asks for 16 random slices, uniform per byte over what the node should hold; four a day of its own time on; one that is
 //! not answered while it is on is asked again up to three times at 6 h (`docs/design/storage.md` §9). These figures stand in
-//! [`Challenges`] until the rule of audits is driven itself.
+//! `Challenges` until the rule of audits is driven itself.
 //!
 //! (A) An honest node is flagged only by four unanswered challenges in a row. (B) Time is the node's own time on; the calendar's beside it
 //! comes from the mix.

@@ -114,7 +114,7 @@ pub struct Durability {
     broken: Option<Violation>,
 }
 
-/// Runs one setup; the figures of [`figures::figures`].
+/// Runs one setup; the figures of `figures`.
 pub fn run(setup: &Setup) -> Outcome {
     let (mut world, mut scene) = build(setup);
     let end = scene.begin() + Span::days(u64::from(setup.days));
