@@ -1,6 +1,6 @@
 //! Audits: every node is asked by and by to prove slices of what it gave receipts for. The chore says who is due, a steward that
 //! hears of it at its check-in fetches the challenge and puts it; where there is none, and where a steward's word is not enough,
-//! the center asks itself ([`own`]). When and whom, `rules::storage::audit` says; what follows, [`judge`].
+//! the center asks itself (`own`). When and whom, `rules::storage::audit` says; what follows, `judge`.
 //!
 //! Who is due and who was sent lives in memory: after a restart everybody is due within one period anew. A challenge that was not
 //! answered is kept, so that a restart saves nobody from it.
