@@ -21,8 +21,8 @@ const BACK: Duration = Duration::from_secs(60);
 const HEAL: Duration = Duration::from_secs(180);
 /// Longest wait until nodes hold what they are accounted for.
 const SETTLE: Duration = Duration::from_secs(120);
-/// Longest wait until a name reads.
-const READ: Duration = Duration::from_secs(60);
+/// Until then a name that does not read is asked for again; behind it each has one try.
+const READ: Duration = Duration::from_secs(180);
 /// Clocks go on by more than a day, so that each node reads the logs of its groups whole and notices what they do not know; …
 const DAY: Duration = Duration::from_secs(26 * 3_600);
 /// … then by more than the 72 h for which such a piece is kept.
@@ -136,6 +136,9 @@ impl Checker<'_> {
         until(SETTLE, || self.logs_read(since)).await?;
         self.world.move_clocks(DAY + UNKNOWN).await?;
         until(SETTLE, || self.is_as_accounted()).await?;
+        // What the look at the rotten disk found has been told by now, if it had not been before: it was made anew as well.
+        until(HEAL, || self.is_full()).await?;
+        until(SETTLE, || self.is_as_accounted()).await?;
         let mut pieces = Vec::new();
         for node in 0..self.world.size() {
             pieces.push(self.world.node(node).await?["held"]["pieces"].clone());
@@ -189,8 +192,8 @@ impl Checker<'_> {
     async fn read_all(&self) -> Final {
         let keys: Vec<String> = self.work.history().keys().cloned().collect();
         let mut last = Final::default();
+        let begun = Instant::now();
         for (at, key) in keys.iter().enumerate() {
-            let begun = Instant::now();
             let read = loop {
                 match self.work.read(at % 2, key).await {
                     Err(_) if begun.elapsed() < READ => tokio::time::sleep(Duration::from_millis(500)).await,
