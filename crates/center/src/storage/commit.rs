@@ -105,14 +105,12 @@ impl Checked {
 pub(super) struct Named {
     runs: Vec<SegmentRun>,
     count: u32,
-    pub sealed_bytes: u64,
 }
 
 impl Named {
-    pub fn add(&mut self, runs: Vec<SegmentRun>, count: u32, sealed_bytes: u64) {
+    pub fn add(&mut self, runs: Vec<SegmentRun>, count: u32) {
         self.runs.extend(runs);
         self.count = self.count.saturating_add(count);
-        self.sealed_bytes = self.sealed_bytes.saturating_add(sealed_bytes);
     }
 }
 
@@ -254,15 +252,16 @@ pub(super) fn apply(
         let run = with.fresh.get(usize::from(*index));
         segments.push(*run.ok_or_else(|| StoreError::refused(errors::LEASE_STALE, format!("segment {index}")))?);
     }
-    let (count, sealed_bytes) = name_all(tx, owner, &segments)?;
-    let Named { runs, count: more, sealed_bytes: more_bytes } = with.named;
+    let (count, fresh_bytes) = name_all(tx, owner, &segments)?;
+    let Named { runs, count: more } = with.named;
     segments.extend(runs);
-    let (count, sealed_bytes) = (count.saturating_add(more), sealed_bytes.saturating_add(more_bytes));
+    let count = count.saturating_add(more);
+    let manifest_bytes = commit.manifest.len() as u64;
     if count > OBJECT_SEGMENTS_MAX {
         return Err(StoreError::refused(errors::TOO_LARGE, format!("{count} segments")));
     }
     if !is_marker {
-        row.check_quota(sealed_bytes.max(commit.manifest.len() as u64))?;
+        row.check_quota(fresh_bytes.saturating_add(manifest_bytes))?;
     }
     let version = VersionRow {
         bucket_seq: row.head.seq + 1,
@@ -273,12 +272,13 @@ pub(super) fn apply(
         manifest: commit.manifest.clone(),
         segments,
         segments_count: count,
-        sealed_bytes: sealed_bytes.max(commit.manifest.len() as u64),
+        sealed_bytes: manifest_bytes,
         made_at: now,
     };
     let head = bucket::append(tx, row, &version, was_there, bytes)?;
     bucket::remember(tx, &commit.commit_id, &head, now)?;
     row.follow(head, &version, was_there);
+    row.sealed_bytes = row.sealed_bytes.saturating_add(fresh_bytes);
     Ok(Committed { head, at: now })
 }
 
@@ -308,7 +308,7 @@ pub(super) fn check_record(caller: &Caller, commit: Commit) -> Result<Checked, R
     Ok(checked)
 }
 
-/// One more version names its segments; how many they are, and their sealed bytes. Refuses runs that are not there whole.
+/// One more version names its segments; how many they are, and the sealed bytes of those that nobody named before. Refuses runs that are not there whole.
 pub(super) fn name_all(tx: &mut Tx<'_>, owner: &MemberId, runs: &[SegmentRun]) -> Result<(u32, u64), StoreError> {
     let (mut count, mut bytes) = (0u32, 0u64);
     for run in runs {

@@ -214,15 +214,22 @@ pub fn are_unnamed(q: &mut Reader<'_>, bucket: u32, runs: &[SegmentRun]) -> Resu
     Ok(true)
 }
 
-/// One more version names the segments of a run, which all are of buckets of `owner`: how many there are, and their sealed
-/// bytes.
+/// One more version names the segments of a run, which all are of buckets of `owner`: how many there are, and the sealed bytes of
+/// those that nobody named before, which count for their bucket from now on.
 pub fn name_segments(tx: &mut Tx<'_>, owner: &MemberId, run: &SegmentRun) -> Result<(u32, u64), StoreError> {
     let end = run.seq.saturating_add(u64::from(run.count));
     let range = [run.pg.0.into(), run.seq.into(), end.into(), owner.into()];
     let own =
         "pg = $1 AND seq >= $2 AND seq < $3 AND refs >= 0 AND bucket IN (SELECT number FROM bucket WHERE owner = $4)";
+    let fresh = format!(
+        "SELECT bucket, CAST(sum(sealed_bytes) AS BIGINT) FROM segment WHERE {own} AND refs = 0 GROUP BY bucket"
+    );
+    let fresh = tx.query(&fresh, &range, |row| Ok((row.get::<u32>(0)?, row.get::<u64>(1)?)))?;
     tx.execute(&format!("UPDATE segment SET refs = refs + 1 WHERE {own}"), &range)?;
-    let sql = format!("SELECT count(*), CAST(coalesce(sum(sealed_bytes), 0) AS BIGINT) FROM segment WHERE {own}");
-    let found = tx.query_opt(&sql, &range, |row| Ok((row.get::<i64>(0)?, row.get::<i64>(1)?)))?.unwrap_or((0, 0));
-    Ok((u32::try_from(found.0).unwrap_or(u32::MAX), u64::try_from(found.1).unwrap_or(0)))
+    for (bucket, bytes) in &fresh {
+        bucket::take_more(tx, *bucket, *bytes)?;
+    }
+    let sql = format!("SELECT count(*) FROM segment WHERE {own}");
+    let found = tx.query_opt(&sql, &range, |row| row.get::<i64>(0))?.unwrap_or(0);
+    Ok((u32::try_from(found).unwrap_or(u32::MAX), fresh.iter().map(|(_, bytes)| bytes).sum()))
 }

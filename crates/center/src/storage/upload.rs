@@ -64,9 +64,7 @@ pub async fn part(center: &Center, caller: &Caller, ask: UploadPart) -> Result<R
         let UploadPart { number, segments, note, .. } = ask.clone();
         let part = PartRow { number, note, segments, segments_count, sealed_bytes };
         let before = upload::put_part(tx, row.number, &ask.upload, &part, now)?;
-        row.check_quota(sealed_bytes.saturating_sub(before))?;
-        bucket::give_back(tx, row.number, before)?;
-        Ok(bucket::take_more(tx, row.number, sealed_bytes)?)
+        row.check_quota(sealed_bytes.saturating_sub(before))
     });
     kept.await?;
     Ok(Reply::Done)
@@ -138,12 +136,9 @@ pub async fn complete(center: &Center, caller: &Caller, ask: UploadComplete) -> 
         for number in &parts {
             let part = there.remove(number).ok_or_else(|| unknown(&format!("part {number} is not there")))?;
             upload::take_part(tx, row.number, &upload, *number)?;
-            named.add(part.segments, part.segments_count, part.sealed_bytes);
+            named.add(part.segments, part.segments_count);
         }
         upload::end(tx, row.number, &upload)?;
-        // They were counted as parts; from here on they are counted as the version.
-        bucket::give_back(tx, row.number, named.sealed_bytes)?;
-        row.sealed_bytes = row.sealed_bytes.saturating_sub(named.sealed_bytes);
         commit::apply(tx, &owner, &mut row, &checked, commit::With { named, ..commit::With::default() }, now)
     });
     let committed = done.await?;

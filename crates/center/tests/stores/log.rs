@@ -12,6 +12,7 @@ on_both!(
     what_nobody_names_moves_to_the_groups_next_place,
     a_dropped_segment_that_is_written_again_comes_back,
     a_version_lets_go_of_its_segments_only_after_its_retention,
+    a_pack_that_many_versions_name_counts_once,
     a_segment_two_versions_name_outlives_one_of_them,
     a_lost_piece_is_cleared_and_its_segment_lacks_pieces,
     what_a_node_holds_is_what_the_records_say,
@@ -135,13 +136,33 @@ async fn a_version_lets_go_of_its_segments_only_after_its_retention(place: &mut 
     assert_eq!(dropped(place, pg, 0, 9).await, 1);
     let before = bytes(place).await;
     assert_eq!((expire(place, 9_999).await, expire(place, 9_999).await), (1, 0));
-    assert_eq!(bytes(place).await, before - 1_000);
+    assert_eq!(bytes(place).await, before - 2_000, "its own and its segment's");
     assert_eq!(dropped(place, pg, 0, 9).await, 1);
     assert_eq!(changes(place, pg, 0).await, [entry(3, 3, false), entry(4, 1, true), entry(5, 2, true)]);
     let rows = place.db.read(move |q| Ok(bucket::changes(q, number, None, &[], 0, 9)?)).await.unwrap();
     let kinds: Vec<Kind> = rows.iter().map(|row| row.kind).collect();
     assert_eq!(kinds, [Kind::Gone, Kind::Gone, Kind::Object, Kind::Marker]);
     assert!(rows.iter().all(|row| row.record.len() == 256), "the chain keeps every record");
+}
+
+async fn a_pack_that_many_versions_name_counts_once(place: &mut Place) {
+    let (_, PgRow { pg, .. }) = with_segments(place, 3).await;
+    let empty = bytes(place).await;
+    let pack = Some(SegmentRun { pg, seq: 1, count: 2 });
+    let own = commit(place, "a", 1, 200, pack).await.sealed_bytes;
+    let once = bytes(place).await - empty - own;
+    assert!(once > 0, "two segments");
+    commit(place, "b", 2, 210, pack).await;
+    commit(place, "c", 3, 220, pack).await;
+    assert_eq!(bytes(place).await, empty + once + 3 * own, "the segments once");
+    commit(place, "a", 4, 300, None).await;
+    commit(place, "b", 5, 300, None).await;
+    assert_eq!(expire(place, 9_999).await, 2);
+    let markers = 2 * own;
+    assert_eq!(bytes(place).await, empty + once + own + markers, "one names them still");
+    commit(place, "c", 6, 310, None).await;
+    assert_eq!(expire(place, 9_999).await, 1);
+    assert_eq!(bytes(place).await, empty + markers + own, "nobody does");
 }
 
 pub async fn bytes(place: &Place) -> u64 {

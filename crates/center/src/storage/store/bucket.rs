@@ -68,7 +68,7 @@ pub struct VersionRow {
     pub segments: Vec<SegmentRun>,
     /// How many those are.
     pub segments_count: u32,
-    /// Their sealed bytes, or those of the manifest where the content is inside.
+    /// Bytes of its manifest: segments count for the bucket by themselves, once each.
     pub sealed_bytes: u64,
     /// When it was committed.
     pub made_at: Stamp,

@@ -2,7 +2,7 @@
 //! with [`DROPPED`] names, so that whoever follows the group meets it after all he knows; a segment that comes back moves again.
 
 use super::bucket;
-use crate::db::{DbError, Reader, Tx};
+use crate::db::{DbError, Reader, Tx, Value};
 use model::{Alias, PgId, Scheme, SegmentId, Stamp};
 use wire::storage::{LogEntry, SegmentRun};
 
@@ -17,13 +17,21 @@ pub fn take_places(tx: &mut Tx<'_>, pg: PgId, count: u64, drops: bool) -> Result
     Ok(after.map(|after| after - count))
 }
 
-/// One version less names the segments of a run; those that nobody names now are dropped when their group may.
+/// One version less names the segments of a run; those that nobody names now count for their bucket no more, and are dropped when
+/// their group may.
 pub fn release(tx: &mut Tx<'_>, run: &SegmentRun) -> Result<(), DbError> {
     let end = run.seq.saturating_add(u64::from(run.count));
+    let range: [Value<'_>; 3] = [run.pg.0.into(), run.seq.into(), end.into()];
+    let last = "SELECT bucket, CAST(sum(sealed_bytes) AS BIGINT) FROM segment WHERE pg = $1 AND seq >= $2 AND seq < $3 \
+        AND refs = 1 GROUP BY bucket";
+    let last = tx.query(last, &range, |row| Ok((row.get::<u32>(0)?, row.get::<u64>(1)?)))?;
+    for (number, bytes) in last {
+        bucket::give_back(tx, number, bytes)?;
+    }
     // Time 0 is before every other: a segment that was named once waits no further days.
     let sql = "UPDATE segment SET refs = refs - 1, kept_at = CASE WHEN refs = 1 THEN 0 ELSE kept_at END \
         WHERE pg = $1 AND seq >= $2 AND seq < $3 AND refs > 0";
-    tx.execute(sql, &[run.pg.0.into(), run.seq.into(), end.into()]).map(drop)
+    tx.execute(sql, &range).map(drop)
 }
 
 /// Groups after one of them with segments that nobody names since `before`, at most `limit`.

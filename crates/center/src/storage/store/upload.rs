@@ -179,7 +179,6 @@ pub fn let_go(tx: &mut Tx<'_>, before: Stamp, limit: u32) -> Result<u64, DbError
             part.segments.iter().try_for_each(|run| log::release(tx, run))?;
             take_part(tx, bucket, &upload, part.number)?;
         }
-        super::bucket::give_back(tx, bucket, some.iter().map(|part| part.sealed_bytes).sum())?;
         gone += some.len() as u64;
         if some.len() == left as usize {
             return Ok(gone);
