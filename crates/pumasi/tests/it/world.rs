@@ -4,6 +4,7 @@ use serde_json::Value;
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -223,10 +224,19 @@ fn ended(out: &Output) -> (String, i32) {
     (error["id"].as_str().unwrap_or(&last).to_owned(), out.status.code().unwrap_or(-1))
 }
 
+/// Two numbers at which nobody listens, below those that the system gives out by itself: a center needs the first for UDP, the
+/// second, its relay's, for TCP and UDP.
 pub fn free_ports() -> (String, String) {
-    let udp = UdpSocket::bind("127.0.0.1:0").and_then(|s| s.local_addr()).expect("a port is free").port();
-    let tcp = TcpListener::bind("127.0.0.1:0").and_then(|s| s.local_addr()).expect("a port is free").port();
-    (udp.to_string(), tcp.to_string())
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let is_free =
+        |port: u16| UdpSocket::bind(("127.0.0.1", port)).is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let mut free = std::iter::repeat_with(|| {
+        let number = NEXT.fetch_add(1, Relaxed).wrapping_add(std::process::id().wrapping_mul(131));
+        15_000 + u16::try_from(number % 16_000).expect("below 16,000")
+    })
+    .filter(|port| is_free(*port));
+    let mut next = || free.next().expect("ports do not end").to_string();
+    (next(), next())
 }
 
 pub fn is_empty(home: &Path) -> bool {
