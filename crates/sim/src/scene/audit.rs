@@ -1,8 +1,7 @@
 //! How soon is a node found that dropped pieces without a word, and is an honest one ever blamed?
 //!
-//! A challenge asks for 16 random slices, uniform per byte over what the node should hold; four a day of its own time on; one that is
-//! not answered while it is on is asked again up to three times at 6 h (`docs/design/storage.md` §9). These figures stand in
-//! `Challenges` until the rule of audits is driven itself.
+//! The rules decide: which slices are asked for and when (`rules::storage::audit`), when silence is asked again and what is a bad
+//! sample (`rules::fleet::integrity`). Found is a node at its first bad sample.
 //!
 //! (A) An honest node is flagged only by four unanswered challenges in a row. (B) Time is the node's own time on; the calendar's beside it
 //! comes from the mix.
@@ -13,14 +12,15 @@ use crate::hosts::{LAYERS_CALM, Mix, Session};
 use crate::seed::{Draw, Seed, Stream};
 use crate::trace::{Record, Sink, Trace};
 use model::{Span, Stamp};
-use rules::fleet::integrity::{ASK_AGAIN_AFTER, ASK_AGAIN_MAX};
+use rules::fleet::integrity::{Act, Event, Integrity, judge};
+use rules::storage::audit::{Due, EVERY, challenge};
 
-/// Slices of one challenge.
-const PICKS: u32 = 16;
-/// Time on between two challenges.
-const EVERY: Span = Span::hours(6);
-/// Pieces a node holds.
-const PIECES: u64 = 5_000;
+/// Pieces a node holds …
+const PIECES: usize = 5_000;
+/// … of so many groups of 16 KiB each.
+const GROUPS: u32 = 128;
+/// A node is looked at so often, in its time on.
+const LOOK: Span = Span::mins(1);
 /// Time on after which nobody waits for a finding any more.
 const LONGEST: Span = Span::days(60);
 /// Share of challenges that an honest node leaves unanswered while it is on: a line that fails, a disk that sleeps (**assumed**).
@@ -37,36 +37,84 @@ enum Manner {
     Silent,
 }
 
-/// The rule of audits, as far as it is driven here.
-struct Challenges {
+/// A node that is audited. Time is its own time on.
+struct Audited {
     draw: Stream,
-    dropped: u64,
+    groups: Vec<u32>,
+    /// The first so many of its pieces are gone.
+    dropped: usize,
+    due: Due,
+    held: Integrity,
+    /// A challenge it did not answer: how often it was asked again, and when it is next.
+    again: Option<(u8, Stamp)>,
 }
 
-impl Challenges {
-    /// Whether one challenge asks for something the node dropped.
-    fn hits(&mut self) -> bool {
-        (0..PICKS).fold(false, |hit, _| (self.draw.below(PIECES) < self.dropped) | hit)
+impl Audited {
+    fn new(mut draw: Stream, dropped: usize) -> Self {
+        let due = Due::first(EVERY, &mut draw);
+        Self { draw, groups: vec![GROUPS; PIECES], dropped, due, held: Integrity::default(), again: None }
     }
 
-    /// Time on from dropping to being found.
-    fn found_after(&mut self, manner: Manner) -> Option<Span> {
-        let mut slot = Span::ZERO;
-        while slot < LONGEST {
-            let at = slot + Span(self.draw.below(EVERY.as_ms()));
-            if self.hits() {
-                let again = ASK_AGAIN_AFTER.scaled(u64::from(ASK_AGAIN_MAX), 1);
-                return Some(if manner == Manner::Silent { at + again } else { at });
+    /// How often the node was asked again, when it is asked at this look.
+    fn is_asked(&mut self, now: Stamp) -> Option<u8> {
+        match self.again {
+            Some((_, at)) if at > now => None,
+            Some((asked_again, _)) => Some(asked_again),
+            None => self.due.pass(LOOK).then_some(0),
+        }
+    }
+
+    /// It did not answer: asked again, or a bad sample.
+    fn is_silent(&mut self, now: Stamp, asked_again: u8) -> Vec<Act> {
+        let (held, acts) = judge(self.held, now, Event::NoAnswer { asked_again });
+        self.held = held;
+        self.again = acts.iter().find_map(|act| match act {
+            Act::AskAgain(at) => Some((asked_again + 1, *at)),
+            _ => None,
+        });
+        acts
+    }
+
+    /// Time on from dropping to the first bad sample.
+    fn found_after(mut self, manner: Manner) -> Option<Span> {
+        let before = self.held.score;
+        for look in 1..=LONGEST.as_ms() / LOOK.as_ms() {
+            let passed = Span::ms(look * LOOK.as_ms());
+            let now = START + passed;
+            let Some(asked_again) = self.is_asked(now) else { continue };
+            // Who keeps silent once is asked the same again.
+            let hits =
+                asked_again > 0 || challenge(&self.groups, &mut self.draw).iter().any(|pick| pick.piece < self.dropped);
+            match (hits, manner) {
+                (false, _) => {}
+                (true, Manner::Answers) => self.held = judge(self.held, now, Event::PieceGone).0,
+                (true, Manner::Silent) => drop(self.is_silent(now, asked_again)),
             }
-            slot = slot + EVERY;
+            if self.held.score.value() < before.value() {
+                return Some(passed);
+            }
+            if self.again.is_none() {
+                self.due = self.due.next(true, EVERY, &mut self.draw);
+            }
         }
         None
     }
 
-    /// Whether an honest node is flagged within [`HONEST_DAYS`]. (A)
-    fn blames_honest(&mut self) -> bool {
-        let challenges = Span::days(HONEST_DAYS).as_ms() / EVERY.as_ms();
-        (0..challenges).any(|_| (0..=ASK_AGAIN_MAX).all(|_| self.draw.chance(HONEST_SILENCE)))
+    /// Whether an honest node has a bad sample within [`HONEST_DAYS`]. (A)
+    fn blames_honest(mut self) -> bool {
+        let before = self.held.score;
+        for look in 1..=Span::days(HONEST_DAYS).as_ms() / LOOK.as_ms() {
+            let now = START + Span::ms(look * LOOK.as_ms());
+            let Some(asked_again) = self.is_asked(now) else { continue };
+            self.again = None;
+            if self.draw.chance(HONEST_SILENCE) {
+                self.is_silent(now, asked_again);
+            }
+            if self.again.is_none() {
+                self.due = self.due.next(true, EVERY, &mut self.draw);
+            }
+        }
+        self.held.score.value() < before.value()
     }
 }
 
@@ -82,7 +130,7 @@ impl Record for Found {
 /// Ids of the figures of one case.
 struct Case {
     name: &'static str,
-    dropped: u64,
+    dropped: usize,
     manner: Manner,
     ids: [&'static str; 6],
 }
@@ -150,7 +198,7 @@ pub fn run(seeds: u32, mix: Mix, seed: Seed) -> Outcome {
         let mut calendar = Vec::new();
         for node in 0..seeds {
             let draw = seed.nth(case.name, u64::from(node));
-            let found = Challenges { draw, dropped: case.dropped }.found_after(case.manner).unwrap_or(LONGEST);
+            let found = Audited::new(draw, case.dropped).found_after(case.manner).unwrap_or(LONGEST);
             let by_calendar = calendar_of(found, mix, seed, node);
             trace.event(START, &Found(found.as_ms(), by_calendar.as_ms()));
             days.push(in_days(found));
@@ -158,8 +206,7 @@ pub fn run(seeds: u32, mix: Mix, seed: Seed) -> Outcome {
         }
         figures.extend(case_figures(case, &mut days, &mut calendar));
     }
-    let honest =
-        (0..seeds).filter(|node| Challenges { draw: seed.nth("honest", u64::from(*node)), dropped: 0 }.blames_honest());
+    let honest = (0..seeds).filter(|node| Audited::new(seed.nth("honest", u64::from(*node)), 0).blames_honest());
     figures.push(Figure { id: "honest_flagged", value: honest.count() as f64, unit: "1" });
     let hash = trace.hash();
     Outcome {
