@@ -32,6 +32,8 @@ const DISK: Span = Span::secs(10);
 const RATE_FLOOR: Kbps = Kbps(1_200);
 /// Round trips of asking: handshake, question, answer.
 const ROUND_TRIPS: u64 = 4;
+/// A round trip is the node's own word: a longer one than this buys it no time to fetch what it has not.
+const RTT_MAX: Span = Span::secs(2);
 /// What else uses the line may take half of it.
 const SHARE: u64 = 2;
 
@@ -81,7 +83,7 @@ pub fn deadline(slices: usize, up: Option<Kbps>, rtt: Span) -> Span {
     let rate = up.unwrap_or(RATE_FLOOR).max(RATE_FLOOR);
     let bits = slices as u64 * SLICE_BYTES * 8;
     let sending = Span::ms(SHARE * bits / u64::from(rate.0));
-    Span::ms(DISK.as_ms() + rtt.as_ms() * ROUND_TRIPS + sending.as_ms())
+    Span::ms(DISK.as_ms() + rtt.min(RTT_MAX).as_ms() * ROUND_TRIPS + sending.as_ms())
 }
 
 /// When a node is asked next, in time that it is on.
@@ -206,6 +208,7 @@ mod tests {
         assert_eq!(slow, deadline(16, None, Span::ms(50)), "no slower than the floor");
         assert_eq!(slow, Span::ms(10_000 + 200 + 3_713));
         assert!(deadline(16, Some(Kbps(50_000)), Span::ms(50)) < Span::secs(11));
+        assert_eq!(deadline(16, None, Span::mins(9)), deadline(16, None, RTT_MAX), "its own word buys no more");
     }
 
     #[test]
