@@ -13,6 +13,7 @@ pub mod fleet;
 mod found;
 mod http;
 mod keys;
+mod leave;
 mod metrics;
 pub mod rebuild;
 mod refuse;

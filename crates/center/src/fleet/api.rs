@@ -4,6 +4,7 @@ use super::store::{self, MeasuredRow, NodeRow, Rtt, Standing};
 use crate::access::api::who;
 use crate::access::store as tickets;
 use crate::db::StoreError;
+use crate::leave::Leave;
 use crate::refuse::{Refused, bad_value};
 use crate::serve::no_node;
 use crate::storage::store::drain;
@@ -13,7 +14,7 @@ use rules::fleet::presence::CheckInFacts;
 use std::sync::atomic::Ordering::Relaxed;
 use wire::fleet::{Absence, CapabilityLine, CheckIn, CheckInReply, Goodbye, Measured, PROBE_BYTES_MAX, ProbePeer};
 use wire::limits::{CHECK_IN_MAX, PROBES_MAX};
-use wire::signed::{Permit, PermitOp};
+use wire::signed::PermitOp;
 use wire::{RefusalMsg, Reply, Ticket};
 
 /// How long a permit to measure holds.
@@ -242,7 +243,7 @@ pub async fn probe_peers(center: &Center, caller: &Caller, secret: Option<[u8; 1
     };
     for (id, addr) in on {
         let region = super::list::beacon_region(center, &id);
-        let permit = probe_permit(center, caller.id, id, now).to_vec();
+        let permit = probe_permit(center, caller.id, id);
         peers.push(ProbePeer { addr, region, permit });
     }
     Ok(Reply::ProbePeers(peers))
@@ -256,25 +257,9 @@ fn refuse_spent(center: &Center, caller: &Caller, ticket: &tickets::TicketRow) -
     Ok(())
 }
 
-fn probe_permit(center: &Center, caller: NodeId, node: NodeId, now: Stamp) -> [u8; Permit::LEN] {
-    let cloud = center.keys().cloud_key();
-    let permit = Permit {
-        op: PermitOp::Probe,
-        flags: 0,
-        serial: Permit::serial_of(now, center.random()),
-        target: [0; 16],
-        node: node.0,
-        session: caller.0,
-        cloud: cloud.0[..8].try_into().expect("a key has 32 bytes"),
-        payer: 0,
-        max_units: 2 * PROBE_BYTES_MAX,
-        max_units_node: 2 * PROBE_BYTES_MAX,
-        not_after: now + PROBE_LIFE,
-        generation: 0,
-        revocation_epoch: 0,
-        key_epoch: 0,
-    };
-    permit.sign(&center.keys().permit)
+fn probe_permit(center: &Center, session: NodeId, node: NodeId) -> Vec<u8> {
+    let (op, units) = (PermitOp::Probe, 2 * PROBE_BYTES_MAX);
+    Leave { op, session, node, target: [0; 16], generation: 0, units, life: PROBE_LIFE }.sign(center).to_vec()
 }
 
 /// A node that is out of work is asked for by nobody's holiday.

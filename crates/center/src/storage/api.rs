@@ -9,6 +9,7 @@ use crate::access::api::who;
 use crate::access::grants::{allows, judge};
 use crate::access::store::MemberRow;
 use crate::db::{Reader, StoreError};
+use crate::leave::Leave;
 use crate::refuse::{Refused, bad_value, plain};
 use crate::{Caller, Center};
 use model::{BucketId, MemberId, NodeId, PgId, Presence, Span, errors};
@@ -78,25 +79,9 @@ pub(super) fn slots(
         });
         members.collect()
     };
-    let cloud = center.keys().cloud_key();
     let sign = |node: NodeId| {
-        let permit = Permit {
-            op,
-            flags: 0,
-            serial: Permit::serial_of(now, center.random()),
-            target: Permit::pg_target(pg.pg),
-            node: node.0,
-            session: session.0,
-            cloud: cloud.0[..8].try_into().expect("a key has 32 bytes"),
-            payer: 0,
-            max_units: units,
-            max_units_node: units,
-            not_after: now + life,
-            generation: pg.generation,
-            revocation_epoch: 0,
-            key_epoch: 0,
-        };
-        permit.sign(&center.keys().permit).to_vec()
+        let (target, generation) = (Permit::pg_target(pg.pg), pg.generation);
+        Leave { op, session, node, target, generation, units, life }.sign(center).to_vec()
     };
     let permit = |node| if with_permits { sign(node) } else { Vec::new() };
     known.into_iter().map(|(index, id, addr, on)| Slot { index, addr, on, permit: permit(id) }).collect()

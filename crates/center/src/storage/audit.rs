@@ -15,6 +15,7 @@ use super::store::audit as store;
 use crate::access::api::who;
 use crate::fleet::api::alias_of;
 use crate::fleet::store::Standing;
+use crate::leave::Leave;
 use crate::refuse::Refused;
 use crate::{Caller, Center};
 pub use challenge::Asked;
@@ -24,7 +25,7 @@ use rules::storage::audit::{self, AuditorFacts, Due};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use wire::limits::{AUDIT_PICKS_MAX, AUDIT_WRONG_MAX, LOST_MAX};
-use wire::signed::{Permit, PermitOp};
+use wire::signed::PermitOp;
 use wire::storage::{AuditDone, AuditOutcome, AuditWork, LostPiece, Slot};
 use wire::{PeerAddr, RefusalMsg, Reply};
 
@@ -238,7 +239,7 @@ pub async fn ask(center: &Center, caller: &Caller, session: NodeId) -> Result<Re
     };
     let Some(addr) = center.fleet().addr(node) else { return Ok(Reply::AuditWork(None)) };
     let deadline = deadline(center, &asked).await?;
-    let permit = permit(center, session, asked.challenge.node, now);
+    let permit = permit(center, session, asked.challenge.node);
     let until = now + deadline + TELL_TIME;
     let (challenge, layouts) = (asked.challenge.clone(), asked.layouts.clone());
     let lease = {
@@ -261,31 +262,17 @@ async fn deadline(center: &Center, asked: &Asked) -> Result<Span, Refused> {
     let rows = place::nodes(center, center.now()).await?;
     let row = rows.iter().find(|row| row.alias == asked.node);
     let up = row.and_then(|row| row.node.measured.up);
-    let slowest = row.and_then(|row| row.node.measured.rtt.iter().map(|rtt| rtt.median_ms + rtt.spread_ms).max());
-    Ok(audit::deadline(asked.challenge.picks.len(), up, Span::ms(u64::from(slowest.unwrap_or(0)))))
+    let slowest = row.and_then(|row| {
+        row.node.measured.rtt.iter().map(|rtt| u64::from(rtt.median_ms) + u64::from(rtt.spread_ms)).max()
+    });
+    Ok(audit::deadline(asked.challenge.picks.len(), up, Span::ms(slowest.unwrap_or(0))))
 }
 
 /// Leave to ask a node for slices.
-fn permit(center: &Center, session: NodeId, node: NodeId, now: Stamp) -> Vec<u8> {
-    let cloud = center.keys().cloud_key();
+fn permit(center: &Center, session: NodeId, node: NodeId) -> Vec<u8> {
     let units = (AUDIT_PICKS_MAX * wire::limits::SLICE_MAX) as u64;
-    let permit = Permit {
-        op: PermitOp::Audit,
-        flags: 0,
-        serial: Permit::serial_of(now, center.random()),
-        target: [0; 16],
-        node: node.0,
-        session: session.0,
-        cloud: cloud.0[..8].try_into().expect("a key has 32 bytes"),
-        payer: 0,
-        max_units: units,
-        max_units_node: units,
-        not_after: now + OFFER_LIFE,
-        generation: 0,
-        revocation_epoch: 0,
-        key_epoch: 0,
-    };
-    permit.sign(&center.keys().permit).to_vec()
+    let (op, target) = (PermitOp::Audit, [0; 16]);
+    Leave { op, session, node, target, generation: 0, units, life: OFFER_LIFE }.sign(center).to_vec()
 }
 
 /// Takes an auditor's report.

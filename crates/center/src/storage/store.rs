@@ -61,15 +61,20 @@ pub fn pg(q: &mut Reader<'_>, pg: PgId) -> Result<Option<PgRow>, DbError> {
     found.map(|pg| with_slots(q, pg)).transpose()
 }
 
+/// A group's code from the columns `k, m, o, slots, n_max, accept` at and after one of them.
+fn read_scheme(row: &Row<'_>, at: usize) -> Result<Scheme, DbError> {
+    Ok(Scheme {
+        k: row.get(at)?,
+        m: row.get(at + 1)?,
+        o: row.get(at + 2)?,
+        slots: row.get(at + 3)?,
+        n_max: row.get(at + 4)?,
+        accept: row.get(at + 5)?,
+    })
+}
+
 fn read_pg(row: &Row<'_>) -> Result<PgRow, DbError> {
-    let scheme = Scheme {
-        k: row.get(1)?,
-        m: row.get(2)?,
-        o: row.get(3)?,
-        slots: row.get(4)?,
-        n_max: row.get(5)?,
-        accept: row.get(6)?,
-    };
+    let scheme = read_scheme(row, 1)?;
     Ok(PgRow {
         pg: PgId(row.get(0)?),
         scheme,

@@ -113,7 +113,7 @@ async fn gather(center: &Center, asked: &Asked, wait: Duration) -> Result<Vec<Pi
         endpoint.learn(addr);
     }
     let link = endpoint.connect(asked.challenge.node, DIAL_TIMEOUT).await?;
-    let permit = permit(center, endpoint.id(), asked.challenge.node, center.now());
+    let permit = permit(center, endpoint.id(), asked.challenge.node);
     let open = AuditOpen { permit, challenge: asked.challenge.clone() };
     let limits = CallLimits { max_reply: ANSWER_MAX, timeout: wait };
     let open = wire::encode(&StreamOpen::Audit(Box::new(open)));

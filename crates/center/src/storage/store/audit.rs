@@ -28,14 +28,7 @@ pub fn slots_of(q: &mut Reader<'_>, alias: Alias, limit: u32) -> Result<Vec<Held
     let sql = "SELECT l.pg, l.slot, p.k, p.m, p.o, p.slots, p.n_max, p.accept, p.next_seq FROM pg_slot l \
         JOIN pg p ON p.pg = l.pg WHERE l.alias = $1 ORDER BY l.pg, l.slot LIMIT $2";
     q.query(sql, &[alias.into(), limit.into()], |row| {
-        let scheme = Scheme {
-            k: row.get(2)?,
-            m: row.get(3)?,
-            o: row.get(4)?,
-            slots: row.get(5)?,
-            n_max: row.get(6)?,
-            accept: row.get(7)?,
-        };
+        let scheme = super::read_scheme(row, 2)?;
         Ok(HeldSlot { pg: PgId(row.get(0)?), slot: row.get(1)?, scheme, next_seq: row.get(8)? })
     })
 }

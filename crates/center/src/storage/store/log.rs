@@ -3,7 +3,7 @@
 
 use super::bucket;
 use crate::db::{DbError, Reader, Tx, Value};
-use model::{Alias, PgId, Scheme, SegmentId, Stamp};
+use model::{Alias, PgId, SegmentId, Stamp};
 use wire::storage::{LogEntry, SegmentRun};
 
 /// Names of a dropped segment.
@@ -126,14 +126,7 @@ pub fn accounted(q: &mut Reader<'_>, node: Alias, limit: u32) -> Result<Option<(
     let sql = "SELECT p.k, p.m, p.o, p.slots, p.n_max, p.accept, l.slot, s.sealed_bytes, s.have FROM pg_slot l \
         JOIN pg p ON p.pg = l.pg JOIN segment s ON s.pg = l.pg WHERE l.alias = $1 AND s.refs >= 0 LIMIT $2";
     let rows = q.query(sql, &[node.0.into(), (limit + 1).into()], |row| {
-        let scheme = Scheme {
-            k: row.get(0)?,
-            m: row.get(1)?,
-            o: row.get(2)?,
-            slots: row.get(3)?,
-            n_max: row.get(4)?,
-            accept: row.get(5)?,
-        };
+        let scheme = super::read_scheme(row, 0)?;
         Ok((scheme, row.get::<u16>(6)?, row.get::<u64>(7)?, row.get::<Vec<u8>>(8)?))
     })?;
     if rows.len() > limit as usize {
