@@ -7,6 +7,7 @@ pub mod list;
 pub mod memory;
 pub mod page;
 pub mod store;
+pub mod surge;
 
 /// Hours after which a node of which nothing is known counts as missing (`docs/design/fleet.md` §3).
 pub const TAU_START_H: u16 = 72;

@@ -209,6 +209,7 @@ impl Center {
         let mut tasks = center.0.tasks.lock().await;
         tasks.spawn(serve::accept_loop(center.clone()));
         tasks.spawn(fleet::chore::run(center.clone()));
+        tasks.spawn(fleet::surge::run(center.clone()));
         tasks.spawn(storage::expand::run(center.clone()));
         tasks.spawn(storage::repair::run(center.clone()));
         tasks.spawn(storage::audit::run(center.clone()));
@@ -277,6 +278,11 @@ impl Center {
     }
     pub(crate) fn rebuilt(&self) -> Option<Stamp> {
         self.0.rebuilt
+    }
+    /// It was rebuilt or restored so lately that holders are still on their way back.
+    pub(crate) fn awaits_holders(&self) -> bool {
+        let wait = self.settings().time_scale.of(rules::storage::rebuild::PLACES_WAIT);
+        self.rebuilt().is_some_and(|at| self.now().since(at) < wait)
     }
     pub(crate) fn is_ready(&self) -> bool {
         self.0.ready.load(Ordering::Acquire)

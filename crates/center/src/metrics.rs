@@ -52,10 +52,11 @@ pub fn page(center: &Center) -> String {
     one("center_db_writes_total", "counter", stats.writes);
     one("center_db_commits_total", "counter", stats.commits);
     let now = center.now();
-    let (counts, bytes) = {
+    let (counts, bytes, surge) = {
         let fleet = center.fleet();
-        (fleet.presence.counts(now), fleet.memory_bytes())
+        (fleet.presence.counts(now), fleet.memory_bytes(), fleet.presence.is_surge())
     };
+    one("surge", "gauge", u64::from(surge));
     one("fleet_memory_bytes", "gauge", u64::try_from(bytes).unwrap_or(u64::MAX));
     out.push_str("# TYPE pumasi_fleet_nodes gauge\n");
     for (presence, count) in Presence::ALL.iter().zip(counts) {

@@ -2,19 +2,21 @@
 //! to its slot and judged there against the segment's id (`docs/design/storage.md` §6, step 5).
 //!
 //! (A) Nothing is sent that does not lead to the segment's id. (B) No more than [`FILL_BYTES_MAX`] of made pieces are in
-//! memory. (C) Receipts are told segment by segment: what was done counts, whatever happens next.
+//! memory. (C) Receipts are told segment by segment: what was done counts, whatever happens next. (D) Pieces of holders that are
+//! off are made with the others and kept; when they come on, nothing is gathered again.
 
 use crate::buffers::{Buffers, Lent};
 use crate::column::{Columns, Source};
 use crate::cut::buffers_for;
+use crate::gather::Scratch;
 use crate::piece::Coded;
 use crate::{Client, ClientError};
 use codec::{Encoder, Group, Layout, PieceSet};
-use model::PgId;
+use model::{PgId, SegmentId};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use tokio::task::JoinSet;
-use wire::storage::{ReadGroup, Slot, StewardAsk, StewardDone, StewardSegment, StewardWork, WrittenSegment};
+use wire::storage::{PutPiece, ReadGroup, Slot, StewardAsk, StewardDone, StewardSegment, StewardWork, WrittenSegment};
 use wire::{Reply, Request};
 
 /// Bytes of made pieces in memory.
@@ -61,21 +63,22 @@ impl Client {
         for (at, segment) in work.segments.iter().enumerate() {
             filled.segments += 1;
             match self.fill_one(work, segment, copy(segment)).await {
-                Ok(receipts) => {
+                Ok((receipts, keeps)) => {
                     let layout = Layout::new(work.group.scheme, segment.segment.sealed_bytes)?;
                     let bytes = layout.piece_len() * receipts.len() as u64;
                     filled.pieces += receipts.len();
                     filled.bytes += bytes;
                     let s = &segment.segment;
                     let written = WrittenSegment { id: s.id, pg: s.pg, sealed_bytes: s.sealed_bytes, receipts };
-                    self.tell(work.lease, at + 1 == last, vec![written]).await?;
+                    let kept = if keeps { vec![s.seq] } else { Vec::new() };
+                    self.tell(work.lease, at + 1 == last, vec![written], kept).await?;
                     paced(bytes).await;
                 }
                 Err(error) => {
                     tracing::info!(%error, segment = %segment.segment.id.short(), "a segment is not filled now");
                     filled.failed += 1;
                     if at + 1 == last {
-                        self.tell(work.lease, true, Vec::new()).await?;
+                        self.tell(work.lease, true, Vec::new(), Vec::new()).await?;
                     }
                 }
             }
@@ -83,38 +86,99 @@ impl Client {
         Ok(filled)
     }
 
-    async fn tell(&self, lease: u64, is_over: bool, segments: Vec<WrittenSegment>) -> Result<(), ClientError> {
-        let done = StewardDone { lease, is_over, segments };
+    async fn tell(
+        &self,
+        lease: u64,
+        is_over: bool,
+        segments: Vec<WrittenSegment>,
+        kept: Vec<u64>,
+    ) -> Result<(), ClientError> {
+        let done = StewardDone { lease, is_over, segments, kept };
         self.ask(Request::StewardDone(Box::new(done))).await.map(drop)
     }
 
-    /// Makes and sends the wanted pieces of one segment; the receivers' receipts.
+    /// Makes and sends the wanted pieces of one segment; the receivers' receipts, and whether pieces are kept for later.
     async fn fill_one(
         &self,
         work: &StewardWork,
         segment: &StewardSegment,
         copy: Option<(Vec<u8>, Vec<u8>)>,
-    ) -> Result<Vec<Vec<u8>>, ClientError> {
+    ) -> Result<(Vec<Vec<u8>>, bool), ClientError> {
+        let (id, pg) = (segment.segment.id, segment.segment.pg);
         let layout = Layout::new(work.group.scheme, segment.segment.sealed_bytes)?;
         let most = usize::try_from(FILL_BYTES_MAX / layout.piece_len()).unwrap_or(usize::MAX).max(1);
         let wanted: PieceSet = segment.wanted.iter().copied().take(most).collect();
+        let later: PieceSet = match (&self.scratch, &copy) {
+            (Some(_), None) => segment.later.iter().copied().take(most.saturating_sub(wanted.count())).collect(),
+            _ => PieceSet::default(),
+        };
+        let targets: Vec<Slot> = work.targets.iter().filter(|slot| wanted.contains(slot.index)).cloned().collect();
+        if let Some(scratch) = self.scratch.as_ref().filter(|scratch| copy.is_none() && scratch.has_all(&id, wanted)) {
+            let receipts = self.send_kept(scratch, pg, (id, layout), &targets).await;
+            if !receipts.is_empty() {
+                scratch.keep_only(&id, later);
+                let keeps = scratch.has_any(&id);
+                return Ok((receipts, keeps));
+            }
+        }
+        let made = wanted.iter().chain(later.iter()).collect();
         let coded = match copy {
             Some((sealed, label)) => {
                 let buffers = self.buffers.clone();
-                let making = tokio::task::spawn_blocking(move || made_from(&layout, wanted, &sealed, label, &buffers));
+                let making = tokio::task::spawn_blocking(move || made_from(&layout, made, &sealed, label, &buffers));
                 making.await.map_err(|_| ClientError::Unexpected("coding ended"))??
             }
-            None => self.gather(&work.group, segment, layout, wanted).await?,
+            None => self.gather(&work.group, segment, layout, made).await?,
         };
-        if coded.roots.id != segment.segment.id {
-            return Err(codec::CodecError::Contradiction(segment.segment.id).into());
+        if coded.roots.id != id {
+            return Err(codec::CodecError::Contradiction(id).into());
         }
-        let targets: Vec<Slot> = work.targets.iter().filter(|slot| wanted.contains(slot.index)).cloned().collect();
-        let receipts = self.send_made(segment.segment.pg, Arc::new(coded), targets).await;
-        if let Some(scratch) = self.scratch.as_ref().filter(|_| !receipts.is_empty()) {
-            scratch.forget(&segment.segment.id);
+        let coded = Arc::new(coded);
+        let receipts = self.send_made(pg, Arc::clone(&coded), targets).await;
+        let Some(scratch) = self.scratch.clone().filter(|_| !receipts.is_empty()) else { return Ok((receipts, false)) };
+        let keeping = tokio::task::spawn_blocking(move || {
+            let kept = scratch.keep_made(&coded, later).unwrap_or_else(|error| {
+                tracing::info!(%error, "pieces for holders that are off are not kept");
+                PieceSet::default()
+            });
+            scratch.keep_only(&id, kept);
+            kept.count() > 0
+        });
+        Ok((receipts, keeping.await.unwrap_or(false)))
+    }
+
+    /// Sends kept pieces, each to its slot; the receipts that came.
+    async fn send_kept(
+        &self,
+        scratch: &Scratch,
+        pg: PgId,
+        (id, layout): (SegmentId, Layout),
+        targets: &[Slot],
+    ) -> Vec<Vec<u8>> {
+        let mut receipts = Vec::with_capacity(targets.len());
+        for slot in targets {
+            let (from, index) = (scratch.clone(), slot.index);
+            let opening = tokio::task::spawn_blocking(move || from.to_send(&id, index, &layout)).await;
+            let Ok(Some((proof, label, piece))) = opening else { continue };
+            let open = PutPiece {
+                permit: slot.permit.clone(),
+                pg,
+                segment: id,
+                scheme: layout.scheme,
+                sealed_bytes: layout.sealed_bytes,
+                segment_root: proof.segment_root,
+                index,
+                piece_root: proof.piece_root,
+                path: proof.path,
+                label,
+                len: piece.len() as u64,
+            };
+            match self.hand_over(slot, open, &piece).await {
+                Ok(receipt) => receipts.push(receipt),
+                Err(error) => tracing::debug!(%error, "a holder did not take its piece"),
+            }
         }
-        Ok(receipts)
+        receipts
     }
 
     /// Sends made pieces, each to its slot, [`SENDS_OPEN`] at a time; the receipts that came.

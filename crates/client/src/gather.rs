@@ -1,27 +1,32 @@
-//! Patient repair: where fewer than k holders of a segment are on at the same time, a steward keeps the pieces of those that are,
-//! until it has k (`docs/design/storage.md` §10). In simulated years of home PCs, repair that waited for k at once lost every
-//! object, repair that gathers lost none.
+//! What a steward keeps between two turns of work (`docs/design/storage.md` §10). Patient repair: where fewer than k holders of a
+//! segment are on at the same time, it keeps the pieces of those that are, until it has k. In simulated years of home PCs, repair
+//! that waited for k at once lost every object, repair that gathers lost none. And pieces for later: those it made for holders
+//! that are off, so that a segment is gathered once and not once for each of them.
 //!
 //! (A) A kept piece proves itself against the segment's id, when it comes and when it is read again: a bad sector costs one piece
-//! and blames nobody. (B) What is kept stays below [`SCRATCH_MAX`], the oldest segments go first, and nothing outlives
-//! [`KEPT_FOR`]. (C) A piece is there whole or not at all.
+//! and blames nobody. (B) What is kept stays below a share of what the owner lends, the oldest segments go first, and nothing
+//! outlives [`KEPT_FOR`]; pieces for later take room that is free and no other. (C) A piece is there whole or not at all.
 
 use crate::column::Source;
 use crate::fill::Making;
 use crate::piece::Coded;
 use crate::{Client, ClientError};
 use codec::{Decoder, Layout, PieceProof, PieceSet};
-use model::SegmentId;
+use model::{Bytes, SegmentId};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 use wire::storage::Slot;
 
-/// Bytes of pieces kept, all segments together.
-pub const SCRATCH_MAX: u64 = 1 << 30;
+/// Share of the lent room that may be kept, all segments together: one in so many …
+pub const SCRATCH_SHARE: u64 = 10;
+/// … and in any case room for one gathered segment and what is made of it.
+pub const SCRATCH_MIN: u64 = 128 << 20;
 /// A segment to which no piece came for so long is given up.
 pub const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// Before the piece: lengths of proof and label.
@@ -31,7 +36,7 @@ const HEAD: usize = 4;
 #[derive(Debug, Clone)]
 pub struct Scratch {
     dir: PathBuf,
-    max: u64,
+    max: Arc<AtomicU64>,
 }
 
 /// A kept piece.
@@ -44,9 +49,16 @@ struct Kept {
 }
 
 impl Scratch {
-    /// In this folder, which is made when it is needed.
-    pub fn new(dir: PathBuf) -> Self {
-        Self { dir, max: SCRATCH_MAX }
+    /// In this folder, which is made when it is needed, of an owner who lends so much.
+    pub fn new(dir: PathBuf, lent: Bytes) -> Self {
+        let scratch = Self { dir, max: Arc::default() };
+        scratch.set_lent(lent);
+        scratch
+    }
+
+    /// The owner lends so much from now.
+    pub fn set_lent(&self, lent: Bytes) {
+        self.max.store((lent.0 / SCRATCH_SHARE).max(SCRATCH_MIN), Relaxed);
     }
 
     fn folder(&self, id: &SegmentId) -> PathBuf {
@@ -60,6 +72,17 @@ impl Scratch {
         let mut indexes: Vec<u16> = entries.filter_map(index).collect();
         indexes.sort_unstable();
         indexes
+    }
+
+    /// Whether all of these pieces are kept, and any are asked for.
+    pub(crate) fn has_all(&self, id: &SegmentId, wanted: PieceSet) -> bool {
+        let held: PieceSet = self.indexes(id).into_iter().collect();
+        wanted.count() > 0 && wanted.iter().all(|index| held.contains(index))
+    }
+
+    /// Whether any piece of a segment is kept.
+    pub(crate) fn has_any(&self, id: &SegmentId) -> bool {
+        !self.indexes(id).is_empty()
     }
 
     /// A file for a piece that is coming; it counts once [`Self::keep`] has renamed it.
@@ -85,9 +108,58 @@ impl Scratch {
         Ok(kept)
     }
 
-    /// Nothing of a segment is needed any more.
-    pub(crate) fn forget(&self, id: &SegmentId) {
-        let _ = std::fs::remove_dir_all(self.folder(id));
+    /// Of a segment nothing is needed any more but these.
+    pub(crate) fn keep_only(&self, id: &SegmentId, still: PieceSet) {
+        let indexes = self.indexes(id);
+        if !indexes.iter().any(|index| still.contains(*index)) {
+            let _ = std::fs::remove_dir_all(self.folder(id));
+            return;
+        }
+        for index in indexes.into_iter().filter(|index| !still.contains(*index)) {
+            let _ = std::fs::remove_file(self.folder(id).join(index.to_string()));
+        }
+    }
+
+    /// (B) Keeps made pieces for later, as many as there is free room for; which.
+    pub(crate) fn keep_made(&self, coded: &Coded, later: PieceSet) -> io::Result<PieceSet> {
+        let (mut held, id) = (self.bytes_held(), coded.roots.id);
+        let mut kept = Vec::new();
+        for index in later.iter().filter(|index| !coded.piece(*index).is_empty()) {
+            let (piece, proof) = (coded.piece(index), coded.roots.proof(index).to_bytes());
+            held += (HEAD + proof.len() + coded.label.len() + piece.len()) as u64;
+            if held > self.max.load(Relaxed) {
+                break;
+            }
+            let (_, mut file) = self.begin(&id, index)?;
+            file.write_all(&head_of(&proof, &coded.label))?;
+            file.write_all(piece)?;
+            self.keep(&id, index)?;
+            kept.push(index);
+        }
+        Ok(kept.into_iter().collect())
+    }
+
+    /// A kept piece as it is sent to the slot of its index; nothing where it is not kept, or damaged.
+    pub(crate) fn to_send(
+        &self,
+        id: &SegmentId,
+        index: u16,
+        layout: &Layout,
+    ) -> Option<(PieceProof, Vec<u8>, Vec<u8>)> {
+        let kept = self.open(id, index, layout).ok()??;
+        let mut head = vec![0; usize::try_from(kept.at).ok()?];
+        kept.file.read_exact_at(&mut head, 0).ok()?;
+        let proof = PieceProof::parse(head.get(HEAD..head.len() - kept.label.len())?).ok()?;
+        let mut piece = vec![0; usize::try_from(layout.piece_len()).ok()?];
+        kept.file.read_exact_at(&mut piece, kept.at).ok()?;
+        Some((proof, kept.label, piece))
+    }
+
+    /// Bytes of pieces kept.
+    fn bytes_held(&self) -> u64 {
+        let Ok(entries) = std::fs::read_dir(&self.dir) else { return 0 };
+        let files = entries.flatten().filter_map(|entry| std::fs::read_dir(entry.path()).ok()).flatten().flatten();
+        files.filter_map(|file| file.metadata().ok()).map(|meta| meta.len()).sum()
     }
 
     /// (B) Gives room back: what is too old, then the oldest, until `room` more bytes fit.
@@ -103,7 +175,7 @@ impl Scratch {
         let mut held: u64 = folders.iter().map(|(_, bytes, _)| *bytes).sum();
         for (changed, bytes, path) in folders {
             let is_old = SystemTime::now().duration_since(changed).is_ok_and(|age| age > KEPT_FOR);
-            if is_old || held + room > self.max {
+            if is_old || held + room > self.max.load(Relaxed) {
                 std::fs::remove_dir_all(path)?;
                 held -= bytes;
             }
@@ -177,8 +249,7 @@ impl Client {
     async fn fetch(&self, scratch: &Scratch, source: &Source, slot: &Slot) -> Result<(), ClientError> {
         let mut incoming = self.open_piece(source, slot, 0..source.layout.piece_len()).await?;
         let (path, mut file) = scratch.begin(&source.id, slot.index).map_err(|e| local(scratch, e))?;
-        let len = |bytes: &[u8]| u16::try_from(bytes.len()).unwrap_or(0).to_le_bytes();
-        let head = [&len(&incoming.proof)[..], &len(&incoming.label), &incoming.proof, &incoming.label].concat();
+        let head = head_of(&incoming.proof, &incoming.label);
         let at = |source| ClientError::File { path: path.display().to_string(), source };
         file.write_all(&head).map_err(at)?;
         while let Some(bytes) = incoming.next().await? {
@@ -186,6 +257,12 @@ impl Client {
         }
         scratch.keep(&source.id, slot.index).map_err(at)
     }
+}
+
+/// What stands before a piece: lengths, proof, label.
+fn head_of(proof: &[u8], label: &[u8]) -> Vec<u8> {
+    let len = |bytes: &[u8]| u16::try_from(bytes.len()).unwrap_or(0).to_le_bytes();
+    [&len(proof)[..], &len(label), proof, label].concat()
 }
 
 fn local(scratch: &Scratch, source: io::Error) -> ClientError {
@@ -252,7 +329,7 @@ mod tests {
     #[test]
     fn pieces_kept_at_different_times_make_the_missing_ones() {
         let dir = tempfile::tempdir().unwrap();
-        let scratch = Scratch::new(dir.path().join("gather"));
+        let scratch = Scratch::new(dir.path().join("gather"), Bytes(0));
         let sealed: Vec<u8> = (0..700_000u32).map(|i| (i * 7 % 251) as u8).collect();
         let (layout, roots, pieces) = kept(&scratch, &sealed, &[1, 2, 6]);
         let make = || {
@@ -269,14 +346,50 @@ mod tests {
         std::fs::write(&path, bytes).unwrap();
         assert!(matches!(make(), Err(ClientError::Unreadable { have: 2, need: 3 })));
         assert_eq!(scratch.indexes(&roots.id), [1, 6], "it is fetched anew");
-        scratch.forget(&roots.id);
+        scratch.keep_only(&roots.id, PieceSet::default());
         assert_eq!(scratch.indexes(&roots.id), [0u16; 0]);
+    }
+
+    #[test]
+    fn pieces_made_for_who_is_off_are_kept_whole_and_only_in_free_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let scratch = Scratch { dir: dir.path().join("gather"), max: Arc::new(800_000.into()) };
+        let sealed: Vec<u8> = (0..700_000u32).map(|i| (i * 5 % 253) as u8).collect();
+        let layout = Layout::new(SCHEME, sealed.len() as u64).unwrap();
+        let all: PieceSet = (0..8u16).collect();
+        let mut making = Making::new(&layout, all, &Buffers::default()).unwrap();
+        making.push(&sealed).unwrap();
+        let coded = making.finish(layout, vec![9; 7]).unwrap();
+        let id = coded.roots.id;
+        let later: PieceSet = [3u16, 4, 6, 7].into_iter().collect();
+        let kept = scratch.keep_made(&coded, later).unwrap();
+        assert_eq!(kept.iter().collect::<Vec<_>>(), [3, 4, 6, 7].into_iter().take(kept.count()).collect::<Vec<_>>());
+        assert!((1..4).contains(&kept.count()) && scratch.bytes_held() <= 800_000, "(B) {}", kept.count());
+        let (proof, label, piece) = scratch.to_send(&id, 3, &layout).unwrap();
+        assert_eq!(
+            (proof.to_bytes(), label, &piece[..]),
+            (coded.roots.proof(3).to_bytes(), vec![9; 7], coded.piece(3))
+        );
+        assert!(
+            scratch.has_all(&id, [3u16].into_iter().collect())
+                && !scratch.has_all(&id, [3u16, 5].into_iter().collect())
+        );
+        let path = scratch.folder(&id).join("3");
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[500] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        assert!(
+            scratch.to_send(&id, 3, &layout).is_none() && !scratch.has_all(&id, [3u16].into_iter().collect()),
+            "(A)"
+        );
+        scratch.keep_only(&id, PieceSet::default());
+        assert!(!scratch.has_any(&id));
     }
 
     #[test]
     fn what_is_kept_stays_below_its_limit() {
         let dir = tempfile::tempdir().unwrap();
-        let scratch = Scratch { dir: dir.path().join("gather"), max: 600_000 };
+        let scratch = Scratch { dir: dir.path().join("gather"), max: Arc::new(600_000.into()) };
         let ids: Vec<SegmentId> = (0..5u8).map(|n| kept(&scratch, &vec![n; 300_000], &[0]).1.id).collect();
         assert!(ids.iter().all(|id| scratch.indexes(id) == [0]));
         scratch.tidy(300_000).unwrap();

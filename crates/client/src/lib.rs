@@ -39,7 +39,7 @@ pub use bucket::{Bucket, BucketAsk, BucketFacts};
 pub use copy::Copied;
 pub use fill::{FILL_BYTES_MAX, Filled};
 pub use flow::SEGMENTS_OPEN;
-pub use gather::{KEPT_FOR, SCRATCH_MAX, Scratch};
+pub use gather::{KEPT_FOR, SCRATCH_MIN, SCRATCH_SHARE, Scratch};
 pub use get::{Got, Wanted};
 pub use index::{NameIndex, list_offline};
 pub use keeper::{Looked, Standing};

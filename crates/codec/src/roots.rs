@@ -36,6 +36,12 @@ impl SegmentRoots {
         path_in(&levels(&self.pieces), index)
     }
 
+    /// Proof of one piece.
+    pub fn proof(&self, index: u16) -> PieceProof {
+        let (segment_root, piece_root) = (self.root, self.pieces[usize::from(index)]);
+        PieceProof { index, segment_root, piece_root, path: self.path(index) }
+    }
+
     /// Proofs of all pieces, by index: what every holder keeps with its piece.
     pub fn proofs(&self) -> Vec<PieceProof> {
         let levels = levels(&self.pieces);

@@ -186,7 +186,6 @@ impl Agent {
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&session).run());
         tasks.spawn(server.clone().run(endpoint.clone()));
-        tasks.spawn(follow_owner(owner.clone(), store.clone()));
         tasks.spawn(receipts.clone().keep(config.now));
         let tend = Tend {
             store: store.clone(),
@@ -203,8 +202,9 @@ impl Agent {
         }
         tasks.spawn(follow_rates(session.rates(), owner.clone()));
         let speaks = Endpoint::bind(speaking_config(&config)).await?;
-        let client = steward::client(speaks.clone(), config.key, config.now, &session)
-            .with_scratch(Scratch::new(config.gather.clone()));
+        let scratch = Scratch::new(config.gather.clone(), owner.watch().borrow().allowance.disk);
+        tasks.spawn(follow_owner(owner.clone(), store.clone(), scratch.clone()));
+        let client = steward::client(speaks.clone(), config.key, config.now, &session).with_scratch(scratch);
         let auditor = Auditor { session: Arc::clone(&session), endpoint: speaks.clone(), key: config.key };
         let hands_over = HandsOver {
             session: Arc::clone(&session),
@@ -417,11 +417,12 @@ async fn follow_rates(mut rates: watch::Receiver<Rates>, owner: OwnerHandle) {
     }
 }
 
-/// Keeps the store's limit at what the owner lends.
-async fn follow_owner(owner: OwnerHandle, store: PieceStore) {
+/// Keeps the limits of the store and of what a steward keeps at what the owner lends.
+async fn follow_owner(owner: OwnerHandle, store: PieceStore, scratch: Scratch) {
     let mut watch = owner.watch();
     while watch.changed().await.is_ok() {
         let lent = watch.borrow_and_update().allowance.disk;
         store.set_lent(lent);
+        scratch.set_lent(lent);
     }
 }

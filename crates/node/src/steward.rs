@@ -7,7 +7,7 @@ use crate::fleet::owner_loop::OwnerView;
 use crate::hand_over::HandsOver;
 use crate::session::Session;
 use client::{AskCenter, Client, ClientError, Stage};
-use model::{Kbps, NodeState, Stamp};
+use model::{Kbps, NodeState, Ppm, Stamp};
 use net::Endpoint;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -104,7 +104,7 @@ impl Steward {
         };
         let paced = |bytes: u64| {
             let up = self.owner.borrow().allowance.up;
-            tokio::time::sleep(pause(bytes, up))
+            tokio::time::sleep(pause(bytes, part_of(up, work.line_share)))
         };
         match self.client.fill(&work, |_| None, paced).await {
             Ok(filled) => tracing::info!(?filled, pg = %work.group.pg, "filled up what others wrote"),
@@ -112,6 +112,11 @@ impl Steward {
         }
         true
     }
+}
+
+/// A share of a line; of one without a limit, all.
+fn part_of(up: Kbps, share: Ppm) -> Kbps {
+    if up.0 == u32::MAX { up } else { Kbps(u32::try_from(share.min(Ppm::ONE).of(up.0.into())).unwrap_or(up.0)) }
 }
 
 /// The pause that keeps an average below `up`.
@@ -134,5 +139,7 @@ mod tests {
         assert_eq!(pause(1_000_000, Kbps(u32::MAX)), Duration::ZERO);
         assert_eq!(pause(1, Kbps(0)), PACE_MAX);
         assert_eq!(pause(u64::MAX, Kbps(1)), PACE_MAX);
+        assert_eq!([Ppm::percent(30), Ppm(2_000_000)].map(|share| part_of(Kbps(1_000), share)), [Kbps(300), Kbps(1_000)]);
+        assert_eq!(part_of(Kbps(u32::MAX), Ppm::percent(30)), Kbps(u32::MAX));
     }
 }

@@ -92,6 +92,8 @@ pub const SLICE_MAX: usize = 18 << 10;
 pub const AUDIT_WRONG_MAX: usize = 2;
 /// Longest voucher in bytes.
 pub const VOUCHER_MAX: usize = 40 << 10;
+/// Slots of one group.
+pub const GROUP_SLOTS_MAX: usize = 256;
 /// Places in groups that a voucher names.
 pub const VOUCHED_SLOTS_MAX: usize = 4_096;
 /// Pieces in one page of a slot's digests.

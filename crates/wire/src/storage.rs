@@ -9,7 +9,7 @@ pub use upload::{PartLine, UploadAsk, UploadBegin, UploadComplete, UploadLine, U
 
 use crate::addr::PeerAddr;
 use crate::signed::Head;
-use model::{BucketId, Class, NodeId, PgId, Region, Scheme, SegmentId, Stamp};
+use model::{BucketId, Class, NodeId, PgId, Ppm, Region, Scheme, SegmentId, Stamp};
 use serde::{Deserialize, Serialize};
 
 /// Asks for a placement group to write to.
@@ -302,6 +302,8 @@ pub struct StewardWork {
     pub group: ReadGroup,
     /// Slots whose pieces are to be made, with leave to write.
     pub targets: Vec<Slot>,
+    /// Share of what the owner lends of the line that this work may take.
+    pub line_share: Ppm,
     /// What is to be done, at most [`crate::limits::STEWARD_SEGMENTS_MAX`].
     pub segments: Vec<StewardSegment>,
 }
@@ -313,6 +315,8 @@ pub struct StewardSegment {
     pub segment: ReadSegment,
     /// Indexes to make and to send, each to its slot.
     pub wanted: Vec<u16>,
+    /// Indexes of slots that lack their piece and are off: made with the others and kept until they come on.
+    pub later: Vec<u16>,
 }
 
 /// Receipts of a steward's work; may come in parts.
@@ -324,6 +328,8 @@ pub struct StewardDone {
     pub is_over: bool,
     /// Receivers' receipts by segment.
     pub segments: Vec<WrittenSegment>,
+    /// Places of segments of which pieces are kept for holders that are off: this steward sends them when they come on.
+    pub kept: Vec<u64>,
 }
 
 /// How a staged segment stands.
@@ -557,6 +563,9 @@ pub struct LogPage {
     pub more: bool,
     /// As many slots stand as a repair refills to: only then is anything forgotten.
     pub is_whole: bool,
+    /// Indexes whose pieces belong with the node that asks, those on their way to it included. One that was given to somebody
+    /// else while it was away belongs with it no more.
+    pub yours: Vec<u16>,
 }
 
 /// A place in a group's log. A segment has one place: that of its last change.

@@ -9,7 +9,7 @@ use crate::refuse::{Refused, bad_value};
 use crate::storage::store::audit;
 use crate::{Caller, Center, fleet};
 use model::program::WIRE_VERSION;
-use model::{Alias, Bytes, DeviceId, MemberId, NodeId, RegionEvidence, Roles, Stamp, errors};
+use model::{Alias, Bytes, DeviceId, MemberId, NodeId, Ppm, RegionEvidence, Roles, Stamp, errors};
 use rules::access::admit::{Admission, CenterFacts, JoinAsk as Ask, Seat, admit};
 use rules::fleet::integrity::{BAN_BELOW, Score};
 use rules::fleet::profile::{SessionScale, WeeklyProfile};
@@ -229,6 +229,7 @@ fn new_node(
         vetted_at: Some(now),
         session_scale: SessionScale::default().0,
         missing_after_h: fleet::TAU_START_H,
+        day_away: Ppm(0),
         profile: WeeklyProfile::flat(model::Ppm::percent(50)).0,
     };
     nodes::set_scores(tx, alias, &scores)?;

@@ -12,6 +12,8 @@ pub const CREATED_AT: &str = "created_at";
 pub const DOWN_TIMES: &str = "down_times";
 /// Last hour whose profiles were learned, since 1970 as 8 bytes, little-endian.
 pub const LEARNED_HOUR: &str = "learned_hour";
+/// When far more nodes than usual were away last, while that lasts: milliseconds since 1970 as 8 bytes, little-endian.
+pub const SURGE_STIR: &str = "surge_stir";
 /// Set to one byte `1` where agents for load tests are let in.
 pub const DEV_MODE: &str = "dev_mode";
 

@@ -26,6 +26,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0015_hand_over.sql"),
     include_str!("../../migrations/0016_rebuild.sql"),
     include_str!("../../migrations/0017_counted_once.sql"),
+    include_str!("../../migrations/0018_regive.sql"),
 ];
 
 const VERSION_TABLE: &str =

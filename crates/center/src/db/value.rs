@@ -6,8 +6,8 @@
 
 use super::error::DbError;
 use model::{
-    Alias, Arch, Bytes, Credits, DeviceId, Kbps, MemberId, NatKind, NodeId, Os, Region, RegionEvidence, Roles, Stamp,
-    TicketId, Tier,
+    Alias, Arch, Bytes, Credits, DeviceId, Kbps, MemberId, NatKind, NodeId, Os, Ppm, Region, RegionEvidence, Roles,
+    Stamp, TicketId, Tier,
 };
 
 /// One parameter of a statement.
@@ -194,7 +194,7 @@ macro_rules! wrapped {
         }
     )+ };
 }
-wrapped!(Alias(u32), Bytes(u64), Kbps(u32), Credits(i64), Roles(u8));
+wrapped!(Alias(u32), Bytes(u64), Kbps(u32), Ppm(u32), Credits(i64), Roles(u8));
 
 impl Field for Stamp {
     fn read_opt(row: &Row<'_>, column: usize) -> Result<Option<Self>, DbError> {

@@ -10,6 +10,7 @@ use rules::fleet::history::{HISTORY_HOURS, History, WEEK_HOURS, learn};
 use rules::fleet::presence::missing_after;
 use rules::fleet::profile::{SessionScale, WeeklyProfile};
 use rules::fleet::tier::{TierFacts, Trust, tier};
+use rules::storage::surge::day_away_share;
 
 const HOUR_MS: u64 = 3_600_000;
 /// An hour in which the center was down for longer teaches nothing.
@@ -134,6 +135,7 @@ fn scores(row: &NodeRow, record: &Record<'_>, now: Stamp) -> Scores {
         session_scale: learned.scale.0,
         profile: learned.profile.0,
         missing_after_h: u16::try_from(tau.as_secs() / 3_600).unwrap_or(super::TAU_START_H),
+        day_away: day_away_share(&minutes),
     }
 }
 

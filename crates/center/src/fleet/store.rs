@@ -13,7 +13,7 @@ pub use row::{MeasuredRow, NewNode, NodeRow, Rtt, Standing};
 
 use crate::access::store::{NAME_MAX, PAGE_MAX, WHY_MAX, fits};
 use crate::db::{DbError, Reader, StoreError, Tx, Value};
-use model::{Alias, Bytes, HourOfWeek, MemberId, NodeId, Region, RegionEvidence, Stamp, Tier, errors};
+use model::{Alias, Bytes, HourOfWeek, MemberId, NodeId, Ppm, Region, RegionEvidence, Stamp, Tier, errors};
 use row::{INSERTED, READ_AFTER, measured_params, node_row, rtt_bytes};
 
 /// Events kept of one node; older ones go.
@@ -359,12 +359,14 @@ pub struct Scores {
     pub profile: [u8; HourOfWeek::COUNT],
     /// Away longer than so many hours, it counts as missing.
     pub missing_after_h: u16,
+    /// Share of its known hours in which it had been away for a day.
+    pub day_away: Ppm,
 }
 
 /// Replaces scores, rank and profile; false when there is no such node.
 pub fn set_scores(tx: &mut Tx<'_>, alias: Alias, scores: &Scores) -> Result<bool, DbError> {
-    let sql = "UPDATE node SET tier = $2, vetted_at = $3, session_scale = $4, profile = $5, missing_after_h = $6 \
-        WHERE alias = $1";
+    let sql = "UPDATE node SET tier = $2, vetted_at = $3, session_scale = $4, profile = $5, missing_after_h = $6, \
+        day_away_ppm = $7 WHERE alias = $1";
     let params = [
         alias.into(),
         scores.tier.into(),
@@ -372,6 +374,7 @@ pub fn set_scores(tx: &mut Tx<'_>, alias: Alias, scores: &Scores) -> Result<bool
         scores.session_scale.into(),
         (&scores.profile).into(),
         scores.missing_after_h.into(),
+        scores.day_away.into(),
     ];
     Ok(tx.execute(sql, &params)? == 1)
 }

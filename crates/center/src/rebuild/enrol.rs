@@ -9,7 +9,7 @@ use crate::db::{StoreError, Tx};
 use crate::fleet::store::{self as nodes, MeasuredRow, NewNode};
 use crate::refuse::{Refused, bad_value};
 use crate::{Caller, Center, fleet};
-use model::{Alias, DeviceId, MemberId, RegionEvidence, Stamp, errors};
+use model::{Alias, DeviceId, MemberId, Ppm, RegionEvidence, Stamp, errors};
 use rules::fleet::profile::{SessionScale, WeeklyProfile};
 use wire::limits::{BRING_ENTRIES_MAX, KEYBAG_MAX, VOUCHED_SLOTS_MAX};
 use wire::rebuild::{AccountBring, Vouched, VouchedFacts, VouchedNode};
@@ -146,6 +146,7 @@ fn insert_node(
         vetted_at: Some(now),
         session_scale: SessionScale::default().0,
         missing_after_h: fleet::TAU_START_H,
+        day_away: Ppm(0),
         profile: WeeklyProfile::flat(model::Ppm::percent(50)).0,
     };
     nodes::set_scores(tx, alias, &scores)?;

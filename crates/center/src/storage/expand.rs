@@ -1,6 +1,6 @@
 //! Filling up what was written: which groups have thin segments, who makes their missing pieces, whose receipts count.
 //!
-//! The chore looks at thin segments and chooses a steward per group by `rules`; the steward hears of it at its next check-in,
+//! The chore looks at thin segments, those of the groups that stand lowest first, and chooses a steward per group by `rules`; the steward hears of it at its next check-in,
 //! asks for the work and holds it as a lease; receivers' receipts move the bitmaps. Leases live in memory: after a restart the
 //! work is given out anew, and doing it twice does no harm.
 
@@ -17,6 +17,7 @@ use model::{Alias, Kbps, NodeState, PgId, Presence, Span, Stamp, Tier, errors};
 use rules::storage::expand::{
     self, EPOCH, GROUP_LEASES_MAX, LEASE, PATIENT_EPOCH, SlotNow, StewardFacts, WRITER_LEASE,
 };
+use rules::storage::scheme::PoolKind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use wire::limits::{STAGED_RUNS_MAX, STAGED_SEGMENTS_MAX, STEWARD_SEGMENTS_MAX};
@@ -32,6 +33,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 const LOOK_SOON: Duration = Duration::from_millis(200);
 /// Groups looked at in one look.
 const GROUPS_MAX: u32 = 64;
+/// Those of them that stand lowest come first, so many of them.
+const LOWEST_FIRST: usize = 16;
+/// Groups known as low.
+const LOW_MAX: usize = 65_536;
+/// Segments known as kept pieces of.
+const KEPT_MAX: usize = 262_144;
 /// Thin segments of one group looked at in one look.
 const SEGMENTS_LOOK: u32 = 256;
 /// Leases at one time.
@@ -71,12 +78,31 @@ pub struct Stewards {
     cursors: BTreeMap<PgId, u64>,
     /// Where the look at groups goes on.
     group: Option<PgId>,
+    /// Segments of which a steward keeps pieces for holders that are off.
+    kept: BTreeMap<(PgId, u64), Alias>,
+    /// Groups that need repair, by how far they are above what cannot be read.
+    low: BTreeMap<PgId, (i32, i32)>,
 }
 
 impl Stewards {
     /// True when a node was chosen and has not asked yet.
     pub fn has_offer(&self, node: Alias) -> bool {
         self.offers.contains_key(&node)
+    }
+
+    /// How far a group that needs repair is above what cannot be read; nothing where it needs none.
+    pub fn rank(&mut self, pg: PgId, rank: Option<(i32, i32)>) {
+        match rank {
+            Some(rank) if self.low.len() < LOW_MAX || self.low.contains_key(&pg) => drop(self.low.insert(pg, rank)),
+            _ => drop(self.low.remove(&pg)),
+        }
+    }
+
+    /// Groups that are looked at before all others: the lowest first.
+    fn lowest(&self) -> Vec<PgId> {
+        let mut low: Vec<_> = self.low.iter().map(|(pg, rank)| (*rank, *pg)).collect();
+        low.sort_unstable();
+        low.into_iter().take(LOWEST_FIRST).map(|(_, pg)| pg).collect()
     }
 
     /// Segments of a group that nobody shall begin with now: leased ones, and those that rest.
@@ -90,6 +116,9 @@ impl Stewards {
     fn end(&mut self, lease: u64, now: Stamp, scale: TimeScale) {
         let Some(lease) = self.leases.remove(&lease) else { return };
         for seq in &lease.seqs {
+            if !lease.filled.contains(seq) && self.kept.get(&(lease.pg, *seq)).copied() == lease.node {
+                self.kept.remove(&(lease.pg, *seq));
+            }
             if lease.filled.contains(seq) {
                 self.resting.remove(&(lease.pg, *seq));
             } else if self.resting.len() < RESTING_MAX || self.resting.contains_key(&(lease.pg, *seq)) {
@@ -97,6 +126,30 @@ impl Stewards {
                 *rest = (now + scale.of(Span(REST_MIN.as_ms() << rest.1.min(REST_DOUBLINGS))), rest.1 + 1);
             }
         }
+    }
+
+    /// A steward keeps pieces of these segments of its lease.
+    fn keeps(&mut self, lease: u64, seqs: &[u64]) {
+        let Some((pg, Some(node), of)) = self.leases.get(&lease).map(|l| (l.pg, l.node, l.seqs.clone())) else {
+            return;
+        };
+        for seq in seqs.iter().filter(|seq| of.contains(seq)) {
+            if self.kept.len() < KEPT_MAX || self.kept.contains_key(&(pg, *seq)) {
+                self.kept.insert((pg, *seq), node);
+            }
+        }
+    }
+
+    /// Nothing is lacking of these segments any more.
+    fn forget_kept(&mut self, pg: PgId, seqs: &[u64]) {
+        for seq in seqs {
+            self.kept.remove(&(pg, *seq));
+        }
+    }
+
+    /// Who keeps pieces of a segment, where that is one of those who `can` work.
+    fn keeper(&self, pg: PgId, seq: u64, can: &BTreeSet<Alias>) -> Option<Alias> {
+        self.kept.get(&(pg, seq)).copied().filter(|node| can.contains(node))
     }
 
     /// A node that asks does nothing else: what it held before, perhaps before it was started anew, is over. The group it was
@@ -128,17 +181,19 @@ pub async fn run(center: Center) {
 
 async fn look(center: &Center) -> Result<(), Refused> {
     let now = center.now();
-    let after = {
+    let (after, lowest) = {
         let mut stewards = center.stewards();
         let fleet = center.fleet();
         let is_on = |node: Alias| fleet.presence.state(now, node) == Presence::On;
         stewards.leases.retain(|_, lease| lease.until > now && lease.node.is_none_or(is_on));
         stewards.offers.retain(|node, _| is_on(*node));
-        stewards.group
+        (stewards.group, stewards.lowest())
     };
     let groups = center.db().read(move |q| Ok(thin::groups(q, after, GROUPS_MAX)?)).await?;
     center.stewards().group = if groups.len() < GROUPS_MAX as usize { None } else { groups.last().copied() };
-    for pg in groups {
+    // Whoever is free goes to the lowest first.
+    let others = groups.into_iter().filter(|pg| !lowest.contains(pg));
+    for pg in lowest.iter().copied().chain(others) {
         look_at(center, pg, now).await?;
     }
     Ok(())
@@ -153,10 +208,13 @@ async fn look_at(center: &Center, pg: PgId, now: Stamp) -> Result<(), Refused> {
     let slots = slots_now(center, &group, now);
     let full: Vec<u64> = rows.iter().filter(|row| expand::is_full(&slots, &row.have)).map(|row| row.seq).collect();
     if !full.is_empty() {
+        center.stewards().forget_kept(pg, &full);
         center.db().write(move |tx| full.iter().try_for_each(|seq| Ok(thin::settle(tx, pg, *seq)?))).await?;
     }
     let (kind, ranks) = place::kind_and_ranks(center, &group).await?;
     let facts = steward_facts(center, &group, &ranks, now);
+    let after = center.settings().storage.steward_after();
+    let keepers = able(&facts, kind, after);
     let mut stewards = center.stewards();
     stewards.cursors.insert(pg, next);
     if next == 0 {
@@ -164,19 +222,39 @@ async fn look_at(center: &Center, pg: PgId, now: Stamp) -> Result<(), Refused> {
     }
     let taken = stewards.taken(pg, now);
     let free = || rows.iter().filter(|row| !taken.contains(&row.seq));
-    let is_quick = free().any(|row| !expand::wanted(&group.scheme, &slots, &row.have, false).is_empty());
-    let has_work = is_quick || free().any(|row| !expand::wanted_patiently(&group.scheme, &slots, &row.have).is_empty());
+    let mut kept = BTreeSet::new();
+    let mut is_quick = false;
+    for row in free().filter(|row| !expand::wanted(&group.scheme, &slots, &row.have, false).is_empty()) {
+        match stewards.keeper(pg, row.seq, &keepers) {
+            Some(keeper) => drop(kept.insert(keeper)),
+            None => is_quick = true,
+        }
+    }
+    let is_patient = free().any(|row| !expand::wanted_patiently(&group.scheme, &slots, &row.have).is_empty());
+    let has_work = is_quick || is_patient;
+    let has_work = has_work || !kept.is_empty();
     let busy = stewards.leases.values().filter(|lease| lease.pg == pg).count()
         + stewards.offers.values().filter(|of| **of == pg).count();
     if !has_work || busy >= GROUP_LEASES_MAX || stewards.leases.len() >= LEASES_MAX {
         return Ok(());
     }
     let free: Vec<StewardFacts> = facts.into_iter().filter(|f| !stewards.has_offer(f.node)).collect();
+    // (F) of the rules: whoever keeps pieces for those who have come on sends them.
+    for keeper in kept.into_iter().take(GROUP_LEASES_MAX - busy) {
+        if free.iter().any(|f| f.node == keeper && f.may(kind, after)) {
+            tracing::debug!(%pg, node = %keeper, "a steward that keeps pieces was chosen");
+            stewards.offers.insert(keeper, pg);
+            return Ok(());
+        }
+    }
+    if !is_quick && !is_patient {
+        return Ok(());
+    }
     // What is gathered over hours is gathered by one.
     let scale = center.settings().time_scale;
     let epoch = if is_quick { EPOCH } else { scale.of(PATIENT_EPOCH) };
     let epoch = now.as_ms() / epoch.as_ms().max(1);
-    if let Some(node) = expand::steward(pg, epoch, kind, center.settings().storage.steward_after(), &free) {
+    if let Some(node) = expand::steward(pg, epoch, kind, after, &free) {
         tracing::debug!(%pg, %node, "a steward was chosen");
         stewards.offers.insert(node, pg);
     }
@@ -198,6 +276,12 @@ fn slots_now(center: &Center, group: &PgRow, now: Stamp) -> Vec<SlotNow> {
         SlotNow { on, takes, stands, counts: stands && presence != Presence::Missing }
     };
     group.slots.iter().map(one).collect()
+}
+
+/// Who may be a steward, now or soon.
+fn able(facts: &[StewardFacts], kind: PoolKind, after: Span) -> BTreeSet<Alias> {
+    let soon = |f: &&StewardFacts| StewardFacts { leases: 0, on_for: f.on_for.max(after), ..**f }.may(kind, after);
+    facts.iter().filter(soon).map(|f| f.node).collect()
 }
 
 fn steward_facts(
@@ -268,6 +352,11 @@ async fn work(
     let group = load_pg(center, pg).await?;
     let now_slots = slots_now(center, &group, now);
     let (mut segments, mut targets) = (Vec::new(), BTreeSet::new());
+    let (kind, ranks) = place::kind_and_ranks(center, &group).await?;
+    let facts = steward_facts(center, &group, &ranks, now);
+    let keepers = able(&facts, kind, center.settings().storage.steward_after());
+    let over = center.stewards().low.get(&pg).map(|(outside, standing)| *outside.min(standing));
+    let line_share = expand::line_share(kind, over, center.fleet().presence.is_surge());
     // A node that went is seen, a writer's machine is not.
     let until = now + center.settings().time_scale.of(if node.is_some() { LEASE } else { WRITER_LEASE });
     let lease = {
@@ -276,7 +365,10 @@ async fn work(
             return Ok(Reply::StewardWork(None));
         }
         let taken = stewards.taken(pg, now);
-        for row in rows.into_iter().filter(|row| !taken.contains(&row.seq)) {
+        let others = |seq: u64| stewards.keeper(pg, seq, &keepers).is_some_and(|keeper| Some(keeper) != node);
+        let free: Vec<SegmentRow> =
+            rows.into_iter().filter(|row| !taken.contains(&row.seq) && !others(row.seq)).collect();
+        for row in free {
             let mut wanted = expand::wanted(&group.scheme, &now_slots, &row.have, node.is_none());
             if wanted.is_empty() && node.is_some() {
                 wanted = expand::wanted_patiently(&group.scheme, &now_slots, &row.have);
@@ -286,7 +378,8 @@ async fn work(
             }
             targets.extend(wanted.iter().copied());
             let segment = ReadSegment { id: row.id, pg, seq: row.seq, sealed_bytes: row.sealed_bytes, have: row.have };
-            segments.push(StewardSegment { segment, wanted });
+            let later = expand::later(&now_slots, &segment.have);
+            segments.push(StewardSegment { segment, wanted, later });
         }
         if segments.is_empty() {
             return Ok(Reply::StewardWork(None));
@@ -301,14 +394,14 @@ async fn work(
         .filter(|slot| targets.contains(&slot.index))
         .collect();
     let group = ReadGroup { pg, generation: group.generation, scheme: group.scheme, slots: read };
-    Ok(Reply::StewardWork(Some(Box::new(StewardWork { lease, until, group, targets, segments }))))
+    Ok(Reply::StewardWork(Some(Box::new(StewardWork { lease, until, group, targets, line_share, segments }))))
 }
 
 /// Takes receivers' receipts: each moves a bit of its segment's bitmap.
 pub async fn done(center: &Center, caller: &Caller, done: StewardDone) -> Result<Reply, Refused> {
     let lease = center.stewards().leases.get(&done.lease).filter(|lease| lease.caller == caller.id).cloned();
     let lease = lease.ok_or_else(|| Refused(RefusalMsg::new(errors::LEASE_STALE, [("pg", String::new())])))?;
-    if done.segments.len() > STEWARD_SEGMENTS_MAX {
+    if done.segments.len().max(done.kept.len()) > STEWARD_SEGMENTS_MAX {
         return Err(bad_receipt("–"));
     }
     let group = load_pg(center, lease.pg).await?;
@@ -339,6 +432,7 @@ pub async fn done(center: &Center, caller: &Caller, done: StewardDone) -> Result
     if let Some(lease) = stewards.leases.get_mut(&done.lease) {
         lease.filled.extend(got);
     }
+    stewards.keeps(done.lease, &done.kept);
     if done.is_over {
         stewards.end(done.lease, now, center.settings().time_scale);
     }

@@ -32,20 +32,28 @@ impl Drops {
 
 /// A page of a group's log. Any node of the cloud may ask: it names segments by their commitments and nothing else.
 pub async fn group_log(center: &Center, caller: &Caller, ask: LogAsk) -> Result<Reply, Refused> {
-    alias_of(center, caller)?;
+    let node = alias_of(center, caller)?;
     let group = load_pg(center, ask.pg).await?;
     let limit = u32::from(ask.limit.clamp(1, LOG_PAGE_MAX));
-    let mut entries = center.db().read(move |q| Ok(log::changes(q, ask.pg, ask.after, limit + 1)?)).await?;
+    let read = center
+        .db()
+        .read(move |q| Ok((log::changes(q, ask.pg, ask.after, limit + 1)?, log::indexes_of(q, ask.pg, node)?)));
+    let (mut entries, yours) = read.await?;
     let more = entries.len() > limit as usize;
     entries.truncate(limit as usize);
     let is_whole = is_whole(center, &group);
-    Ok(Reply::GroupLog(LogPage { entries, head: group.next_seq - 1, more, is_whole }))
+    Ok(Reply::GroupLog(LogPage { entries, head: group.next_seq - 1, more, is_whole, yours }))
 }
 
 /// True while the group may drop and forget.
 pub(super) fn is_whole(center: &Center, group: &PgRow) -> bool {
     let now = center.now();
     let fleet = center.fleet();
+    // After a rebuild holders are still on their way back; where far more are away than usual, nothing is forgotten until
+    // that is over.
+    if fleet.presence.is_surge() || center.awaits_holders() {
+        return false;
+    }
     let gone = |alias| matches!(fleet.presence.state(now, alias), Presence::Missing | Presence::Left);
     let standing = group.slots.iter().filter(|alias| !gone(**alias)).count();
     let count = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);

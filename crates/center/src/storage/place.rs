@@ -8,6 +8,7 @@ use crate::fleet::store::{NodeFilter, NodeRow, Standing, list_nodes};
 use crate::refuse::Refused;
 use model::{Alias, Bytes, Capability, Kbps, Ppm, Presence, Region, Span, Stamp, Tier, errors};
 use rules::fleet::profile::{SessionScale, WeeklyProfile};
+use rules::storage::group::coverage::is_flaky;
 use rules::storage::group::{
     Candidate, Coverage, FillAsk, FillPlan, NetPrefix, RegionRule, Site, SlotState, Unfit, fill,
 };
@@ -30,6 +31,7 @@ pub(super) struct Member {
     on: bool,
     pub presence: Presence,
     on_since: Option<Stamp>,
+    away_for: Span,
     lent: Bytes,
     profile: WeeklyProfile,
 }
@@ -42,7 +44,7 @@ pub struct NodesRead(Option<(usize, Stamp, Arc<Vec<NodeRow>>)>);
 /// For so long rows of nodes are not read anew.
 const ROWS_FRESH: Span = Span::secs(1);
 
-pub(super) async fn nodes(center: &Center, now: Stamp) -> Result<Arc<Vec<NodeRow>>, StoreError> {
+pub(crate) async fn nodes(center: &Center, now: Stamp) -> Result<Arc<Vec<NodeRow>>, StoreError> {
     let aliases = center.fleet().aliases();
     let is_fresh = |(count, at, _): &&(usize, Stamp, Arc<Vec<NodeRow>>)| {
         *count == aliases && *at <= now && now.since(*at) < ROWS_FRESH
@@ -75,9 +77,10 @@ pub(super) fn members(center: &Center, rows: &[NodeRow], now: Stamp) -> Vec<Memb
         let view = fleet.presence.view(now, row.alias);
         let presence = view.map_or(Presence::Unknown, |v| v.presence);
         let on_since = view.and_then(|v| v.on_since);
+        let away_for = fleet.presence.away_for(now, row.alias).unwrap_or(Span::ZERO);
         let lent = fleet.node(row.alias).map_or(row.node.lent, |n| if n.lent.0 > 0 { n.lent } else { row.node.lent });
         let profile = WeeklyProfile(row.profile);
-        Member { on: presence == Presence::On, presence, on_since, lent, profile, row }
+        Member { on: presence == Presence::On, presence, on_since, away_for, lent, profile, row }
     };
     rows.iter().map(member).collect()
 }
@@ -96,6 +99,11 @@ impl Member {
         }
     }
 
+    /// For how long it has been away; nothing while it is on, on holiday or unheard of since this center started.
+    pub fn away_for(&self) -> Span {
+        self.away_for
+    }
+
     fn site(&self) -> Site {
         let prefix = self.row.node.net_prefix.as_deref().and_then(|text| text.split('/').next()?.parse().ok());
         Site {
@@ -111,6 +119,7 @@ impl Member {
 
     /// As whoever fills a group sees it.
     pub fn candidate(&self, now: Stamp) -> Candidate<'_> {
+        let is_young = now.since(self.row.node.joined_at) < YOUNG;
         Candidate {
             node: self.row.alias,
             site: self.site(),
@@ -121,8 +130,9 @@ impl Member {
             quality: Ppm::ONE,
             debt: rules::debt_first_weight(model::Credits::ZERO),
             on: self.on,
-            is_flaky: false,
-            is_young: now.since(self.row.node.joined_at) < YOUNG,
+            // What nothing was learned of yet is no habit of it.
+            is_flaky: !is_young && is_flaky(&self.profile),
+            is_young,
             unfit: self.unfit(),
         }
     }

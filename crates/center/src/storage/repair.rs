@@ -3,16 +3,23 @@
 //! center moves no data. Who gets a slot and when, `rules::storage::repair` says.
 //!
 //! (A) A plan is one transaction and holds only for the generation it was made for. (B) Marking is done in portions and goes on
-//! after a restart. (C) A node of which this center knows nothing yet, as after a restart, counts as standing.
+//! after a restart. (C) A node of which this center knows nothing yet, as after a restart, counts as standing. (D) An index that is
+//! given again changes hands once no segment says that a piece stands under it; until then its new holder counts as filling. A
+//! holder that is back before keeps it. (E) What stands lowest is told to whoever chooses stewards. (F) In a surge groups are
+//! filled in two passes, the lowest first.
 
 use super::place::{self, Member};
 use super::store::mend::{self, RuledPg};
+use super::store::regive;
 use crate::Center;
 use crate::fleet::store::{self as fleet, Standing};
 use crate::refuse::Refused;
-use model::{Alias, PgId, Presence, Stamp};
+use model::{Alias, PgId, Presence, Span, Stamp};
 use rules::storage::group::{Candidate, SlotState};
-use rules::storage::repair::{Repair, RepairFacts, RepairSlot, repair};
+use rules::storage::health::State;
+use rules::storage::regive::{regivable, regive_after};
+use rules::storage::repair::{Repair, RepairFacts, RepairSlot, judged, repair_with};
+use rules::storage::surge::fill_to;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -20,10 +27,10 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Groups judged in one look.
 const GROUPS: u32 = 512;
-/// Groups whose segments are marked in one look, and segments of one of them in one transaction.
+/// Groups, or indexes on their way, whose segments are marked in one look, and segments of one of them in one transaction.
 const MENDING: u32 = 16;
 const PORTION: u32 = 1_024;
-/// Transactions of one group in one look.
+/// Transactions of one of them in one look.
 const PORTIONS_MAX: u32 = 256;
 
 /// Runs until the center stops.
@@ -34,8 +41,7 @@ pub async fn run(center: Center) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let wait = center.settings().time_scale.of(rules::storage::rebuild::PLACES_WAIT);
-        if center.rebuilt().is_some_and(|at| center.now().since(at) < wait) {
+        if center.awaits_holders() {
             continue; // holders are still on their way back
         }
         match look(&center, after).await {
@@ -59,13 +65,16 @@ async fn look(center: &Center, after: Option<PgId>) -> Result<Option<PgId>, Refu
             tracing::warn!(id = %refused.0.id, %pg, "a group was not repaired");
         }
     }
+    regive(center, &all).await?;
     mark(center).await?;
     Ok(next)
 }
 
 /// Judges one group, and gives it the slots that the plan says.
 async fn judge(center: &Center, group: RuledPg, all: &[Member]) -> Result<(), Refused> {
-    let Some(plan) = plan(&group, all, center.now()) else { return Ok(()) };
+    let is_surge = center.fleet().presence.is_surge();
+    let Some(plan) = plan(&group, all, is_surge, center.now()) else { return Ok(()) };
+    center.stewards().rank(group.row.pg, rank(&plan, group.row.scheme.k));
     if plan.is_worn_out {
         tracing::warn!(pg = %group.row.pg, "a group has given all of its indexes; what it lacks is not made anew");
     }
@@ -90,9 +99,29 @@ async fn judge(center: &Center, group: RuledPg, all: &[Member]) -> Result<(), Re
     Ok(())
 }
 
-/// What is to be done about a group; nothing where it has a holder that no row tells of.
-fn plan(group: &RuledPg, all: &[Member], now: Stamp) -> Option<Repair> {
-    with_facts(group, all, now, |facts| repair(facts, &mut rand::rng()))
+/// What is to be done about a group; nothing where it has a holder that no row tells of. (F)
+fn plan(group: &RuledPg, all: &[Member], is_surge: bool, now: Stamp) -> Option<Repair> {
+    let away: BTreeMap<Alias, Span> = all.iter().map(|member| (member.row.alias, member.away_for())).collect();
+    let plan = with_facts(group, all, now, |facts| {
+        let away_for = |node: Alias| away.get(&node).copied().unwrap_or(Span::ZERO);
+        let spare = regivable(facts.slots, regive_after(&facts.scheme, facts.kind, &judged(facts)), away_for);
+        repair_with(facts, &spare, &mut rand::rng())
+    });
+    plan.map(|mut plan| {
+        let (scheme, standing) = (&group.row.scheme, plan.health.standing);
+        let first = fill_to(scheme, standing, is_surge);
+        if first < scheme.o {
+            plan.added.truncate(usize::from(first.saturating_sub(standing)));
+        }
+        plan
+    })
+}
+
+/// (E) How far a group that needs repair is above what cannot be read: pieces outside of its widest domain, then pieces in all.
+fn rank(plan: &Repair, k: u16) -> Option<(i32, i32)> {
+    let over = |pieces: u16| i32::from(pieces) - i32::from(k);
+    let is_due = matches!(plan.health.state, State::Critical | State::Low | State::Waiting);
+    is_due.then(|| (over(plan.health.outside), over(plan.health.standing)))
 }
 
 /// What rules judge a group by; nothing where it has a holder that no row tells of.
@@ -104,8 +133,13 @@ pub(super) fn with_facts<T>(
 ) -> Option<T> {
     let by_alias: BTreeMap<Alias, &Member> = all.iter().map(|member| (member.row.alias, member)).collect();
     let slot = |(index, alias): (u16, &Alias)| {
-        let member = by_alias.get(alias)?;
-        let (state, is_destroyed, on_holiday) = state_of(member);
+        let again = group.regives.iter().find(|one| one.slot == index && one.from == *alias);
+        let member = by_alias.get(&again.map_or(*alias, |one| one.to))?;
+        let (state, is_destroyed, on_holiday) = match (again, state_of(member)) {
+            // (D)
+            (Some(_), (SlotState::Held, ..)) => (SlotState::Filling, false, false),
+            (_, state) => state,
+        };
         Some(RepairSlot { index, node: member.candidate(now), state, is_destroyed, on_holiday })
     };
     let Some(slots) = (0u16..).zip(&group.row.slots).map(slot).collect::<Option<Vec<RepairSlot<'_>>>>() else {
@@ -134,6 +168,32 @@ fn state_of(member: &Member) -> (SlotState, bool, bool) {
         (Standing::Banned | Standing::Distrusted, _) | (_, Presence::Missing) => (SlotState::Missing, false, false),
         _ => (SlotState::Held, false, holiday),
     }
+}
+
+/// (D) Clears indexes that are given again from the segments, and takes back those whose holder is back or whose successor is gone.
+async fn regive(center: &Center, all: &[Member]) -> Result<(), Refused> {
+    let ways = center.db().read(move |q| Ok(regive::under_way(q, MENDING)?)).await?;
+    let is_any = !ways.is_empty();
+    for one in ways {
+        let member = |alias: Alias| all.iter().find(|member| member.row.alias == alias);
+        let is_back = member(one.from).is_none_or(|m| matches!(state_of(m), (SlotState::Held, ..)));
+        let is_in_vain = member(one.to).is_none_or(|m| m.unfit().is_some());
+        if is_back || is_in_vain {
+            center.db().write(move |tx| Ok(regive::cancel(tx, &one)?)).await?;
+            tracing::info!(pg = %one.pg, slot = one.slot, is_back, "an index stays with its holder");
+            continue;
+        }
+        for _ in 0..PORTIONS_MAX {
+            if center.db().write(move |tx| regive::clear(tx, &one, PORTION)).await? {
+                tracing::info!(pg = %one.pg, slot = one.slot, from = %one.from, to = %one.to, "an index was given again");
+                break;
+            }
+        }
+    }
+    if is_any {
+        center.news_of_segments();
+    }
+    Ok(())
 }
 
 /// (B) Notes segments of repaired groups as lacking pieces.

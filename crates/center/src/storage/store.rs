@@ -7,6 +7,7 @@ pub mod bucket;
 pub mod drain;
 pub mod log;
 pub mod mend;
+pub mod regive;
 pub mod thin;
 pub mod upload;
 

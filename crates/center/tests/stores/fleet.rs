@@ -7,7 +7,7 @@ use center::access::store as access;
 use center::db::{DbError, StoreError, Tx};
 use center::fleet::store::{self as fleet, NodeFilter, NodeRow, NodeSaid, PresenceHour, Scores, Standing};
 use model::errors::{self, ErrorId};
-use model::{Alias, Bytes, NodeId, RegionEvidence, Stamp, Tier};
+use model::{Alias, Bytes, NodeId, Ppm, RegionEvidence, Stamp, Tier};
 use std::collections::BTreeSet;
 
 on_both!(
@@ -60,6 +60,7 @@ async fn a_node_reads_back_whole(place: &mut Place) {
         profile: [0; 168],
         session_scale: 0,
         missing_after_h: 72,
+        day_away: Ppm(0),
         vetted_at: None,
         holiday_until: None,
         generation: 0,
@@ -220,6 +221,7 @@ async fn changes_of_a_node_read_back(place: &mut Place) {
         vetted_at: Some(Stamp(9)),
         session_scale: 700,
         missing_after_h: 90,
+        day_away: Ppm(40_000),
         profile: std::array::from_fn(|i| i as u8),
     };
     let said = NodeSaid {
@@ -250,6 +252,7 @@ async fn changes_of_a_node_read_back(place: &mut Place) {
         vetted_at: got.vetted_at,
         session_scale: got.session_scale,
         missing_after_h: got.missing_after_h,
+        day_away: got.day_away,
         profile: got.profile,
     };
     assert_eq!(scored, scores);

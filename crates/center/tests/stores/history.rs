@@ -207,6 +207,7 @@ impl Model {
             profile: [0; 168],
             session_scale: 0,
             missing_after_h: 72,
+            day_away: model::Ppm(0),
             vetted_at: None,
             holiday_until: None,
             generation: 0,

@@ -22,6 +22,7 @@ async fn evenings_and_stewards_are_learned_once_a_week(place: &mut Place) {
         session_scale: 30,
         profile: WeeklyProfile::flat(Ppm::percent(50)).0,
         missing_after_h: 72,
+        day_away: model::Ppm(0),
     };
     place
         .db

@@ -7,7 +7,8 @@ use center::access::store as access;
 use center::db::{StoreError, Tx};
 use center::fleet::store as fleet;
 use center::storage::store::bucket::{self, BucketRow, Kind, VersionRow};
-use center::storage::store::{self as storage, PgRow, mend};
+use center::storage::store::regive::{self, Regive};
+use center::storage::store::{self as storage, PgRow, log, mend};
 use model::errors::{self, ErrorId};
 use model::{Alias, BucketId, Class, PgId, Scheme, SegmentId, Stamp};
 use wire::signed::{CommitRecord, Head};
@@ -17,6 +18,7 @@ on_both!(
     a_bucket_is_made_found_and_removed_when_empty,
     a_log_of_the_bucket_is_no_object_and_goes_with_it,
     a_group_is_given_slots_once_and_its_segments_are_marked,
+    an_index_is_given_again_when_no_segment_names_it,
     versions_stand_in_one_order_and_names_count_once,
     what_a_commit_expects_is_held_against_the_newest,
     segments_keep_their_place_and_count_who_names_them,
@@ -115,6 +117,44 @@ async fn a_log_of_the_bucket_is_no_object_and_goes_with_it(place: &mut Place) {
     write(place, move |tx| bucket::remove(tx, &row, Stamp(11))).await;
     write(place, |tx| center::storage::store::log::expire(tx, (Stamp(11), 1, 2)).map_err(Into::into)).await;
     assert_eq!(refused(made().await), Some(errors::BUCKET_EXISTS), "a log that is gone would be counted on");
+}
+
+async fn an_index_is_given_again_when_no_segment_names_it(place: &mut Place) {
+    with_bucket(place).await;
+    let pg = with_pg(place).await;
+    write(place, |tx| fleet::insert_node(tx, &rows::node(5, 1)).map(drop)).await;
+    for n in 1..=3 {
+        let segment = WrittenSegment { id: SegmentId([n; 32]), pg: pg.pg, sealed_bytes: 1_000, receipts: Vec::new() };
+        write(place, move |tx| storage::insert_segment(tx, 1, &segment, &[0b11], Stamp(5)).map(drop)).await;
+    }
+    let group = || place.db.read(move |q| Ok(mend::group(q, pg.pg)?));
+    let (row, old) = (group().await.unwrap().unwrap().row, pg.slots[1]);
+    assert!(write(place, move |tx| mend::add_slots(tx, &row, &[(1, Alias(5))])).await);
+    let ways = || place.db.read(|q| Ok(regive::under_way(q, 9)?));
+    let one = ways().await.unwrap()[0];
+    assert_eq!((one.slot, one.from, one.to, one.next_seq), (1, old, Alias(5), 0));
+    let now = group().await.unwrap().unwrap();
+    assert_eq!((now.row.slots[1], now.row.generation, now.regives), (old, pg.generation, vec![one]));
+    let yours = |node| place.db.read(move |q| Ok(log::indexes_of(q, pg.pg, node)?));
+    assert_eq!((yours(old).await.unwrap(), yours(Alias(5)).await.unwrap()), (vec![1], vec![1]));
+    assert!(!write(place, move |tx| regive::clear(tx, &one, 2)).await, "two of three");
+    assert_eq!(group().await.unwrap().unwrap().row.slots[1], old, "one segment says still that a piece stands");
+    assert!(write(place, move |tx| regive::clear(tx, &one, 2)).await);
+    let now = group().await.unwrap().unwrap();
+    assert_eq!((now.row.slots[1], now.row.generation, now.regives), (Alias(5), pg.generation + 1, Vec::new()));
+    let thin = place.db.read(move |q| Ok(storage::thin::segments(q, pg.pg, 0, 9)?)).await.unwrap();
+    assert_eq!(thin.iter().map(|row| row.have.clone()).collect::<Vec<_>>(), vec![vec![0b01]; 3]);
+    assert_eq!(yours(old).await.unwrap(), Vec::<u16>::new());
+    // Whoever is back before keeps it, and whose index it is not any more loses nothing.
+    let (row, late) = (now.row.clone(), now.row);
+    assert!(write(place, move |tx| mend::add_slots(tx, &row, &[(0, Alias(3))])).await);
+    let one = ways().await.unwrap()[0];
+    write(place, move |tx| Ok(regive::cancel(tx, &one)?)).await;
+    assert!(write(place, move |tx| regive::clear(tx, &one, 2)).await, "nothing is under way");
+    assert_eq!(group().await.unwrap().unwrap().row.slots[0], pg.slots[0]);
+    let stale = Regive { from: Alias(2), to: Alias(1), slot: 1, ..one };
+    write(place, move |tx| Ok(regive::begin(tx, &stale)?)).await;
+    assert_eq!((ways().await.unwrap(), late.slots[1]), (Vec::new(), Alias(5)));
 }
 
 async fn a_group_is_given_slots_once_and_its_segments_are_marked(place: &mut Place) {

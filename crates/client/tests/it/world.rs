@@ -1,7 +1,7 @@
 //! A center in memory, and holders that do to their pieces what they are told.
 
 use client::{AskCenter, Client, ClientError};
-use model::{BucketId, NodeId, PgId, Scheme, Stamp, errors};
+use model::{BucketId, NodeId, PgId, Ppm, Scheme, Stamp, errors};
 use net::{Endpoint, EndpointConfig, SecretKey, Stream};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -133,12 +133,16 @@ impl World {
                 let lacks = |i: &u16| have[usize::from(i / 8)] >> (i % 8) & 1 == 0;
                 let wanted: Vec<u16> = (0..u16::try_from(self.slots.len()).unwrap()).filter(lacks).collect();
                 let (id, pg, sealed_bytes) = (s.id, s.pg, s.sealed_bytes);
-                StewardSegment { segment: ReadSegment { id, pg, seq: seq as u64, sealed_bytes, have }, wanted }
+                StewardSegment {
+                    segment: ReadSegment { id, pg, seq: seq as u64, sealed_bytes, have },
+                    wanted,
+                    later: Vec::new(),
+                }
             };
             (rows.segments.iter().enumerate().map(one).collect(), self.slots.clone())
         };
         let group = ReadGroup { pg: PgId(1), generation: 1, scheme: self.scheme, slots: self.slots.clone() };
-        let work = StewardWork { lease: 1, until: now(), group, targets, segments };
+        let work = StewardWork { lease: 1, until: now(), group, targets, line_share: Ppm::ONE, segments };
         let filled = self.client.fill(&work, |_| None, |_| std::future::ready(())).await.unwrap();
         assert_eq!(filled.failed, 0);
         filled.pieces

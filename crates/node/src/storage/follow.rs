@@ -3,7 +3,8 @@
 //!
 //! (A) Nothing is trashed or forgotten but on the word of its own group's log, asked for in the same turn. (B) A cursor moves
 //! only after all before it was acted on, so that a kill in between does it again. (C) A log that is shorter than what was read
-//! of it is an older center's: nothing is dropped on its word until all of it was read anew.
+//! of it is an older center's: nothing is dropped on its word until all of it was read anew. (D) An index that was given to
+//! somebody else while this node was away is dropped here, as soon as its group lacks nothing.
 
 use super::index::cursors::Cursor;
 use super::{CursorError, Cursors, Listed, PieceKey, PieceStore, StoreError};
@@ -13,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
-use wire::limits::{CURSORS_MAX, LOG_PAGE_MAX, LOST_MAX};
+use wire::limits::{CURSORS_MAX, GROUP_SLOTS_MAX, LOG_PAGE_MAX, LOST_MAX};
 use wire::storage::{LogAsk, LogPage, LostPiece};
 use wire::{Reply, Request};
 
@@ -93,6 +94,8 @@ struct Read {
     /// Newest place there is.
     head: u64,
     is_whole: bool,
+    /// Indexes that belong here.
+    yours: BTreeSet<u16>,
 }
 
 impl Follower {
@@ -178,6 +181,8 @@ impl Follower {
         for row in held.iter().filter(|row| !row.is_damaged) {
             let word = match read.words.get(&row.key.segment) {
                 Some(true) => Word::Dropped,
+                // (D)
+                Some(false) if !read.yours.contains(&row.key.index) => Word::Dropped,
                 Some(false) => Word::Named,
                 None if full => {
                     let since = before.get(&row.key).copied().filter(|at| *at <= now).unwrap_or(now);
@@ -205,7 +210,7 @@ impl Follower {
     }
 
     async fn read(&self, pg: PgId, after: u64, held: &BTreeSet<SegmentId>) -> Result<Read, FollowError> {
-        let mut read = Read { words: BTreeMap::new(), end: after, head: 0, is_whole: false };
+        let mut read = Read { words: BTreeMap::new(), end: after, head: 0, is_whole: false, yours: BTreeSet::new() };
         for _ in 0..PAGES_MAX {
             let page = self.page(LogAsk { pg, after: read.end, limit: LOG_PAGE_MAX }).await?;
             let ours = page.entries.iter().filter(|entry| held.contains(&entry.id));
@@ -213,6 +218,7 @@ impl Follower {
             let end = page.entries.last().map_or(read.end, |entry| entry.seq);
             let has_more = page.more && end > read.end;
             (read.end, read.head, read.is_whole) = (end, page.head, page.is_whole);
+            read.yours = page.yours.iter().copied().collect();
             if !has_more {
                 return Ok(read);
             }
@@ -222,7 +228,11 @@ impl Follower {
 
     async fn page(&self, ask: LogAsk) -> Result<LogPage, FollowError> {
         match (self.ask)(Request::GroupLog(ask)).await {
-            Some(Reply::GroupLog(page)) if page.entries.len() <= usize::from(LOG_PAGE_MAX) => Ok(page),
+            Some(Reply::GroupLog(page))
+                if page.entries.len() <= usize::from(LOG_PAGE_MAX) && page.yours.len() <= GROUP_SLOTS_MAX =>
+            {
+                Ok(page)
+            }
             Some(Reply::Refused(_)) => Err(FollowError::Refused),
             _ => Err(FollowError::NoAnswer),
         }

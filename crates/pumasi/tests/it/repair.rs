@@ -49,6 +49,34 @@ fn what_a_pc_took_with_it_is_made_anew_on_one_that_joined_later() {
 }
 
 #[test]
+fn a_group_outlives_all_of_its_indexes() {
+    // Of three PCs there are six indexes: three to begin with, and three for whoever comes later.
+    let world = World::new();
+    world.init(&["--node-name", "one"]);
+    join(&world, "b", "two");
+    join(&world, "c", "three");
+    world.until("three nodes are on", Duration::from_secs(60), || world.nodes_on("a"), |on| *on == 3);
+    let content = bytes(3 << 20, 1);
+    let path = file(&world, "kept", &content);
+    world.ok("a", &["cp", &path, "my:album/kept"]);
+    let soon = Duration::from_secs(60);
+    world.until("all three hold their pieces", soon, || pieces(&world), |found| *found == (3, 3));
+    for (old, new) in [(["b", "c"], [("d", "four"), ("e", "five")]), (["d", "e"], [("f", "six"), ("g", "seven")])] {
+        old.iter().for_each(|home| drop(world.ok(home, &["leave", "--now", "--yes"])));
+        new.iter().for_each(|(home, name)| join(&world, home, name));
+        world.until("two new ones took their place", soon, || pieces(&world), |found| *found == (3, 3));
+    }
+    let held = |name: &str| world.json("a", &["node", "show", name])["held"]["pieces"].as_u64();
+    // One of them under an index that was given before.
+    let both = || (held("six"), held("seven"));
+    world.until("both say what they hold", soon, both, |held| *held == (Some(1), Some(1)));
+    // The new ones alone bring it back.
+    let _ = std::fs::remove_dir_all(world.home("a").join("data/stage"));
+    std::fs::remove_dir_all(world.home("a").join("data/pieces")).expect("the first holds a piece");
+    assert!(world.run("a", &["cat", "my:album/kept"]).stdout == content);
+}
+
+#[test]
 fn a_pc_that_leaves_hands_over_what_it_holds_first() {
     let world = World::new();
     world.init(&["--node-name", "one"]);
@@ -86,6 +114,25 @@ fn gathered(world: &World, home: &str) -> usize {
     let folders = std::fs::read_dir(world.home(home).join("data/gather"));
     let files = |dir: std::path::PathBuf| std::fs::read_dir(dir).map_or(0, |files| files.flatten().count());
     folders.map_or(0, |all| all.flatten().map(|folder| files(folder.path())).sum())
+}
+
+#[test]
+fn a_steward_keeps_the_piece_of_a_pc_that_is_off_and_sends_it_when_it_comes_on() {
+    let world = World::new();
+    world.init(&["--node-name", "one"]);
+    let homes = [("b", "two"), ("c", "three"), ("d", "four"), ("e", "five")];
+    homes.iter().for_each(|(home, name)| join(&world, home, name));
+    world.until("five nodes are on", Duration::from_secs(60), || world.nodes_on("a"), |on| *on == 5);
+    end(&world, "e");
+    let path = file(&world, "kept", &bytes(2 << 20, 1));
+    world.ok("a", &["cp", &path, "my:album/kept"]);
+    let soon = Duration::from_secs(60);
+    world.until("four hold their pieces", soon, || pieces(&world).0, |held| *held == 4);
+    let kept = || ["a", "b", "c", "d"].iter().map(|home| gathered(&world, home)).sum::<usize>();
+    world.until("the fifth piece is kept by a steward", soon, kept, |kept| *kept == 1);
+    world.ok("e", &["agent", "start"]);
+    world.until("all five hold their pieces", soon, || pieces(&world).0, |held| *held == 5);
+    world.until("nothing is kept any more", soon, kept, |kept| *kept == 0);
 }
 
 #[test]

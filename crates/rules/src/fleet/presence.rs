@@ -335,9 +335,7 @@ impl Presence {
         if !entry.has(Flag::Seen) {
             return self.judge_unseen(now, entry);
         }
-        let silent = now.since(Stamp(entry.seen_ms));
-        let fresh = silent < Span(u64::from(entry.period_ms)).scaled(5, 2) && !entry.has(Flag::Gone);
-        if fresh {
+        if self.is_fresh(now, entry) {
             let lost = entry.gone_ms != 0 && now.since(Stamp(entry.gone_ms)) >= self.settings.suspect_after;
             let is_idle = entry.lends_nothing() && now.since(entry.since()) > self.tau(entry);
             return match (lost, is_idle && !self.is_on_holiday(now, entry)) {
@@ -346,8 +344,39 @@ impl Presence {
                 (false, false) => Whereabouts::On,
             };
         }
-        let idle = if entry.lends_nothing() { now.since(entry.since()) } else { Span::ZERO };
-        self.absent(now, entry, silent.max(idle))
+        self.absent(now, entry, self.absence(now, entry))
+    }
+
+    fn is_fresh(&self, now: Stamp, entry: &Entry) -> bool {
+        let silent = now.since(Stamp(entry.seen_ms));
+        silent < Span(u64::from(entry.period_ms)).scaled(5, 2) && !entry.has(Flag::Gone)
+    }
+
+    /// For how long a node that is not on has been away, as far as this center knows: its own down time taught nothing.
+    fn absence(&self, now: Stamp, entry: &Entry) -> Span {
+        if entry.has(Flag::Seen) {
+            let idle = if entry.lends_nothing() { now.since(entry.since()) } else { Span::ZERO };
+            return now.since(Stamp(entry.seen_ms)).max(idle);
+        }
+        let before = match (self.down_since, entry.seen_ms) {
+            (Some(down), seen) if seen != 0 => down.since(Stamp(seen)),
+            _ => Span::ZERO,
+        };
+        before + now.since(self.started_at)
+    }
+
+    /// For how long a node has been away; nothing where it is on, on holiday, gone for good, or not known to be away.
+    pub fn away_for(&self, now: Stamp, alias: Alias) -> Option<Span> {
+        let entry = self.entries.get(alias.0 as usize)?;
+        match self.judge(now, entry) {
+            Whereabouts::Away | Whereabouts::Missing => Some(self.absence(now, entry)),
+            _ => None,
+        }
+    }
+
+    /// Whether surge is on.
+    pub fn is_surge(&self) -> bool {
+        self.surge
     }
 
     /// (B), (C): not heard since this process started.
@@ -357,11 +386,7 @@ impl Presence {
             let holiday = entry.holiday_until_s != 0 && now < until(entry.holiday_until_s);
             return if holiday { Whereabouts::Holiday } else { Whereabouts::Unknown };
         }
-        let before = match (self.down_since, entry.seen_ms) {
-            (Some(down), seen) if seen != 0 => down.since(Stamp(seen)),
-            _ => Span::ZERO,
-        };
-        self.absent(now, entry, before + up_for)
+        self.absent(now, entry, self.absence(now, entry))
     }
 
     fn absent(&self, now: Stamp, entry: &Entry, away_for: Span) -> Whereabouts {

@@ -4,10 +4,12 @@
 //! made only for a slot whose holder is on and takes it, and only where enough pieces are on to make it from. (C) A group's
 //! stewards change with the epoch, so that nobody does all of the work; same facts, same answer. (D) A writer's copy is kept
 //! until a loss of any one holder would leave the segment above its repair threshold, or nothing more can be filled. (E) Where
-//! too few are on at once, pieces are gathered as their holders come on, by one steward a day, of segments that stand low.
+//! too few are on at once, pieces are gathered as their holders come on, by one steward a day, of segments that stand low. (F) What
+//! is gathered is made for those that are off too: the steward keeps their pieces, and is asked before others when they come on.
 
 use super::scheme::PoolKind;
-use model::{Alias, Kbps, PgId, Scheme, Span, Tier};
+use super::surge::repair_rate;
+use model::{Alias, Kbps, PgId, Ppm, Scheme, Span, Tier};
 
 /// Life of a steward's lease: work that was not done by then is given to somebody else.
 pub const LEASE: Span = Span::hours(6);
@@ -88,6 +90,13 @@ pub fn holds(have: &[u8], index: usize) -> bool {
     have.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1)
 }
 
+/// Share of what a steward's owner lends of its line that it may take for a group, of which so many pieces are above k where it
+/// needs repair: all of it for young segments, where a group is critical, and among people who know each other.
+pub fn line_share(kind: PoolKind, over: Option<i32>, is_surge: bool) -> Ppm {
+    let is_repair = over.is_some_and(|over| over > i32::from(kind.delta()));
+    if is_repair && !kind.waives_tiers() { repair_rate(is_surge) } else { Ppm::ONE }
+}
+
 /// (B) Indexes of one segment to make now, in order; none where fewer than k of its pieces are on. `from_copy` says that
 /// whoever makes them has the whole segment beside it.
 pub fn wanted(scheme: &Scheme, slots: &[SlotNow], have: &[u8], from_copy: bool) -> Vec<u16> {
@@ -96,6 +105,12 @@ pub fn wanted(scheme: &Scheme, slots: &[SlotNow], have: &[u8], from_copy: bool) 
         return Vec::new();
     }
     let lacks = |(i, slot): (usize, &SlotNow)| (slot.on && slot.takes && !holds(have, i)).then_some(i);
+    slots.iter().enumerate().filter_map(lacks).filter_map(|i| u16::try_from(i).ok()).collect()
+}
+
+/// (F) Indexes of one segment to make with the others and to keep: of holders that count and are off.
+pub fn later(slots: &[SlotNow], have: &[u8]) -> Vec<u16> {
+    let lacks = |(i, slot): (usize, &SlotNow)| (slot.counts && !slot.on && !holds(have, i)).then_some(i);
     slots.iter().enumerate().filter_map(lacks).filter_map(|i| u16::try_from(i).ok()).collect()
 }
 
@@ -176,6 +191,14 @@ mod tests {
     }
 
     #[test]
+    fn repair_among_strangers_leaves_most_of_the_line_to_others() {
+        let share = |over, surge| line_share(PoolKind::Public, over, surge);
+        assert_eq!([share(Some(20), false), share(Some(20), true)], [Ppm::percent(30), Ppm::percent(60)]);
+        assert_eq!([share(Some(8), false), share(None, false)], [Ppm::ONE; 2], "critical, young");
+        assert_eq!(line_share(PoolKind::Circle, Some(20), false), Ppm::ONE);
+    }
+
+    #[test]
     fn the_work_goes_round() {
         let all: Vec<StewardFacts> = (0..10).map(node).collect();
         let mut drawn = [0; 10];
@@ -210,6 +233,7 @@ mod tests {
         assert_eq!(enough(&scheme, &slots), 9);
         // Of 0 … 4 two are off and hold all the same; 5 and 6 are on and lack theirs, 7 is off, 8 takes nothing, 9 has left.
         assert_eq!(counted(&slots, &have), (5, 7));
+        assert_eq!(later(&slots, &have), [7], "(F) 8 is on and takes nothing, 9 has left");
         slots[0].counts = false;
         assert_eq!(counted(&slots, &have), (4, 6), "away too long");
         assert_eq!(

@@ -49,15 +49,25 @@ pub struct Surge {
 }
 
 impl Surge {
-    /// Looks once more; whether surge is on from now.
-    pub fn look(&mut self, now: Stamp, facts: &SurgeFacts) -> bool {
+    /// As it was when many were away last, where somebody noted that: a restart ends no surge.
+    pub fn resumed(last_stir: Option<Stamp>) -> Self {
+        Self { is_on: last_stir.is_some(), last_stir }
+    }
+
+    /// Looks once more; whether surge is on from now. It ends after `calm`, [`CALM`] but in a center for tests.
+    pub fn look(&mut self, now: Stamp, facts: &SurgeFacts, calm: Span) -> bool {
         if stirs(facts) {
             self.is_on = true;
             self.last_stir = Some(now);
-        } else if self.last_stir.is_none_or(|at| now.since(at) >= CALM) {
+        } else if self.last_stir.is_none_or(|at| now.since(at) >= calm) {
             self.is_on = false;
         }
         self.is_on
+    }
+
+    /// When many were away last, while surge is on.
+    pub fn last_stir(&self) -> Option<Stamp> {
+        self.last_stir.filter(|_| self.is_on)
     }
 
     /// Whether it is on.
@@ -67,8 +77,13 @@ impl Surge {
 
     /// Share of the pool's free uplink that repair may take now.
     pub fn repair_rate(&self) -> Ppm {
-        if self.is_on { REPAIR_RATE_SURGE } else { REPAIR_RATE }
+        repair_rate(self.is_on)
     }
+}
+
+/// Share of the pool's free uplink that repair may take.
+pub fn repair_rate(is_surge: bool) -> Ppm {
+    if is_surge { REPAIR_RATE_SURGE } else { REPAIR_RATE }
 }
 
 /// (A)
@@ -128,15 +143,15 @@ mod tests {
         let mut surge = Surge::default();
         // A thousand nodes, of which 60 are expected away and 100 may have left: 280 is not yet a surge.
         let facts = |away| SurgeFacts { nodes: 1_000, away, expected_ppm: 60_000_000 };
-        assert!(!surge.look(at(0), &facts(280)));
-        assert!(surge.look(at(1), &facts(281)), "(A)");
+        assert!(!surge.look(at(0), &facts(280), CALM));
+        assert!(surge.look(at(1), &facts(281), CALM), "(A)");
         assert_eq!((surge.is_on(), surge.repair_rate()), (true, REPAIR_RATE_SURGE));
-        assert!(surge.look(at(7), &facts(100)), "(B) six calm days");
-        assert!(surge.look(at(7), &facts(281)) && surge.look(at(13), &facts(0)), "(B) counted anew");
-        assert!(!surge.look(at(14), &facts(100)), "(B)");
+        assert!(surge.look(at(7), &facts(100), CALM), "(B) six calm days");
+        assert!(surge.look(at(7), &facts(281), CALM) && surge.look(at(13), &facts(0), CALM), "(B) counted anew");
+        assert!(!surge.look(at(14), &facts(100), CALM), "(B)");
         assert_eq!(surge.repair_rate(), REPAIR_RATE);
         let friends = SurgeFacts { nodes: 10, away: 7, expected_ppm: 0 };
-        assert!(!surge.look(at(20), &friends), "(A)");
+        assert!(!surge.look(at(20), &friends, CALM), "(A)");
     }
 
     #[test]

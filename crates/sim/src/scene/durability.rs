@@ -35,7 +35,7 @@ use group::{Group, Piece};
 use model::{Scheme, Span, Stamp};
 use rules::storage::group::{FillAsk, RegionRule, fill};
 use rules::storage::scheme::{PoolKind, public};
-use rules::storage::surge::Surge;
+use rules::storage::surge::{CALM, Surge};
 use std::collections::BTreeSet;
 
 /// Candidates among whom a new group chooses, and a repair: enough to draw four for each slot from, in fair proportion.
@@ -304,7 +304,7 @@ impl Durability {
             self.place_all(world);
         }
         if let Some(facts) = hourly.surge.filter(|_| now > self.begin()) {
-            self.surge.look(now, &facts);
+            self.surge.look(now, &facts, CALM);
         }
         self.mend(world);
         self.work(world);

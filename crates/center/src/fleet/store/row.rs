@@ -2,7 +2,9 @@
 
 use super::RTT_MAX;
 use crate::db::{DbError, Row, Value, stored_words};
-use model::{Alias, Arch, Bytes, HourOfWeek, Kbps, MemberId, NatKind, NodeId, Os, Region, RegionEvidence, Stamp, Tier};
+use model::{
+    Alias, Arch, Bytes, HourOfWeek, Kbps, MemberId, NatKind, NodeId, Os, Ppm, Region, RegionEvidence, Stamp, Tier,
+};
 
 /// How the cloud stands to a node. A number in the row; what the node itself does is [`model::NodeState`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -155,6 +157,8 @@ pub struct NodeRow {
     pub holiday_until: Option<Stamp>,
     /// Away longer than so many hours, it counts as missing.
     pub missing_after_h: u16,
+    /// Share of its known hours in which it had been away for a day.
+    pub day_away: Ppm,
     /// Generation of its last plan.
     pub generation: u64,
     /// Hour since 1970 in which it was last seen, as of the last hourly summary.
@@ -167,7 +171,7 @@ pub(super) const INSERTED: &str = "alias, node_id, owner, name, region, region_e
     disk_free_bytes, cpu_score, fsync_p50_ms, fsync_p99_ms, disk_mb_s, up_kbps, down_kbps, nat, loss_ppm, rtt, \
     measured_at, tier, standing, profile, session_scale, generation, last_seen_hour";
 /// Columns that are read after those.
-pub(super) const READ_AFTER: &str = "standing_why, vetted_at, holiday_until, missing_after_h";
+pub(super) const READ_AFTER: &str = "standing_why, vetted_at, holiday_until, missing_after_h, day_away_ppm";
 
 pub(super) fn node_row(row: &Row<'_>) -> Result<NodeRow, DbError> {
     let node = NewNode {
@@ -204,6 +208,7 @@ pub(super) fn node_row(row: &Row<'_>) -> Result<NodeRow, DbError> {
         vetted_at: row.get(39)?,
         holiday_until: row.get(40)?,
         missing_after_h: row.get(41)?,
+        day_away: row.get(42)?,
     })
 }
 

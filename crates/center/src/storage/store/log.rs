@@ -99,6 +99,14 @@ pub fn changes(q: &mut Reader<'_>, pg: PgId, after: u64, limit: u32) -> Result<V
     })
 }
 
+/// Indexes of a group whose pieces belong with a node: its slots, and those on their way to it.
+pub fn indexes_of(q: &mut Reader<'_>, pg: PgId, node: Alias) -> Result<Vec<u16>, DbError> {
+    let sql = "SELECT slot FROM pg_slot WHERE pg = $1 AND alias = $2 UNION \
+        SELECT slot FROM slot_move WHERE pg = $1 AND to_alias = $2 UNION \
+        SELECT slot FROM slot_regive WHERE pg = $1 AND to_alias = $2 ORDER BY slot";
+    q.query(sql, &[pg.0.into(), node.into()], |row| row.get(0))
+}
+
 /// Last drop of each group that has any.
 pub fn last_drops(q: &mut Reader<'_>, after: PgId, limit: u32) -> Result<Vec<(PgId, u64)>, DbError> {
     let sql = "SELECT pg, last_drop FROM pg WHERE pg > $1 AND last_drop > 0 ORDER BY pg LIMIT $2";

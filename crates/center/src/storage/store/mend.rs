@@ -1,5 +1,6 @@
 //! Rows of repair: which groups there are to be judged, slots that are added to them, and how far their segments are marked.
 
+use super::regive::{self, Regive};
 use super::{PgRow, thin, with_slots};
 use crate::db::{DbError, Reader, StoreError, Tx};
 use model::{Alias, Class, PgId, errors};
@@ -15,6 +16,8 @@ pub struct RuledPg {
     pub regions: String,
     /// And in at least so many countries.
     pub regions_min: u16,
+    /// Indexes on their way to another holder.
+    pub regives: Vec<Regive>,
 }
 
 /// Groups with segments that are not dropped, after one of them, at most `limit`.
@@ -24,9 +27,19 @@ pub fn groups(q: &mut Reader<'_>, after: Option<PgId>, limit: u32) -> Result<Vec
     let after = after.map_or(-1, |pg| i64::from(pg.0));
     let found = q.query(sql, &[after.into(), limit.into()], |row| {
         let class = Class::from_code(row.get(10)?).unwrap_or_default();
-        Ok(RuledPg { row: super::read_pg(row)?, class, regions: row.get(11)?, regions_min: row.get(12)? })
+        Ok(RuledPg {
+            row: super::read_pg(row)?,
+            class,
+            regions: row.get(11)?,
+            regions_min: row.get(12)?,
+            regives: Vec::new(),
+        })
     })?;
-    found.into_iter().map(|pg| Ok(RuledPg { row: with_slots(q, pg.row)?, ..pg })).collect()
+    let whole = |pg: RuledPg| {
+        let regives = regive::of_group(q, pg.row.pg)?;
+        Ok(RuledPg { row: with_slots(q, pg.row)?, regives, ..pg })
+    };
+    found.into_iter().map(whole).collect()
 }
 
 /// One group, where it has segments that are not dropped.
@@ -35,22 +48,32 @@ pub fn group(q: &mut Reader<'_>, pg: PgId) -> Result<Option<RuledPg>, DbError> {
     Ok(groups(q, before, 1)?.pop().filter(|group| group.row.pg == pg))
 }
 
-/// Adds slots to a group of this generation, which becomes the next one's; its segments are to be marked from the first on.
-/// False where another center process changed the group meanwhile.
+/// Adds slots to a group of this generation, which becomes the next one's; its segments are to be marked from the first on. An
+/// index that was given before begins its way to its new holder. False where another center process changed the group meanwhile.
 ///
 /// # Errors
-/// E0315 where an index is not the next one of the group.
+/// E0315 where a new index is not the next one of the group.
 pub fn add_slots(tx: &mut Tx<'_>, group: &PgRow, added: &[(u16, Alias)]) -> Result<bool, StoreError> {
-    let sql = "UPDATE pg SET generation = generation + 1 WHERE pg = $1 AND generation = $2";
+    let sql = "UPDATE pg SET generation = generation WHERE pg = $1 AND generation = $2";
     if tx.execute(sql, &[group.pg.0.into(), group.generation.into()])? == 0 {
         return Ok(false);
     }
-    for ((index, alias), next) in added.iter().zip(group.slots.len()..) {
-        if usize::from(*index) != next {
+    let (again, new): (Vec<_>, Vec<_>) =
+        added.iter().copied().partition(|(index, _)| usize::from(*index) < group.slots.len());
+    for (index, to) in again {
+        let from = group.slots[usize::from(index)];
+        regive::begin(tx, &Regive { pg: group.pg, slot: index, from, to, next_seq: 0 })?;
+    }
+    if new.is_empty() {
+        return Ok(true);
+    }
+    tx.execute("UPDATE pg SET generation = generation + 1 WHERE pg = $1", &[group.pg.0.into()])?;
+    for ((index, alias), next) in new.into_iter().zip(group.slots.len()..) {
+        if usize::from(index) != next {
             return Err(StoreError::refused(errors::LEASE_STALE, format!("slot {index}")));
         }
         let sql = "INSERT INTO pg_slot (pg, slot, alias) VALUES ($1, $2, $3)";
-        tx.execute(sql, &[group.pg.0.into(), (*index).into(), alias.0.into()])?;
+        tx.execute(sql, &[group.pg.0.into(), index.into(), alias.0.into()])?;
     }
     let sql = "INSERT INTO pg_mend (pg, next_seq) VALUES ($1, 0) ON CONFLICT (pg) DO UPDATE SET next_seq = 0";
     tx.execute(sql, &[group.pg.0.into()])?;

@@ -16,6 +16,7 @@ struct Center {
     head: u64,
     is_off: bool,
     is_thin: bool,
+    yours: Vec<u16>,
     lost: Vec<LostPiece>,
     asked: usize,
 }
@@ -40,7 +41,13 @@ impl Center {
                 // Small pages, so that more than one is read.
                 let page: Vec<LogEntry> = after.iter().copied().take(3).collect();
                 let more = page.len() < after.len();
-                Some(Reply::GroupLog(LogPage { entries: page, head: self.head, more, is_whole: !self.is_thin }))
+                Some(Reply::GroupLog(LogPage {
+                    entries: page,
+                    head: self.head,
+                    more,
+                    is_whole: !self.is_thin,
+                    yours: self.yours.clone(),
+                }))
             }
             Request::PiecesLost(lost) => {
                 self.lost.extend(lost);
@@ -71,6 +78,7 @@ impl World {
             put(&store, seed).await.unwrap();
             center.lock().unwrap().say(seed, false);
         }
+        center.lock().unwrap().yours = (0..=255).collect();
         let cursors = Arc::new(Cursors::open(dir.path()).unwrap());
         let heard = Arc::clone(&center);
         let ask: Ask = Arc::new(move |request| {
@@ -150,6 +158,23 @@ async fn a_group_below_its_refill_mark_trashes_nothing_until_it_is_whole() {
     assert_eq!(world.turn(true, T0 + Span::hours(1)).await, Followed::default());
     world.center().is_thin = false;
     assert_eq!(world.turn(true, T0 + Span::hours(2)).await.trashed, 1);
+}
+
+#[tokio::test]
+async fn an_index_that_was_given_to_somebody_else_is_dropped_once_its_group_lacks_nothing() {
+    let world = World::new().await;
+    world.turn(false, T0).await;
+    let index = key_of(SEEDS[2]).index;
+    let ours: Vec<u64> = SEEDS.into_iter().filter(|seed| key_of(*seed).index == index).collect();
+    world.center().yours.retain(|yours| *yours != index);
+    world.center().is_thin = true;
+    let later = T0 + FULL_EVERY;
+    assert_eq!(world.turn(false, later).await, Followed::default(), "(D) a group that lacks pieces may need this one");
+    world.center().is_thin = false;
+    let later = later + FULL_EVERY;
+    assert_eq!(world.turn(false, later).await.trashed, ours.len() as u64, "(D)");
+    world.center().yours.push(index);
+    assert_eq!(world.turn(false, later + FULL_EVERY).await.taken_back, ours.len() as u64, "it is its own again");
 }
 
 #[tokio::test]

@@ -1,0 +1,82 @@
+//! Rows of indexes that are given again (`rules::storage::regive`): a slot whose holder is gone goes to another once no segment
+//! says that a piece stands under its index. Else the new holder would be asked for pieces that it never got.
+
+use super::drain::{self, Move};
+use super::thin;
+use crate::db::{DbError, Reader, StoreError, Tx};
+use model::{Alias, PgId};
+
+/// An index on its way to a new holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Regive {
+    /// The group.
+    pub pg: PgId,
+    /// Its slot.
+    pub slot: u16,
+    /// Who had it.
+    pub from: Alias,
+    /// Who gets it.
+    pub to: Alias,
+    /// Segments before this place have been cleared.
+    pub next_seq: u64,
+}
+
+const COLUMNS: &str = "pg, slot, from_alias, to_alias, next_seq";
+
+fn read(row: &crate::db::Row<'_>) -> Result<Regive, DbError> {
+    Ok(Regive { pg: PgId(row.get(0)?), slot: row.get(1)?, from: row.get(2)?, to: row.get(3)?, next_seq: row.get(4)? })
+}
+
+/// An index begins its way; nothing changes where it is on its way, or handed over, or somebody else's by now.
+pub fn begin(tx: &mut Tx<'_>, one: &Regive) -> Result<(), DbError> {
+    let sql = "INSERT INTO slot_regive (pg, slot, from_alias, to_alias, next_seq) SELECT l.pg, l.slot, l.alias, $4, 0 \
+        FROM pg_slot l WHERE l.pg = $1 AND l.slot = $2 AND l.alias = $3 AND NOT EXISTS (SELECT 1 FROM slot_move m \
+        WHERE m.pg = l.pg AND m.slot = l.slot) ON CONFLICT DO NOTHING";
+    tx.execute(sql, &[one.pg.0.into(), one.slot.into(), one.from.into(), one.to.into()]).map(drop)
+}
+
+/// Indexes on their way, in order, at most `limit`.
+pub fn under_way(q: &mut Reader<'_>, limit: u32) -> Result<Vec<Regive>, DbError> {
+    q.query(&format!("SELECT {COLUMNS} FROM slot_regive ORDER BY pg, slot LIMIT $1"), &[limit.into()], read)
+}
+
+/// Those of one group, in order.
+pub fn of_group(q: &mut Reader<'_>, pg: PgId) -> Result<Vec<Regive>, DbError> {
+    q.query(&format!("SELECT {COLUMNS} FROM slot_regive WHERE pg = $1 ORDER BY slot"), &[pg.0.into()], read)
+}
+
+/// The holder is back, or its successor is gone: the index stays where it was. What was cleared already is made anew, or told
+/// by the holder's own receipt for a piece it has.
+pub fn cancel(tx: &mut Tx<'_>, one: &Regive) -> Result<(), DbError> {
+    let sql = "DELETE FROM slot_regive WHERE pg = $1 AND slot = $2";
+    tx.execute(sql, &[one.pg.0.into(), one.slot.into()]).map(drop)
+}
+
+/// Clears the index in up to `limit` segments from its place on; true when nothing is left and the slot has changed hands.
+pub fn clear(tx: &mut Tx<'_>, one: &Regive, limit: u32) -> Result<bool, StoreError> {
+    // Nothing is written to this group until this is done.
+    tx.execute("UPDATE pg SET next_seq = next_seq WHERE pg = $1", &[one.pg.0.into()])?;
+    let place = [one.pg.0.into(), one.slot.into(), one.to.into()];
+    let sql = "SELECT next_seq FROM slot_regive WHERE pg = $1 AND slot = $2 AND to_alias = $3";
+    let Some(from) = tx.query_opt(sql, &place, |row| row.get::<u64>(0))? else { return Ok(true) };
+    let sql = "SELECT seq, have FROM segment WHERE pg = $1 AND seq >= $2 AND refs >= 0 ORDER BY seq LIMIT $3";
+    let rows = tx.query(sql, &[one.pg.0.into(), from.into(), limit.into()], |row| {
+        Ok((row.get::<u64>(0)?, row.get::<Vec<u8>>(1)?))
+    })?;
+    for (seq, mut have) in rows.iter().cloned() {
+        if let Some(byte) = have.get_mut(usize::from(one.slot / 8)).filter(|b| **b & (1 << (one.slot % 8)) != 0) {
+            *byte &= !(1 << (one.slot % 8));
+            let sql = "UPDATE segment SET have = $3 WHERE pg = $1 AND seq = $2";
+            tx.execute(sql, &[one.pg.0.into(), seq.into(), (&have).into()])?;
+        }
+        thin::mark(tx, one.pg, seq)?;
+    }
+    if let Some((last, _)) = rows.last().filter(|_| rows.len() == limit as usize) {
+        let sql = "UPDATE slot_regive SET next_seq = $3 WHERE pg = $1 AND slot = $2";
+        tx.execute(sql, &[one.pg.0.into(), one.slot.into(), (last + 1).into()])?;
+        return Ok(false);
+    }
+    cancel(tx, one)?;
+    drain::change_hands(tx, &Move { pg: one.pg, slot: one.slot, to: one.to, next_seq: 0 })?;
+    Ok(true)
+}
