@@ -33,6 +33,32 @@ fn a_declared_place_that_a_round_trip_refutes_is_shown_as_unknown() {
     assert_eq!(place, ("E0506".into(), 7));
 }
 
+/// A gauge of the center's own page of figures.
+fn gauge(page: &str, name: &str) -> Option<u64> {
+    use std::io::{Read, Write};
+    let address = page.trim_start_matches("http://").trim_end_matches('/');
+    let mut link = std::net::TcpStream::connect(address).ok()?;
+    write!(link, "GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
+    let mut text = String::new();
+    link.read_to_string(&mut text).ok()?;
+    text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+}
+
+/// A dozen of thirteen PCs go at the same time, as in no week before.
+#[test]
+fn many_gone_at_once_are_a_surge() {
+    // A day is ten seconds.
+    let world = World::new().with_short_days(8_640);
+    let told = world.init(&["--node-name", "one", "--json"]);
+    let told: Value = serde_json::from_str(told.lines().last().unwrap_or_default()).expect("a cloud is told");
+    let page = told["page"].as_str().expect("it has a page").to_owned();
+    let ticket = world.ok("a", &["invite", "-q", "--uses", "12", "--role", "lend"]);
+    let of = ["--count", "12", "--sockets", "4", "--warmup", "1s", "--time", "4s", "--ticket", ticket.trim()];
+    world.ok("a", &[&["dev", "agents"][..], &of].concat());
+    assert_eq!(gauge(&page, "pumasi_surge"), Some(0));
+    world.until("it is noticed", Duration::from_secs(60), || gauge(&page, "pumasi_surge"), |surge| *surge == Some(1));
+}
+
 /// Adds a table to the center's settings, in place of the one of that name, and starts it again.
 fn set(world: &World, lines: &str) {
     let path = world.home("a").join("data/center/center.toml");
