@@ -5,7 +5,7 @@ use crate::piece::Incoming;
 use crate::{Client, ClientError, READ_WAIT};
 use codec::{Decoder, GROUP_LEN, Layout};
 use model::{NodeId, PgId, SegmentId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -72,6 +72,8 @@ pub(crate) struct Columns {
     held: BTreeMap<u64, Vec<Held>>,
     /// Labels that holders showed, and how many showed each.
     labels: BTreeMap<Vec<u8>, u16>,
+    /// Holders whose bytes proved themselves.
+    brought: BTreeSet<u16>,
     /// Holders that could not be reached, or were lost: they may be reached again.
     lost: usize,
     tasks: JoinSet<()>,
@@ -97,6 +99,7 @@ impl Columns {
             came,
             held: BTreeMap::new(),
             labels: BTreeMap::new(),
+            brought: BTreeSet::new(),
             lost: 0,
             tasks: JoinSet::new(),
         };
@@ -158,10 +161,16 @@ impl Columns {
         self.labels.iter().max_by_key(|(_, count)| **count).map(|(label, _)| &label[..])
     }
 
+    /// Indexes of holders whose bytes proved themselves.
+    pub fn brought(&self) -> Vec<u16> {
+        self.brought.iter().copied().collect()
+    }
+
     fn note(&mut self, came: Came) {
         match came {
             Came::Label(label) => *self.labels.entry(label).or_default() += 1,
             Came::Cell { index, column, bytes, place } => {
+                self.brought.insert(index);
                 if column >= self.next {
                     self.held.entry(column).or_default().push((index, bytes, place));
                 }

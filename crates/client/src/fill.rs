@@ -63,7 +63,7 @@ impl Client {
         for (at, segment) in work.segments.iter().enumerate() {
             filled.segments += 1;
             match self.fill_one(work, segment, copy(segment)).await {
-                Ok((receipts, keeps)) => {
+                Ok(Done { receipts, keeps, read }) => {
                     let layout = Layout::new(work.group.scheme, segment.segment.sealed_bytes)?;
                     let bytes = layout.piece_len() * receipts.len() as u64;
                     filled.pieces += receipts.len();
@@ -71,14 +71,16 @@ impl Client {
                     let s = &segment.segment;
                     let written = WrittenSegment { id: s.id, pg: s.pg, sealed_bytes: s.sealed_bytes, receipts };
                     let kept = if keeps { vec![s.seq] } else { Vec::new() };
-                    self.tell(work.lease, at + 1 == last, vec![written], kept).await?;
+                    let is_over = at + 1 == last;
+                    let done = StewardDone { lease: work.lease, is_over, segments: vec![written], kept, read };
+                    self.tell(done).await?;
                     paced(bytes).await;
                 }
                 Err(error) => {
                     tracing::info!(%error, segment = %segment.segment.id.short(), "a segment is not filled now");
                     filled.failed += 1;
                     if at + 1 == last {
-                        self.tell(work.lease, true, Vec::new(), Vec::new()).await?;
+                        self.tell(StewardDone { lease: work.lease, is_over: true, ..StewardDone::default() }).await?;
                     }
                 }
             }
@@ -86,24 +88,17 @@ impl Client {
         Ok(filled)
     }
 
-    async fn tell(
-        &self,
-        lease: u64,
-        is_over: bool,
-        segments: Vec<WrittenSegment>,
-        kept: Vec<u64>,
-    ) -> Result<(), ClientError> {
-        let done = StewardDone { lease, is_over, segments, kept };
+    async fn tell(&self, done: StewardDone) -> Result<(), ClientError> {
         self.ask(Request::StewardDone(Box::new(done))).await.map(drop)
     }
 
-    /// Makes and sends the wanted pieces of one segment; the receivers' receipts, and whether pieces are kept for later.
+    /// Makes and sends the wanted pieces of one segment.
     async fn fill_one(
         &self,
         work: &StewardWork,
         segment: &StewardSegment,
         copy: Option<(Vec<u8>, Vec<u8>)>,
-    ) -> Result<(Vec<Vec<u8>>, bool), ClientError> {
+    ) -> Result<Done, ClientError> {
         let (id, pg) = (segment.segment.id, segment.segment.pg);
         let layout = Layout::new(work.group.scheme, segment.segment.sealed_bytes)?;
         let most = usize::try_from(FILL_BYTES_MAX / layout.piece_len()).unwrap_or(usize::MAX).max(1);
@@ -118,15 +113,15 @@ impl Client {
             if !receipts.is_empty() {
                 scratch.keep_only(&id, later);
                 let keeps = scratch.has_any(&id);
-                return Ok((receipts, keeps));
+                return Ok(Done { receipts, keeps, read: Vec::new() });
             }
         }
         let made = wanted.iter().chain(later.iter()).collect();
-        let coded = match copy {
+        let (coded, read) = match copy {
             Some((sealed, label)) => {
                 let buffers = self.buffers.clone();
                 let making = tokio::task::spawn_blocking(move || made_from(&layout, made, &sealed, label, &buffers));
-                making.await.map_err(|_| ClientError::Unexpected("coding ended"))??
+                (making.await.map_err(|_| ClientError::Unexpected("coding ended"))??, Vec::new())
             }
             None => self.gather(&work.group, segment, layout, made).await?,
         };
@@ -135,7 +130,9 @@ impl Client {
         }
         let coded = Arc::new(coded);
         let receipts = self.send_made(pg, Arc::clone(&coded), targets).await;
-        let Some(scratch) = self.scratch.clone().filter(|_| !receipts.is_empty()) else { return Ok((receipts, false)) };
+        let Some(scratch) = self.scratch.clone().filter(|_| !receipts.is_empty()) else {
+            return Ok(Done { receipts, keeps: false, read });
+        };
         let keeping = tokio::task::spawn_blocking(move || {
             let kept = scratch.keep_made(&coded, later).unwrap_or_else(|error| {
                 tracing::info!(%error, "pieces for holders that are off are not kept");
@@ -144,7 +141,7 @@ impl Client {
             scratch.keep_only(&id, kept);
             kept.count() > 0
         });
-        Ok((receipts, keeping.await.unwrap_or(false)))
+        Ok(Done { receipts, keeps: keeping.await.unwrap_or(false), read })
     }
 
     /// Sends kept pieces, each to its slot; the receipts that came.
@@ -204,14 +201,14 @@ impl Client {
         receipts
     }
 
-    /// Reads a segment from `k` of its holders, column by column, and codes it anew.
+    /// Reads a segment from `k` of its holders, column by column, and codes it anew; with the indexes that were read.
     async fn gather(
         &self,
         group: &ReadGroup,
         segment: &StewardSegment,
         layout: Layout,
         wanted: PieceSet,
-    ) -> Result<Coded, ClientError> {
+    ) -> Result<(Coded, Vec<u16>), ClientError> {
         let s = &segment.segment;
         let holds = |slot: &&Slot| rules::storage::expand::holds(&s.have, usize::from(slot.index));
         let mut slots: Vec<Slot> = group.slots.iter().filter(holds).cloned().collect();
@@ -227,8 +224,19 @@ impl Client {
             making.push(&column)?;
         }
         let label = reading.label().map(<[u8]>::to_vec);
-        making.finish(layout, label.ok_or(ClientError::Unexpected("a piece without a label"))?)
+        let coded = making.finish(layout, label.ok_or(ClientError::Unexpected("a piece without a label"))?)?;
+        Ok((coded, reading.brought()))
     }
+}
+
+/// What was done of one segment.
+struct Done {
+    /// Receivers' receipts.
+    receipts: Vec<Vec<u8>>,
+    /// Pieces are kept for holders that are off.
+    keeps: bool,
+    /// Indexes that were read, each byte of them proved.
+    read: Vec<u16>,
 }
 
 /// Codes a whole segment at hand.

@@ -207,7 +207,8 @@ impl Client {
         Self { scratch: Some(scratch), ..self }
     }
 
-    /// Gathers pieces of a segment from the holders that are on, and makes the wanted ones once `k` are kept.
+    /// Gathers pieces of a segment from the holders that are on, and makes the wanted ones once `k` are kept; with the indexes that
+    /// came now.
     ///
     /// # Errors
     /// [`ClientError::Unreadable`] with the pieces kept so far, while they are fewer than `k`.
@@ -216,10 +217,10 @@ impl Client {
         scratch: &Scratch,
         source: Source,
         wanted: PieceSet,
-    ) -> Result<Coded, ClientError> {
+    ) -> Result<(Coded, Vec<u16>), ClientError> {
         let (id, layout) = (source.id, source.layout);
         let k = usize::from(layout.scheme.k);
-        let mut held = scratch.indexes(&id);
+        let (mut held, mut brought) = (scratch.indexes(&id), Vec::new());
         scratch.tidy(layout.piece_len() * layout.scheme.k as u64).map_err(|e| local(scratch, e))?;
         for slot in source.slots.iter().filter(|slot| slot.on) {
             if held.len() >= k {
@@ -229,7 +230,10 @@ impl Client {
                 continue;
             }
             match self.fetch(scratch, &source, slot).await {
-                Ok(()) => held.push(slot.index),
+                Ok(()) => {
+                    held.push(slot.index);
+                    brought.push(slot.index);
+                }
                 Err(error) => tracing::debug!(%error, index = slot.index, "a piece was not gathered"),
             }
         }
@@ -242,7 +246,8 @@ impl Client {
             let making = Making::new(&layout, wanted, &buffers)?;
             made_of(&scratch, &id, layout, making)
         });
-        making.await.map_err(|_| ClientError::Unexpected("coding ended"))?
+        let coded = making.await.map_err(|_| ClientError::Unexpected("coding ended"))??;
+        Ok((coded, brought))
     }
 
     /// One whole piece into its file.

@@ -139,7 +139,10 @@ mod tests {
         assert_eq!(pause(1_000_000, Kbps(u32::MAX)), Duration::ZERO);
         assert_eq!(pause(1, Kbps(0)), PACE_MAX);
         assert_eq!(pause(u64::MAX, Kbps(1)), PACE_MAX);
-        assert_eq!([Ppm::percent(30), Ppm(2_000_000)].map(|share| part_of(Kbps(1_000), share)), [Kbps(300), Kbps(1_000)]);
+        assert_eq!(
+            [Ppm::percent(30), Ppm(2_000_000)].map(|share| part_of(Kbps(1_000), share)),
+            [Kbps(300), Kbps(1_000)]
+        );
         assert_eq!(part_of(Kbps(u32::MAX), Ppm::percent(30)), Kbps(u32::MAX));
     }
 }

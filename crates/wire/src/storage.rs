@@ -320,7 +320,7 @@ pub struct StewardSegment {
 }
 
 /// Receipts of a steward's work; may come in parts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StewardDone {
     /// The lease.
     pub lease: u64,
@@ -330,6 +330,8 @@ pub struct StewardDone {
     pub segments: Vec<WrittenSegment>,
     /// Places of segments of which pieces are kept for holders that are off: this steward sends them when they come on.
     pub kept: Vec<u64>,
+    /// Indexes whose pieces were read for this, each byte of them proved.
+    pub read: Vec<u16>,
 }
 
 /// How a staged segment stands.

@@ -75,6 +75,8 @@ pub struct Audits {
     doubted: BTreeMap<Alias, Stamp>,
     /// Nodes the center asks itself now.
     own: BTreeSet<Alias>,
+    /// Reads of repairs since the last audit, as stewards of others told them.
+    reads: BTreeMap<Alias, u8>,
 }
 
 impl Audits {
@@ -108,6 +110,17 @@ impl Audits {
                 due.pass(passed).then_some(0)
             }
         }
+    }
+
+    /// A steward of another owner read a piece of this node, and made others of it that their receivers proved.
+    pub fn note_read(&mut self, node: Alias) {
+        let count = self.reads.entry(node).or_default();
+        *count = count.saturating_add(1).min(audit::READS_COUNTED_MAX);
+    }
+
+    /// Reads that count with the audit at hand.
+    fn take_reads(&mut self, node: Alias) -> u8 {
+        self.reads.remove(&node).unwrap_or(0)
     }
 
     /// An audit is over: when the node is asked next.
@@ -348,6 +361,13 @@ mod tests {
     use super::*;
 
     const NOW: Stamp = Stamp(1_800_000_000_000);
+
+    #[test]
+    fn reads_of_repairs_count_once_and_within_their_limit() {
+        let mut audits = Audits::default();
+        (0..200).for_each(|_| audits.note_read(Alias(3)));
+        assert_eq!([audits.take_reads(Alias(3)), audits.take_reads(Alias(3))], [audit::READS_COUNTED_MAX, 0]);
+    }
 
     #[test]
     fn all_slices_are_looked_at_in_turn_and_time_counts_for_each() {

@@ -20,7 +20,7 @@ use rules::storage::expand::{
 use rules::storage::scheme::PoolKind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use wire::limits::{STAGED_RUNS_MAX, STAGED_SEGMENTS_MAX, STEWARD_SEGMENTS_MAX};
+use wire::limits::{GROUP_SLOTS_MAX, STAGED_RUNS_MAX, STAGED_SEGMENTS_MAX, STEWARD_SEGMENTS_MAX};
 use wire::signed::PermitOp;
 use wire::storage::{
     ReadGroup, ReadSegment, SegmentRun, StagedState, StewardAsk, StewardDone, StewardSegment, StewardWork,
@@ -401,7 +401,7 @@ async fn work(
 pub async fn done(center: &Center, caller: &Caller, done: StewardDone) -> Result<Reply, Refused> {
     let lease = center.stewards().leases.get(&done.lease).filter(|lease| lease.caller == caller.id).cloned();
     let lease = lease.ok_or_else(|| Refused(RefusalMsg::new(errors::LEASE_STALE, [("pg", String::new())])))?;
-    if done.segments.len().max(done.kept.len()) > STEWARD_SEGMENTS_MAX {
+    if done.segments.len().max(done.kept.len()) > STEWARD_SEGMENTS_MAX || done.read.len() > GROUP_SLOTS_MAX {
         return Err(bad_receipt("–"));
     }
     let group = load_pg(center, lease.pg).await?;
@@ -409,6 +409,9 @@ pub async fn done(center: &Center, caller: &Caller, done: StewardDone) -> Result
     for segment in done.segments.iter().filter(|s| s.pg == lease.pg) {
         let (have, _) = have_of(center, &group, segment)?;
         filled.push((segment.id, have));
+    }
+    if lease.node.is_some() && filled.iter().any(|(_, have)| have.iter().any(|byte| *byte != 0)) {
+        note_reads(center, &group, lease.node, &done.read);
     }
     let slots = slots_now(center, &group, center.now());
     let (pg, seqs) = (lease.pg, lease.seqs);
@@ -437,6 +440,19 @@ pub async fn done(center: &Center, caller: &Caller, done: StewardDone) -> Result
         stewards.end(done.lease, now, center.settings().time_scale);
     }
     Ok(Reply::Done)
+}
+
+/// What a steward read proved itself to it, and what it made of it to others: a sample for each holder of another owner.
+fn note_reads(center: &Center, group: &PgRow, steward: Option<Alias>, read: &[u16]) {
+    let fleet = center.fleet();
+    let owner = |alias: Alias| fleet.node(alias).map(|node| node.owner);
+    let of = steward.and_then(owner);
+    let holders: BTreeSet<Alias> =
+        read.iter().filter_map(|index| group.slots.get(usize::from(*index)).copied()).collect();
+    let others: Vec<Alias> = holders.into_iter().filter(|alias| owner(*alias).is_some_and(|o| Some(o) != of)).collect();
+    drop(fleet);
+    let mut audits = center.audits();
+    others.into_iter().for_each(|alias| audits.note_read(alias));
 }
 
 fn check_runs(runs: &[SegmentRun]) -> Result<(), Refused> {

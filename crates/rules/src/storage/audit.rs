@@ -26,6 +26,9 @@ pub const SUSPECT_TIMES: u64 = 6;
 pub const SUSPECT_AUDITS: u8 = 24;
 /// Of so many passed audits of stewards the center repeats one itself.
 pub const CENTER_REPEATS: u64 = 50;
+/// Reads of a repair that count as good samples between two audits of a node, at most: less than the audit itself brings, so that
+/// the word of stewards outweighs no proof. They are no audits passed.
+pub const READS_COUNTED_MAX: u8 = 8;
 /// Time that a disk may take to wake up and to find 16 places.
 const DISK: Span = Span::secs(10);
 /// A node's line is taken to carry so much at least (150 kB/s).

@@ -10,7 +10,8 @@
 //! as spare ([`super::regive`]), and those only after all fresh ones; when none is left, the plan says so and is empty.
 //! (D) Who gets a slot, [`super::group::fill()`] says, by the caps and the region rule of a new group. (E) A domain that nobody
 //! who could be added stands outside of, as one release that all run, asks for no slots. (F) Where too few stand outside of one
-//! domain, as many are added as bring k + 2 δ there, beyond `o` too: one slot at a time would gather k pieces for each. (G) A public group that is covered by
+//! domain, as many are added as bring k + 4 δ there, beyond
+//! `o` too: one slot at a time would gather k pieces for each, and half as many would be needed again within months. (G) A public group that is covered by
 //! less than [`UNCOVERED_BELOW_MILLI`] in some hour is due whatever stands, and is filled until it is covered as a new one.
 
 use super::group::{Candidate, Coverage, Domain, FillAsk, Held, RegionRule, SlotState, fill};
@@ -137,7 +138,7 @@ fn wanted(facts: &RepairFacts<'_>, health: &Health) -> u16 {
     if facts.kind.waives_tiers() {
         return health.wanted;
     }
-    let outside = if health.outside < k + delta / 2 { (k + 2 * delta).saturating_sub(health.outside) } else { 0 };
+    let outside = if health.outside < k + delta / 2 { (k + 4 * delta).saturating_sub(health.outside) } else { 0 };
     match health.state {
         // To all slots the group is opened with, not to o alone: gathering costs k pieces, however many are made of them.
         State::Critical | State::Low => facts.scheme.slots.saturating_sub(health.standing).max(outside),
@@ -335,8 +336,8 @@ mod tests {
         let found = thinned(0, &always, windows(69));
         assert_eq!(
             (found.health.state, found.health.outside, found.added.len()),
-            (State::Low, 35, 13),
-            "(F) to k + 2 δ"
+            (State::Low, 35, 29),
+            "(F) to k + 4 δ"
         );
         assert_eq!(thinned(0, &always, windows(68)).added.len(), 0, "(F) 36 stand outside");
     }

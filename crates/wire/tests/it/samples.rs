@@ -279,6 +279,7 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
                 is_over: true,
                 segments: vec![written],
                 kept: vec![12],
+                read: vec![0, 5],
             })),
         ),
         ("staged_ask", Request::Staged(vec![SegmentRun { pg: PgId(1), seq: 5, count: 6 }])),

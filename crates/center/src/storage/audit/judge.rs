@@ -1,7 +1,8 @@
 //! What came of an audit: counts, score, standing, and the bits of pieces that are gone, in one transaction.
 //!
 //! (A) Nothing counts against a node but its own signature, or silence that the center itself met. (B) A piece that the records do
-//! not give it any more, because it was dropped or the node told of its loss first, costs it nothing.
+//! not give it any more, because it was dropped or the node told of its loss first, costs it nothing. (C) What stewards of other
+//! owners read of it since the last audit counts with this one, within its limit.
 
 use super::{Asked, every, store};
 use crate::Center;
@@ -55,13 +56,14 @@ pub async fn take(center: &Center, asked: &Asked, outcome: AuditOutcome) -> Resu
     let asked_again = asked.asked_again;
     let (node, picks) = (asked.node, asked.challenge.picks.clone());
     let again_after = center.settings().time_scale.of(rules::fleet::integrity::ASK_AGAIN_AFTER);
+    let reads = if found.is_some() { center.audits().take_reads(node) } else { 0 };
     let kept = center.db().write(move |tx| {
         let counts = store::counts(tx, node)?.unwrap_or_default();
         let Some(row) = fleet::node_by_alias(tx, node)? else { return Ok(Verdict::default()) };
         let held = held(&row, &counts);
         let mut judged = Judged { tx, node, now, held, counts, acts: Vec::new(), lost: 0 };
         match &found {
-            Some(found) => judged.answered(found)?,
+            Some(found) => judged.answered(found, reads)?,
             None => judged.silent(asked_again, picks.len()),
         }
         let is_good = found.as_ref().is_some_and(|found| found.gone.is_empty() && found.wrong == 0);
@@ -132,7 +134,10 @@ impl Judged<'_, '_> {
         self.acts.extend(acts);
     }
 
-    fn answered(&mut self, found: &Found) -> Result<(), StoreError> {
+    /// (C)
+    fn answered(&mut self, found: &Found, reads: u8) -> Result<(), StoreError> {
+        let reads = if found.wrong == 0 { reads } else { 0 };
+        (0..reads).for_each(|_| self.event(Event::AuditPassed));
         for _ in 0..found.proved {
             self.event(Event::AuditPassed);
         }

@@ -26,6 +26,9 @@ pub const PROBATION_SHARE: Ppm = Ppm::percent(10);
 const ONE: i64 = 1_000_000;
 const FLAKY: i64 = ONE / 4;
 const YOUNG: i64 = ONE / 10;
+/// Standing in the system or country that holds more than half of the group: one that begins at its cap is soon repaired for it, and
+/// whoever stands outside of it is spent last (`docs/durability.md` §3).
+const WIDEST: i64 = ONE / 4;
 /// More than all the rest of a score can differ, so that owners take turns.
 const TURN: i64 = 4 * ONE;
 
@@ -268,7 +271,7 @@ impl<'a> Filler<'a> {
         true
     }
 
-    /// `a(weakest) + 0.5·mean(a) − 0.25[flaky] − 0.1[young]`. Where no hard cap parts them, owners take turns, and whoever
+    /// `a(weakest) + 0.5·mean(a) − 0.25[flaky] − 0.25[in the system or country that holds more than half] − 0.1[young]`. Where no hard cap parts them, owners take turns, and whoever
     /// breaks a soft cap comes later.
     fn score(&self, entry: &Entry<'_>, weakest: &Weakest) -> i64 {
         let c = &entry.node;
@@ -277,9 +280,18 @@ impl<'a> Filler<'a> {
         let small = !self.ask.kind.has_hard_caps();
         i64::from(c.profile.share(weakest.hour).0) + entry.mean / 2
             - minus(c.is_flaky, FLAKY)
+            - minus(!small && self.is_widest(c), WIDEST)
             - minus(c.is_young, YOUNG)
             - minus(small, TURN * i64::from(turns))
             - minus(small && c.site.domains().any(|d| self.is_full(&d)), ONE)
+    }
+
+    /// Whether it stands in the soft domain that holds most of the group, and that holds more than half of it.
+    fn is_widest(&self, c: &Candidate<'_>) -> bool {
+        let held = |d: &Domain| self.counts.get(d).copied().unwrap_or(0);
+        c.site
+            .domains()
+            .any(|d| matches!(d.kind(), DomainKind::Os | DomainKind::Country) && 2 * held(&d) > self.count())
     }
 
     /// (D) Whether one more slot in this domain is one too many by its soft cap.

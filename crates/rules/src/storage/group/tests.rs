@@ -218,6 +218,26 @@ fn reasons_read_as_sentences() {
     assert!(text.starts_with('#') && text.contains("got slot 0") && text.contains("day 0 00:00 UTC"), "{text}");
 }
 
+/// Three in four run one system, as at home; a group holds hardly more than half of it where others are as good.
+#[test]
+fn the_system_that_holds_more_than_half_comes_later() {
+    let world = World::new();
+    let os = |n: u32| if n.is_multiple_of(4) { Os::Linux } else { Os::Windows };
+    let site = |c: &Candidate<'_>| Site { os: os(c.node.0), country: None, ..c.site };
+    let (profile, quality) = (&world.profiles[0], Ppm::ONE);
+    let nodes: Vec<Candidate<'_>> = world
+        .nodes(1_000)
+        .iter()
+        .map(|c| Candidate { profile, quality, site: site(c), is_flaky: false, ..*c })
+        .collect();
+    for seed in 0..10 {
+        let rule = RegionRule::default();
+        let picked = chosen(&run(&nodes, &standard(&rule), seed).unwrap(), &nodes);
+        let windows = picked.iter().filter(|c| c.site.os == Os::Windows).count();
+        assert!((picked.len() / 2..=picked.len() * 6 / 10).contains(&windows), "{windows} of {}", picked.len());
+    }
+}
+
 #[test]
 fn more_room_draws_more_often_and_debt_comes_first() {
     let world = World::new();
