@@ -11,19 +11,20 @@ use crate::fill::Making;
 use crate::piece::Coded;
 use crate::{Client, ClientError};
 use codec::{Decoder, Layout, PieceProof, PieceSet};
-use model::SegmentId;
+use model::{SegmentId, Span, TimeScale};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
+use tokio::sync::watch;
 use wire::storage::Slot;
 
 /// Bytes of pieces kept, all segments together.
 pub const SCRATCH_MAX: u64 = 1 << 30;
 /// A segment to which no piece came for so long is given up.
-pub const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 3_600);
+pub const KEPT_FOR: Span = Span::days(7);
 /// Before the piece: lengths of proof and label.
 const HEAD: usize = 4;
 
@@ -32,6 +33,8 @@ const HEAD: usize = 4;
 pub struct Scratch {
     dir: PathBuf,
     max: u64,
+    /// How days count here.
+    scale: watch::Receiver<TimeScale>,
 }
 
 /// A kept piece.
@@ -45,8 +48,8 @@ struct Kept {
 
 impl Scratch {
     /// In this folder, which is made when it is needed.
-    pub fn new(dir: PathBuf) -> Self {
-        Self { dir, max: SCRATCH_MAX }
+    pub fn new(dir: PathBuf, scale: watch::Receiver<TimeScale>) -> Self {
+        Self { dir, max: SCRATCH_MAX, scale }
     }
 
     fn folder(&self, id: &SegmentId) -> PathBuf {
@@ -100,9 +103,10 @@ impl Scratch {
             folders.push((changed, bytes.map(|meta| meta.len()).sum::<u64>(), entry.path()));
         }
         folders.sort();
+        let kept_for = self.scale.borrow().of(KEPT_FOR).to_std();
         let mut held: u64 = folders.iter().map(|(_, bytes, _)| *bytes).sum();
         for (changed, bytes, path) in folders {
-            let is_old = SystemTime::now().duration_since(changed).is_ok_and(|age| age > KEPT_FOR);
+            let is_old = SystemTime::now().duration_since(changed).is_ok_and(|age| age > kept_for);
             if is_old || held + room > self.max {
                 std::fs::remove_dir_all(path)?;
                 held -= bytes;
@@ -252,7 +256,7 @@ mod tests {
     #[test]
     fn pieces_kept_at_different_times_make_the_missing_ones() {
         let dir = tempfile::tempdir().unwrap();
-        let scratch = Scratch::new(dir.path().join("gather"));
+        let scratch = Scratch::new(dir.path().join("gather"), watch::Sender::default().subscribe());
         let sealed: Vec<u8> = (0..700_000u32).map(|i| (i * 7 % 251) as u8).collect();
         let (layout, roots, pieces) = kept(&scratch, &sealed, &[1, 2, 6]);
         let make = || {
@@ -276,7 +280,8 @@ mod tests {
     #[test]
     fn what_is_kept_stays_below_its_limit() {
         let dir = tempfile::tempdir().unwrap();
-        let scratch = Scratch { dir: dir.path().join("gather"), max: 600_000 };
+        let scratch =
+            Scratch { max: 600_000, ..Scratch::new(dir.path().join("gather"), watch::Sender::default().subscribe()) };
         let ids: Vec<SegmentId> = (0..5u8).map(|n| kept(&scratch, &vec![n; 300_000], &[0]).1.id).collect();
         assert!(ids.iter().all(|id| scratch.indexes(id) == [0]));
         scratch.tidy(300_000).unwrap();

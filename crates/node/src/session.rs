@@ -3,9 +3,9 @@
 
 use crate::fleet::owner_loop::OwnerView;
 use crate::{machine, probe};
-use model::{Kbps, LinkKind, PgId, Span, Stamp};
+use model::{Kbps, LinkKind, PgId, Span, Stamp, TimeScale};
 use net::{CallLimits, Endpoint, Link, Redial};
-use rules::fleet::ask::check_generation;
+use rules::fleet::ask::{believed_scale, check_generation};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -66,6 +66,8 @@ pub struct SessionParts {
     pub now: fn() -> Stamp,
     /// Network was measured at join.
     pub network_known: bool,
+    /// A center for tests was joined, which may shorten days.
+    pub dev: bool,
 }
 
 /// The session; dropped, it ends.
@@ -79,6 +81,7 @@ pub struct Session {
     /// What is held, and cursors of groups, as told last by whoever looks after the pieces.
     storage: Mutex<(Held, Vec<(u32, u64)>)>,
     moved: watch::Sender<Vec<PgId>>,
+    time_scale: watch::Sender<TimeScale>,
     sequence: Mutex<u32>,
 }
 
@@ -96,6 +99,7 @@ impl Session {
             rates: watch::Sender::default(),
             storage: Mutex::default(),
             moved: watch::Sender::default(),
+            time_scale: watch::Sender::default(),
             sequence: Mutex::new(0),
         })
     }
@@ -237,6 +241,11 @@ impl Session {
         self.moved.subscribe()
     }
 
+    /// By how much days are shortened here: not at all but under a center for tests.
+    pub fn time_scale(&self) -> watch::Receiver<TimeScale> {
+        self.time_scale.subscribe()
+    }
+
     /// Upload and download as measured last.
     pub fn rates(&self) -> watch::Receiver<Rates> {
         self.rates.subscribe()
@@ -259,6 +268,10 @@ impl Session {
         }
         if !reply.moved.is_empty() {
             self.moved.send_replace(reply.moved.clone());
+        }
+        let scale = believed_scale(reply.time_scale, self.parts.dev);
+        if self.time_scale.send_replace(scale) != scale {
+            tracing::warn!(times = scale.0, "a center for tests changed how days count here");
         }
         let held = self.view.borrow().plan.generation;
         if let Err(refusal) = check_generation(held, reply.plan.generation) {

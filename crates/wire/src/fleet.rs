@@ -3,7 +3,7 @@
 use crate::addr::PeerAddr;
 use model::{
     Alias, Arch, Bytes, Capability, Kbps, MemberId, NatKind, NodeId, NodeState, Os, PauseReason, PgId, Presence,
-    Region, RegionEvidence, Span, Stamp, Tier,
+    Region, RegionEvidence, Span, Stamp, Tier, TimeScale,
 };
 use serde::{Deserialize, Serialize};
 
@@ -123,6 +123,8 @@ pub struct CheckInReply {
     pub has_steward_work: bool,
     /// Of the groups whose cursors were told: those whose log has drops after them.
     pub moved: Vec<PgId>,
+    /// Of a center for tests: by how much it shortens days. A node believes it only where it joined a center for tests.
+    pub time_scale: Option<TimeScale>,
 }
 
 /// What a node shall do: complete, with a generation; an older one is refused by the node.

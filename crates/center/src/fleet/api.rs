@@ -135,6 +135,7 @@ fn record(
         duplicate: verdict.duplicate,
         has_steward_work,
         moved,
+        time_scale: center.settings().told_scale(),
     };
     Ok((reply, news))
 }

@@ -60,7 +60,7 @@ impl FleetMemory {
             period_busy: settings.fleet.busy(),
             period_quiet: settings.fleet.idle(),
             rate_max_per_s: RATE_MAX_PER_S,
-            time_scale: settings.time_scale.0,
+            time_scale: settings.time_scale,
             ..PresenceSettings::default()
         };
         Self {

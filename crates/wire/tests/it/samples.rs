@@ -372,6 +372,7 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         center: addr(),
         again: true,
         capabilities: vec![capability()],
+        dev: true,
     };
     let checked_in = CheckInReply {
         now: NOW,
@@ -385,6 +386,7 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         duplicate: true,
         has_steward_work: true,
         moved: vec![PgId(3)],
+        time_scale: Some(model::TimeScale(4_320)),
     };
     let detail = NodeDetail {
         line: line(),
