@@ -358,6 +358,7 @@ impl Agent {
             last_check_in: session.last,
             quarantined: session.plan.quarantined,
             duplicate: session.duplicate,
+            integrity: session.integrity,
             sensors: owner.sensors.clone(),
             lend_error: owner.lend_error.clone(),
             last_park_ms: owner.last_park_ms,

@@ -3,7 +3,7 @@
 
 use crate::fleet::owner_loop::OwnerView;
 use crate::{machine, probe};
-use model::{Kbps, LinkKind, PgId, Span, Stamp, TimeScale};
+use model::{Kbps, LinkKind, PgId, Ppm, Span, Stamp, TimeScale};
 use net::{CallLimits, Endpoint, Link, Redial};
 use rules::fleet::ask::{believed_scale, check_generation};
 use std::path::PathBuf;
@@ -43,6 +43,8 @@ pub struct SessionView {
     pub plan: Plan,
     /// Another process uses this key.
     pub duplicate: bool,
+    /// Score of this node's honesty, as the center said last.
+    pub integrity: Option<Ppm>,
     /// This clock minus the center's, in ms, at the last check-in.
     pub clock_offset_ms: i64,
 }
@@ -187,6 +189,7 @@ impl Session {
                 self.view.send_modify(|view| {
                     view.last = Some(now);
                     view.duplicate = reply.duplicate;
+                    view.integrity = Some(reply.integrity);
                     view.clock_offset_ms = offset;
                 });
                 Some(*reply)

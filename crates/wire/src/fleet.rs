@@ -2,7 +2,7 @@
 
 use crate::addr::PeerAddr;
 use model::{
-    Alias, Arch, Bytes, Capability, Kbps, MemberId, NatKind, NodeId, NodeState, Os, PauseReason, PgId, Presence,
+    Alias, Arch, Bytes, Capability, Kbps, MemberId, NatKind, NodeId, NodeState, Os, PauseReason, PgId, Ppm, Presence,
     Region, RegionEvidence, Span, Stamp, Tier, TimeScale,
 };
 use serde::{Deserialize, Serialize};
@@ -117,6 +117,8 @@ pub struct CheckInReply {
     pub program_floor: u32,
     /// For the owner's eyes, as error or warning numbers.
     pub notices: Vec<u16>,
+    /// Score of the node's honesty, so that its owner hears of it before it costs work.
+    pub integrity: Ppm,
     /// This boot is not the newest with this key.
     pub duplicate: bool,
     /// Segments lack pieces, and this node was chosen to make them: it asks for the work.

@@ -121,6 +121,7 @@ fn record(
     if standing.takes_no_work() || verdict.contested {
         notices.push(errors::QUARANTINED.0);
     }
+    let integrity = fleet.node(alias).map_or(model::Ppm::ONE, |node| node.integrity);
     let mut plan = fleet.plan(alias);
     plan.quarantined |= verdict.contested;
     let reply = CheckInReply {
@@ -132,6 +133,7 @@ fn record(
         revocation_epoch: 0,
         program_floor: 0,
         notices,
+        integrity,
         duplicate: verdict.duplicate,
         has_steward_work,
         moved,

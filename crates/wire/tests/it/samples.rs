@@ -383,6 +383,7 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         revocation_epoch: 2,
         program_floor: 3,
         notices: vec![201],
+        integrity: model::Ppm(979_000),
         duplicate: true,
         has_steward_work: true,
         moved: vec![PgId(3)],
