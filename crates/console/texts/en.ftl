@@ -606,6 +606,7 @@ phase-send = send
 phase-fill = fill up
 phase-commit = commit
 phase-read = read
+put-waits = waiting for holders: { $on } of { $need } on
 column-size = size
 column-key = key
 column-changed = changed

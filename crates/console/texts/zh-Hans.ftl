@@ -606,6 +606,7 @@ phase-send = 发送
 phase-fill = 补齐
 phase-commit = 提交
 phase-read = 读取
+put-waits = 等待存储节点：{ $need } 个中有 { $on } 个在线
 column-size = 大小
 column-key = 键
 column-changed = 修改时间
