@@ -461,6 +461,7 @@ status-center = center: { $link }, last check-in { $span } ago
 status-center-first = center: { $link }, first check-in under way
 status-center-lost = center: not reached, trying again; your limits hold all the same
 status-storage = storage: { $used } of { $disk } used by { $pieces } pieces
+status-over = { $over } more than is lent lies here: nothing new is taken, and slots are handed over to others one by one, { $moving } on their way now
 status-blind = no signal from: { $sensors } (treated as in use)
 status-lend-error = your lending file is not in force, the last good one is: { $why }
 

@@ -359,6 +359,7 @@ impl Agent {
             quarantined: session.plan.quarantined,
             duplicate: session.duplicate,
             integrity: session.integrity,
+            handing: session.handing,
             sensors: owner.sensors.clone(),
             lend_error: owner.lend_error.clone(),
             last_park_ms: owner.last_park_ms,

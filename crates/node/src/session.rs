@@ -3,9 +3,9 @@
 
 use crate::fleet::owner_loop::OwnerView;
 use crate::{machine, probe};
-use model::{Kbps, LinkKind, PgId, Ppm, Span, Stamp, TimeScale};
+use model::{Bytes, Kbps, LinkKind, PgId, Ppm, Span, Stamp, TimeScale};
 use net::{CallLimits, Endpoint, Link, Redial};
-use rules::fleet::ask::{believed_scale, check_generation};
+use rules::fleet::ask::{believed_scale, check_generation, is_lent_news};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -43,6 +43,8 @@ pub struct SessionView {
     pub plan: Plan,
     /// Another process uses this key.
     pub duplicate: bool,
+    /// Slots on their way to others, and those for which nobody was found; none where nothing is handed over.
+    pub handing: Option<(u32, u32)>,
     /// Score of this node's honesty, as the center said last.
     pub integrity: Option<Ppm>,
     /// This clock minus the center's, in ms, at the last check-in.
@@ -85,6 +87,8 @@ pub struct Session {
     moved: watch::Sender<Vec<PgId>>,
     time_scale: watch::Sender<TimeScale>,
     sequence: Mutex<u32>,
+    /// What is lent, as the center was told last.
+    lent_told: Mutex<Option<Bytes>>,
 }
 
 impl Session {
@@ -103,6 +107,7 @@ impl Session {
             moved: watch::Sender::default(),
             time_scale: watch::Sender::default(),
             sequence: Mutex::new(0),
+            lent_told: Mutex::default(),
         })
     }
 
@@ -134,7 +139,7 @@ impl Session {
                         changed = owner.changed() => {
                         if changed.is_err() { return; }
                         let now = (owner.borrow().state, owner.borrow().reason);
-                        if Some(now) == told { continue; }
+                        if Some(now) == told && self.lent_news().is_none() { continue; }
                         sleep_until(Instant::now() + NEWS_AFTER).await;
                     }
                     _ = link.closed() => continue,
@@ -169,8 +174,17 @@ impl Session {
         }
     }
 
+    /// What is lent, where the center is to hear of it now.
+    fn lent_news(&self) -> Option<Bytes> {
+        let (now, held) = (self.parts.owner.borrow().allowance.disk, self.storage.lock());
+        let held = held.unwrap_or_else(PoisonError::into_inner).0.bytes;
+        let told = *self.lent_told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.is_none_or(|told| is_lent_news(told, now, Bytes(held))).then_some(now)
+    }
+
     async fn check_in(&self, link: &Link, with_addr: bool) -> Option<CheckInReply> {
         let ask = self.message(with_addr);
+        let lent = ask.lent;
         let sent_at = (self.parts.now)();
         let request = Envelope::new(Request::CheckIn(Box::new(ask))).to_bytes();
         let limits = CallLimits { max_reply: CHECK_IN_REPLY_MAX, timeout: CALL_TIMEOUT };
@@ -192,6 +206,9 @@ impl Session {
                     view.integrity = Some(reply.integrity);
                     view.clock_offset_ms = offset;
                 });
+                if lent.is_some() {
+                    *self.lent_told.lock().unwrap_or_else(PoisonError::into_inner) = lent;
+                }
                 Some(*reply)
             }
             Ok(Reply::Refused(refusal)) => {
@@ -207,6 +224,7 @@ impl Session {
 
     fn message(&self, with_addr: bool) -> CheckIn {
         let view = self.parts.owner.borrow().clone();
+        let lent = if with_addr { Some(view.allowance.disk) } else { self.lent_news() };
         let mut sequence = self.sequence.lock().unwrap_or_else(PoisonError::into_inner);
         *sequence += 1;
         let (held, cursors) = self.storage.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -229,7 +247,7 @@ impl Session {
             generation: self.view.borrow().plan.generation,
             busy: false,
             addr: with_addr.then(|| self.parts.endpoint.addr()),
-            lent: with_addr.then_some(view.allowance.disk),
+            lent,
             held,
         }
     }
@@ -237,6 +255,11 @@ impl Session {
     /// What the next check-ins say of the pieces: what is held, and how far groups were followed.
     pub fn tell_held(&self, held: Held, cursors: Vec<(u32, u64)>) {
         *self.storage.lock().unwrap_or_else(PoisonError::into_inner) = (held, cursors);
+    }
+
+    /// What of this node is handed over now: slots on their way, and those for which nobody was found.
+    pub fn tell_handing(&self, handing: Option<(u32, u32)>) {
+        self.view.send_modify(|view| view.handing = handing);
     }
 
     /// Groups whose log has drops that this node has not seen, as the last check-in said.

@@ -125,6 +125,8 @@ pub struct LocalStatus {
     pub quarantined: bool,
     /// Another process uses this machine's key.
     pub duplicate: bool,
+    /// Slots on their way to others, and those for which nobody was found; none where nothing is handed over.
+    pub handing: Option<(u32, u32)>,
     /// Score of its honesty, as the center said last.
     pub integrity: Option<Ppm>,
     /// Which sensors give a signal, and which do not.

@@ -89,7 +89,8 @@ fn record(
     };
     let has_steward_work = center.stewards().has_offer(alias) || center.audits().has_offer(alias);
     let is_leaving = center.fleet().node(alias).is_some_and(|node| node.standing == Standing::Leaving);
-    let has_steward_work = has_steward_work || is_leaving;
+    let is_over = center.fleet().is_over(alias).is_some();
+    let has_steward_work = has_steward_work || is_leaving || is_over;
     let mut fleet = center.fleet();
     let moved = fleet.drops.after(&ask.cursors);
     let known = fleet.node(alias).map(|n| (n.standing, n.lent));

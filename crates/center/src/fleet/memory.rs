@@ -132,6 +132,13 @@ impl FleetMemory {
         self.node(alias).map(|node| node.held.as_deref().copied().unwrap_or_default())
     }
 
+    /// What a node lends, where it said that it holds more.
+    pub fn is_over(&self, alias: Alias) -> Option<Bytes> {
+        let node = self.node(alias)?;
+        let held = node.held.as_ref()?;
+        (node.lent.0 > 0 && held.bytes > node.lent.0).then_some(node.lent)
+    }
+
     /// The plan of a node.
     pub fn plan(&self, alias: Alias) -> Plan {
         let node = self.node(alias);

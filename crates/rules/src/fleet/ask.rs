@@ -74,6 +74,12 @@ pub fn check_generation(held: u64, offered: u64) -> Result<(), Refusal> {
     Err(Refusal::new(errors::PLAN_STALE).with("have", offered).with("need", held))
 }
 
+/// Whether the center hears now that another space is lent than it was told: by a 32nd at least, or when what is held does not fit
+/// any more. What a profile gives follows the free space of a disk, which changes all the time.
+pub fn is_lent_news(told: Bytes, now: Bytes, held: Bytes) -> bool {
+    told.0.abs_diff(now.0) > told.0 / 32 || (told.0 >= held.0) != (now.0 >= held.0)
+}
+
 /// How days count at a node. (F)
 pub fn believed_scale(said: Option<TimeScale>, joined_a_test: bool) -> TimeScale {
     said.filter(|_| joined_a_test)
@@ -83,6 +89,14 @@ pub fn believed_scale(said: Option<TimeScale>, joined_a_test: bool) -> TimeScale
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_space_that_changed_a_little_is_no_news_unless_what_is_held_does_not_fit() {
+        let gib = Bytes::gib(32);
+        assert!(!is_lent_news(gib, Bytes(gib.0 - (1 << 20)), Bytes(0)) && is_lent_news(gib, Bytes::gib(30), Bytes(0)));
+        assert!(is_lent_news(gib, Bytes(gib.0 - 1), gib) && !is_lent_news(gib, gib, gib));
+        assert!(is_lent_news(Bytes(0), Bytes(1), Bytes(0)));
+    }
 
     #[test]
     fn days_are_shortened_only_where_a_center_for_tests_was_joined() {

@@ -552,6 +552,7 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         ("pair", Reply::Pair(Some(vec![2; 9]))),
         ("uploads", Reply::Uploads(uploads())),
         ("hand_over", Reply::HandOver(Some(Box::new(hand_over())))),
+        ("handed_over", Reply::HandedOver(true)),
         ("audit_work", Reply::AuditWork(Some(Box::new(audit_work())))),
         ("grants", Reply::Grants(vec![GrantLine { note: grant_note(), at: NOW, revoked: Some(NOW) }])),
         (
