@@ -22,13 +22,17 @@ use wire::storage::{SegmentRun, SegmentsKeep, Slot, WriteGrant, WrittenSegment};
 pub(crate) const KEEP_TRIES: u32 = 4;
 /// Segments on their way to holders at the same time.
 pub const SEGMENTS_OPEN: usize = 2;
+/// Stands for the next segment's number once one was not kept.
+const FAILED: u32 = u32::MAX;
+
 /// Segments on their way; what became durable is told to the center in order, each segment by the task that sent it, so that its
 /// pieces are at hand should a slot have changed hands meanwhile.
 pub(crate) struct Sending {
     client: Client,
     bucket: Bucket,
     staging: Option<Arc<Staging>>,
-    open: JoinSet<Result<Done, ClientError>>,
+    /// None came of a segment after one that failed.
+    open: JoinSet<Result<Option<Done>, ClientError>>,
     /// Number of the first segment that the center does not keep yet.
     told: watch::Sender<u32>,
     before: Vec<SegmentRun>,
@@ -65,9 +69,10 @@ impl Sending {
     async fn take(&mut self) -> Result<(), ClientError> {
         match self.open.join_next().await {
             Some(Ok(sent)) => {
-                let Done { number, run, pieces } = sent?;
-                self.pieces_min = self.pieces_min.min(pieces);
-                self.done.insert(number, run);
+                if let Some(Done { number, run, pieces }) = sent? {
+                    self.pieces_min = self.pieces_min.min(pieces);
+                    self.done.insert(number, run);
+                }
                 Ok(())
             }
             Some(Err(_)) => Err(ClientError::Unexpected("a sender ended")),
@@ -87,14 +92,29 @@ impl Sending {
 }
 
 impl Client {
-    /// Sends a segment, and stages it meanwhile; when those before it are kept, it is told to the center.
+    /// Sends a segment, and stages it meanwhile; when those before it are kept, it is told to the center. Once one failed none
+    /// after it waits any longer, as each holds the room of its pieces.
     async fn send_and_keep(
         &self,
         bucket: &Bucket,
         segment: Ready,
         staging: Option<Arc<Staging>>,
         told: watch::Sender<u32>,
-    ) -> Result<Done, ClientError> {
+    ) -> Result<Option<Done>, ClientError> {
+        let kept = self.send_in_turn(bucket, segment, staging, &told).await;
+        if kept.is_err() {
+            told.send_replace(FAILED);
+        }
+        kept
+    }
+
+    async fn send_in_turn(
+        &self,
+        bucket: &Bucket,
+        segment: Ready,
+        staging: Option<Arc<Staging>>,
+        told: &watch::Sender<u32>,
+    ) -> Result<Option<Done>, ClientError> {
         let (number, scheme, label) = (segment.number, segment.grant.scheme, segment.coded.label.clone());
         let (copy, sealed) = (staging.clone(), segment.sealed.clone());
         let keeping = tokio::task::spawn_blocking(move || match (copy, sealed) {
@@ -107,8 +127,11 @@ impl Client {
         let (written, hash) = tokio::join!(self.send_patiently(bucket, &segment), keeping);
         let hash = hash.map_err(|_| ClientError::Unexpected("staging ended"))?;
         let mut written = written?;
-        if told.subscribe().wait_for(|next| *next == number).await.is_err() {
-            return Err(ClientError::Unexpected("sending ended"));
+        let turn = told.subscribe().wait_for(|next| *next == number || *next == FAILED).await.map(|next| *next);
+        match turn {
+            Ok(next) if next == number => {}
+            Ok(_) => return Ok(None),
+            Err(_) => return Err(ClientError::Unexpected("sending ended")),
         }
         let run = self.keep_segment(bucket, &segment, &mut written).await?;
         let (id, sealed_bytes, pieces) = (written.id, written.sealed_bytes, written.receipts.len());
@@ -118,7 +141,7 @@ impl Client {
             noting.await.map_err(|_| ClientError::Unexpected("staging ended"))?;
         }
         told.send_replace(number + 1);
-        Ok(Done { number, run, pieces })
+        Ok(Some(Done { number, run, pieces }))
     }
 
     /// Tells the center of a segment. Where a slot changed hands since its holder gave the receipt, its new holder gets the piece.

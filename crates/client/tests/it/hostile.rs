@@ -140,3 +140,20 @@ async fn a_slot_that_changes_hands_during_an_upload_gets_its_piece_from_the_uplo
     assert_eq!(world.names(), 2);
     world.endpoint.close().await;
 }
+
+/// A segment that nobody takes ends its upload with that very answer, also while the next ones wait for their turn with all the
+/// room there is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_of_many_segments_ends_with_the_first_that_fails() {
+    let world = World::new(8).await;
+    let bucket = world.client.bucket_or_make(&AccountRoot::from_bytes([1; 32]), "b").await.unwrap();
+    world.set(&[0, 1, 2, 3, 4], Holder::Refuses);
+    let large = vec![7; 300 << 20];
+    let ended = tokio::time::timeout(Duration::from_secs(25), put(&world.client, &bucket, "never", &large)).await;
+    match ended.expect("it ends") {
+        Err(ClientError::TooFewHolders { have: 3, need: 4, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(world.names(), 0);
+    world.endpoint.close().await;
+}
