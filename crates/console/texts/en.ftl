@@ -580,6 +580,7 @@ stat-object =
     version   { $version }
     BLAKE3    { $hash }
 bucket-made = { $place } is made
+bucket-uncovered = { $nodes } PCs of { $owners } owners are on { $on } of the time in the mean; in its worst hour of the week (hour { $hour }, from Monday 00:00 UTC) the best group that can be opened has { $z } of the { $z_need } deviations it needs
 bucket-removed = { $place } is removed
 bucket-foreign-key = (another key)
 bucket-show = 

@@ -580,6 +580,7 @@ stat-object =
     版本      { $version }
     BLAKE3    { $hash }
 bucket-made = 已建立 { $place }
+bucket-uncovered = { $owners } 位机主的 { $nodes } 台机器平均在线 { $on }；一周中最差的一小时（UTC 周一 00:00 起第 { $hour } 小时），能开出的最好的组只有 { $z } 个标准差，需要 { $z_need } 个
 bucket-removed = 已删除 { $place }
 bucket-foreign-key = （其他密钥）
 bucket-show = 

@@ -122,12 +122,11 @@ pub fn lose(tx: &mut Tx<'_>, pg: PgId, id: &SegmentId, index: u16) -> Result<boo
     Ok(true)
 }
 
+/// Bytes by group and slot.
+pub type SlotBytes = BTreeMap<(PgId, u16), u64>;
+
 /// Bytes of the pieces a node has in each of its slots, as the records say; none where there are more segments than `limit`.
-pub fn bytes_by_slot(
-    q: &mut Reader<'_>,
-    node: Alias,
-    limit: u32,
-) -> Result<Option<BTreeMap<(PgId, u16), u64>>, DbError> {
+pub fn bytes_by_slot(q: &mut Reader<'_>, node: Alias, limit: u32) -> Result<Option<SlotBytes>, DbError> {
     let Some(rows) = held_rows(q, node, limit)? else { return Ok(None) };
     let mut slots = BTreeMap::new();
     for held in rows {
