@@ -2,7 +2,7 @@
 
 use crate::CenterError;
 use crate::db::DbUrl;
-use model::{Region, Span};
+use model::{Region, Span, TimeScale};
 use rules::fleet::region::RegionTable;
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -26,26 +26,9 @@ pub struct Settings {
     pub beacon: Vec<Beacon>,
     /// A center for tests: many simulated nodes may share one connection.
     pub dev: bool,
-    /// Divides the intervals of days: τ, stewards' leases, retention and what is kept of drops. 1 but in a center for tests.
+    /// Divides intervals of days, here and at the nodes that joined this center; which ones: `docs/design/testing.md`. 1 but in
+    /// a center for tests.
     pub time_scale: TimeScale,
-}
-
-/// By how much days are shortened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct TimeScale(pub u32);
-
-impl Default for TimeScale {
-    fn default() -> Self {
-        Self(1)
-    }
-}
-
-impl TimeScale {
-    /// An interval as this center counts it.
-    pub fn of(self, span: Span) -> Span {
-        span.scaled(1, u64::from(self.0.max(1)))
-    }
 }
 
 /// Where the center listens for machines.
@@ -181,11 +164,19 @@ impl Settings {
                 if settings.time_scale != TimeScale::default() && !settings.dev {
                     return Err((path, "time_scale is for a center for tests: dev = true".to_owned()));
                 }
+                if settings.time_scale.0 > TimeScale::MAX.0 {
+                    return Err((path, format!("time_scale is at most {}", TimeScale::MAX.0)));
+                }
                 Ok(settings)
             }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(e) => Err((path, e.to_string())),
         }
+    }
+
+    /// What nodes are told: the scale where this is a center for tests, else nothing.
+    pub fn told_scale(&self) -> Option<TimeScale> {
+        self.dev.then_some(self.time_scale)
     }
 
     /// Where the database is.
@@ -230,6 +221,9 @@ mod tests {
         assert_eq!(with("dev = true\ntime_scale = 4320"), Ok(Span::mins(1)));
         assert!(with("time_scale = 2").unwrap_err().1.contains("dev = true"));
         assert_eq!(with("dev = true\ntime_scale = 0"), Ok(Span::hours(72)));
+        assert!(with("dev = true\ntime_scale = 86401").unwrap_err().1.contains("86400"));
+        let told = |text: &str| toml::from_str::<Settings>(text).unwrap().told_scale();
+        assert_eq!((told(""), told("dev = true\ntime_scale = 9")), (None, Some(TimeScale(9))));
     }
 
     #[test]

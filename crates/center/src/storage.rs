@@ -7,6 +7,7 @@ pub mod commit;
 pub mod expand;
 pub mod hand_over;
 pub mod log;
+pub mod offer;
 pub mod place;
 pub mod repair;
 pub mod store;

@@ -1,49 +1,58 @@
 //! Segments of one upload on their way: sent and staged a few at a time, told to the center in order.
+//!
+//! (A) Who waits for holders says so and waits [`rules::storage::writer::HOLDERS_WAIT`] at most. (B) A slot that changed hands
+//! between receipt and commit costs its piece once more, [`KEEP_TRIES`] times at most, and nobody a second command.
 
 use crate::cut::Ready;
 use crate::put::HOLDERS_LOOK;
 use crate::stage::{Kept, Staging, runs_of};
 use crate::{Bucket, Client, ClientError};
+use model::errors;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wire::Reply;
 use wire::account::GrantedAsk;
-use wire::storage::{SegmentRun, SegmentsKeep, WrittenSegment};
+use wire::signed::PieceReceipt;
+use wire::storage::{SegmentRun, SegmentsKeep, Slot, WriteGrant, WrittenSegment};
 
+/// Tries to have a segment kept whose slots change hands meanwhile.
+pub(crate) const KEEP_TRIES: u32 = 4;
 /// Segments on their way to holders at the same time.
 pub const SEGMENTS_OPEN: usize = 2;
-/// Bytes of receipts told in one message.
-const KEEP_BYTES: usize = 48 << 10;
-/// What a segment takes in that message beside its receipts.
-const KEEP_SEGMENT_BYTES: usize = 64;
-/// Segments on their way, kept in order.
+/// Stands for the next segment's number once one was not kept.
+const FAILED: u32 = u32::MAX;
+
+/// Segments on their way; what became durable is told to the center in order, each segment by the task that sent it, so that its
+/// pieces are at hand should a slot have changed hands meanwhile.
 pub(crate) struct Sending {
     client: Client,
     bucket: Bucket,
     staging: Option<Arc<Staging>>,
-    open: JoinSet<(u32, Result<Done, ClientError>)>,
-    done: BTreeMap<u32, Done>,
+    /// None came of a segment after one that failed.
+    open: JoinSet<Result<Option<Done>, ClientError>>,
     /// Number of the first segment that the center does not keep yet.
-    told: u32,
-    runs: Vec<SegmentRun>,
+    told: watch::Sender<u32>,
+    before: Vec<SegmentRun>,
+    done: BTreeMap<u32, SegmentRun>,
     pieces_min: usize,
 }
 
-/// A segment with its receipts, and what is noted of it.
+/// A segment the center keeps.
 struct Done {
-    written: WrittenSegment,
-    hash: [u8; 32],
-    scheme: model::Scheme,
-    label: Vec<u8>,
+    number: u32,
+    run: SegmentRun,
+    pieces: usize,
 }
 
 impl Sending {
     /// For an upload of which `kept` segments are kept already.
     pub fn new(client: Client, bucket: Bucket, staging: Option<Arc<Staging>>, kept: &[Kept]) -> Self {
-        let (open, done, runs) = (JoinSet::new(), BTreeMap::new(), runs_of(kept));
-        let told = u32::try_from(kept.len()).unwrap_or(u32::MAX);
-        Self { client, bucket, staging, open, done, told, runs, pieces_min: usize::MAX }
+        let told = watch::Sender::new(u32::try_from(kept.len()).unwrap_or(u32::MAX));
+        let (open, done, before) = (JoinSet::new(), BTreeMap::new(), runs_of(kept));
+        Self { client, bucket, staging, open, told, before, done, pieces_min: usize::MAX }
     }
 
     /// Takes one more, once there is room for it.
@@ -52,16 +61,18 @@ impl Sending {
             self.take().await?;
         }
         let (client, bucket, staging) = (self.client.clone(), self.bucket.clone(), self.staging.clone());
-        self.open.spawn(async move { (segment.number, client.send_and_stage(&bucket, segment, staging).await) });
-        self.tell(KEEP_BYTES).await
+        let told = self.told.clone();
+        self.open.spawn(async move { client.send_and_keep(&bucket, segment, staging, told).await });
+        Ok(())
     }
 
     async fn take(&mut self) -> Result<(), ClientError> {
         match self.open.join_next().await {
-            Some(Ok((number, sent))) => {
-                let sent = sent?;
-                self.pieces_min = self.pieces_min.min(sent.written.receipts.len());
-                self.done.insert(number, sent);
+            Some(Ok(sent)) => {
+                if let Some(Done { number, run, pieces }) = sent? {
+                    self.pieces_min = self.pieces_min.min(pieces);
+                    self.done.insert(number, run);
+                }
                 Ok(())
             }
             Some(Err(_)) => Err(ClientError::Unexpected("a sender ended")),
@@ -69,95 +80,155 @@ impl Sending {
         }
     }
 
-    /// Tells the center of finished segments, in order, whenever a message of them is full.
-    async fn tell(&mut self, full: usize) -> Result<(), ClientError> {
-        loop {
-            let (mut bytes, mut batch) = (0, Vec::new());
-            for (_, done) in
-                self.done.range(self.told..).zip(self.told..).take_while(|((at, _), n)| *at == n).map(|(s, _)| s)
-            {
-                bytes += KEEP_SEGMENT_BYTES + done.written.receipts.iter().map(|r| r.len() + 2).sum::<usize>();
-                if !batch.is_empty() && (bytes > KEEP_BYTES || batch.len() == wire::limits::SEGMENTS_KEEP_MAX) {
-                    break;
-                }
-                batch.push(done.written.clone());
-            }
-            if batch.is_empty() || bytes < full {
-                return Ok(());
-            }
-            let count = u32::try_from(batch.len()).unwrap_or(u32::MAX);
-            let keep = SegmentsKeep { bucket: *self.bucket.id(), segments: batch };
-            let keep = self.client.request_of(&self.bucket, GrantedAsk::Keep(Box::new(keep)));
-            let Reply::SegmentsKept(runs) = self.client.ask_again(keep).await? else {
-                return Err(ClientError::Unexpected("segments not kept"));
-            };
-            if runs.iter().map(|run| u64::from(run.count)).sum::<u64>() != u64::from(count) {
-                return Err(ClientError::Unexpected("another number of segments kept"));
-            }
-            self.note(&runs).await?;
-            runs.into_iter().for_each(|run| join_run(&mut self.runs, run));
-            self.told += count;
-        }
-    }
-
-    /// What the center keeps is let go of, and noted where the upload is staged.
-    async fn note(&mut self, runs: &[SegmentRun]) -> Result<(), ClientError> {
-        let places = runs.iter().flat_map(|run| (run.seq..run.seq + u64::from(run.count)).map(|seq| (run.pg, seq)));
-        let mut kept = Vec::new();
-        for (number, (pg, seq)) in (self.told..).zip(places) {
-            let Some(Done { written, hash, scheme, label }) = self.done.remove(&number) else { continue };
-            let (id, sealed_bytes) = (written.id, written.sealed_bytes);
-            kept.push(Kept { number, id, hash, scheme, sealed_bytes, label, pg, seq });
-        }
-        let Some(staging) = self.staging.clone() else { return Ok(()) };
-        let noting = tokio::task::spawn_blocking(move || staging.note(&kept));
-        noting.await.map_err(|_| ClientError::Unexpected("staging ended"))
-    }
-
-    /// Waits for all, tells the center, and says where they stand and how many pieces the weakest has.
+    /// Waits for all, and says where they stand and how many pieces the weakest has.
     pub async fn finish(mut self) -> Result<(Vec<SegmentRun>, usize), ClientError> {
         while !self.open.is_empty() {
             self.take().await?;
         }
-        self.tell(0).await?;
-        Ok((self.runs, self.pieces_min))
+        let mut runs = self.before;
+        self.done.into_values().for_each(|run| join_run(&mut runs, run));
+        Ok((runs, self.pieces_min))
     }
 }
 
 impl Client {
-    /// Sends a segment, and stages it meanwhile.
-    async fn send_and_stage(
+    /// Sends a segment, and stages it meanwhile; when those before it are kept, it is told to the center. Once one failed none
+    /// after it waits any longer, as each holds the room of its pieces.
+    async fn send_and_keep(
         &self,
         bucket: &Bucket,
         segment: Ready,
         staging: Option<Arc<Staging>>,
-    ) -> Result<Done, ClientError> {
+        told: watch::Sender<u32>,
+    ) -> Result<Option<Done>, ClientError> {
+        let kept = self.send_in_turn(bucket, segment, staging, &told).await;
+        if kept.is_err() {
+            told.send_replace(FAILED);
+        }
+        kept
+    }
+
+    async fn send_in_turn(
+        &self,
+        bucket: &Bucket,
+        segment: Ready,
+        staging: Option<Arc<Staging>>,
+        told: &watch::Sender<u32>,
+    ) -> Result<Option<Done>, ClientError> {
         let (number, scheme, label) = (segment.number, segment.grant.scheme, segment.coded.label.clone());
-        let sealed = segment.sealed.clone();
-        let keeping = tokio::task::spawn_blocking(move || match (staging, sealed) {
+        let (copy, sealed) = (staging.clone(), segment.sealed.clone());
+        let keeping = tokio::task::spawn_blocking(move || match (copy, sealed) {
             (Some(staging), Some(sealed)) => {
                 staging.keep(number, &sealed);
                 *blake3::hash(&sealed).as_bytes()
             }
             _ => [0; 32],
         });
-        let (written, hash) = tokio::join!(self.send_patiently(bucket, Arc::new(segment)), keeping);
+        let (written, hash) = tokio::join!(self.send_patiently(bucket, &segment), keeping);
         let hash = hash.map_err(|_| ClientError::Unexpected("staging ended"))?;
-        Ok(Done { written: written?, hash, scheme, label })
+        let mut written = written?;
+        let turn = told.subscribe().wait_for(|next| *next == number || *next == FAILED).await.map(|next| *next);
+        match turn {
+            Ok(next) if next == number => {}
+            Ok(_) => return Ok(None),
+            Err(_) => return Err(ClientError::Unexpected("sending ended")),
+        }
+        let run = self.keep_segment(bucket, &segment, &mut written).await?;
+        let (id, sealed_bytes, pieces) = (written.id, written.sealed_bytes, written.receipts.len());
+        if let Some(staging) = staging {
+            let kept = Kept { number, id, hash, scheme, sealed_bytes, label, pg: run.pg, seq: run.seq };
+            let noting = tokio::task::spawn_blocking(move || staging.note(&[kept]));
+            noting.await.map_err(|_| ClientError::Unexpected("staging ended"))?;
+        }
+        told.send_replace(number + 1);
+        Ok(Some(Done { number, run, pieces }))
     }
 
-    /// Sends a segment; where too few holders took their piece, once more to those that are on then.
-    async fn send_patiently(&self, bucket: &Bucket, segment: Arc<Ready>) -> Result<WrittenSegment, ClientError> {
-        let failed = match self.send_segment(&segment.grant, &segment.coded).await {
-            Err(failed @ ClientError::TooFewHolders { .. }) => failed,
-            sent => return sent,
-        };
-        tokio::time::sleep(HOLDERS_LOOK.min(self.holders_wait)).await;
-        match self.write_grant(bucket).await {
-            Ok(grant) if grant.pg == segment.grant.pg => self.send_segment(&Arc::new(grant), &segment.coded).await,
-            _ => Err(failed),
+    /// Tells the center of a segment. Where a slot changed hands since its holder gave the receipt, its new holder gets the piece.
+    async fn keep_segment(
+        &self,
+        bucket: &Bucket,
+        segment: &Ready,
+        written: &mut WrittenSegment,
+    ) -> Result<SegmentRun, ClientError> {
+        let mut tries = 1;
+        loop {
+            let keep = SegmentsKeep { bucket: *bucket.id(), segments: vec![written.clone()] };
+            match self.ask_again(self.request_of(bucket, GrantedAsk::Keep(Box::new(keep)))).await {
+                Ok(Reply::SegmentsKept(runs)) => match runs[..] {
+                    [run] if run.count == 1 => return Ok(run),
+                    _ => return Err(ClientError::Unexpected("another number of segments kept")),
+                },
+                Ok(_) => return Err(ClientError::Unexpected("segments not kept")),
+                Err(error) if is_moved(&error) && tries < KEEP_TRIES => {
+                    tracing::info!(tries, "a slot changed hands during an upload; its new holder gets the piece");
+                    tries += 1;
+                    *written = self.send_changed(bucket, segment, written).await?;
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
+
+    /// Sends a segment; where too few holders took their piece, again to those that are on then, as long as an upload waits
+    /// for holders. What was taken is not sent again.
+    pub(crate) async fn send_patiently(&self, bucket: &Bucket, segment: &Ready) -> Result<WrittenSegment, ClientError> {
+        let until = Instant::now() + self.holders_wait;
+        let (mut grant, mut receipts) = (Arc::clone(&segment.grant), Vec::new());
+        loop {
+            let failed = match self.send_segment(&grant, &segment.coded, &mut receipts).await {
+                Err(failed @ ClientError::TooFewHolders { .. }) => failed,
+                sent => return sent,
+            };
+            if Instant::now() >= until {
+                return Err(failed);
+            }
+            if let ClientError::TooFewHolders { have, need, .. } = &failed {
+                self.waits_for_holders(*have as u64, *need as u64);
+            }
+            tokio::time::sleep(HOLDERS_LOOK.min(self.holders_wait)).await;
+            let Ok(anew) = self.write_grant_until(bucket, until).await else { return Err(failed) };
+            if anew.scheme != segment.grant.scheme {
+                return Err(ClientError::CodeChanged);
+            }
+            receipts = standing(receipts, &anew);
+            grant = Arc::new(anew);
+        }
+    }
+
+    /// The same segment with pieces at those who hold its group's slots now.
+    ///
+    /// # Errors
+    /// [`ClientError::CodeChanged`] where the segment has to be coded anew.
+    pub(crate) async fn send_changed(
+        &self,
+        bucket: &Bucket,
+        segment: &Ready,
+        written: &WrittenSegment,
+    ) -> Result<WrittenSegment, ClientError> {
+        self.forget_write_grant(bucket);
+        let grant = self.write_grant(bucket).await?;
+        if grant.scheme != segment.grant.scheme {
+            return Err(ClientError::CodeChanged);
+        }
+        let mut receipts = standing(written.receipts.clone(), &grant);
+        self.send_segment(&Arc::new(grant), &segment.coded, &mut receipts).await
+    }
+}
+
+/// A receipt was refused that its holder gave for a slot it had then.
+pub(crate) fn is_moved(error: &ClientError) -> bool {
+    matches!(error, ClientError::Refused(no) if no.id == errors::BAD_RECEIPT)
+}
+
+/// Receipts of who holds the very slot of the very group now.
+fn standing(receipts: Vec<Vec<u8>>, grant: &WriteGrant) -> Vec<Vec<u8>> {
+    let stands = |bytes: &Vec<u8>| {
+        let Some(receipt) = PieceReceipt::check(bytes) else { return false };
+        let is_holder = |slot: &Slot| slot.index == receipt.index && slot.addr.id == receipt.node;
+        receipt.pg == grant.pg && grant.slots.iter().any(is_holder)
+    };
+    receipts.into_iter().filter(stands).collect()
 }
 
 /// Appends a run, joined to the last where it goes on.

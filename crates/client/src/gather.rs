@@ -12,7 +12,7 @@ use crate::fill::Making;
 use crate::piece::Coded;
 use crate::{Client, ClientError};
 use codec::{Decoder, Layout, PieceProof, PieceSet};
-use model::{Bytes, SegmentId};
+use model::{Bytes, SegmentId, Span, TimeScale};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -20,7 +20,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
+use tokio::sync::watch;
 use wire::storage::Slot;
 
 /// Share of the lent room that may be kept, all segments together: one in so many …
@@ -28,7 +29,7 @@ pub const SCRATCH_SHARE: u64 = 10;
 /// … and in any case room for one gathered segment and what is made of it.
 pub const SCRATCH_MIN: u64 = 128 << 20;
 /// A segment to which no piece came for so long is given up.
-pub const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 3_600);
+pub const KEPT_FOR: Span = Span::days(7);
 /// Before the piece: lengths of proof and label.
 const HEAD: usize = 4;
 
@@ -37,6 +38,8 @@ const HEAD: usize = 4;
 pub struct Scratch {
     dir: PathBuf,
     max: Arc<AtomicU64>,
+    /// How days count here.
+    scale: watch::Receiver<TimeScale>,
 }
 
 /// A kept piece.
@@ -50,8 +53,8 @@ struct Kept {
 
 impl Scratch {
     /// In this folder, which is made when it is needed, of an owner who lends so much.
-    pub fn new(dir: PathBuf, lent: Bytes) -> Self {
-        let scratch = Self { dir, max: Arc::default() };
+    pub fn new(dir: PathBuf, lent: Bytes, scale: watch::Receiver<TimeScale>) -> Self {
+        let scratch = Self { dir, max: Arc::default(), scale };
         scratch.set_lent(lent);
         scratch
     }
@@ -172,9 +175,10 @@ impl Scratch {
             folders.push((changed, bytes.map(|meta| meta.len()).sum::<u64>(), entry.path()));
         }
         folders.sort();
+        let kept_for = self.scale.borrow().of(KEPT_FOR).to_std();
         let mut held: u64 = folders.iter().map(|(_, bytes, _)| *bytes).sum();
         for (changed, bytes, path) in folders {
-            let is_old = SystemTime::now().duration_since(changed).is_ok_and(|age| age > KEPT_FOR);
+            let is_old = SystemTime::now().duration_since(changed).is_ok_and(|age| age > kept_for);
             if is_old || held + room > self.max.load(Relaxed) {
                 std::fs::remove_dir_all(path)?;
                 held -= bytes;
@@ -314,6 +318,12 @@ mod tests {
 
     const SCHEME: Scheme = Scheme { k: 3, m: 4, o: 5, slots: 5, n_max: 8, accept: 4 };
 
+    fn scratch_of(dir: &Path, max: u64) -> Scratch {
+        let scratch = Scratch::new(dir.join("gather"), Bytes(0), watch::Sender::default().subscribe());
+        scratch.max.store(max, Relaxed);
+        scratch
+    }
+
     /// A segment's pieces, each kept as if a holder had brought it.
     fn kept(scratch: &Scratch, sealed: &[u8], indexes: &[u16]) -> (Layout, codec::SegmentRoots, Vec<Vec<u8>>) {
         let layout = Layout::new(SCHEME, sealed.len() as u64).unwrap();
@@ -334,7 +344,7 @@ mod tests {
     #[test]
     fn pieces_kept_at_different_times_make_the_missing_ones() {
         let dir = tempfile::tempdir().unwrap();
-        let scratch = Scratch::new(dir.path().join("gather"), Bytes(0));
+        let scratch = scratch_of(dir.path(), SCRATCH_MIN);
         let sealed: Vec<u8> = (0..700_000u32).map(|i| (i * 7 % 251) as u8).collect();
         let (layout, roots, pieces) = kept(&scratch, &sealed, &[1, 2, 6]);
         let make = || {
@@ -358,7 +368,7 @@ mod tests {
     #[test]
     fn pieces_made_for_who_is_off_are_kept_whole_and_only_in_free_room() {
         let dir = tempfile::tempdir().unwrap();
-        let scratch = Scratch { dir: dir.path().join("gather"), max: Arc::new(800_000.into()) };
+        let scratch = scratch_of(dir.path(), 800_000);
         let sealed: Vec<u8> = (0..700_000u32).map(|i| (i * 5 % 253) as u8).collect();
         let layout = Layout::new(SCHEME, sealed.len() as u64).unwrap();
         let all: PieceSet = (0..8u16).collect();
@@ -394,7 +404,7 @@ mod tests {
     #[test]
     fn what_is_kept_stays_below_its_limit() {
         let dir = tempfile::tempdir().unwrap();
-        let scratch = Scratch { dir: dir.path().join("gather"), max: Arc::new(600_000.into()) };
+        let scratch = scratch_of(dir.path(), 600_000);
         let ids: Vec<SegmentId> = (0..5u8).map(|n| kept(&scratch, &vec![n; 300_000], &[0]).1.id).collect();
         assert!(ids.iter().all(|id| scratch.indexes(id) == [0]));
         scratch.tidy(300_000).unwrap();

@@ -11,8 +11,8 @@
 
 use crate::names::Entry;
 use crate::{Bucket, Client, ClientError};
-use model::{BucketId, Bytes, Stamp};
-use rules::storage::log::{LogState, is_due};
+use model::{BucketId, Bytes, Stamp, TimeScale};
+use rules::storage::log::{LOG_EVERY, LogState, is_due};
 use seal::{AccountRoot, LocalKey, Manifest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -189,11 +189,12 @@ impl NameIndex {
     }
 
     /// Buckets of which this machine saw changes that are to be logged now ([`rules::storage::log`]).
-    pub fn logs_due(&self, now: Stamp) -> Vec<BucketId> {
+    /// `scale`: how days count here.
+    pub fn logs_due(&self, now: Stamp, scale: TimeScale) -> Vec<BucketId> {
         let name = |entry: io::Result<fs::DirEntry>| entry.ok()?.file_name().into_string().ok();
         let files = fs::read_dir(&self.0.dir).into_iter().flatten().filter_map(name);
         let buckets = files.filter_map(|file| file.strip_suffix(".head")?.parse::<BucketId>().ok());
-        buckets.filter(|bucket| is_due(now, &self.log_state(bucket))).collect()
+        buckets.filter(|bucket| is_due(now, scale.of(LOG_EVERY), &self.log_state(bucket))).collect()
     }
 
     /// Opens a bucket's index for this process alone, and reads it. Blocking.

@@ -3,7 +3,7 @@
 
 use crate::stage::{Kept, Stage, Staged, runs_of};
 use crate::{Client, ClientError};
-use model::Span;
+use model::{Span, TimeScale};
 use rules::storage::expand::WRITER_WAITS;
 use wire::limits::{STAGED_RUNS_MAX, STAGED_SEGMENTS_MAX};
 use wire::storage::{SegmentRun, StagedState, StewardSegment};
@@ -61,15 +61,15 @@ impl Client {
         Ok(all)
     }
 
-    /// One look at everything that is staged.
+    /// One look at everything that is staged; `scale`: how days count here.
     ///
     /// # Errors
     /// As a request to the center; what was done until then is done.
-    pub async fn look_at_stage(&self, stage: &Stage) -> Result<Looked, ClientError> {
+    pub async fn look_at_stage(&self, stage: &Stage, scale: TimeScale) -> Result<Looked, ClientError> {
         let mut looked = Looked::default();
         for put in stage.list() {
             if !put.is_done {
-                if put.age > crate::stage::RESUME_FOR {
+                if put.age > scale.of(crate::stage::RESUME_FOR).to_std() {
                     stage.remove(&put);
                 }
                 continue;

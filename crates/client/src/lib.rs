@@ -81,6 +81,9 @@ pub enum ClientError {
         /// What the others said.
         why: Vec<String>,
     },
+    /// Too few took a piece or hold its slot still, and the bucket writes with another code by now: the same call again codes anew.
+    #[error("the code of the bucket's group changed during the upload")]
+    CodeChanged,
     /// Not enough pieces can be read now.
     #[error("{have} of {need} pieces reachable")]
     Unreadable {
@@ -153,6 +156,7 @@ impl ClientError {
                 Self::File { path: path.clone(), source: std::io::Error::new(source.kind(), source.to_string()) }
             }
             Self::Changed => Self::Changed,
+            Self::CodeChanged => Self::CodeChanged,
             Self::Unexpected(why) => Self::Unexpected(why),
         }
     }
@@ -169,6 +173,9 @@ pub type Answering = Pin<Box<dyn Future<Output = Result<Reply, ClientError>> + S
 
 /// How this member's side asks its center: over its own link, or through the agent of its machine.
 pub type AskCenter = Arc<dyn Fn(Request) -> Answering + Send + Sync>;
+
+/// Hears that an upload waits for holders: so many are on, so many are needed.
+pub type Waiting = Arc<dyn Fn(u64, u64) + Send + Sync>;
 
 /// A member's side.
 #[derive(Clone)]
@@ -193,6 +200,8 @@ pub struct Client {
     index: Option<NameIndex>,
     /// For so long an upload waits for holders to come on.
     holders_wait: Duration,
+    /// Hears that an upload waits for holders: on, needed.
+    waiting: Option<Waiting>,
     /// For so long a read waits for holders that do not answer.
     read_wait: Duration,
     /// Room for coded pieces that wait to be sent, in [`ROOM_UNIT`]s, of all uploads together.
@@ -248,6 +257,7 @@ impl Client {
             scratch: None,
             index: None,
             holders_wait: HOLDERS_WAIT.to_std(),
+            waiting: None,
             read_wait: READ_WAIT,
             room: Arc::new(Semaphore::new(ROOM_UNITS as usize)),
             stand_ins: Arc::new(Semaphore::new(STAND_INS_MAX)),
@@ -271,6 +281,12 @@ impl Client {
     #[must_use]
     pub fn with_holders_wait(self, wait: Duration) -> Self {
         Self { holders_wait: wait, ..self }
+    }
+
+    /// The same, with somebody who hears that an upload waits for holders.
+    #[must_use]
+    pub fn with_waiting(self, waiting: Waiting) -> Self {
+        Self { waiting: Some(waiting), ..self }
     }
 
     /// The endpoint it reads and writes with.

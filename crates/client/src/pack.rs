@@ -4,6 +4,8 @@
 use crate::bucket::label_of;
 use crate::buffers::Buffers;
 use crate::cut::{Ready, code, pieces_bytes};
+use crate::flow::{KEEP_TRIES, is_moved};
+use crate::piece::Coded;
 use crate::put::Change;
 use crate::stage::{Begun, Kept};
 use crate::{Bucket, Client, ClientError, Progress, Put, PutAsk};
@@ -20,7 +22,7 @@ use wire::Reply;
 use wire::account::GrantedAsk;
 use wire::limits::COMMITS_MAX;
 use wire::signed::CommitOp;
-use wire::storage::{CommitBatch, SegmentRun, WriteGrant, WrittenSegment};
+use wire::storage::{Commit, CommitAnswers, CommitBatch, SegmentRun, WriteGrant, WrittenSegment};
 
 /// Content up to this length goes into packs.
 pub const SMALL_MAX: u64 = 4 << 20;
@@ -44,8 +46,9 @@ pub struct Small {
 struct Packed {
     ready: Ready,
     members: Vec<Member>,
-    /// Its bytes, and what they would be staged with.
+    /// Its bytes, what their pieces carry, and what they would be staged with.
     sealed: Vec<u8>,
+    label: Label,
     begun: Begun,
 }
 
@@ -55,6 +58,8 @@ struct Pack {
     pieces: usize,
     id: [u8; 32],
     segment: WrittenSegment,
+    /// Its pieces, until they are known to stand.
+    ready: Ready,
     /// Where the center keeps it, once it said so.
     run: Option<SegmentRun>,
 }
@@ -131,13 +136,17 @@ impl Client {
         let sealed: usize = batch.iter().map(|item| item.content.len()).sum();
         let room = self.room(2 * pieces_bytes(&grant, sealed)).await?;
         let packing = tokio::task::spawn_blocking(move || pack(&keys, labels.as_ref(), &grant, batch, room));
-        let Packed { ready, members, sealed, begun } =
-            packing.await.map_err(|_| ClientError::Unexpected("packing ended"))??;
-        let sent = self.send_segment(&ready.grant, &ready.coded).await;
+        let mut packed = packing.await.map_err(|_| ClientError::Unexpected("packing ended"))??;
+        let mut sent = self.send_patiently(bucket, &packed.ready).await;
+        for _ in 1..KEEP_TRIES {
+            let Err(ClientError::CodeChanged) = &sent else { break };
+            packed = self.pack_anew(bucket, packed).await?;
+            sent = self.send_patiently(bucket, &packed.ready).await;
+        }
         if sent.is_err() {
             self.forget_write_grant(bucket);
         }
-        let segment = sent?;
+        let (segment, Packed { ready, members, sealed, begun, .. }) = (sent?, packed);
         // Where everybody has its piece nothing is to be filled up from this machine's copy.
         let is_whole = segment.receipts.len() >= ready.grant.slots.len();
         let staging = match self.stage.clone().filter(|_| bucket.is_own() && !is_whole) {
@@ -153,11 +162,10 @@ impl Client {
             None => None,
         };
         let (id, sealed_bytes, label) = (segment.id, segment.sealed_bytes, ready.coded.label.clone());
-        let pack = Pack { scheme: ready.grant.scheme, pieces: segment.receipts.len(), id: id.0, segment, run: None };
-        let holders = ready.grant.slots.iter().filter(|s| s.on).count();
+        let (scheme, holders) = (ready.grant.scheme, ready.grant.slots.iter().filter(|s| s.on).count());
+        let pack = Pack { scheme, pieces: segment.receipts.len(), id: id.0, segment, ready, run: None };
         let named = self.name_pack(bucket, members, pack, holders).await?;
         if let (Some((staging, hash)), Some(run)) = (staging, named.1) {
-            let scheme = ready.grant.scheme;
             let kept = Kept { number: 0, id, hash, scheme, sealed_bytes, label, pg: run.pg, seq: run.seq };
             tokio::task::spawn_blocking(move || {
                 staging.note(&[kept]);
@@ -165,6 +173,17 @@ impl Client {
             });
         }
         Ok(named.0)
+    }
+
+    /// The same bytes, coded as the bucket's group is coded now.
+    async fn pack_anew(&self, bucket: &Bucket, packed: Packed) -> Result<Packed, ClientError> {
+        self.forget_write_grant(bucket);
+        let (grant, labels) = (self.write_grant_cached(bucket).await?, bucket.labels.clone());
+        let coding = tokio::task::spawn_blocking(move || {
+            let coded = Arc::new(coded(&grant, &packed.sealed, labels.as_ref(), &packed.label)?);
+            Ok(Packed { ready: Ready { grant, coded, ..packed.ready }, ..packed })
+        });
+        coding.await.map_err(|_| ClientError::Unexpected("packing ended"))?
     }
 
     /// Commits inline members, many in one request.
@@ -212,14 +231,8 @@ impl Client {
                 commits.push(self.sign(bucket, change, fresh));
                 puts.push(put);
             }
-            let fresh = pack.as_ref().filter(|pack| pack.is_fresh(bucket)).map(|pack| pack.segment.clone());
-            let batch = CommitBatch { bucket: *bucket.id(), segments: fresh.into_iter().collect(), commits };
             let asked = bucket.head();
-            let Reply::CommitBatch(answers) =
-                self.ask_again(self.request_of(bucket, GrantedAsk::Batch(Box::new(batch)))).await?
-            else {
-                return Err(ClientError::Unexpected("no commits"));
-            };
+            let answers = self.commit_steps(bucket, commits, pack.as_mut()).await?;
             if answers.commits.len() != puts.len() {
                 return Err(ClientError::Unexpected("another number of commits"));
             }
@@ -238,6 +251,33 @@ impl Client {
             }
         }
         Ok(all)
+    }
+}
+
+impl Client {
+    /// One request of commits. Where a slot changed hands since its holder gave the receipt, its new holder gets the pack's piece.
+    async fn commit_steps(
+        &self,
+        bucket: &Bucket,
+        commits: Vec<Commit>,
+        mut pack: Option<&mut Pack>,
+    ) -> Result<CommitAnswers, ClientError> {
+        let mut tries = 1;
+        loop {
+            let fresh = pack.as_ref().filter(|pack| pack.is_fresh(bucket)).map(|pack| pack.segment.clone());
+            let segments = fresh.into_iter().collect();
+            let batch = CommitBatch { bucket: *bucket.id(), segments, commits: commits.clone() };
+            match self.ask_again(self.request_of(bucket, GrantedAsk::Batch(Box::new(batch)))).await {
+                Ok(Reply::CommitBatch(answers)) => return Ok(answers),
+                Ok(_) => return Err(ClientError::Unexpected("no commits")),
+                Err(error) if is_moved(&error) && tries < KEEP_TRIES => {
+                    let Some(pack) = pack.as_mut() else { return Err(error) };
+                    tries += 1;
+                    pack.segment = self.send_changed(bucket, &pack.ready, &pack.segment).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 }
 
@@ -347,15 +387,26 @@ fn pack(
     let len = u32::try_from(behind.len()).map_err(|_| ClientError::Unexpected("too long"))?;
     sealed.extend_from_slice(&behind);
     sealed.extend_from_slice(&Trailer { offset, len }.to_bytes());
-    let mut coded = code(grant, &sealed, &mut None, &Buffers::default())?;
     let mut version = [0; 16];
     rng.fill_bytes(&mut version);
     let begun = Begun { staging: None, key: key.clone(), header, version, kept: Vec::new() };
     let name = LabelName::Plain(String::new());
     let (kind, bucket, locator) = (LabelKind::Pack, *keys.bucket(), None);
     let label = Label { kind, bucket, version, run: 0, offset: 0, key, name, locator };
-    coded.label = label_of(labels, &label, &coded.roots.id);
-    let content = sealed.len() as u64;
-    let (number, grant, coded) = (0, Arc::clone(grant), Arc::new(coded));
-    Ok(Packed { ready: Ready { number, sealed: None, grant, coded, content, _room: room }, members, sealed, begun })
+    let (content, coded) = (sealed.len() as u64, Arc::new(coded(grant, &sealed, labels, &label)?));
+    let (number, grant) = (0, Arc::clone(grant));
+    let ready = Ready { number, sealed: None, grant, coded, content, _room: room };
+    Ok(Packed { ready, members, sealed, label, begun })
+}
+
+/// A pack's bytes, coded, with the label of its pieces.
+fn coded(
+    grant: &Arc<WriteGrant>,
+    sealed: &[u8],
+    labels: Option<&LabelKey>,
+    label: &Label,
+) -> Result<Coded, ClientError> {
+    let mut coded = code(grant, sealed, &mut None, &Buffers::default())?;
+    coded.label = label_of(labels, label, &coded.roots.id);
+    Ok(coded)
 }

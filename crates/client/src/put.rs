@@ -245,19 +245,31 @@ impl Client {
 
     /// Leave to write to a bucket's group; waits for a while where too few of its holders are on.
     pub(crate) async fn write_grant(&self, bucket: &Bucket) -> Result<WriteGrant, ClientError> {
-        let begun = Instant::now();
+        self.write_grant_until(bucket, Instant::now() + self.holders_wait).await
+    }
+
+    /// The same until then.
+    pub(crate) async fn write_grant_until(&self, bucket: &Bucket, until: Instant) -> Result<WriteGrant, ClientError> {
         loop {
             let ask = WriteOpen { bucket: *bucket.id(), bytes_max: u64::MAX, session: self.endpoint.id() };
             match self.ask_of(bucket, GrantedAsk::Write(ask)).await {
                 Ok(Reply::WriteGrant(grant)) => return Ok(*grant),
                 Ok(_) => return Err(ClientError::Unexpected("no leave to write")),
-                Err(ClientError::Refused(no))
-                    if no.id == model::errors::TOO_FEW_NODES && begun.elapsed() < self.holders_wait =>
-                {
+                Err(ClientError::Refused(no)) if no.id == model::errors::TOO_FEW_NODES && Instant::now() < until => {
+                    let of = |key: &str| no.args.get(key).and_then(|value| value.parse().ok()).unwrap_or(0);
+                    self.waits_for_holders(of("fit"), of("need"));
                     tokio::time::sleep(HOLDERS_LOOK).await;
                 }
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// Says that an upload waits: so many holders are on of those it needs.
+    pub(crate) fn waits_for_holders(&self, on: u64, need: u64) {
+        tracing::info!(on, need, "an upload waits for holders");
+        if let Some(waiting) = &self.waiting {
+            waiting(on, need);
         }
     }
 

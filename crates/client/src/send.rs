@@ -5,11 +5,12 @@ use crate::piece::Coded;
 use crate::{Client, ClientError};
 use codec::{Group, PieceSet, Remaker};
 use rules::storage::writer::stall_after;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
+use wire::signed::PieceReceipt;
 use wire::storage::{WriteGrant, WrittenSegment};
 
 /// Pieces up to this length go to all holders that are on at once: making them anew later costs a steward more than sending
@@ -49,7 +50,8 @@ struct Flight {
 }
 
 impl Client {
-    /// Sends the first pieces of a segment; id and receipts, `accept` of them.
+    /// Sends the first pieces of a segment; id and receipts, `accept` of them. `receipts` are those at hand already, whose pieces
+    /// are not sent again; where too few came they are all that did.
     ///
     /// # Errors
     /// [`ClientError::TooFewHolders`] when not enough holders took theirs.
@@ -57,20 +59,23 @@ impl Client {
         &self,
         grant: &Arc<WriteGrant>,
         coded: &Arc<Coded>,
+        receipts: &mut Vec<Vec<u8>>,
     ) -> Result<WrittenSegment, ClientError> {
+        let given = receipts.iter().filter_map(|bytes| PieceReceipt::check(bytes)).map(|receipt| receipt.index);
+        let given: BTreeSet<u16> = given.collect();
         let mut flight = Flight {
             client: self.clone(),
             grant: Arc::clone(grant),
             coded: Arc::clone(coded),
             sends: JoinSet::new(),
             active: Vec::new(),
-            spare: grant.spare.iter().copied().collect(),
-            receipts: Vec::new(),
+            spare: grant.spare.iter().copied().filter(|index| !given.contains(index)).collect(),
+            receipts: receipts.clone(),
             why: Vec::new(),
             times: Vec::new(),
             begun: BTreeMap::new(),
         };
-        for index in grant.first.iter().copied() {
+        for index in grant.first.iter().copied().filter(|index| !given.contains(index)) {
             flight.send(index);
         }
         let is_wide = coded.layout.piece_len() <= WIDE_PIECE_MAX;
@@ -78,13 +83,16 @@ impl Client {
             let spare: Vec<u16> = flight.spare.drain(..).collect();
             spare.into_iter().filter(|index| !coded.piece(*index).is_empty()).for_each(|index| flight.send(index));
         }
-        let receipts = flight.run(usize::from(grant.scheme.accept), is_wide).await?;
+        let ended = flight.run(usize::from(grant.scheme.accept), is_wide).await;
+        *receipts = flight.receipts;
+        ended?;
+        let receipts = receipts.clone();
         Ok(WrittenSegment { id: coded.roots.id, pg: grant.pg, sealed_bytes: coded.layout.sealed_bytes, receipts })
     }
 }
 
 impl Flight {
-    async fn run(mut self, need: usize, is_wide: bool) -> Result<Vec<Vec<u8>>, ClientError> {
+    async fn run(&mut self, need: usize, is_wide: bool) -> Result<(), ClientError> {
         let begun = Instant::now();
         while self.receipts.len() < need {
             while self.receipts.len() + self.active.iter().filter(|s| !s.stalled).count() < need {
@@ -94,7 +102,8 @@ impl Flight {
             }
             // Too few are left: those still under way are waited for all the same, so that both numbers are right.
             if self.receipts.len() + self.active.len() < need && self.active.iter().all(|s| s.stalled) {
-                return Err(ClientError::TooFewHolders { have: self.receipts.len(), need, why: self.why });
+                let why = std::mem::take(&mut self.why);
+                return Err(ClientError::TooFewHolders { have: self.receipts.len(), need, why });
             }
             match tokio::time::timeout(LOOK_EVERY, self.sends.join_next()).await {
                 Ok(Some(Ok(came))) => self.note(came),
@@ -111,7 +120,7 @@ impl Flight {
                 _ => break,
             }
         }
-        Ok(self.receipts)
+        Ok(())
     }
 
     fn note(&mut self, (index, node, sent): Came) {

@@ -9,7 +9,7 @@
 //! over its quota) never stops an upload. (D) A torn record is none.
 
 use crate::ClientError;
-use model::{BucketId, PgId, Scheme, SegmentId};
+use model::{BucketId, PgId, Scheme, SegmentId, Span};
 use seal::{ContentKey, Header, LocalKey};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -25,7 +25,7 @@ pub const FREE_SHARE: u64 = 10;
 /// Bytes a stage takes at most.
 pub const STAGE_BYTES_MAX: u64 = 20 << 30;
 /// An upload that was cut off can go on for so long: then its segments are collected.
-pub const RESUME_FOR: Duration = Duration::from_secs(7 * 24 * 3_600);
+pub const RESUME_FOR: Span = Span::days(7);
 /// Uploads looked at in one folder.
 const PUTS_MAX: usize = 65_536;
 /// Longest `kept` file that is read.

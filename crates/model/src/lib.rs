@@ -20,7 +20,7 @@ pub use fleet::{
 pub use ids::{AccountId, Alias, BucketId, CloudKey, DeviceId, JobId, MemberId, NodeId, PgId, SegmentId, TicketId};
 pub use region::Region;
 pub use scheme::{Class, Scheme};
-pub use time::{HourOfWeek, Span, Stamp};
+pub use time::{HourOfWeek, Span, Stamp, TimeScale};
 pub use units::{Bytes, Kbps, Ppm};
 
 /// What a word could not be read as: the field, what stood there, and why it does not fit.

@@ -14,6 +14,11 @@ pub struct Stamp(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Span(pub u64);
 
+/// By how much a center for tests shortens intervals of days; 1 everywhere else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TimeScale(pub u32);
+
 /// Hour of the week in UTC, 0 = Monday 00:00, below [`HourOfWeek::COUNT`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct HourOfWeek(u8);
@@ -64,6 +69,22 @@ impl Span {
     pub fn scaled(self, num: u64, den: u64) -> Self {
         let wide = u128::from(self.0) * u128::from(num) / u128::from(den.max(1));
         Self(u64::try_from(wide).unwrap_or(u64::MAX))
+    }
+}
+
+impl TimeScale {
+    /// More than this is no setting: a day would be shorter than a second.
+    pub const MAX: Self = Self(86_400);
+
+    /// An interval as it counts under this scale; 0 counts as 1.
+    pub fn of(self, span: Span) -> Span {
+        span.scaled(1, u64::from(self.0.max(1)))
+    }
+}
+
+impl Default for TimeScale {
+    fn default() -> Self {
+        Self(1)
     }
 }
 

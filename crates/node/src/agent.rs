@@ -17,7 +17,7 @@ use crate::storage::{DiscardingDisk, Disk, PieceStore, StdDisk, StoreLimits};
 use crate::tend::Tend;
 use client::Scratch;
 use model::ids::base32;
-use model::{Bytes, CloudKey, NatKind, NodeId, Stamp, errors};
+use model::{Bytes, CloudKey, NatKind, NodeId, Stamp, TimeScale, errors};
 use net::{Endpoint, EndpointConfig, NetError, PeerLimits, Redial, SecretKey};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -71,6 +71,8 @@ pub struct AgentConfig {
     pub lies: bool,
     /// Signals come from a script.
     pub scripted: bool,
+    /// A center for tests was joined, which may shorten days.
+    pub dev: bool,
     /// Clock.
     pub now: fn() -> Stamp,
 }
@@ -170,6 +172,7 @@ impl Agent {
             pieces: config.pieces.clone(),
             now: config.now,
             network_known: false,
+            dev: config.dev,
         });
         let receipts = open_receipts(&config).await;
         let server = Server::new(
@@ -202,7 +205,7 @@ impl Agent {
         }
         tasks.spawn(follow_rates(session.rates(), owner.clone()));
         let speaks = Endpoint::bind(speaking_config(&config)).await?;
-        let scratch = Scratch::new(config.gather.clone(), owner.watch().borrow().allowance.disk);
+        let scratch = Scratch::new(config.gather.clone(), owner.watch().borrow().allowance.disk, session.time_scale());
         tasks.spawn(follow_owner(owner.clone(), store.clone(), scratch.clone()));
         let client = steward::client(speaks.clone(), config.key, config.now, &session).with_scratch(scratch);
         let auditor = Auditor { session: Arc::clone(&session), endpoint: speaks.clone(), key: config.key };
@@ -220,7 +223,7 @@ impl Agent {
             hands_over,
         };
         tasks.spawn(works.run());
-        tasks.spawn(steward::keep_stage(client, config.stage.clone(), config.key));
+        tasks.spawn(steward::keep_stage(client, config.stage.clone(), config.key, session.time_scale()));
         let started = (config.now)();
         let socket = config.socket.clone();
         let inner = Inner {
@@ -355,10 +358,17 @@ impl Agent {
             last_check_in: session.last,
             quarantined: session.plan.quarantined,
             duplicate: session.duplicate,
+            integrity: session.integrity,
+            handing: session.handing,
             sensors: owner.sensors.clone(),
             lend_error: owner.lend_error.clone(),
             last_park_ms: owner.last_park_ms,
         }
+    }
+
+    /// By how much days are shortened here: not at all but under a center for tests.
+    pub fn time_scale(&self) -> watch::Receiver<TimeScale> {
+        self.0.session.time_scale()
     }
 
     /// What kind of address translation this machine stands behind.

@@ -1,10 +1,15 @@
-//! A node that leaves hands over what it holds: piece by piece to the successors that the center names, within the owner's upload.
+//! A node that leaves hands over what it holds, and one whose owner lends less than it holds, some of it: piece by piece to the
+//! successors that the center names, within the owner's upload.
+//!
+//! (A) A piece is removed only when its slot is its successor's by the center's word, and only while this node holds more than is
+//! lent.
 
 use crate::fleet::owner_loop::OwnerView;
 use crate::session::Session;
 use crate::steward::pause;
 use crate::storage::{PieceKey, PieceStore, StoreError};
 use client::Client;
+use model::PgId;
 use std::sync::Arc;
 use tokio::sync::watch;
 use wire::storage::{HandOverDone, HandOverWork, PutPiece, ReadSegment};
@@ -37,8 +42,10 @@ impl HandsOver {
     pub async fn work(&self) -> bool {
         let session = self.client.endpoint().id();
         let Ok(Reply::HandOver(Some(told))) = self.session.ask(Request::HandOverAsk(Some(session))).await else {
+            self.session.tell_handing(None);
             return false;
         };
+        self.session.tell_handing(Some((told.moving, told.waiting)));
         match told.work {
             Some(work) => self.hand_over(&work).await,
             None => false,
@@ -59,10 +66,29 @@ impl HandsOver {
         let count = receipts.len();
         let done = HandOverDone { pg, slot: work.target.index, up_to, receipts };
         match self.session.ask(Request::HandOverDone(Box::new(done))).await {
-            Ok(_) => tracing::info!(%pg, slot = work.target.index, count, "handed over pieces"),
+            Ok(Reply::HandedOver(is_over)) => {
+                tracing::info!(%pg, slot = work.target.index, count, is_over, "handed over pieces");
+                if is_over {
+                    self.give_room_back(pg, work.target.index).await;
+                }
+            }
+            Ok(_) => tracing::info!(%pg, "what was handed over was not taken"),
             Err(error) => tracing::info!(%error, "what was handed over was not told; it is told again"),
         }
         true
+    }
+
+    /// (A)
+    async fn give_room_back(&self, pg: PgId, slot: u16) {
+        let usage = self.store.usage();
+        if usage.bytes <= usage.lent_bytes {
+            return;
+        }
+        for row in self.store.list_group(pg).into_iter().filter(|row| row.key.index == slot) {
+            if let Err(error) = self.store.remove(row.key).await {
+                return tracing::warn!(%error, "room was not given back");
+            }
+        }
     }
 
     async fn send(&self, work: &HandOverWork, segment: &ReadSegment) -> Sent {

@@ -3,9 +3,9 @@
 
 use crate::fleet::owner_loop::OwnerView;
 use crate::{machine, probe};
-use model::{Kbps, LinkKind, PgId, Span, Stamp};
+use model::{Bytes, Kbps, LinkKind, PgId, Ppm, Span, Stamp, TimeScale};
 use net::{CallLimits, Endpoint, Link, Redial};
-use rules::fleet::ask::check_generation;
+use rules::fleet::ask::{believed_scale, check_generation, is_lent_news};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -43,6 +43,10 @@ pub struct SessionView {
     pub plan: Plan,
     /// Another process uses this key.
     pub duplicate: bool,
+    /// Slots on their way to others, and those for which nobody was found; none where nothing is handed over.
+    pub handing: Option<(u32, u32)>,
+    /// Score of this node's honesty, as the center said last.
+    pub integrity: Option<Ppm>,
     /// This clock minus the center's, in ms, at the last check-in.
     pub clock_offset_ms: i64,
 }
@@ -66,6 +70,8 @@ pub struct SessionParts {
     pub now: fn() -> Stamp,
     /// Network was measured at join.
     pub network_known: bool,
+    /// A center for tests was joined, which may shorten days.
+    pub dev: bool,
 }
 
 /// The session; dropped, it ends.
@@ -79,7 +85,10 @@ pub struct Session {
     /// What is held, and cursors of groups, as told last by whoever looks after the pieces.
     storage: Mutex<(Held, Vec<(u32, u64)>)>,
     moved: watch::Sender<Vec<PgId>>,
+    time_scale: watch::Sender<TimeScale>,
     sequence: Mutex<u32>,
+    /// What is lent, as the center was told last.
+    lent_told: Mutex<Option<Bytes>>,
 }
 
 impl Session {
@@ -96,7 +105,9 @@ impl Session {
             rates: watch::Sender::default(),
             storage: Mutex::default(),
             moved: watch::Sender::default(),
+            time_scale: watch::Sender::default(),
             sequence: Mutex::new(0),
+            lent_told: Mutex::default(),
         })
     }
 
@@ -128,7 +139,7 @@ impl Session {
                         changed = owner.changed() => {
                         if changed.is_err() { return; }
                         let now = (owner.borrow().state, owner.borrow().reason);
-                        if Some(now) == told { continue; }
+                        if Some(now) == told && self.lent_news().is_none() { continue; }
                         sleep_until(Instant::now() + NEWS_AFTER).await;
                     }
                     _ = link.closed() => continue,
@@ -163,8 +174,17 @@ impl Session {
         }
     }
 
+    /// What is lent, where the center is to hear of it now.
+    fn lent_news(&self) -> Option<Bytes> {
+        let (now, held) = (self.parts.owner.borrow().allowance.disk, self.storage.lock());
+        let held = held.unwrap_or_else(PoisonError::into_inner).0.bytes;
+        let told = *self.lent_told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.is_none_or(|told| is_lent_news(told, now, Bytes(held))).then_some(now)
+    }
+
     async fn check_in(&self, link: &Link, with_addr: bool) -> Option<CheckInReply> {
         let ask = self.message(with_addr);
+        let lent = ask.lent;
         let sent_at = (self.parts.now)();
         let request = Envelope::new(Request::CheckIn(Box::new(ask))).to_bytes();
         let limits = CallLimits { max_reply: CHECK_IN_REPLY_MAX, timeout: CALL_TIMEOUT };
@@ -183,8 +203,12 @@ impl Session {
                 self.view.send_modify(|view| {
                     view.last = Some(now);
                     view.duplicate = reply.duplicate;
+                    view.integrity = Some(reply.integrity);
                     view.clock_offset_ms = offset;
                 });
+                if lent.is_some() {
+                    *self.lent_told.lock().unwrap_or_else(PoisonError::into_inner) = lent;
+                }
                 Some(*reply)
             }
             Ok(Reply::Refused(refusal)) => {
@@ -200,6 +224,7 @@ impl Session {
 
     fn message(&self, with_addr: bool) -> CheckIn {
         let view = self.parts.owner.borrow().clone();
+        let lent = if with_addr { Some(view.allowance.disk) } else { self.lent_news() };
         let mut sequence = self.sequence.lock().unwrap_or_else(PoisonError::into_inner);
         *sequence += 1;
         let (held, cursors) = self.storage.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -222,7 +247,7 @@ impl Session {
             generation: self.view.borrow().plan.generation,
             busy: false,
             addr: with_addr.then(|| self.parts.endpoint.addr()),
-            lent: with_addr.then_some(view.allowance.disk),
+            lent,
             held,
         }
     }
@@ -232,9 +257,19 @@ impl Session {
         *self.storage.lock().unwrap_or_else(PoisonError::into_inner) = (held, cursors);
     }
 
+    /// What of this node is handed over now: slots on their way, and those for which nobody was found.
+    pub fn tell_handing(&self, handing: Option<(u32, u32)>) {
+        self.view.send_modify(|view| view.handing = handing);
+    }
+
     /// Groups whose log has drops that this node has not seen, as the last check-in said.
     pub fn moved(&self) -> watch::Receiver<Vec<PgId>> {
         self.moved.subscribe()
+    }
+
+    /// By how much days are shortened here: not at all but under a center for tests.
+    pub fn time_scale(&self) -> watch::Receiver<TimeScale> {
+        self.time_scale.subscribe()
     }
 
     /// Upload and download as measured last.
@@ -259,6 +294,10 @@ impl Session {
         }
         if !reply.moved.is_empty() {
             self.moved.send_replace(reply.moved.clone());
+        }
+        let scale = believed_scale(reply.time_scale, self.parts.dev);
+        if self.time_scale.send_replace(scale) != scale {
+            tracing::warn!(times = scale.0, "a center for tests changed how days count here");
         }
         let held = self.view.borrow().plan.generation;
         if let Err(refusal) = check_generation(held, reply.plan.generation) {

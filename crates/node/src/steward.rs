@@ -7,7 +7,7 @@ use crate::fleet::owner_loop::OwnerView;
 use crate::hand_over::HandsOver;
 use crate::session::Session;
 use client::{AskCenter, Client, ClientError, Stage};
-use model::{Kbps, NodeState, Ppm, Stamp};
+use model::{Kbps, NodeState, Ppm, Stamp, TimeScale};
 use net::Endpoint;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ pub fn client(endpoint: Endpoint, key: [u8; 32], now: fn() -> Stamp, session: &A
 }
 
 /// Looks after this machine's own staged uploads, for ever.
-pub async fn keep_stage(client: Client, dir: PathBuf, key: [u8; 32]) {
+pub async fn keep_stage(client: Client, dir: PathBuf, key: [u8; 32], scale: watch::Receiver<TimeScale>) {
     loop {
         tokio::time::sleep(STAGE_EVERY).await;
         let stage = {
@@ -58,7 +58,8 @@ pub async fn keep_stage(client: Client, dir: PathBuf, key: [u8; 32]) {
             tokio::task::spawn_blocking(move || dir.exists().then(|| Stage::open(&dir, &key, 0))).await
         };
         let Ok(Some(Ok(stage))) = stage else { continue };
-        match client.look_at_stage(&stage).await {
+        let times = *scale.borrow();
+        match client.look_at_stage(&stage, times).await {
             Ok(looked) if looked.released + looked.pieces > 0 => tracing::info!(?looked, "looked after the stage"),
             Ok(_) => {}
             Err(error) => tracing::debug!(%error, "the stage was not looked after; the next look is soon"),

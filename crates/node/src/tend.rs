@@ -6,6 +6,7 @@ use crate::session::Session;
 use crate::storage::follow::{Ask, Follower};
 use crate::storage::{Cursors, PieceStore, scrub};
 use model::{Bytes, PgId, Stamp};
+use rules::storage::scrub::ROUND;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +49,13 @@ impl Tend {
             let session = Arc::clone(&session);
             Box::pin(async move { session.ask(request).await.ok() })
         });
-        let follower = Follower { store: self.store.clone(), cursors, ask, resting: Default::default() };
+        let follower = Follower {
+            store: self.store.clone(),
+            cursors,
+            ask,
+            resting: Default::default(),
+            scale: self.session.time_scale(),
+        };
         let (mut moved, mut told, mut is_gone) = (self.session.moved(), None, false);
         loop {
             self.tell(&follower, &mut told);
@@ -87,7 +94,8 @@ impl Tend {
         if !self.may_work() {
             return;
         }
-        if let Err(error) = scrub::step(&self.store, &follower.cursors, (self.now)()).await {
+        let round = follower.scale.borrow().of(ROUND);
+        if let Err(error) = scrub::step(&self.store, &follower.cursors, round, (self.now)()).await {
             tracing::warn!(%error, "pieces were not looked at");
         }
         for _ in 0..COMPACT_STEPS {

@@ -33,6 +33,9 @@ pub struct Membership {
     pub bind: Option<std::net::IpAddr>,
     /// When joined.
     pub joined: Stamp,
+    /// It was a center for tests that was joined: it may shorten days.
+    #[serde(default)]
+    pub dev: bool,
 }
 
 impl Membership {

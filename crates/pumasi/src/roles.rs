@@ -61,6 +61,7 @@ pub async fn run_agent(app: &App, sensors: SensorKind) -> Result<u8, Fault> {
         discards: discards(),
         lies: lies(),
         scripted: sensors == SensorKind::Scripted,
+        dev: membership.dev,
         now: clock::now,
     };
     let agent = Agent::start(config).await.map_err(agent_fault)?;
@@ -68,7 +69,7 @@ pub async fn run_agent(app: &App, sensors: SensorKind) -> Result<u8, Fault> {
     let code = tokio::select! {
         code = stop_asked() => code,
         () = agent.told_to_stop() => 0,
-        never = crate::cli::names_log::tend(app) => match never {},
+        never = crate::cli::names_log::tend(app, agent.time_scale()) => match never {},
         never = crate::cli::center_snapshot::tend(app) => match never {},
     };
     agent.stop().await;

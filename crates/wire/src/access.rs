@@ -64,6 +64,8 @@ pub struct JoinReply {
     pub again: bool,
     /// What it may carry, from what is known so far.
     pub capabilities: Vec<CapabilityLine>,
+    /// This is a center for tests, and says so before anything is lent to it.
+    pub dev: bool,
 }
 
 /// Ask for a ticket.

@@ -300,6 +300,8 @@ pub enum Reply {
     SegmentsFound(Vec<Option<(model::PgId, u64)>>),
     /// Where a bucket's chain stands after changes were told again.
     Replayed(crate::signed::Head),
+    /// What was handed over counts; true when the slot is its successor's now.
+    HandedOver(bool),
 }
 
 /// A lawful no: its registered id and the variables of its text, in the reader's language.

@@ -2,8 +2,8 @@
 
 use crate::addr::PeerAddr;
 use model::{
-    Alias, Arch, Bytes, Capability, Kbps, MemberId, NatKind, NodeId, NodeState, Os, PauseReason, PgId, Presence,
-    Region, RegionEvidence, Span, Stamp, Tier,
+    Alias, Arch, Bytes, Capability, Kbps, MemberId, NatKind, NodeId, NodeState, Os, PauseReason, PgId, Ppm, Presence,
+    Region, RegionEvidence, Span, Stamp, Tier, TimeScale,
 };
 use serde::{Deserialize, Serialize};
 
@@ -117,12 +117,16 @@ pub struct CheckInReply {
     pub program_floor: u32,
     /// For the owner's eyes, as error or warning numbers.
     pub notices: Vec<u16>,
+    /// Score of the node's honesty, so that its owner hears of it before it costs work.
+    pub integrity: Ppm,
     /// This boot is not the newest with this key.
     pub duplicate: bool,
     /// Segments lack pieces, and this node was chosen to make them: it asks for the work.
     pub has_steward_work: bool,
     /// Of the groups whose cursors were told: those whose log has drops after them.
     pub moved: Vec<PgId>,
+    /// Of a center for tests: by how much it shortens days. A node believes it only where it joined a center for tests.
+    pub time_scale: Option<TimeScale>,
 }
 
 /// What a node shall do: complete, with a generation; an older one is refused by the node.

@@ -1,7 +1,7 @@
 //! The control socket between a person's command and the agent on the same machine: one JSON object a line each way.
 //! The socket is the owner's (mode 0600); whoever can open it is the owner.
 
-use model::{Bytes, Kbps, LinkKind, NodeState, PauseReason, Span, Stamp};
+use model::{Bytes, Kbps, LinkKind, NodeState, PauseReason, Ppm, Span, Stamp};
 use serde::{Deserialize, Serialize};
 
 /// What a command asks of the agent.
@@ -125,6 +125,10 @@ pub struct LocalStatus {
     pub quarantined: bool,
     /// Another process uses this machine's key.
     pub duplicate: bool,
+    /// Slots on their way to others, and those for which nobody was found; none where nothing is handed over.
+    pub handing: Option<(u32, u32)>,
+    /// Score of its honesty, as the center said last.
+    pub integrity: Option<Ppm>,
     /// Which sensors give a signal, and which do not.
     pub sensors: Vec<(String, bool)>,
     /// Why the owner's file is not in force, when it does not parse.

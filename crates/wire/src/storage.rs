@@ -581,7 +581,7 @@ pub struct LogEntry {
     pub is_drop: bool,
 }
 
-/// How a node's leaving stands.
+/// How it stands with what a node hands over: all when it leaves, some when its owner lends less than it holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HandOver {
     /// Slots on their way to a successor.

@@ -59,6 +59,7 @@ pub async fn join(center: &Center, caller: &Caller, ask: JoinAsk) -> Result<Repl
         center: center.addr(),
         again: joined.again,
         capabilities,
+        dev: center.settings().dev,
     })))
 }
 

@@ -89,7 +89,8 @@ fn record(
     };
     let has_steward_work = center.stewards().has_offer(alias) || center.audits().has_offer(alias);
     let is_leaving = center.fleet().node(alias).is_some_and(|node| node.standing == Standing::Leaving);
-    let has_steward_work = has_steward_work || is_leaving;
+    let is_over = center.fleet().is_over(alias).is_some();
+    let has_steward_work = has_steward_work || is_leaving || is_over;
     let mut fleet = center.fleet();
     let moved = fleet.drops.after(&ask.cursors);
     let known = fleet.node(alias).map(|n| (n.standing, n.lent));
@@ -121,6 +122,7 @@ fn record(
     if standing.takes_no_work() || verdict.contested {
         notices.push(errors::QUARANTINED.0);
     }
+    let integrity = fleet.node(alias).map_or(model::Ppm::ONE, |node| node.integrity);
     let mut plan = fleet.plan(alias);
     plan.quarantined |= verdict.contested;
     let reply = CheckInReply {
@@ -132,9 +134,11 @@ fn record(
         revocation_epoch: 0,
         program_floor: 0,
         notices,
+        integrity,
         duplicate: verdict.duplicate,
         has_steward_work,
         moved,
+        time_scale: center.settings().told_scale(),
     };
     Ok((reply, news))
 }

@@ -5,7 +5,7 @@ use super::learn;
 use super::store::{self, Standing};
 use crate::db::{Db, StoreError};
 use crate::{Center, Settings};
-use model::{Alias, Bytes, MemberId, NodeId, Stamp};
+use model::{Alias, Bytes, MemberId, NodeId, Ppm, Stamp};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rules::fleet::presence::{Known, Presence, PresenceSettings};
@@ -36,6 +36,8 @@ pub struct NodeMemory {
     pub standing: Standing,
     /// Links open with its key.
     pub links: u16,
+    /// Score of its honesty.
+    pub integrity: Ppm,
     /// Generation of its plan.
     pub generation: u64,
     /// What it says it holds; none while that is nothing.
@@ -60,7 +62,7 @@ impl FleetMemory {
             period_busy: settings.fleet.busy(),
             period_quiet: settings.fleet.idle(),
             rate_max_per_s: RATE_MAX_PER_S,
-            time_scale: settings.time_scale.0,
+            time_scale: settings.time_scale,
             ..PresenceSettings::default()
         };
         Self {
@@ -130,6 +132,13 @@ impl FleetMemory {
         self.node(alias).map(|node| node.held.as_deref().copied().unwrap_or_default())
     }
 
+    /// What a node lends, where it said that it holds more.
+    pub fn is_over(&self, alias: Alias) -> Option<Bytes> {
+        let node = self.node(alias)?;
+        let held = node.held.as_ref()?;
+        (node.lent.0 > 0 && held.bytes > node.lent.0).then_some(node.lent)
+    }
+
     /// The plan of a node.
     pub fn plan(&self, alias: Alias) -> Plan {
         let node = self.node(alias);
@@ -192,7 +201,8 @@ pub async fn load(db: &Db, settings: &Settings, now: Stamp) -> Result<FleetMemor
                 left: matches!(b.standing, Standing::Left | Standing::Banned),
             };
             memory.presence.register(b.alias, known);
-            memory.put(b.alias, node_memory(b.id, b.owner, b.standing));
+            let integrity = b.integrity;
+            memory.put(b.alias, NodeMemory { integrity, ..node_memory(b.id, b.owner, b.standing) });
         }
     }
     if let Some(from) = learn::last_sign(db, down_since).await? {
@@ -221,7 +231,8 @@ async fn last_hours(db: &Db, first: Alias, last: Alias, now: Stamp) -> Result<Ha
 }
 
 fn node_memory(id: NodeId, owner: MemberId, standing: Standing) -> NodeMemory {
-    NodeMemory { id, owner, addr: None, lent: Bytes(0), standing, links: 0, generation: 1, held: None }
+    let (lent, integrity) = (Bytes(0), Ppm::ONE);
+    NodeMemory { id, owner, addr: None, lent, standing, links: 0, integrity, generation: 1, held: None }
 }
 
 /// A node that is gone for good, known by rows only.

@@ -108,6 +108,10 @@ pub async fn bucket_make(center: &Center, caller: &Caller, make: BucketMake) -> 
         return Err(too_large("list of regions", make.regions.len(), REGIONS_MAX));
     }
     let now = center.now();
+    let id = make.id;
+    if center.db().read(move |q| Ok(bucket::find(q, &id)?)).await?.is_none() {
+        super::offer::check(center, make.class, &make.regions, make.regions_min).await?;
+    }
     let made = center.db().write(move |tx| match bucket::find(tx, &make.id)? {
         // The same again is answered as if it were the first.
         Some(there) if there.owner == member.id && there.key_check == make.check => Ok(()),

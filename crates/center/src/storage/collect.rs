@@ -79,7 +79,7 @@ async fn expire(center: &Center) -> Result<u64, Refused> {
 async fn give_up(center: &Center) -> Result<u64, Refused> {
     let mut gone = 0;
     for _ in 0..PARTS_MAX {
-        let before = center.now() - OPEN_FOR;
+        let before = center.now() - center.settings().time_scale.of(OPEN_FOR);
         let done = center.db().write(move |tx| Ok(upload::let_go(tx, before, PART)?)).await?;
         gone += done;
         if done < u64::from(PART) {

@@ -11,9 +11,8 @@ use super::store::{self, PgRow, SegmentRow, thin};
 use crate::access::api::who;
 use crate::fleet::store::Standing;
 use crate::refuse::Refused;
-use crate::settings::TimeScale;
 use crate::{Caller, Center};
-use model::{Alias, Kbps, NodeState, PgId, Presence, Span, Stamp, Tier, errors};
+use model::{Alias, Kbps, NodeState, PgId, Presence, Span, Stamp, Tier, TimeScale, errors};
 use rules::storage::expand::{
     self, EPOCH, GROUP_LEASES_MAX, LEASE, PATIENT_EPOCH, SlotNow, StewardFacts, WRITER_LEASE,
 };

@@ -1,21 +1,24 @@
 //! Leaving without a loss: a node that drains hands each of its slots to a successor, piece by piece, and goes when nothing is left.
 //! Who takes over, `rules::storage::hand_over` says; the leaver's own agent sends, the center moves no data.
 //!
+//! A node that holds more than its owner lends gives some of its slots away likewise, and stays.
+//!
 //! (A) A slot changes hands when the successor has given receipts for every piece of it that the leaver had. (B) What the leaver
 //! cannot give counts as lost at once and is made anew. (C) Until then it counts, and serves.
 
 use super::api::{load_pg, slots};
 use super::commit::bad_receipt;
+use super::log::is_whole;
 use super::place::{self, Member};
 use super::repair::with_facts;
 use super::store::drain::{self, Drain, Move};
-use super::store::{PgRow, mend};
+use super::store::{PgRow, log, mend};
 use crate::fleet::api::alias_of;
 use crate::fleet::store::{self as fleet, Standing};
 use crate::refuse::Refused;
 use crate::{Caller, Center};
-use model::{Alias, NodeId, Presence, SegmentId, Span};
-use rules::storage::hand_over::{MOVES_MAX, successor};
+use model::{Alias, Bytes, NodeId, PgId, Presence, SegmentId, Span};
+use rules::storage::hand_over::{MOVES_MAX, OwnSlot, give_up, successor};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use wire::Reply;
@@ -29,6 +32,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(3);
 const DRAINS_MAX: u32 = 256;
 /// Slots counted for one answer.
 const COUNT_MAX: u32 = 10_000;
+/// Segments counted of a node that gives slots away.
+const SEGMENTS_MAX: u32 = 100_000;
 /// Slots without anything left that change hands in one answer.
 const EMPTY_MAX: usize = 16;
 /// Life of leave to write.
@@ -51,28 +56,68 @@ pub async fn run(center: Center) {
 async fn look(center: &Center, after: Option<Alias>) -> Result<Option<Alias>, Refused> {
     let drains = center.db().read(move |q| Ok(drain::drains(q, after, DRAINS_MAX)?)).await?;
     let next = drains.last().map(|drain| drain.node).filter(|_| drains.len() == DRAINS_MAX as usize);
-    if drains.is_empty() {
+    let over = over(center);
+    if drains.is_empty() && over.is_empty() {
         return Ok(next);
     }
     let now = center.now();
     let rows = place::nodes(center, now).await?;
     let all = place::members(center, &rows, now);
     for drain in drains {
-        if let Err(refused) = send_on(center, &drain, &all).await {
-            tracing::warn!(id = %refused.0.id, node = %drain.node, "slots of a node that leaves were given to nobody");
+        let node = drain.node;
+        let waiting = center.db().read(move |q| Ok(drain::waiting(q, node, MOVES_MAX)?)).await?;
+        if let Err(refused) = send_on(center, (node, drain.to), waiting, &all).await {
+            tracing::warn!(id = %refused.0.id, %node, "slots of a node that leaves were given to nobody");
+        }
+    }
+    for (node, lent) in over {
+        let given = match too_many(center, node, lent).await {
+            Ok(given) => send_on(center, (node, None), given, &all).await,
+            Err(refused) => Err(refused),
+        };
+        if let Err(refused) = given {
+            tracing::warn!(id = %refused.0.id, %node, "slots of a node whose owner lends less were given to nobody");
         }
     }
     Ok(next)
 }
 
+/// Nodes that hold more than they lend, as their last check-ins say, with what they lend; those that leave apart.
+fn over(center: &Center) -> Vec<(Alias, Bytes)> {
+    let fleet = center.fleet();
+    let stays = fleet.nodes().filter(|(_, node)| node.standing == Standing::Active);
+    let over = stays.filter_map(|(alias, _)| Some((alias, fleet.is_over(alias)?)));
+    over.take(DRAINS_MAX as usize).collect()
+}
+
+/// The slots such a node gives away. One that holds more segments than are counted waits for a later look.
+async fn too_many(center: &Center, node: Alias, lent: Bytes) -> Result<Vec<(PgId, u16)>, Refused> {
+    let read = center.db().read(move |q| {
+        let slots = log::bytes_by_slot(q, node, SEGMENTS_MAX)?.unwrap_or_default();
+        Ok((slots, drain::moves(q, node, COUNT_MAX)?))
+    });
+    let (slots, moves) = read.await?;
+    let moving: BTreeSet<(PgId, u16)> = moves.iter().map(|one| (one.pg, one.slot)).collect();
+    let mut own = Vec::with_capacity(slots.len());
+    for ((pg, slot), bytes) in slots {
+        let is_covered = is_whole(center, &load_pg(center, pg).await?);
+        own.push(OwnSlot { pg, slot, bytes, is_covered, is_moving: moving.contains(&(pg, slot)) });
+    }
+    Ok(give_up(&own, lent))
+}
+
 /// Sends slots of one node on their way, and takes back those whose successor is gone.
-async fn send_on(center: &Center, drain: &Drain, all: &[Member]) -> Result<(), Refused> {
-    let (node, named, now) = (drain.node, drain.to, center.now());
+async fn send_on(
+    center: &Center,
+    (node, named): (Alias, Option<Alias>),
+    waiting: Vec<(PgId, u16)>,
+    all: &[Member],
+) -> Result<(), Refused> {
+    let now = center.now();
     let read = center.db().read(move |q| {
         let moves = drain::moves(q, node, MOVES_MAX)?;
-        let waiting = drain::waiting(q, node, MOVES_MAX)?;
         let mut groups = Vec::new();
-        for (pg, slot) in waiting.into_iter().take((MOVES_MAX as usize).saturating_sub(moves.len())) {
+        for (pg, slot) in waiting.iter().copied().take((MOVES_MAX as usize).saturating_sub(moves.len())) {
             groups.extend(mend::group(q, pg)?.map(|group| (group, slot)));
         }
         Ok((moves, groups))
@@ -86,7 +131,9 @@ async fn send_on(center: &Center, drain: &Drain, all: &[Member]) -> Result<(), R
     }
     for (group, slot) in groups {
         let chosen = with_facts(&group, all, now, |facts| successor(facts, slot, named, &mut rand::rng()));
-        let Some(to) = chosen.flatten() else { continue };
+        // Who has no room for what it holds takes nothing over.
+        let has_room = |to: &Alias| center.fleet().is_over(*to).is_none();
+        let Some(to) = chosen.flatten().filter(has_room) else { continue };
         let one = Move { pg: group.row.pg, slot, to, next_seq: 1 };
         center.db().write(move |tx| Ok(drain::put_move(tx, node, &one)?)).await?;
         tracing::info!(%node, pg = %one.pg, slot, %to, "a slot is handed over");
@@ -94,13 +141,14 @@ async fn send_on(center: &Center, drain: &Drain, all: &[Member]) -> Result<(), R
     Ok(())
 }
 
-/// How a node's leaving stands, and with a session's key, what it shall send next; nothing where it does not leave.
+/// How it stands with what a node hands over, and with a session's key, what it shall send next; nothing where it hands over nothing.
 pub async fn ask(center: &Center, caller: &Caller, session: Option<NodeId>) -> Result<Reply, Refused> {
     let node = alias_of(center, caller)?;
     for _ in 0..EMPTY_MAX {
         let found = center.db().read(move |q| {
-            let Some(_) = drain::drain(q, node)? else { return Ok(None) };
-            Ok(Some((drain::moves(q, node, COUNT_MAX)?, drain::waiting(q, node, COUNT_MAX)?.len())))
+            let (leaves, moves) = (drain::drain(q, node)?.is_some(), drain::moves(q, node, COUNT_MAX)?);
+            let waiting = if leaves { drain::waiting(q, node, COUNT_MAX)?.len() } else { 0 };
+            Ok((leaves || !moves.is_empty()).then_some((moves, waiting)))
         });
         let Some((moves, waiting)) = found.await? else { return Ok(Reply::HandOver(None)) };
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
@@ -165,7 +213,7 @@ pub async fn done(center: &Center, caller: &Caller, done: HandOverDone) -> Resul
         tracing::info!(%node, pg = %one.pg, slot = one.slot, to = %one.to, "a slot changed hands");
         center.news_of_segments();
     }
-    Ok(Reply::Done)
+    Ok(Reply::HandedOver(changed))
 }
 
 async fn change(center: &Center, one: Move, up_to: u64, taken: BTreeSet<SegmentId>) -> Result<bool, Refused> {

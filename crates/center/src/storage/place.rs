@@ -33,7 +33,7 @@ pub(super) struct Member {
     on_since: Option<Stamp>,
     away_for: Span,
     lent: Bytes,
-    profile: WeeklyProfile,
+    pub(super) profile: WeeklyProfile,
 }
 
 /// Rows of all nodes as they were read last. A node that joins or leaves is seen at once; another change of a row, within
@@ -156,7 +156,7 @@ impl Member {
     }
 
     /// Whether it counts as always on. Without a month of history: no gap, as far as this center's memory goes.
-    fn is_always_on(&self, now: Stamp) -> bool {
+    pub(super) fn is_always_on(&self, now: Stamp) -> bool {
         let age = now.since(self.row.node.joined_at);
         let on = if age >= HISTORY { self.profile.mean_on() } else { Ppm(0) };
         Steadiness { age, on, is_declared: false, had_gap: !self.on }.is_always_on()

@@ -18,7 +18,7 @@ use wire::limits::{COMMIT_RUNS_MAX, MANIFEST_MAX, PAGE_MAX, PARTS_MAX, REPLY_MAX
 use wire::storage::{UploadAsk, UploadBegin, UploadComplete, UploadPage, UploadPart};
 use wire::{RefusalMsg, Reply};
 
-/// An upload to which nothing is done for so long is given up.
+/// An upload to which nothing is done for so long, as the center's `time_scale` counts, is given up.
 pub const OPEN_FOR: Span = Span::days(7);
 /// Bytes of one answer's notes.
 const PAGE_BYTES: usize = REPLY_MAX / 2;

@@ -4,6 +4,7 @@ use crate::on_both;
 use crate::place::Place;
 use crate::storage::{with_bucket, with_pg, write};
 use center::storage::store::drain::{self, Drain, Move};
+use center::storage::store::log;
 use center::storage::store::{self as storage, PgRow};
 use model::{Alias, SegmentId, Stamp};
 use std::collections::BTreeSet;
@@ -38,6 +39,11 @@ async fn a_slot_changes_hands_when_all_of_it_was_taken(place: &mut Place) {
     assert_eq!(place.db.read(move |q| Ok(drain::moves(q, node, 9)?)).await.unwrap(), [one]);
     let seqs = place.db.read(move |q| Ok(drain::to_move(q, &one, 3)?)).await.unwrap();
     assert_eq!(seqs.iter().map(|row| row.seq).collect::<Vec<_>>(), [1, 2, 4], "what it holds");
+    let bytes = place.db.read(move |q| Ok(log::bytes_by_slot(q, node, 9)?)).await.unwrap().unwrap();
+    let (pieces, all) = place.db.read(move |q| Ok(log::accounted(q, node, 9)?)).await.unwrap().unwrap();
+    assert!(pieces == 4 && all > 0, "{pieces}");
+    assert_eq!(bytes.into_iter().collect::<Vec<_>>(), [((pg.pg, 1), all)]);
+    assert_eq!(place.db.read(move |q| Ok(log::bytes_by_slot(q, node, 2)?)).await.unwrap(), None, "too many to count");
     // The first is taken, the second could not be given: it is lost, and thin.
     let taken = BTreeSet::from([SegmentId([1; 32])]);
     assert!(!write(place, move |tx| drain::moved(tx, &one, 2, &taken)).await);

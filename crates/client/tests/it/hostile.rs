@@ -122,3 +122,38 @@ async fn receipts_that_do_not_hold_do_not_count() {
     assert!(!world.id(0).short().is_empty());
     world.endpoint.close().await;
 }
+
+/// A slot that changed hands between receipt and commit costs its piece once more, and nobody sees it: neither an object of a
+/// pack nor one of segments of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_changes_hands_during_an_upload_gets_its_piece_from_the_upload() {
+    let world = World::new(8).await;
+    let bucket = world.client.bucket_or_make(&AccountRoot::from_bytes([1; 32]), "b").await.unwrap();
+    for (at, len) in [100_000, 9 << 20].into_iter().enumerate() {
+        // Slot 0 goes to holder 6 + at: another one each time, while its first receipt is on its way.
+        world.move_slots(&[(0, 6 + at)]);
+        let stored = put(&world.client, &bucket, &format!("o{at}"), &content(len)).await.unwrap();
+        let holders = world.holders_of_last();
+        assert!(stored.pieces >= 4 && holders.len() >= 4, "{stored:?}");
+        assert_eq!(holders.get(&0), Some(&world.id(6 + at)), "{len} bytes: {holders:?}");
+    }
+    assert_eq!(world.names(), 2);
+    world.endpoint.close().await;
+}
+
+/// A segment that nobody takes ends its upload with that very answer, also while the next ones wait for their turn with all the
+/// room there is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_of_many_segments_ends_with_the_first_that_fails() {
+    let world = World::new(8).await;
+    let bucket = world.client.bucket_or_make(&AccountRoot::from_bytes([1; 32]), "b").await.unwrap();
+    world.set(&[0, 1, 2, 3, 4], Holder::Refuses);
+    let large = vec![7; 300 << 20];
+    let ended = tokio::time::timeout(Duration::from_secs(25), put(&world.client, &bucket, "never", &large)).await;
+    match ended.expect("it ends") {
+        Err(ClientError::TooFewHolders { have: 3, need: 4, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(world.names(), 0);
+    world.endpoint.close().await;
+}

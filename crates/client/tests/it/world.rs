@@ -63,6 +63,8 @@ struct Node {
 struct Rows {
     buckets: BTreeMap<BucketId, BucketLine>,
     segments: Vec<WrittenSegment>,
+    /// Slots that change hands before the next segment is kept: index, and who has it then.
+    moves: Vec<(usize, Slot)>,
     versions: BTreeMap<Vec<u8>, (wire::storage::Commit, [u8; 16])>,
 }
 
@@ -108,8 +110,10 @@ impl World {
             .collect();
         let endpoint = endpoint([200; 32], false).await;
         let (center, all) = (Arc::clone(&rows), slots.clone());
+        let slots = Mutex::new(slots);
         let ask: AskCenter = Arc::new(move |request| {
-            let reply = center.lock().unwrap().answer(request, scheme, &slots);
+            let mut slots = slots.lock().unwrap();
+            let reply = center.lock().unwrap().answer_after_moves(request, scheme, &mut slots);
             Box::pin(async move { reply.map_err(ClientError::Refused) })
         });
         let client = Client::new(endpoint.clone(), [201; 32], now, ask).with_holders_wait(Duration::from_millis(100));
@@ -148,6 +152,22 @@ impl World {
         filled.pieces
     }
 
+    /// Before the next segment is kept, these slots are those of other holders: slot, holder.
+    pub fn move_slots(&self, moves: &[(u16, usize)]) {
+        let one = |(index, to): &(u16, usize)| {
+            let slot = Slot { index: *index, ..self.slots[*to].clone() };
+            (usize::from(*index), slot)
+        };
+        self.rows.lock().unwrap().moves = moves.iter().map(one).collect();
+    }
+
+    /// Who gave the receipts of the last segment that was kept, by index.
+    pub fn holders_of_last(&self) -> BTreeMap<u16, NodeId> {
+        let rows = self.rows.lock().unwrap();
+        let receipts = rows.segments.last().unwrap().receipts.iter().map(|bytes| PieceReceipt::check(bytes).unwrap());
+        receipts.map(|receipt| (receipt.index, receipt.node)).collect()
+    }
+
     /// Names the center has.
     pub fn names(&self) -> usize {
         self.rows.lock().unwrap().versions.len()
@@ -178,6 +198,28 @@ impl Rows {
         let head = line.head;
         self.versions.insert(commit.name_sealed.clone(), (commit, record.version));
         Ok(Committed { head, at: now() })
+    }
+
+    /// Moves slots when segments come, and refuses those whose receipts are not of who holds the slots now.
+    fn answer_after_moves(
+        &mut self,
+        request: Request,
+        scheme: Scheme,
+        slots: &mut [Slot],
+    ) -> Result<Reply, RefusalMsg> {
+        let told: &[WrittenSegment] = match &request {
+            Request::SegmentsKeep(keep) => &keep.segments,
+            Request::CommitBatch(batch) => &batch.segments,
+            _ => &[],
+        };
+        if !told.is_empty() {
+            self.moves.drain(..).for_each(|(at, slot)| slots[at] = slot);
+        }
+        let mut receipts = told.iter().flat_map(|s| &s.receipts).filter_map(|bytes| PieceReceipt::check(bytes));
+        if receipts.any(|receipt| slots[usize::from(receipt.index)].addr.id != receipt.node) {
+            return Err(RefusalMsg::new(errors::BAD_RECEIPT, []));
+        }
+        self.answer(request, scheme, slots)
     }
 
     fn answer(&mut self, request: Request, scheme: Scheme, slots: &[Slot]) -> Result<Reply, RefusalMsg> {

@@ -8,17 +8,18 @@
 
 use super::index::cursors::Cursor;
 use super::{CursorError, Cursors, Listed, PieceKey, PieceStore, StoreError};
-use model::{PgId, SegmentId, Span, Stamp};
-use rules::storage::collect::{Fate, TRASH, Word, fate};
+use model::{PgId, SegmentId, Span, Stamp, TimeScale};
+use rules::storage::collect::{Fate, Patience, Word, fate};
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wire::limits::{CURSORS_MAX, GROUP_SLOTS_MAX, LOG_PAGE_MAX, LOST_MAX};
 use wire::storage::{LogAsk, LogPage, LostPiece};
 use wire::{Reply, Request};
 
-/// All of a group's log is read again after so long.
+/// All of a group's log is read again after so long, as the scale counts it.
 pub const FULL_EVERY: Span = Span::days(1);
 /// Pages of one group in one turn.
 const PAGES_MAX: usize = 4_096;
@@ -83,6 +84,8 @@ pub struct Follower {
     pub ask: Ask,
     /// Groups that are left alone until then.
     pub resting: Mutex<BTreeMap<PgId, Stamp>>,
+    /// How days count here.
+    pub scale: watch::Receiver<TimeScale>,
 }
 
 /// What one reading of a log found.
@@ -108,11 +111,12 @@ impl Follower {
         for pg in known.keys().filter(|pg| !groups.contains(pg)) {
             self.cursors.forget(*pg)?;
         }
+        let scale = self.scale();
         let full = |pg: &PgId| {
             let read_at = known.get(pg).and_then(|cursor| cursor.full_at);
-            read_at.is_none_or(|at| at > now || now.since(at) >= FULL_EVERY)
+            read_at.is_none_or(|at| at > now || now.since(at) >= scale.of(FULL_EVERY))
         };
-        let ends = self.store.groups_trashed(now - TRASH);
+        let ends = self.store.groups_trashed(now - Patience::of(scale).trash);
         for pg in &groups {
             let is_due = (full(pg) || ends.contains(pg)) && !self.rests(*pg, now);
             if is_due || moved.contains(pg) {
@@ -127,14 +131,18 @@ impl Follower {
         Ok(done)
     }
 
+    fn scale(&self) -> TimeScale {
+        *self.scale.borrow()
+    }
+
     fn rests(&self, pg: PgId, now: Stamp) -> bool {
         let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
-        resting.retain(|_, until| *until > now && until.since(now) <= REST);
+        resting.retain(|_, until| *until > now && until.since(now) <= self.scale().of(REST));
         resting.contains_key(&pg)
     }
 
     fn rest(&self, pg: PgId, now: Stamp) {
-        self.resting.lock().unwrap_or_else(PoisonError::into_inner).insert(pg, now + REST);
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner).insert(pg, now + self.scale().of(REST));
     }
 
     /// Cursors for a check-in, those of other groups each time where there are too many.
@@ -177,7 +185,7 @@ impl Follower {
         }
         let mut unknown = BTreeMap::new();
         let before = if full { self.cursors.unknown(pg)? } else { BTreeMap::new() };
-        let mut fates = Vec::new();
+        let (mut fates, patience) = (Vec::new(), Patience::of(self.scale()));
         for row in held.iter().filter(|row| !row.is_damaged) {
             let word = match read.words.get(&row.key.segment) {
                 Some(true) => Word::Dropped,
@@ -193,7 +201,7 @@ impl Follower {
                 None if row.trashed_at.is_some() => Word::Dropped,
                 None => continue,
             };
-            fates.push((row.key, fate(word, row.trashed_at, read.is_whole, now)));
+            fates.push((row.key, fate(word, row.trashed_at, read.is_whole, patience, now)));
         }
         let done = self.act(fates, now).await?;
         if full {

@@ -2,7 +2,7 @@
 //! `rules::storage::scrub` wants it by now. How far it is outlives restarts.
 
 use super::{CursorError, Cursors, PieceStore, StoreError};
-use model::{Bytes, SegmentId, Stamp};
+use model::{Bytes, SegmentId, Span, Stamp};
 use rules::storage::scrub::{Due, Round, due, next};
 
 /// Most bytes one step reads.
@@ -21,10 +21,10 @@ pub enum ScrubError {
     Cursor(#[from] CursorError),
 }
 
-/// One step, when one is due; the number of pieces looked at.
-pub async fn step(store: &PieceStore, cursors: &Cursors, now: Stamp) -> Result<u64, ScrubError> {
+/// One step of a round of `length`, when one is due; the number of pieces looked at.
+pub async fn step(store: &PieceStore, cursors: &Cursors, length: Span, now: Stamp) -> Result<u64, ScrubError> {
     let mut round = begin(cursors, now)?;
-    let up_to = match due(&round, now) {
+    let up_to = match due(&round, length, now) {
         Due::Rest => u64::MAX,
         Due::UpTo(to) if to.saturating_sub(round.done) >= SHARE_MIN => to,
         Due::UpTo(_) => return Ok(0),
@@ -35,7 +35,7 @@ pub async fn step(store: &PieceStore, cursors: &Cursors, now: Stamp) -> Result<u
     }
     round.done = if report.round_done { up_to } else { report.last.map_or(round.done, |key| key.place()) };
     if round.done == u64::MAX {
-        round = next(&round, now);
+        round = next(&round, length, now);
     }
     cursors.set_round(round)?;
     Ok(report.pieces)

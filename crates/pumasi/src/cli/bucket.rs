@@ -100,7 +100,8 @@ async fn create(app: &App, session: &Session, args: &CreateArgs) -> Result<(), F
     let regions = args.region.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
     let ask = BucketAsk { class: args.class.parse()?, regions, regions_min: args.regions_min };
     let quota = args.quota.as_deref().map(quota_of).transpose()?.flatten();
-    let made = session.client.make_bucket(session.root()?, name, &ask).await.map_err(|e| client_fault(e, name))?;
+    let made = session.client.make_bucket(session.root()?, name, &ask).await;
+    let made = made.map_err(|e| with_cover(app, client_fault(e, name)))?;
     if quota.is_some() {
         session.client.set_quota(session.root()?, name, quota).await.map_err(|e| client_fault(e, name))?;
     }
@@ -110,6 +111,17 @@ async fn create(app: &App, session: &Session, args: &CreateArgs) -> Result<(), F
         _ => app.out.print(&app.out.text("bucket-made", args!["place" => format!("{MINE}{name}/")])),
     }
     Ok(())
+}
+
+/// E0317 with what the pool's week looks like, where that was the reason.
+fn with_cover(app: &App, fault: Fault) -> Fault {
+    let of = |key: &str| fault.args.get(key).cloned().unwrap_or_default();
+    let milli = |key: &str| of(key).parse::<u32>().ok().map(|n| format!("{}.{}", n / 1_000, n / 100 % 10));
+    let (Some(z), Some(z_need)) = (milli("z"), milli("z_need")) else { return fault };
+    let vars = args!["nodes" => of("nodes"), "owners" => of("owners"), "on" => of("on"), "hour" => of("hour"),
+        "z" => z, "z_need" => z_need];
+    let why = app.out.text("bucket-uncovered", vars);
+    fault.because(why)
 }
 
 async fn set(app: &App, session: &Session, name: &str, quota: Option<Bytes>) -> Result<(), Fault> {

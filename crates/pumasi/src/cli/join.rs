@@ -331,6 +331,7 @@ async fn talk_on(
         name: entry.name.clone(),
         bind: entry.bind,
         joined: reply.now,
+        dev: reply.dev,
     };
     Ok(Some((membership, reply, link)))
 }

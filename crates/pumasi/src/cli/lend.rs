@@ -47,6 +47,11 @@ async fn set(app: &App, values: &[String]) -> Result<(), Fault> {
     if agent_runs(&app.home).await {
         ask_agent(&app.home, &LocalAsk::Reload).await?;
         app.out.say("lend-set", args!["what" => values.join(" ")]);
+        if let LocalAnswer::Status(status) = ask_agent(&app.home, &LocalAsk::Status).await?
+            && let Some(words) = super::status::over_lent(app, &status)
+        {
+            app.out.say_raw(&words);
+        }
     } else {
         app.out.say("lend-set-file", args!["file" => app.home.config_file().display()]);
     }

@@ -6,19 +6,21 @@ use super::session::Session;
 use crate::app::App;
 use crate::clock;
 use client::NameIndex;
-use model::{BucketId, errors};
+use model::{BucketId, Span, TimeScale, errors};
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// Pause between two looks at what this machine changed; a look asks nobody.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// The account's copy in the pool is looked at so often, beside when something changed.
-const COPY_EVERY: Duration = Duration::from_secs(600);
+const COPY_EVERY: Span = Span::mins(10);
 /// Pause after a log that could not be written.
 const REST: Duration = Duration::from_secs(60);
 
 /// Looks for ever. With `PUMASI_DEV_NO_LOGS` it does nothing, for tests that count pieces.
-pub async fn tend(app: &App) -> Infallible {
+/// `scale`: how days count here.
+pub async fn tend(app: &App, scale: watch::Receiver<TimeScale>) -> Infallible {
     if std::env::var_os("PUMASI_DEV_NO_LOGS").is_some() {
         return std::future::pending().await;
     }
@@ -27,9 +29,11 @@ pub async fn tend(app: &App) -> Infallible {
         tokio::time::sleep(LOOK_EVERY).await;
         // A machine that never used the account has nothing to log, and must not make an account by looking.
         let Ok(Some(_)) = crate::secret::load(&app.home.account_root()) else { continue };
-        let due = due(app);
+        let times = *scale.borrow();
+        let due = due(app, times);
         let account = std::fs::read(app.home.account_seen()).unwrap_or_default();
-        let is_new = copied.as_ref().is_none_or(|(at, last)| *last != account || at.elapsed() > COPY_EVERY);
+        let is_new =
+            copied.as_ref().is_none_or(|(at, last)| *last != account || at.elapsed() > times.of(COPY_EVERY).to_std());
         if due.is_empty() && !is_new {
             continue;
         }
@@ -52,9 +56,9 @@ pub async fn tend(app: &App) -> Infallible {
     }
 }
 
-fn due(app: &App) -> Vec<BucketId> {
+fn due(app: &App, scale: TimeScale) -> Vec<BucketId> {
     let Ok(Some(key)) = crate::secret::load(&app.home.machine_key()) else { return Vec::new() };
-    NameIndex::open(&app.home.names(), &key).map(|index| index.logs_due(clock::now())).unwrap_or_default()
+    NameIndex::open(&app.home.names(), &key).map(|index| index.logs_due(clock::now(), scale)).unwrap_or_default()
 }
 
 /// Logs one; false where it is to be tried again.

@@ -1,5 +1,7 @@
 //! `pumasi node …`: the machines of this cloud as its operator and their owners see them.
 
+pub mod score;
+
 use crate::app::App;
 use crate::cli::Form;
 use crate::fault::Fault;
@@ -198,7 +200,7 @@ fn show_one(app: &App, d: &NodeDetail) {
             "generation": d.generation, "missing_after_s": d.missing_after.as_secs(), "quarantine_why": d.quarantine_why,
             "declared_region": d.declared, "measured": serde_json::to_value(&d.measured).unwrap_or_default(),
             "duties": d.capabilities.iter().map(|c| json!({"capability": c.capability.word(), "yes": c.yes, "why": c.why})).collect::<Vec<_>>(),
-            "profile": d.profile,
+            "profile": d.profile, "score": score::json(d),
             "held": d.held.map(|h| json!({"pieces": h.pieces, "size_bytes": h.bytes, "trashed": h.trashed,
                 "trashed_bytes": h.trashed_bytes, "damaged": h.damaged})),
             "audits": d.audits.map(|a| json!({"proved": a.proved, "gone": a.gone, "wrong": a.wrong, "silent": a.silent,
@@ -229,7 +231,8 @@ fn show_one(app: &App, d: &NodeDetail) {
         ("column-presence", out.text(&presence_key(n.presence), args![])),
         ("column-does", does(app, n)),
         ("column-tier", n.tier.to_string()),
-        ("column-integrity", format!("{}.{} %", d.integrity_ppm / 10_000, d.integrity_ppm / 1_000 % 10)),
+        ("column-integrity", score::value(model::Ppm(d.integrity_ppm))),
+        ("column-availability", score::availability(app, d)),
         ("column-audits", audits(app, d)),
         ("column-lent", n.lent.to_string()),
         ("column-nat", n.nat.to_string()),
@@ -246,6 +249,7 @@ fn show_one(app: &App, d: &NodeDetail) {
     for (key, value) in lines {
         out.print(&format!("{}: {value}", out.text(key, args![])));
     }
+    score::lines(app, d).iter().for_each(|line| out.print(line));
     d.capabilities.iter().for_each(|c| out.print(&format!("  {}", capability_text(app, c))));
     for (at, kind, text) in &d.events {
         out.print(&format!("  {at} {kind} {}", crate::output::escape(text)));

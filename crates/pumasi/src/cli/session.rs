@@ -132,6 +132,7 @@ impl Session {
                 client
             }
         };
+        let client = client.with_waiting(waiting(app));
         let (machine, name) = (key, membership.name);
         Ok(Self { endpoint: client.endpoint().clone(), client, root: Some(root), machine, name, center })
     }
@@ -142,7 +143,7 @@ impl Session {
         let address = link.address.center();
         let dialed = Dialed::with_key(&key, None, address.clone(), app.timeout).await?;
         let center = Arc::new(CenterLink::over(&app.home, app.timeout, dialed));
-        let client = Self::client(&address, None, key, asking(&center)).await?;
+        let client = Self::client(&address, None, key, asking(&center)).await?.with_waiting(waiting(app));
         let (machine, name) = (key, String::new());
         Ok(Self { endpoint: client.endpoint().clone(), client, root: None, machine, name, center })
     }
@@ -269,6 +270,17 @@ fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a 
     names.max_by_key(|name| (common(name), std::cmp::Reverse(name.len().abs_diff(typed.len()))))
 }
 
+/// Says on the side what an upload waits for, whenever the numbers change.
+fn waiting(app: &App) -> client::Waiting {
+    let (out, last) = (app.out.clone(), std::sync::Mutex::new(None));
+    Arc::new(move |on, need| {
+        let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !out.quiet && last.replace((on, need)) != Some((on, need)) {
+            eprintln!("{}", out.text("put-waits", args!["on" => on, "need" => need]));
+        }
+    })
+}
+
 /// A bar with rate and time left, or nothing where nobody watches.
 pub fn progress(app: &App) -> impl Fn(&'static str, u64, u64) + Send + Sync + use<> {
     use indicatif::{ProgressBar, ProgressStyle};
@@ -300,6 +312,10 @@ pub fn client_fault(error: ClientError, shown: &str) -> Fault {
             let (have, need) = (have.to_string(), need.to_string());
             Fault::new(errors::TOO_FEW_NODES, [("class", "standard"), ("need", &need), ("live", &have), ("fit", &have)])
                 .because(why.join("; "))
+        }
+        ClientError::CodeChanged => {
+            let fields = [("class", "standard"), ("need", "–"), ("live", "–"), ("fit", "–")];
+            Fault::new(errors::TOO_FEW_NODES, fields).because(error)
         }
         ClientError::Unreadable { have, need } => Fault::new(
             errors::UNREADABLE_NOW,

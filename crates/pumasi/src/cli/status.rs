@@ -71,6 +71,17 @@ pub fn cores(milli: u32) -> String {
     format!("{}.{}", milli / 1_000, milli / 100 % 10)
 }
 
+/// Bytes here beyond what is lent.
+fn over(s: &LocalStatus) -> model::Bytes {
+    model::Bytes(s.disk_used.0.saturating_sub(s.disk.0))
+}
+
+/// What becomes of what is here beyond what is lent; nothing where all fits.
+pub fn over_lent(app: &App, s: &LocalStatus) -> Option<String> {
+    let (moving, _) = s.handing.unwrap_or_default();
+    (over(s).0 > 0).then(|| app.out.text("status-over", args!["over" => over(s), "moving" => moving]))
+}
+
 fn show(app: &App, membership: &Membership, s: &LocalStatus) {
     let out = &app.out;
     if out.form == Form::Json {
@@ -78,7 +89,7 @@ fn show(app: &App, membership: &Membership, s: &LocalStatus) {
             "since": s.since.to_string(), "detail": s.detail, "name": s.name, "cloud": s.cloud, "pid": s.pid, "profile": s.profile,
             "cores_milli": s.cores_milli, "memory_mib": s.memory_mib, "disk_bytes": s.disk.0, "disk_used_bytes": s.disk_used.0, "pieces_count": s.pieces,
             "up_kbps": s.up.0, "down_kbps": s.down.0, "center": s.center.map(|l| l.word()), "last_check_in": s.last_check_in.map(|t| t.to_string()),
-            "quarantined": s.quarantined, "duplicate": s.duplicate, "sensors": s.sensors, "lend_error": s.lend_error, "last_park_ms": s.last_park_ms,
+            "quarantined": s.quarantined, "over_bytes": over(s).0, "handing_over_count": s.handing.map(|(moving, _)| moving), "integrity_ppm": s.integrity.map(|score| score.0), "duplicate": s.duplicate, "sensors": s.sensors, "lend_error": s.lend_error, "last_park_ms": s.last_park_ms,
             "recovery_warning": Some(Rungs::load(app).sentence(app)).filter(|(_, warns)| *warns).map(|(words, _)| words),
             "sentence": sentence(app, s)});
         return out.json("status", fields);
@@ -96,9 +107,15 @@ fn show(app: &App, membership: &Membership, s: &LocalStatus) {
         (None, _) => out.print(&out.text("status-center-lost", args![])),
     }
     out.print(&out.text("status-storage", args!["used" => s.disk_used, "disk" => s.disk, "pieces" => s.pieces]));
+    if let Some(words) = over_lent(app, s) {
+        out.print(&words);
+    }
     let blind: Vec<&str> = s.sensors.iter().filter(|(_, works)| !works).map(|(name, _)| name.as_str()).collect();
     if !blind.is_empty() {
         out.print(&out.text("status-blind", args!["sensors" => blind.join(", ")]));
+    }
+    if let Some(warning) = s.integrity.and_then(|score| super::node::score::warning(app, score, &s.name)) {
+        out.print(&warning);
     }
     out.print(&Rungs::load(app).sentence(app).0);
     if let Some(why) = &s.lend_error {

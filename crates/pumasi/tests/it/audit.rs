@@ -76,6 +76,16 @@ fn who_lies_or_keeps_nothing_is_found_and_nobody_else() {
     assert!(count(&liar, "wrong") >= 1 && liar["integrity_ppm"].as_u64() < Some(1_000_000), "{liar}");
     assert_eq!(liar["quarantine_why"], "wrong bytes, signed by the node");
     world.until("lost pieces are found", WAIT, || node(&world, "empty"), |empty| count(empty, "gone") >= 1);
+    // Each owner reads what it was about, what it cost and what helps.
+    for (name, kind, remedy) in [("liar", "audit_wrong", "memtester"), ("empty", "audit_gone", "smartctl")] {
+        let shown = node(&world, name)["score"].take();
+        let reasons = shown["reasons"].as_array().cloned().unwrap_or_default();
+        let reason = reasons.iter().find(|reason| reason["kind"] == kind).unwrap_or_else(|| panic!("{name}: {shown}"));
+        assert!(reason["bad_count"].as_u64() >= Some(1) && reason["pieces"][0]["slot"].is_u64(), "{reason}");
+        assert!(reason["after_ppm"].as_u64() < reason["before_ppm"].as_u64(), "{reason}");
+        let text = world.ok("a", &["node", "show", name]);
+        assert!(text.contains(remedy) && text.contains("below 0.960"), "{text}");
+    }
     // Of those on whom nothing is to be said each was asked, and each proved all.
     let honest = ["one", "two", "three", "four"];
     let asked = || honest.map(|name| count(&node(&world, name), "proved"));

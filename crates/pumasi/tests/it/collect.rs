@@ -152,6 +152,28 @@ fn what_is_removed_leaves_every_disk_and_what_stays_is_readable() {
     drop(agents);
 }
 
+#[test]
+fn where_days_are_short_what_is_removed_is_gone_within_a_minute() {
+    // A day is a second: 30 of them until versions go, 14 in the trash, all at clocks that nobody moved.
+    let world = World::new().with_short_days(86_400);
+    world.init(&["--node-name", "one"]);
+    for (home, name) in &HOMES[1..] {
+        let ticket = world.ok("a", &["invite", "-q"]);
+        world.ok(home, &["join", &ticket, "--yes", "--no-probe", "--name", name]);
+    }
+    world.until("three nodes are on", Duration::from_secs(60), || world.nodes_on("a"), |on| *on == 3);
+    put(&world, "goes", &bytes(600_000, 4));
+    let holds = || HOMES.map(|(_, name)| held(&world, name, 0).0["pieces"].as_u64().unwrap_or_default());
+    world.until("pieces are there", Duration::from_secs(30), holds, |all| all.iter().all(|pieces| *pieces > 0));
+    world.ok("a", &["rm", "my:box/goes"]);
+    let left = || {
+        let of = |key: &str, held: &Value| held[key].as_u64().unwrap_or(u64::MAX);
+        HOMES.map(|(_, name)| held(&world, name, 0).0).map(|held| (of("pieces", &held), of("trashed", &held)))
+    };
+    let is_gone = |all: &[(u64, u64); 3]| all.iter().all(|held| *held == (0, 0));
+    world.until("the nodes have forgotten it", Duration::from_secs(120), left, is_gone);
+}
+
 /// The largest log of a home's pieces.
 fn largest_log(dir: &Path) -> Option<(u64, std::path::PathBuf)> {
     let entries = std::fs::read_dir(dir).ok()?.flatten();

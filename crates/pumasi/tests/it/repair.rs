@@ -109,6 +109,44 @@ fn a_pc_that_leaves_hands_over_what_it_holds_first() {
     }
 }
 
+/// An owner who lends less than lies there keeps the PC in: what is too much goes to others, piece by piece, and room comes back.
+#[test]
+fn a_pc_whose_owner_lends_less_hands_over_what_is_too_much_and_stays() {
+    let world = World::new();
+    world.init(&["--node-name", "one"]);
+    let homes = [("b", "two"), ("c", "three"), ("d", "four"), ("e", "five")];
+    homes.iter().for_each(|(home, name)| join(&world, home, name));
+    world.until("five nodes are on", Duration::from_secs(60), || world.nodes_on("a"), |on| *on == 5);
+    let soon = Duration::from_secs(60);
+    let contents = [bytes(6 << 20, 1), bytes(300_000, 2)];
+    for (at, content) in contents.iter().enumerate() {
+        let path = file(&world, &format!("file{at}"), content);
+        world.ok("a", &["cp", &path, &format!("my:album/file{at}")]);
+    }
+    world.until("all five hold their pieces", soon, || pieces(&world), |found| *found == (5, 5));
+    join(&world, "f", "six");
+    world.until("six nodes are on", soon, || world.nodes_on("a"), |on| *on == 6);
+    let said = String::from_utf8_lossy(&world.run("e", &["lend", "set", "disk=1MiB"]).stderr).into_owned();
+    assert!(said.contains("more than is lent"), "{said}");
+    let status = || world.json("e", &["status"]);
+    let is_cleared = |s: &serde_json::Value| s["over_bytes"] == 0 && s["pieces_count"] == 0;
+    world.until("what was too much is with others", Duration::from_secs(100), status, is_cleared);
+    // Handed over and not made anew; nobody holds less than before, and the PC is still in.
+    assert_eq!(pieces(&world), (5, 5));
+    let six = world.json("a", &["node", "show", "six"]);
+    let kinds: Vec<&str> =
+        six["events"].as_array().expect("a list").iter().filter_map(|e| e["kind"].as_str()).collect();
+    assert!(kinds.contains(&"slot_taken_over") && !kinds.contains(&"slot_given"), "{kinds:?}");
+    let five = world.json("a", &["node", "show", "five"]);
+    assert_eq!((&five["presence"], &five["lent_bytes"]), (&"on".into(), &(1u64 << 20).into()), "{five}");
+    ["b", "c", "d"].iter().for_each(|home| end(&world, home));
+    let _ = std::fs::remove_dir_all(world.home("a").join("data/stage"));
+    for (at, content) in contents.iter().enumerate() {
+        let out = world.run("a", &["cat", &format!("my:album/file{at}")]);
+        assert!(out.stdout == *content, "file{at}: {}", String::from_utf8_lossy(&out.stderr));
+    }
+}
+
 /// Pieces that a home has gathered of any segment.
 fn gathered(world: &World, home: &str) -> usize {
     let folders = std::fs::read_dir(world.home(home).join("data/gather"));

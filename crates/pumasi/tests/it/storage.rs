@@ -263,6 +263,33 @@ fn pipes_go_both_ways_and_a_failed_put_leaves_no_name() {
     }
 }
 
+/// Who puts while too few holders are on waits for them, says what for, and goes on as soon as one comes; nobody types twice.
+#[test]
+fn a_put_waits_for_holders_and_says_so() {
+    let world = three();
+    let node = |name: &str| world.json("a", &["node", "show", name])["presence"].clone();
+    for home in ["b", "c"] {
+        world.run(home, &["agent", "stop"]);
+    }
+    let look = || (node("two"), node("three"));
+    world.until("two are off", Duration::from_secs(30), look, |(b, c)| b != "on" && c != "on");
+    for (name, len) in [("small", 100_000), ("large", 5 << 20)] {
+        let content = bytes(len, 6);
+        let from = file(&world, name, &content);
+        let mut child = world.spawn("a", &["cp", &from, &format!("my:box/{name}")]);
+        let mut said = std::io::BufReader::new(child.stderr.take().expect("it is a pipe"));
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut said, &mut line).expect("it says what it waits for");
+        assert!(line.contains("waiting for holders: 1 of 2 on"), "{line}");
+        world.ok("b", &["agent", "start"]);
+        let status = child.wait().expect("it ends");
+        assert!(status.success(), "{name}: {}", std::io::read_to_string(said).unwrap_or_default());
+        assert!(cat(&world, &[&format!("my:box/{name}")]) == content);
+        world.run("b", &["agent", "stop"]);
+        world.until("it is off again", Duration::from_secs(30), || node("two"), |b| b != "on");
+    }
+}
+
 /// A region rule is hard: no piece outside it, and what it cannot have is refused.
 #[test]
 fn pieces_stand_in_the_regions_of_their_bucket_and_nowhere_else() {

@@ -3,10 +3,12 @@
 //! (A) No field of the result is above the owner's allowance, whatever the center asks. (B) No field is above the ask.
 //! (C) Each field is one of the two, so nothing is lowered for a third reason. (D) What only the owner decides (reads,
 //! background, new work) the center cannot switch on. (E) A plan older than the one held is refused.
+//! (F) Only a center that said at the join that it is one for tests may shorten days, whatever it, or who took it over, says later:
+//! trash and the wait for unknown pieces stand between a center gone wrong and what is stored.
 
 use crate::Refusal;
 use crate::fleet::owner::Allowance;
-use model::{Bytes, Kbps, errors};
+use model::{Bytes, Kbps, TimeScale, errors};
 
 /// What the center would like to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,9 +74,39 @@ pub fn check_generation(held: u64, offered: u64) -> Result<(), Refusal> {
     Err(Refusal::new(errors::PLAN_STALE).with("have", offered).with("need", held))
 }
 
+/// Whether the center hears now that another space is lent than it was told: by a 32nd at least, or when what is held does not fit
+/// any more. What a profile gives follows the free space of a disk, which changes all the time.
+pub fn is_lent_news(told: Bytes, now: Bytes, held: Bytes) -> bool {
+    told.0.abs_diff(now.0) > told.0 / 32 || (told.0 >= held.0) != (now.0 >= held.0)
+}
+
+/// How days count at a node. (F)
+pub fn believed_scale(said: Option<TimeScale>, joined_a_test: bool) -> TimeScale {
+    said.filter(|_| joined_a_test)
+        .map_or_else(TimeScale::default, |TimeScale(times)| TimeScale(times.clamp(1, TimeScale::MAX.0)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_space_that_changed_a_little_is_no_news_unless_what_is_held_does_not_fit() {
+        let gib = Bytes::gib(32);
+        assert!(!is_lent_news(gib, Bytes(gib.0 - (1 << 20)), Bytes(0)) && is_lent_news(gib, Bytes::gib(30), Bytes(0)));
+        assert!(is_lent_news(gib, Bytes(gib.0 - 1), gib) && !is_lent_news(gib, gib, gib));
+        assert!(is_lent_news(Bytes(0), Bytes(1), Bytes(0)));
+    }
+
+    #[test]
+    fn days_are_shortened_only_where_a_center_for_tests_was_joined() {
+        let said = |times| Some(TimeScale(times));
+        assert_eq!(believed_scale(said(4_320), true), TimeScale(4_320));
+        assert_eq!(believed_scale(said(4_320), false), TimeScale(1), "(F)");
+        assert_eq!(believed_scale(None, true), TimeScale(1));
+        assert_eq!(believed_scale(said(0), true), TimeScale(1));
+        assert_eq!(believed_scale(said(u32::MAX), true), TimeScale::MAX);
+    }
     use proptest::prelude::*;
 
     #[test]

@@ -4,6 +4,8 @@
 //! ban, at the second proof or below [`BAN_BELOW`]. (C) A fault the node can cure costs nothing for [`CURE_WITHIN`].
 //! (D) Scores are whole ppm, the same on every machine, and lie in 0 … 1. (E) A node is warned before a threshold.
 
+pub mod reason;
+
 use model::{Ppm, Span, Stamp};
 
 /// Score at the start of which nothing is known, as whole samples (Storj's figure).

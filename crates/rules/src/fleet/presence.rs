@@ -17,7 +17,7 @@ mod entry;
 mod tests;
 
 use entry::{Entry, Flag};
-use model::{Alias, NodeState, PauseReason, Presence as Whereabouts, Span, Stamp};
+use model::{Alias, NodeState, PauseReason, Presence as Whereabouts, Span, Stamp, TimeScale};
 use rand_core::Rng;
 
 pub use entry::ENTRY_BYTES;
@@ -64,8 +64,8 @@ pub struct PresenceSettings {
     pub rate_max_per_s: u32,
     /// From the *noticed* loss of a connection to `suspect`; with the time to notice it, at most [`SUSPECT_AFTER_MAX`].
     pub suspect_after: Span,
-    /// τ is divided by this; 1 but in a center for tests.
-    pub time_scale: u32,
+    /// τ and a holiday's day of mercy are divided by this; 1 but in a center for tests.
+    pub time_scale: TimeScale,
 }
 
 impl Default for PresenceSettings {
@@ -77,7 +77,7 @@ impl Default for PresenceSettings {
             period_busy_max: Span::secs(45),
             rate_max_per_s: 3_333,
             suspect_after: Span::secs(3),
-            time_scale: 1,
+            time_scale: TimeScale::default(),
         }
     }
 }
@@ -397,14 +397,18 @@ impl Presence {
     }
 
     fn is_on_holiday(&self, now: Stamp, entry: &Entry) -> bool {
-        entry.holiday_until_s != 0 && now < until(entry.holiday_until_s) + HOLIDAY_MERCY
+        entry.holiday_until_s != 0 && now < until(entry.holiday_until_s) + self.scaled(HOLIDAY_MERCY)
     }
 
     /// Away, or on and lending nothing, for longer than this a node is missing.
     fn tau(&self, entry: &Entry) -> Span {
         let hours = u64::from(entry.missing_after_h).max(TAU_MIN_H);
         let tau = if self.surge { TAU_SURGE } else { Span::hours(hours) };
-        tau.scaled(1, u64::from(self.settings.time_scale.max(1)))
+        self.scaled(tau)
+    }
+
+    fn scaled(&self, span: Span) -> Span {
+        self.settings.time_scale.of(span)
     }
 
     /// One node for a list; nothing when it is neither registered nor heard.

@@ -6,7 +6,7 @@
 //! the log names is kept and taken back out of the trash. (C) Nothing is forgotten before 14 d of trash, nor while its group is
 //! below its refill mark. (D) Later never undoes: what is due at a moment is due at every later one.
 
-use model::{Scheme, Span, Stamp};
+use model::{Scheme, Span, Stamp, TimeScale};
 
 /// How long a version is kept after another took its place: the default, and the least any setting gives.
 pub const RETENTION: Span = Span::days(30);
@@ -34,6 +34,22 @@ pub fn may_drop(scheme: &Scheme, slots: u16, standing: u16) -> bool {
     standing >= scheme.o.min(slots)
 }
 
+/// How long a node waits before it trashes and before it forgets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// [`TRASH`].
+    pub trash: Span,
+    /// [`UNKNOWN_AFTER`].
+    pub unknown: Span,
+}
+
+impl Patience {
+    /// As it counts under `scale`.
+    pub fn of(scale: TimeScale) -> Self {
+        Self { trash: scale.of(TRASH), unknown: scale.of(UNKNOWN_AFTER) }
+    }
+}
+
 /// What a group's log says about a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Word {
@@ -59,16 +75,16 @@ pub enum Fate {
 }
 
 /// Decides about one piece. `trashed_at`: in the trash since. `is_whole`: its group may forget, as the center said just now.
-pub fn fate(word: Word, trashed_at: Option<Stamp>, is_whole: bool, now: Stamp) -> Fate {
+pub fn fate(word: Word, trashed_at: Option<Stamp>, is_whole: bool, patience: Patience, now: Stamp) -> Fate {
     let goes = match word {
         Word::Named => false,
         Word::Dropped => true,
-        Word::Unknown(since) => now.since(since) >= UNKNOWN_AFTER,
+        Word::Unknown(since) => now.since(since) >= patience.unknown,
     };
     match trashed_at {
         // What is in the trash without a word of the log waits there.
         Some(_) if word == Word::Named => Fate::TakeBack,
-        Some(at) if is_whole && now.since(at) >= TRASH => Fate::Remove,
+        Some(at) if is_whole && now.since(at) >= patience.trash => Fate::Remove,
         None if goes && is_whole => Fate::Trash,
         _ => Fate::Keep,
     }
@@ -107,8 +123,14 @@ mod tests {
             (Word::Unknown(NOW), Some(ago(Span::days(15))), true, Fate::Remove),
         ];
         for (word, trashed_at, is_whole, want) in cases {
-            assert_eq!(fate(word, trashed_at, is_whole, NOW), want, "{word:?} {trashed_at:?} {is_whole}");
+            let patience = Patience::of(TimeScale(1));
+            assert_eq!(fate(word, trashed_at, is_whole, patience, NOW), want, "{word:?} {trashed_at:?} {is_whole}");
         }
+        let short = Patience::of(TimeScale(4_320));
+        assert_eq!(short, Patience { trash: Span::secs(280), unknown: Span::mins(1) });
+        assert_eq!(fate(Word::Dropped, Some(ago(Span::secs(279))), true, short, NOW), Fate::Keep);
+        assert_eq!(fate(Word::Dropped, Some(ago(Span::secs(280))), true, short, NOW), Fate::Remove);
+        assert_eq!(fate(Word::Unknown(ago(Span::mins(1))), None, true, short, NOW), Fate::Trash);
     }
 
     #[test]

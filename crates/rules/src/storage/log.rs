@@ -22,9 +22,9 @@ pub struct LogState {
     pub at: Option<Stamp>,
 }
 
-/// Whether it is time to write a log.
-pub fn is_due(now: Stamp, state: &LogState) -> bool {
-    state.seen > state.logged && state.at.is_none_or(|at| now.since(at) >= LOG_EVERY)
+/// Whether it is time to write a log, when there is one every `every` at most: [`LOG_EVERY`], or less under a center for tests.
+pub fn is_due(now: Stamp, every: Span, state: &LogState) -> bool {
+    state.seen > state.logged && state.at.is_none_or(|at| now.since(at) >= every)
 }
 
 /// How many of the newest logs go into a new one of `fresh` bytes; `sizes` of the logs, oldest first.
@@ -50,13 +50,13 @@ mod tests {
         let now = Stamp(1_800_000_000_000);
         let state =
             |seen, logged, ago: Option<Span>| LogState { seen, logged, at: ago.map(|ago| Stamp(now.0 - ago.0)) };
-        assert!(is_due(now, &state(1, 0, None)), "(A) the first change");
-        assert!(!is_due(now, &state(0, 0, None)), "(A) nothing changed");
-        assert!(!is_due(now, &state(5, 5, Some(Span::hours(9)))), "(A) nothing changed since");
-        assert!(!is_due(now, &state(6, 5, Some(Span::mins(9)))), "(A) too early");
-        assert!(is_due(now, &state(6, 5, Some(LOG_EVERY))));
+        assert!(is_due(now, LOG_EVERY, &state(1, 0, None)), "(A) the first change");
+        assert!(!is_due(now, LOG_EVERY, &state(0, 0, None)), "(A) nothing changed");
+        assert!(!is_due(now, LOG_EVERY, &state(5, 5, Some(Span::hours(9)))), "(A) nothing changed since");
+        assert!(!is_due(now, LOG_EVERY, &state(6, 5, Some(Span::mins(9)))), "(A) too early");
+        assert!(is_due(now, LOG_EVERY, &state(6, 5, Some(LOG_EVERY))));
         let back = LogState { seen: 6, logged: 5, at: Some(now + Span::hours(1)) };
-        assert!(!is_due(now, &back), "a clock that went back waits until it has caught up");
+        assert!(!is_due(now, LOG_EVERY, &back), "a clock that went back waits until it has caught up");
     }
 
     proptest! {

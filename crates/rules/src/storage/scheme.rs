@@ -6,6 +6,8 @@
 //!
 //! A segment keeps the scheme of its group for life; a pool that outgrows its scheme opens new groups.
 
+pub mod offer;
+
 use crate::Refusal;
 use model::{Class, Ppm, Scheme, Span, errors};
 

@@ -7,7 +7,7 @@
 
 use model::{Span, Stamp};
 
-/// A round over all pieces.
+/// A round over all pieces; `length` below is this, or what a center for tests makes of it.
 pub const ROUND: Span = Span::days(30);
 /// Later than this is told to the owner: the disk is hardly ever idle.
 pub const LATE_AFTER: Span = Span::days(5);
@@ -31,19 +31,19 @@ pub enum Due {
 }
 
 /// How far a round should be at `now`.
-pub fn due(round: &Round, now: Stamp) -> Due {
+pub fn due(round: &Round, length: Span, now: Stamp) -> Due {
     let elapsed = now.since(round.began).as_ms();
-    if elapsed >= ROUND.as_ms() {
+    if elapsed >= length.as_ms() {
         return Due::Rest;
     }
-    let share = u128::from(u64::MAX) * u128::from(elapsed) / u128::from(ROUND.as_ms());
+    let share = u128::from(u64::MAX) * u128::from(elapsed) / u128::from(length.as_ms().max(1));
     Due::UpTo(u64::try_from(share).unwrap_or(u64::MAX))
 }
 
 /// The round after this one. One that is over by more than a round begins now: what was missed cannot be made up.
-pub fn next(round: &Round, now: Stamp) -> Round {
-    let planned = round.began + ROUND;
-    Round { began: if now.since(planned) >= ROUND { now } else { planned }, done: 0 }
+pub fn next(round: &Round, length: Span, now: Stamp) -> Round {
+    let planned = round.began + length;
+    Round { began: if now.since(planned) >= length { now } else { planned }, done: 0 }
 }
 
 /// How late the place `done` is at `now`.
@@ -68,7 +68,7 @@ mod tests {
             if !is_on(now.since(T0).as_secs() / 86_400) {
                 continue;
             }
-            let to = match due(&round, now) {
+            let to = match due(&round, ROUND, now) {
                 Due::UpTo(to) => to,
                 Due::Rest => u64::MAX,
             };
@@ -81,7 +81,7 @@ mod tests {
             }
             round.done = to;
             if to == u64::MAX {
-                round = next(&round, now);
+                round = next(&round, ROUND, now);
             }
         }
         longest

@@ -378,6 +378,7 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         center: addr(),
         again: true,
         capabilities: vec![capability()],
+        dev: true,
     };
     let checked_in = CheckInReply {
         now: NOW,
@@ -388,9 +389,11 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         revocation_epoch: 2,
         program_floor: 3,
         notices: vec![201],
+        integrity: model::Ppm(979_000),
         duplicate: true,
         has_steward_work: true,
         moved: vec![PgId(3)],
+        time_scale: Some(model::TimeScale(4_320)),
     };
     let detail = NodeDetail {
         line: line(),
@@ -556,6 +559,7 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         ("pair", Reply::Pair(Some(vec![2; 9]))),
         ("uploads", Reply::Uploads(uploads())),
         ("hand_over", Reply::HandOver(Some(Box::new(hand_over())))),
+        ("handed_over", Reply::HandedOver(true)),
         ("audit_work", Reply::AuditWork(Some(Box::new(audit_work())))),
         ("grants", Reply::Grants(vec![GrantLine { note: grant_note(), at: NOW, revoked: Some(NOW) }])),
         (

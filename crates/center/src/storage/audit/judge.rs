@@ -11,7 +11,8 @@ use crate::fleet::store::{self as fleet, Standing};
 use crate::refuse::Refused;
 use crate::storage::store::log;
 use codec::Layout;
-use model::{Alias, Stamp};
+use model::{Alias, Ppm, Stamp};
+use rules::fleet::integrity::reason::{Evidence, NamedPiece, PIECES_NAMED};
 use rules::fleet::integrity::{Act, Event, Integrity, Score, judge};
 use wire::signed::AuditAnswer;
 use wire::signed::audit::{NOT_HELD, slice_hash};
@@ -22,8 +23,9 @@ use wire::storage::{AuditOutcome, AuditPick, Challenge};
 struct Found {
     proved: u32,
     gone: Vec<AuditPick>,
-    /// Slices with wrong bytes, by the node's own signature, and what proves one of them.
+    /// Slices with wrong bytes, by the node's own signature, which, and what proves one of them.
     wrong: u32,
+    wrong_picks: Vec<AuditPick>,
     proof: Vec<u8>,
 }
 
@@ -35,6 +37,8 @@ struct Verdict {
     again: Option<(u8, Stamp)>,
     standing: Option<Standing>,
     generation: u64,
+    /// Its score from now on.
+    score: Option<Ppm>,
 }
 
 /// Takes in what came of an audit; true when the node proved everything.
@@ -61,10 +65,10 @@ pub async fn take(center: &Center, asked: &Asked, outcome: AuditOutcome) -> Resu
         let counts = store::counts(tx, node)?.unwrap_or_default();
         let Some(row) = fleet::node_by_alias(tx, node)? else { return Ok(Verdict::default()) };
         let held = held(&row, &counts);
-        let mut judged = Judged { tx, node, now, held, counts, acts: Vec::new(), lost: 0 };
+        let mut judged = Judged::new(tx, (node, now), held, counts);
         match &found {
             Some(found) => judged.answered(found, reads)?,
-            None => judged.silent(asked_again, picks.len()),
+            None => judged.silent(asked_again, &picks)?,
         }
         let is_good = found.as_ref().is_some_and(|found| found.gone.is_empty() && found.wrong == 0);
         let asks_again = judged.acts.iter().any(|act| matches!(act, Act::AskAgain(_)));
@@ -96,6 +100,7 @@ fn classify(asked: &Asked, answer: &AuditAnswer, signature: &[u8], wrong: &[(u16
             _ if *hash == NOT_HELD => found.gone.push(*pick),
             Some((_, bytes)) if !proves(bytes) => {
                 found.wrong += 1;
+                found.wrong_picks.push(*pick);
                 found.proof = proof(&asked.challenge, answer, signature, bytes);
             }
             _ => found.proved += 1,
@@ -125,11 +130,46 @@ struct Judged<'a, 't> {
     counts: store::AuditCounts,
     acts: Vec<Act>,
     lost: u32,
+    /// Samples that counted against it, and the score before the first of those not noted yet.
+    bad: (u32, Ppm),
 }
 
-impl Judged<'_, '_> {
+impl<'a, 't> Judged<'a, 't> {
+    fn new(
+        tx: &'a mut Tx<'t>,
+        (node, now): (Alias, Stamp),
+        held: Integrity,
+        counts: store::AuditCounts,
+    ) -> Judged<'a, 't> {
+        let bad = (0, held.score.value());
+        Self { tx, node, now, held, counts, acts: Vec::new(), lost: 0, bad }
+    }
+
+    /// What counted against it since the last note, as an event with its evidence.
+    fn note(&mut self, kind: &str, picks: &[AuditPick]) -> Result<(), StoreError> {
+        let named = |pick: &AuditPick| {
+            let id = pick.segment.as_bytes();
+            NamedPiece { pg: pick.pg, slot: pick.index, segment: u32::from_be_bytes([id[0], id[1], id[2], id[3]]) }
+        };
+        let evidence = Evidence {
+            bad: self.bad.0,
+            before: self.bad.1,
+            after: self.held.score.value(),
+            pieces: picks.iter().take(PIECES_NAMED).map(named).collect(),
+            pieces_count: u32::try_from(picks.len()).unwrap_or(u32::MAX),
+        };
+        self.bad = (0, self.held.score.value());
+        fleet::add_event(self.tx, self.node, self.now, kind, &evidence.to_string())
+    }
+
     fn event(&mut self, event: Event) {
+        let beta = self.held.score.beta_ppm;
         let (held, acts) = judge(self.held, self.now, event);
+        if let Event::PiecesLost { slots_count } = event {
+            self.bad.0 += slots_count;
+        } else if held.score.beta_ppm > beta {
+            self.bad.0 += 1;
+        }
         self.held = held;
         self.acts.extend(acts);
     }
@@ -141,33 +181,41 @@ impl Judged<'_, '_> {
         for _ in 0..found.proved {
             self.event(Event::AuditPassed);
         }
+        self.bad.1 = self.held.score.value();
         self.counts.proved += u64::from(found.proved);
+        let mut lost = Vec::new();
         for pick in &found.gone {
             // (B)
             if log::lose(self.tx, pick.pg, &pick.segment, pick.index)? {
+                lost.push(*pick);
                 self.lost += 1;
                 self.event(Event::PieceGone);
             }
         }
         self.counts.gone += u64::from(self.lost);
+        if !lost.is_empty() {
+            self.note("audit_gone", &lost)?;
+        }
         if found.wrong > 0 {
             self.event(Event::WrongBytes);
             self.counts.wrong += u64::from(found.wrong);
             self.counts.proofs = self.held.proofs;
             store::add_proof(self.tx, self.node, self.now, &found.proof)?;
+            self.note("audit_wrong", &found.wrong_picks)?;
         }
         Ok(())
     }
 
-    fn silent(&mut self, asked_again: u8, slices: usize) {
+    fn silent(&mut self, asked_again: u8, picks: &[AuditPick]) -> Result<(), StoreError> {
         let before = self.acts.len();
         self.event(Event::NoAnswer { asked_again });
         if self.acts[before..].iter().any(|act| matches!(act, Act::AskAgain(_))) {
-            return;
+            return Ok(());
         }
         // One sample was counted; each of the slices is one.
-        (1..slices).for_each(|_| self.event(Event::NoAnswer { asked_again }));
+        (1..picks.len()).for_each(|_| self.event(Event::NoAnswer { asked_again }));
         self.counts.silent += 1;
+        self.note("audit_silent", picks)
     }
 
     fn keep(mut self, row: &fleet::NodeRow, is_good: bool, again: Option<store::Again>) -> Result<Verdict, StoreError> {
@@ -178,12 +226,10 @@ impl Judged<'_, '_> {
             Some(again) => store::put_again(self.tx, self.node, again)?,
             None => store::forget_again(self.tx, self.node)?,
         }
-        if self.lost > 0 {
-            fleet::add_event(self.tx, self.node, self.now, "audit_gone", &self.lost.to_string())?;
-        }
         let standing = self.stand(row)?;
         let again = again.map(|again| (again.asked_again, again.at));
-        Ok(Verdict { lost: self.lost, is_good, again, standing, generation: row.generation + 1 })
+        let (generation, score) = (row.generation + 1, Some(score.value()));
+        Ok(Verdict { lost: self.lost, is_good, again, standing, generation, score })
     }
 
     /// What the acts make of the node's standing.
@@ -218,9 +264,9 @@ pub async fn not_cured(center: &Center, node: Alias) -> Result<(), Refused> {
         let Some(row) = fleet::node_by_alias(tx, node)? else { return Ok(Verdict::default()) };
         let slots = store::slots_count(tx, node)?;
         let counts = store::counts(tx, node)?.unwrap_or_default();
-        let mut judged = Judged { tx, node, now, held: held(&row, &counts), counts, acts: Vec::new(), lost: 0 };
+        let mut judged = Judged::new(tx, (node, now), held(&row, &counts), counts);
         judged.event(Event::PiecesLost { slots_count: slots });
-        fleet::add_event(judged.tx, node, now, "not_cured", &slots.to_string())?;
+        judged.note("not_cured", &[])?;
         judged.keep(&row, false, None)
     });
     remember(center, node, &kept.await?);
@@ -236,6 +282,9 @@ fn held(row: &fleet::NodeRow, counts: &store::AuditCounts) -> Integrity {
 /// The same in memory, and what it sets going.
 fn remember(center: &Center, node: Alias, verdict: &Verdict) {
     center.audits().over(node, verdict.is_good, verdict.again, every(center));
+    if let Some((score, node)) = verdict.score.zip(center.fleet().node_mut(node)) {
+        node.integrity = score;
+    }
     if let Some(standing) = verdict.standing {
         tracing::warn!(%node, ?standing, "an audit put a node out of work");
         if let Some(node) = center.fleet().node_mut(node) {
@@ -260,11 +309,12 @@ pub async fn disagree(center: &Center, node: Alias, auditor: Alias) -> Result<()
             let Some(row) = fleet::node_by_alias(tx, alias)? else { continue };
             let counts = store::counts(tx, alias)?.unwrap_or_default();
             let held = held(&row, &counts);
-            let mut judged = Judged { tx, node: alias, now, held, counts, acts: Vec::new(), lost: 0 };
+            let mut judged = Judged::new(tx, (alias, now), held, counts);
             judged.event(event);
             judged.counts.proofs = judged.held.proofs;
+            // Two names for two faults: slices that were wrong, and an audit that was called good.
+            judged.note(if alias == node { "audit_wrong" } else { "audit_false" }, &[])?;
             let verdict = judged.keep(&row, false, None)?;
-            fleet::add_event(tx, alias, now, "audit_false", &format!("{node} {auditor}"))?;
             stood.push((alias, verdict));
         }
         Ok(stood)

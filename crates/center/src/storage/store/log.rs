@@ -4,6 +4,7 @@
 use super::bucket;
 use crate::db::{DbError, Reader, Tx, Value};
 use model::{Alias, PgId, SegmentId, Stamp};
+use std::collections::BTreeMap;
 use wire::storage::{LogEntry, SegmentRun};
 
 /// Names of a dropped segment.
@@ -129,18 +130,39 @@ pub fn lose(tx: &mut Tx<'_>, pg: PgId, id: &SegmentId, index: u16) -> Result<boo
     Ok(true)
 }
 
-/// Segments a node holds pieces of, as the records say, up to `limit`: how many pieces and bytes; none where there are more.
-pub fn accounted(q: &mut Reader<'_>, node: Alias, limit: u32) -> Result<Option<(u64, u64)>, DbError> {
-    let sql = "SELECT p.k, p.m, p.o, p.slots, p.n_max, p.accept, l.slot, s.sealed_bytes, s.have FROM pg_slot l \
+/// Bytes by group and slot.
+pub type SlotBytes = BTreeMap<(PgId, u16), u64>;
+
+/// Bytes of the pieces a node has in each of its slots, as the records say; none where there are more segments than `limit`.
+pub fn bytes_by_slot(q: &mut Reader<'_>, node: Alias, limit: u32) -> Result<Option<SlotBytes>, DbError> {
+    let Some(rows) = held_rows(q, node, limit)? else { return Ok(None) };
+    let mut slots = BTreeMap::new();
+    for held in rows {
+        *slots.entry((held.pg, held.slot)).or_insert(0) += held.bytes;
+    }
+    Ok(Some(slots))
+}
+
+/// A piece as the records give it to a node.
+struct HeldRow {
+    pg: PgId,
+    slot: u16,
+    bytes: u64,
+}
+
+fn held_rows(q: &mut Reader<'_>, node: Alias, limit: u32) -> Result<Option<Vec<HeldRow>>, DbError> {
+    let sql = "SELECT p.k, p.m, p.o, p.slots, p.n_max, p.accept, l.slot, s.sealed_bytes, s.have, l.pg FROM pg_slot l \
         JOIN pg p ON p.pg = l.pg JOIN segment s ON s.pg = l.pg WHERE l.alias = $1 AND s.refs >= 0 LIMIT $2";
     let rows = q.query(sql, &[node.0.into(), (limit + 1).into()], |row| {
-        let scheme = super::read_scheme(row, 0)?;
-        Ok((scheme, row.get::<u16>(6)?, row.get::<u64>(7)?, row.get::<Vec<u8>>(8)?))
+        let (scheme, slot, have) = (super::read_scheme(row, 0)?, row.get::<u16>(6)?, row.get::<Vec<u8>>(8)?);
+        let held = HeldRow { pg: PgId(row.get(9)?), slot, bytes: scheme.piece_bytes(row.get(7)?) };
+        Ok(rules::storage::expand::holds(&have, slot.into()).then_some(held))
     })?;
-    if rows.len() > limit as usize {
-        return Ok(None);
-    }
-    let holds = |slot: u16, have: &[u8]| have.get(usize::from(slot / 8)).is_some_and(|b| b & (1 << (slot % 8)) != 0);
-    let held = rows.iter().filter(|(_, slot, _, have)| holds(*slot, have));
-    Ok(Some(held.fold((0, 0), |(n, bytes), (scheme, _, sealed, _)| (n + 1, bytes + scheme.piece_bytes(*sealed)))))
+    Ok((rows.len() <= limit as usize).then(|| rows.into_iter().flatten().collect()))
+}
+
+/// Segments a node holds pieces of, as the records say, up to `limit`: how many pieces and bytes; none where there are more.
+pub fn accounted(q: &mut Reader<'_>, node: Alias, limit: u32) -> Result<Option<(u64, u64)>, DbError> {
+    let rows = held_rows(q, node, limit)?;
+    Ok(rows.map(|rows| (rows.len() as u64, rows.iter().map(|held| held.bytes).sum())))
 }

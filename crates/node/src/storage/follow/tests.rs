@@ -4,6 +4,7 @@ use super::*;
 use crate::storage::tests::{holds, key_of, limits, put, size_of};
 use crate::storage::{StoreLimits, scrub};
 use model::Bytes;
+use rules::storage::scrub::ROUND;
 use std::sync::Mutex;
 use wire::storage::LogEntry;
 
@@ -85,7 +86,17 @@ impl World {
             let reply = heard.lock().unwrap().answer(request);
             Box::pin(async move { reply })
         });
-        Self { dir, center, follower: Follower { store, cursors, ask, resting: Default::default() } }
+        Self {
+            dir,
+            center,
+            follower: Follower {
+                store,
+                cursors,
+                ask,
+                resting: Default::default(),
+                scale: watch::Sender::default().subscribe(),
+            },
+        }
     }
 
     fn center(&self) -> std::sync::MutexGuard<'_, Center> {
@@ -195,6 +206,25 @@ async fn a_piece_the_log_does_not_know_is_kept_three_days_and_a_center_that_is_o
 }
 
 #[tokio::test]
+async fn under_a_center_for_tests_the_trash_and_the_wait_for_unknown_pieces_are_short() {
+    let mut world = World::new().await;
+    let scale = watch::Sender::new(TimeScale(4_320));
+    world.follower.scale = scale.subscribe();
+    put(&world.follower.store, 34).await.unwrap();
+    world.turn(false, T0).await;
+    world.center().say(SEEDS[0], true);
+    assert_eq!(world.turn(true, T0 + Span::secs(1)).await.trashed, 1);
+    // All of the log is read every 20 s of such days, what it does not know waits for one minute.
+    assert_eq!(world.turn(false, T0 + Span::secs(59)).await, Followed::default());
+    assert_eq!(world.turn(false, T0 + Span::secs(80)).await.trashed, 1, "the unknown one");
+    assert_eq!(world.turn(false, T0 + Span::secs(280)).await.removed, 0);
+    assert_eq!(world.turn(false, T0 + Span::secs(281)).await.removed, 1);
+    // The center says that it is no test: two weeks again.
+    scale.send_replace(TimeScale(1));
+    assert_eq!(world.turn(false, T0 + Span::days(13)).await.removed, 0);
+}
+
+#[tokio::test]
 async fn an_older_center_makes_everything_read_anew_and_nothing_dropped() {
     let world = World::new().await;
     world.turn(false, T0).await;
@@ -223,7 +253,7 @@ async fn a_damaged_piece_is_found_by_the_nodes_own_look_told_once_and_taken_agai
     std::fs::write(&path, bytes).unwrap();
     let (mut looked, mut now) = (0, T0);
     while now < T0 + Span::days(31) {
-        looked += scrub::step(store, &world.follower.cursors, now).await.unwrap();
+        looked += scrub::step(store, &world.follower.cursors, ROUND, now).await.unwrap();
         now = now + Span::hours(3);
     }
     assert!(looked >= 8, "{looked} of 8 pieces were looked at");
@@ -243,8 +273,8 @@ async fn a_damaged_piece_is_found_by_the_nodes_own_look_told_once_and_taken_agai
 async fn how_far_a_node_is_outlives_a_restart_and_a_damaged_file_begins_anew() {
     let world = World::new().await;
     world.turn(false, T0).await;
-    scrub::step(&world.follower.store, &world.follower.cursors, T0).await.unwrap();
-    scrub::step(&world.follower.store, &world.follower.cursors, T0 + Span::days(3)).await.unwrap();
+    scrub::step(&world.follower.store, &world.follower.cursors, ROUND, T0).await.unwrap();
+    scrub::step(&world.follower.store, &world.follower.cursors, ROUND, T0 + Span::days(3)).await.unwrap();
     let round = world.follower.cursors.round().unwrap().unwrap();
     assert!(round.done > u64::MAX / 11 && round.done < u64::MAX / 9, "{}", round.done);
     let dir = world.dir.path().to_owned();

@@ -19,6 +19,8 @@ const DEPTH_MAX: usize = 64;
 
 /// Pause between two looks at whether everything is filled up.
 const FULL_LOOK: Duration = Duration::from_millis(500);
+/// Times a file is stored whose upload has to begin anew.
+const PUT_TRIES: u32 = 3;
 /// Small files read and stored together at most.
 const FILES_AT_ONCE: usize = 1_000;
 
@@ -213,8 +215,13 @@ async fn put_one(
 ) -> Result<Put, Fault> {
     let shown = path.display().to_string();
     let mut stored = put_once(app, session, bucket, path, key, expect).await?;
-    if matches!(stored, Err(client::ClientError::Changed)) {
-        // An upload that was cut off does not go on with other bytes: it begins anew, once.
+    for _ in 1..PUT_TRIES {
+        // An upload that was cut off does not go on with other bytes: it begins anew. Where the bucket writes with another code
+        // by now, what is kept already stays.
+        let begins_anew = matches!(stored, Err(client::ClientError::Changed | client::ClientError::CodeChanged));
+        if !begins_anew || path == Path::new("-") {
+            break;
+        }
         stored = put_once(app, session, bucket, path, key, expect).await?;
     }
     stored.map_err(|error| match error {
