@@ -5,6 +5,7 @@
 
 mod past;
 mod row;
+pub mod vetting;
 
 pub use past::{
     NodeEvent, PresenceHour, add_event, events, forget_presence_before, presence_hours, put_presence_hours,
@@ -210,7 +211,7 @@ fn filtered<'a>(filter: &'a NodeFilter, beginning: Option<&'a str>) -> (String, 
 /// Every node's number, key, owner and what presence must know, in the order of aliases, after `after`, at most
 /// `limit` and [`crate::db::ROWS_MAX`]: for filling the memory of a center that starts.
 pub fn list_brief(q: &mut Reader<'_>, after: Option<Alias>, limit: u32) -> Result<Vec<NodeBrief>, DbError> {
-    let sql = "SELECT alias, node_id, owner, standing, holiday_until, last_seen_hour, missing_after_h FROM node \
+    let sql = "SELECT alias, node_id, owner, standing, holiday_until, last_seen_hour, missing_after_h, tier FROM node \
                WHERE alias > $1 ORDER BY alias LIMIT $2";
     let params = [after.map_or(-1, |alias| i64::from(alias.0)).into(), limit.into()];
     q.query(sql, &params, |row| {
@@ -222,6 +223,7 @@ pub fn list_brief(q: &mut Reader<'_>, after: Option<Alias>, limit: u32) -> Resul
             holiday_until: row.get(4)?,
             last_seen_hour: row.get(5)?,
             missing_after_h: row.get(6)?,
+            tier: row.get(7)?,
         })
     })
 }
@@ -243,6 +245,8 @@ pub struct NodeBrief {
     pub last_seen_hour: u64,
     /// Away longer than so many hours, it counts as missing.
     pub missing_after_h: u16,
+    /// Rank.
+    pub tier: Tier,
 }
 
 /// Replaces what is known of the machine, and the duties that follow from it; false when there is no such node.

@@ -85,7 +85,9 @@ async fn send_on(center: &Center, drain: &Drain, all: &[Member]) -> Result<(), R
         center.db().write(move |tx| Ok(drain::drop_move(tx, pg, slot)?)).await?;
     }
     for (group, slot) in groups {
-        let chosen = with_facts(&group, all, now, |facts| successor(facts, slot, named, &mut rand::rng()));
+        let chosen = with_facts(&group, all, (center.settings().trust(), now), |facts| {
+            successor(facts, slot, named, &mut rand::rng())
+        });
         let Some(to) = chosen.flatten() else { continue };
         let one = Move { pg: group.row.pg, slot, to, next_seq: 1 };
         center.db().write(move |tx| Ok(drain::put_move(tx, node, &one)?)).await?;

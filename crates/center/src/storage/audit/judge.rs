@@ -6,11 +6,12 @@
 use super::{Asked, every, store};
 use crate::Center;
 use crate::db::{StoreError, Tx};
-use crate::fleet::store::{self as fleet, Standing};
+use crate::fleet::store::{self as fleet, Standing, vetting};
+use crate::fleet::vet::{self, Rules};
 use crate::refuse::Refused;
 use crate::storage::store::log;
 use codec::Layout;
-use model::{Alias, Stamp};
+use model::{Alias, Bytes, PgId, Stamp, Tier};
 use rules::fleet::integrity::{Act, Event, Integrity, Score, judge};
 use wire::signed::AuditAnswer;
 use wire::signed::audit::{NOT_HELD, slice_hash};
@@ -33,6 +34,8 @@ struct Verdict {
     is_good: bool,
     again: Option<(u8, Stamp)>,
     standing: Option<Standing>,
+    /// Its rank, where that was lowered.
+    tier: Option<Tier>,
     generation: u64,
 }
 
@@ -54,12 +57,12 @@ pub async fn take(center: &Center, asked: &Asked, outcome: AuditOutcome) -> Resu
     let now = center.now();
     let asked_again = asked.asked_again;
     let (node, picks) = (asked.node, asked.challenge.picks.clone());
+    let rules = Rules::of(center.settings());
     let again_after = center.settings().time_scale.of(rules::fleet::integrity::ASK_AGAIN_AFTER);
     let kept = center.db().write(move |tx| {
         let counts = store::counts(tx, node)?.unwrap_or_default();
         let Some(row) = fleet::node_by_alias(tx, node)? else { return Ok(Verdict::default()) };
-        let held = held(&row, &counts);
-        let mut judged = Judged { tx, node, now, held, counts, acts: Vec::new(), lost: 0 };
+        let mut judged = Judged::new(tx, &row, now, counts);
         match &found {
             Some(found) => judged.answered(found)?,
             None => judged.silent(asked_again, picks.len()),
@@ -71,6 +74,9 @@ pub async fn take(center: &Center, asked: &Asked, outcome: AuditOutcome) -> Resu
             asked_again: asked_again + 1,
             at: now + again_after,
         });
+        if judged.fill_lost > 0 {
+            vet::found_gone(judged.tx, &row, &rules, now)?;
+        }
         judged.keep(&row, is_good, again)
     });
     let verdict = kept.await?;
@@ -123,9 +129,16 @@ struct Judged<'a, 't> {
     counts: store::AuditCounts,
     acts: Vec<Act>,
     lost: u32,
+    /// Of these, pieces of its fill test.
+    fill_lost: u32,
 }
 
-impl Judged<'_, '_> {
+impl<'a, 't> Judged<'a, 't> {
+    fn new(tx: &'a mut Tx<'t>, row: &fleet::NodeRow, now: Stamp, counts: store::AuditCounts) -> Self {
+        let held = held(row, &counts);
+        Self { tx, node: row.alias, now, held, counts, acts: Vec::new(), lost: 0, fill_lost: 0 }
+    }
+
     fn event(&mut self, event: Event) {
         let (held, acts) = judge(self.held, self.now, event);
         self.held = held;
@@ -139,11 +152,18 @@ impl Judged<'_, '_> {
         self.counts.proved += u64::from(found.proved);
         for pick in &found.gone {
             // (B)
-            if log::lose(self.tx, pick.pg, &pick.segment, pick.index)? {
+            let is_fill = pick.pg == PgId::FILL;
+            let is_lost = match is_fill {
+                true => vetting::lose_fill(self.tx, self.node, &pick.segment)?,
+                false => log::lose(self.tx, pick.pg, &pick.segment, pick.index)?,
+            };
+            if is_lost {
                 self.lost += 1;
+                self.fill_lost += u32::from(is_fill);
                 self.event(Event::PieceGone);
             }
         }
+        self.counts.passed += u64::from(found.proved > 0 && found.wrong == 0 && self.lost == 0);
         self.counts.gone += u64::from(self.lost);
         if found.wrong > 0 {
             self.event(Event::WrongBytes);
@@ -177,8 +197,12 @@ impl Judged<'_, '_> {
             fleet::add_event(self.tx, self.node, self.now, "audit_gone", &self.lost.to_string())?;
         }
         let standing = self.stand(row)?;
+        let tier = match self.acts.contains(&Act::PutBack) {
+            true => Some(vet::put_back(self.tx, row, self.counts.passed, self.now)?),
+            false => None,
+        };
         let again = again.map(|again| (again.asked_again, again.at));
-        Ok(Verdict { lost: self.lost, is_good, again, standing, generation: row.generation + 1 })
+        Ok(Verdict { lost: self.lost, is_good, again, standing, tier, generation: row.generation + 1 })
     }
 
     /// What the acts make of the node's standing.
@@ -213,7 +237,7 @@ pub async fn not_cured(center: &Center, node: Alias) -> Result<(), Refused> {
         let Some(row) = fleet::node_by_alias(tx, node)? else { return Ok(Verdict::default()) };
         let slots = store::slots_count(tx, node)?;
         let counts = store::counts(tx, node)?.unwrap_or_default();
-        let mut judged = Judged { tx, node, now, held: held(&row, &counts), counts, acts: Vec::new(), lost: 0 };
+        let mut judged = Judged::new(tx, &row, now, counts);
         judged.event(Event::PiecesLost { slots_count: slots });
         fleet::add_event(judged.tx, node, now, "not_cured", &slots.to_string())?;
         judged.keep(&row, false, None)
@@ -231,6 +255,11 @@ fn held(row: &fleet::NodeRow, counts: &store::AuditCounts) -> Integrity {
 /// The same in memory, and what it sets going.
 fn remember(center: &Center, node: Alias, verdict: &Verdict) {
     center.audits().over(node, verdict.is_good, verdict.again, every(center));
+    if let Some(tier) = verdict.tier
+        && let Some(node) = center.fleet().node_mut(node)
+    {
+        node.set_rank(tier, Bytes(0));
+    }
     if let Some(standing) = verdict.standing {
         tracing::warn!(%node, ?standing, "an audit put a node out of work");
         if let Some(node) = center.fleet().node_mut(node) {
@@ -254,8 +283,7 @@ pub async fn disagree(center: &Center, node: Alias, auditor: Alias) -> Result<()
         for (alias, event) in [(node, Event::WrongBytes), (auditor, Event::WrongResult)] {
             let Some(row) = fleet::node_by_alias(tx, alias)? else { continue };
             let counts = store::counts(tx, alias)?.unwrap_or_default();
-            let held = held(&row, &counts);
-            let mut judged = Judged { tx, node: alias, now, held, counts, acts: Vec::new(), lost: 0 };
+            let mut judged = Judged::new(tx, &row, now, counts);
             judged.event(event);
             judged.counts.proofs = judged.held.proofs;
             let verdict = judged.keep(&row, false, None)?;
@@ -267,5 +295,20 @@ pub async fn disagree(center: &Center, node: Alias, auditor: Alias) -> Result<()
     for (alias, verdict) in kept.await? {
         remember(center, alias, &verdict);
     }
+    Ok(())
+}
+
+/// What a node reported the center found otherwise by its own work.
+pub async fn disproved(center: &Center, node: Alias) -> Result<(), Refused> {
+    let now = center.now();
+    let kept = center.db().write(move |tx| {
+        let Some(row) = fleet::node_by_alias(tx, node)? else { return Ok(Verdict::default()) };
+        let counts = store::counts(tx, node)?.unwrap_or_default();
+        let mut judged = Judged::new(tx, &row, now, counts);
+        judged.event(Event::WrongResult);
+        fleet::add_event(judged.tx, node, now, "fill_false", "")?;
+        judged.keep(&row, true, None)
+    });
+    remember(center, node, &kept.await?);
     Ok(())
 }
