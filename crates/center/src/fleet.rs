@@ -8,6 +8,7 @@ pub mod memory;
 pub mod page;
 pub mod store;
 pub mod surge;
+pub mod vet;
 
 /// Hours after which a node of which nothing is known counts as missing (`docs/design/fleet.md` §3).
 pub const TAU_START_H: u16 = 72;

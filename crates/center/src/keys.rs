@@ -38,6 +38,13 @@ impl Keys {
         NodeId(self.cloud_key().0)
     }
 
+    /// What piece `number` of a node's fill test is made from: the same for ever, and known to nobody who has not this key.
+    pub fn fill_seed(&self, node: &NodeId, number: u32) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_derive_key("pumasi v1 fill test seed");
+        hasher.update(&self.cloud[..]).update(&node.0).update(&number.to_le_bytes());
+        *hasher.finalize().as_bytes()
+    }
+
     /// What nodes check permits with.
     pub fn permit_key(&self) -> [u8; 32] {
         public_of(&self.permit)
@@ -74,6 +81,9 @@ mod tests {
         };
         let made = Keys::make(dir.path(), &mut random).unwrap();
         assert_eq!(Keys::load(dir.path()).unwrap().cloud_key(), made.cloud_key());
+        let seed = |node: u8, number| made.fill_seed(&NodeId([node; 32]), number);
+        assert_eq!(seed(1, 1), Keys::load(dir.path()).unwrap().fill_seed(&NodeId([1; 32]), 1));
+        assert!(seed(1, 1) != seed(1, 2) && seed(1, 1) != seed(2, 1));
         assert!(Keys::make(dir.path(), &mut random).is_err(), "a second cloud over the first");
         use std::os::unix::fs::PermissionsExt;
         assert_eq!(std::fs::metadata(dir.path().join("cloud.key")).unwrap().permissions().mode() & 0o777, 0o600);

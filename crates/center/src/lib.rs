@@ -157,6 +157,7 @@ struct Inner {
     nodes_read: Mutex<storage::place::NodesRead>,
     stewards: Mutex<storage::expand::Stewards>,
     audits: Mutex<storage::audit::Audits>,
+    fills: Mutex<storage::fill::Fills>,
     pairs: Mutex<access::account::Pairs>,
     thin: tokio::sync::Notify,
     metrics: Metrics,
@@ -194,6 +195,7 @@ impl Center {
             nodes_read: Mutex::default(),
             stewards: Mutex::default(),
             audits: Mutex::default(),
+            fills: Mutex::default(),
             pairs: Mutex::default(),
             thin: tokio::sync::Notify::new(),
             metrics: Metrics::default(),
@@ -214,6 +216,7 @@ impl Center {
         tasks.spawn(storage::repair::run(center.clone()));
         tasks.spawn(storage::audit::run(center.clone()));
         tasks.spawn(storage::hand_over::run(center.clone()));
+        tasks.spawn(fleet::vet::run(center.clone()));
         drop(tasks);
         center.0.ready.store(true, Ordering::Release);
         Ok(center)
@@ -302,6 +305,11 @@ impl Center {
     /// Never locked while the fleet is: this lock comes first.
     pub(crate) fn audits(&self) -> MutexGuard<'_, storage::audit::Audits> {
         self.0.audits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Never locked while the fleet is: this lock comes first.
+    pub(crate) fn fills(&self) -> MutexGuard<'_, storage::fill::Fills> {
+        self.0.fills.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn pairs(&self) -> MutexGuard<'_, access::account::Pairs> {

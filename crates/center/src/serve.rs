@@ -135,6 +135,8 @@ async fn dispatch(center: &Center, caller: &Caller, request: Request) -> Result<
         Request::AuditAsk(session) => storage::audit::ask(center, caller, session).await,
         Request::PiecesDoubted(pieces) => storage::audit::doubted(center, caller, pieces).await,
         Request::AuditDone(done) => storage::audit::done(center, caller, *done).await,
+        Request::FillAsk(session) => storage::fill::ask(center, caller, session).await,
+        Request::FillDone(done) => storage::fill::done(center, caller, *done).await,
         Request::Vouch => rebuild::vouch(center, caller).await,
         Request::Enrol(voucher) => rebuild::enrol(center, caller, voucher).await,
         Request::SlotDigests(page) => rebuild::slot_digests(center, caller, *page).await,

@@ -3,7 +3,9 @@
 use crate::CenterError;
 use crate::db::DbUrl;
 use model::{Region, Span, TimeScale};
+use rules::fleet::fill_test::LEAST;
 use rules::fleet::region::RegionTable;
+use rules::fleet::tier::{Trust, VETTING, VETTING_AUDITS};
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -22,6 +24,10 @@ pub struct Settings {
     pub fleet: FleetSettings,
     /// Storage.
     pub storage: StorageSettings,
+    /// Who is in.
+    pub cloud: CloudSettings,
+    /// What strangers' nodes show before they count.
+    pub vetting: VettingSettings,
     /// Nodes whose place the operator knows: the fixed points against which round trips are held.
     pub beacon: Vec<Beacon>,
     /// A center for tests: many simulated nodes may share one connection.
@@ -29,6 +35,47 @@ pub struct Settings {
     /// Divides intervals of days, here and at the nodes that joined this center; which ones: `docs/design/testing.md`. 1 but in
     /// a center for tests.
     pub time_scale: TimeScale,
+}
+
+/// What kind of cloud it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CloudSettings {
+    /// Whose machines join.
+    pub kind: CloudKind,
+}
+
+/// Whose machines join a cloud.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CloudKind {
+    /// Those of people who invited each other: membership is the vetting.
+    #[default]
+    Private,
+    /// Strangers': a node is vetted before it counts.
+    Public,
+}
+
+/// What strangers' nodes show before they count, in a public cloud.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VettingSettings {
+    /// Data of a fill test in MiB; more for large offers, half of small ones.
+    pub fill_mib: u32,
+    /// Days since joining before a node is vetted (T2) …
+    pub days: u32,
+    /// … and audits it passed in that time.
+    pub audits: u32,
+}
+
+impl Default for VettingSettings {
+    fn default() -> Self {
+        Self {
+            fill_mib: u32::try_from(LEAST.0 >> 20).unwrap_or(u32::MAX),
+            days: u32::try_from(VETTING.as_secs() / 86_400).unwrap_or(u32::MAX),
+            audits: VETTING_AUDITS,
+        }
+    }
 }
 
 /// Where the center listens for machines.
@@ -179,6 +226,14 @@ impl Settings {
         self.dev.then_some(self.time_scale)
     }
 
+    /// How far membership alone is trusted.
+    pub const fn trust(&self) -> Trust {
+        match self.cloud.kind {
+            CloudKind::Private => Trust::Circle,
+            CloudKind::Public => Trust::Public,
+        }
+    }
+
     /// Where the database is.
     pub fn db_url(&self, dir: &Path) -> Result<DbUrl, crate::db::DbError> {
         if self.db.url.is_empty() { Ok(DbUrl::Sqlite(dir.join("center.db"))) } else { self.db.url.parse() }
@@ -224,6 +279,16 @@ mod tests {
         assert!(with("dev = true\ntime_scale = 86401").unwrap_err().1.contains("86400"));
         let told = |text: &str| toml::from_str::<Settings>(text).unwrap().told_scale();
         assert_eq!((told(""), told("dev = true\ntime_scale = 9")), (None, Some(TimeScale(9))));
+    }
+
+    #[test]
+    fn a_cloud_is_private_unless_its_operator_says_otherwise() {
+        let read = |text: &str| toml::from_str::<Settings>(text);
+        assert_eq!(read("").unwrap().trust(), Trust::Circle);
+        let public = read("[cloud]\nkind = 'public'\n[vetting]\ndays = 7").unwrap();
+        assert_eq!((public.trust(), public.vetting.days), (Trust::Public, 7));
+        assert_eq!((public.vetting.fill_mib, public.vetting.audits), (1_024, 100));
+        assert!(read("[cloud]\nkind = 'open'").is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod collect;
 pub mod commit;
 pub mod expand;
+pub mod fill;
 pub mod hand_over;
 pub mod log;
 pub mod offer;

@@ -12,13 +12,14 @@
 //!
 //! The ways through: write = [`Encoder`] (sealed bytes in, groups of the kept pieces out, [`Commitment`] at the end); read =
 //! [`Layout::cells_of`] → holders → [`PieceProof::prove`] → [`KnownPiece::arrival`] → [`Decoder`]; expand = the same as far as
-//! the cells, then [`Remaker`]; audit = [`Slice`]; small objects = [`pack`]. [`encode`], [`rebuild`] and [`remake`] do it in
+//! the cells, then [`Remaker`]; audit = [`Slice`]; small objects = [`pack`]; a fill test's data = [`fill`]. [`encode`], [`rebuild`] and [`remake`] do it in
 //! one call for bytes that are in memory anyway.
 
 mod bytes;
 mod code;
 mod decode;
 mod encode;
+pub mod fill;
 pub mod kernel;
 mod known;
 mod layout;

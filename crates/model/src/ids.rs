@@ -137,6 +137,11 @@ impl fmt::Display for Alias {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PgId(pub u32);
 
+impl PgId {
+    /// No group: pieces of fill tests stand under it. They are nobody's data and no group's log names them.
+    pub const FILL: Self = Self(u32::MAX);
+}
+
 impl fmt::Display for PgId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "pg{}", self.0)

@@ -3,6 +3,7 @@
 use crate::audit::Auditor;
 use crate::control;
 use crate::control::{ControlServer, Handler};
+use crate::fill::FillSender;
 use crate::fleet::lendfile;
 use crate::fleet::owner_loop::{OwnerCommand, OwnerConfig, OwnerFact, OwnerHandle};
 use crate::fleet::sensors::{ScriptedSensors, Sensors, SystemSensors};
@@ -215,12 +216,14 @@ impl Agent {
             client: client.clone(),
             store: store.clone(),
         };
+        let fills = FillSender { session: Arc::clone(&session), owner: owner.watch(), client: client.clone() };
         let works = Steward {
             session: Arc::clone(&session),
             owner: owner.watch(),
             client: client.clone(),
             auditor,
             hands_over,
+            fills,
         };
         tasks.spawn(works.run());
         tasks.spawn(steward::keep_stage(client, config.stage.clone(), config.key, session.time_scale()));

@@ -7,7 +7,9 @@
 pub mod agent;
 mod audit;
 pub mod control;
+pub mod fill;
 pub mod fleet;
+pub mod give_way;
 mod hand_over;
 pub mod machine;
 pub mod probe;

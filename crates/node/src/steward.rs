@@ -3,6 +3,7 @@
 //! within the upload that the owner allows.
 
 use crate::audit::Auditor;
+use crate::fill::FillSender;
 use crate::fleet::owner_loop::OwnerView;
 use crate::hand_over::HandsOver;
 use crate::session::Session;
@@ -36,6 +37,8 @@ pub struct Steward {
     pub auditor: Auditor,
     /// Hands over what is here, once the owner leaves.
     pub hands_over: HandsOver,
+    /// Sends data of fill tests.
+    pub fills: FillSender,
 }
 
 /// A client that speaks for the machine's own node over an endpoint with a key of its own: the node itself is one of the
@@ -76,8 +79,11 @@ impl Steward {
             self.session.chosen().await;
             let mut empty = 0;
             while empty < AGAIN_MAX {
-                let found =
-                    self.may() && (self.hands_over.work().await | self.auditor.work().await | self.work().await);
+                let found = self.may()
+                    && (self.hands_over.work().await
+                        | self.auditor.work().await
+                        | self.work().await
+                        | self.fills.work().await);
                 if found {
                     empty = 0;
                 } else {

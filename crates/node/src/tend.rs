@@ -2,6 +2,7 @@
 //! and gives room back.
 
 use crate::fleet::owner_loop::{OwnerFact, OwnerHandle, OwnerView};
+use crate::give_way;
 use crate::session::Session;
 use crate::storage::follow::{Ask, Follower};
 use crate::storage::{Cursors, PieceStore, scrub};
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use wire::fleet::Held;
+use wire::{Reply, Request};
 
 /// Pause between two turns.
 const TURN_EVERY: Duration = Duration::from_secs(5);
@@ -91,6 +93,7 @@ impl Tend {
             Ok(_) => {}
             Err(error) => tracing::debug!(%error, "groups were not followed; the next turn is soon"),
         }
+        self.give_way().await;
         if !self.may_work() {
             return;
         }
@@ -107,6 +110,22 @@ impl Tend {
                     break;
                 }
             }
+        }
+    }
+
+    /// Data of a fill test makes room for others' pieces.
+    async fn give_way(&self) {
+        let pieces = give_way::surplus(&self.store);
+        if pieces.is_empty() {
+            return;
+        }
+        // The center hears of it first: what an audit asks for was not given up yet.
+        if !matches!(self.session.ask(Request::PiecesLost(pieces.clone())).await, Ok(Reply::Done)) {
+            return;
+        }
+        match give_way::remove(&self.store, &pieces).await {
+            Ok(()) => tracing::info!(pieces = pieces.len(), "data of the fill test made room"),
+            Err(error) => tracing::warn!(%error, "data of the fill test did not make room"),
         }
     }
 

@@ -3,6 +3,7 @@
 pub mod ask;
 pub mod capability;
 pub mod down;
+pub mod fill_test;
 pub mod history;
 pub mod integrity;
 pub mod lend;

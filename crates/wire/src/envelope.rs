@@ -150,6 +150,10 @@ pub enum Request {
     SegmentsFind(Vec<model::SegmentId>),
     /// Changes of a bucket, told again by its owner.
     Replay(Box<rebuild::Replay>),
+    /// Data of a fill test to be sent; the key of the endpoint that will send.
+    FillAsk(model::NodeId),
+    /// What the tested node took.
+    FillDone(Box<storage::FillDone>),
 }
 
 impl Request {
@@ -176,7 +180,9 @@ impl Request {
             | Self::AuditDone(_)
             | Self::PiecesDoubted(_)
             | Self::HandOverAsk(_)
-            | Self::HandOverDone(_) => false,
+            | Self::HandOverDone(_)
+            | Self::FillAsk(_)
+            | Self::FillDone(_) => false,
             Self::Cloud
             | Self::TicketList
             | Self::MemberList
@@ -302,6 +308,8 @@ pub enum Reply {
     Replayed(crate::signed::Head),
     /// What was handed over counts; true when the slot is its successor's now.
     HandedOver(bool),
+    /// Data of a fill test to be sent, where there is any.
+    FillWork(Option<Box<storage::FillWork>>),
 }
 
 /// A lawful no: its registered id and the variables of its text, in the reader's language.

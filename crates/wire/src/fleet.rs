@@ -323,6 +323,76 @@ pub struct NodeDetail {
     pub accounted: Option<(u64, u64)>,
     /// What audits of it came to; none before the first.
     pub audits: Option<AuditCounts>,
+    /// Why it has its rank, and what it lacks for the next one.
+    pub rank: RankDetail,
+}
+
+/// A node's rank, since when and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RankDetail {
+    /// Since when it has this rank.
+    pub since: Stamp,
+    /// Why, and what it lacks.
+    pub why: RankWhy,
+}
+
+/// Why a node has its rank, and what it lacks for the next one. Append-only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RankWhy {
+    /// T0: its owner lends too little for a fill test.
+    NoRoom,
+    /// T0: the data of its fill test is being sent.
+    Filling {
+        /// Stored so far.
+        stored: Bytes,
+        /// All of it.
+        wanted: Bytes,
+    },
+    /// T0: the data stands; time and audits will tell.
+    Standing {
+        /// For so long.
+        stood: Span,
+        /// Of so long.
+        wanted: Span,
+        /// Audits passed in that time.
+        audits: u32,
+        /// Of so many.
+        audits_wanted: u32,
+    },
+    /// T0: the data was not kept.
+    Failed {
+        /// It is sent again then.
+        again: Stamp,
+        /// So many tries failed.
+        tries: u8,
+    },
+    /// T1: on probation.
+    Probation {
+        /// It lost pieces and is vetted anew.
+        put_back: bool,
+        /// Time of its vetting so far.
+        time: Span,
+        /// Of so long.
+        time_wanted: Span,
+        /// Audits passed in that time.
+        audits: u32,
+        /// Of so many.
+        audits_wanted: u32,
+        /// Bytes of members' data it accepts now; none where that is all its owner lends.
+        accepts: Option<Bytes>,
+    },
+    /// T2: membership is the vetting.
+    Member {
+        /// Age from which uptime makes it a steward.
+        steward_after: Span,
+    },
+    /// T2: it has proved itself.
+    Vetted {
+        /// Age from which uptime makes it a steward.
+        steward_after: Span,
+    },
+    /// T3.
+    Steward,
 }
 
 /// What audits of a node came to.

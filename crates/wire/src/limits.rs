@@ -90,6 +90,8 @@ pub const AUDIT_PICKS_MAX: usize = 16;
 pub const SLICE_MAX: usize = 18 << 10;
 /// Slices that prove nothing, told in one report.
 pub const AUDIT_WRONG_MAX: usize = 2;
+/// Pieces of a fill test in one lease.
+pub const FILL_PIECES_MAX: usize = 8;
 /// Longest voucher in bytes.
 pub const VOUCHER_MAX: usize = 40 << 10;
 /// Slots of one group.

@@ -2,9 +2,11 @@
 //! and a node. Thin in this version: one placement group of a circle, whole segments (`docs/design/storage.md`).
 
 mod audit;
+mod fill;
 mod upload;
 
 pub use audit::{AuditDone, AuditOpen, AuditOutcome, AuditPick, AuditWork, Challenge};
+pub use fill::{FillDone, FillSeed, FillWork};
 pub use upload::{PartLine, UploadAsk, UploadBegin, UploadComplete, UploadLine, UploadPage, UploadPart};
 
 use crate::addr::PeerAddr;

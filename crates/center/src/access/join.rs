@@ -27,6 +27,7 @@ pub async fn join(center: &Center, caller: &Caller, ask: JoinAsk) -> Result<Repl
     let now = center.now();
     let cloud = center.keys().cloud_key();
     let lends = ask.lends;
+    let trust = center.settings().trust();
     let work = ask.clone();
     let addr = caller.addr;
     let decided = center.db().write(move |tx| {
@@ -36,13 +37,20 @@ pub async fn join(center: &Center, caller: &Caller, ask: JoinAsk) -> Result<Repl
             Ask { cloud: work.cloud, now: work.now, version: WIRE_VERSION, lends: work.lends, name: work.name.clone() };
         match admit(&facts.0, &wanted) {
             Err(refusal) => Ok(Err(refusal)),
-            Ok(admission) => commit(tx, admission, known.as_ref(), &work, node, addr, now).map(Ok),
+            Ok(admission) => {
+                let joined = commit(tx, admission, known.as_ref(), &work, node, addr, now)?;
+                if let Some(alias) = joined.alias.filter(|_| !joined.again) {
+                    fleet::vet::begin(tx, alias, (trust, joined.roles))?;
+                }
+                Ok(Ok(joined))
+            }
         }
     });
     let joined = decided.await??;
     if let Some(alias) = joined.alias.filter(|_| lends) {
-        let standing = center.db().read(move |q| Ok(nodes::node_by_alias(q, alias)?.map(|row| row.standing))).await?;
-        fleet::memory::register(center, alias, node, joined.member, standing.unwrap_or(Standing::Active));
+        let row = center.db().read(move |q| Ok(nodes::node_by_alias(q, alias)?)).await?;
+        let stands = row.map_or((Standing::Active, model::Tier::T0), |row| (row.standing, row.tier));
+        fleet::memory::register(center, alias, node, joined.member, stands);
     }
     let capabilities = match joined.alias {
         Some(alias) => fleet::api::capabilities(center, alias).await?,

@@ -87,7 +87,8 @@ fn record(
         parked_or_leased: ask.busy,
         offset_ms: offset,
     };
-    let has_steward_work = center.stewards().has_offer(alias) || center.audits().has_offer(alias);
+    let has_steward_work =
+        center.stewards().has_offer(alias) || center.audits().has_offer(alias) || center.fills().has_offer(alias);
     let is_leaving = center.fleet().node(alias).is_some_and(|node| node.standing == Standing::Leaving);
     let is_over = center.fleet().is_over(alias).is_some();
     let has_steward_work = has_steward_work || is_leaving || is_over;
@@ -307,6 +308,10 @@ pub async fn absence(center: &Center, caller: &Caller, absence: Absence) -> Resu
             Absence::Holiday(_) | Absence::Drain(_) => "holiday",
         };
         drain::end(tx, alias)?;
+        if absence == Absence::Leave {
+            // What it held is gone from its disk.
+            store::vetting::forget_fill(tx, alias)?;
+        }
         store::set_standing(tx, alias, standing, None, until)?;
         store::add_event(tx, alias, now, word, &until.map_or_else(String::new, |u| u.to_string()))
     });

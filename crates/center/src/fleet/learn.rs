@@ -2,6 +2,7 @@
 //! And the center's own down times, which teach nothing about anybody.
 
 use super::store::{self, NodeRow, PRESENCE_BLOCK, PresenceHour, Scores};
+use super::vet;
 use crate::Center;
 use crate::db::{Db, DbError, Reader, StoreError, Tx, meta};
 use model::{Alias, Ppm, Span, Stamp, Tier};
@@ -9,7 +10,7 @@ use rules::fleet::down::DownTimes;
 use rules::fleet::history::{HISTORY_HOURS, History, WEEK_HOURS, learn};
 use rules::fleet::presence::missing_after;
 use rules::fleet::profile::{SessionScale, WeeklyProfile};
-use rules::fleet::tier::{TierFacts, Trust, tier};
+use rules::fleet::tier::{TierBounds, TierFacts, Trust, tier};
 use rules::storage::surge::day_away_share;
 
 const HOUR_MS: u64 = 3_600_000;
@@ -39,21 +40,27 @@ pub fn note_down(tx: &mut Tx<'_>, from: Stamp, until: Stamp) -> Result<DownTimes
 /// included that passed while the center was down. Presence hears of every τ.
 pub async fn run(center: &Center, hour: u64) -> Result<(), StoreError> {
     let aliases = center.fleet().aliases();
-    let learned = learn_due(center.db(), aliases, hour, center.now()).await?;
+    let trust = center.settings().trust();
+    let learned = learn_due(center.db(), (aliases, trust), hour, center.now()).await?;
     let mut fleet = center.fleet();
     learned.into_iter().for_each(|(alias, tau)| fleet.presence.set_missing_after(alias, tau));
     Ok(())
 }
 
 /// The same for a store: what is due is learned and kept; the nodes that were looked at, each with its τ.
-pub async fn learn_due(db: &Db, aliases: usize, hour: u64, now: Stamp) -> Result<Vec<(Alias, Span)>, StoreError> {
+pub async fn learn_due(
+    db: &Db,
+    (aliases, trust): (usize, Trust),
+    hour: u64,
+    now: Stamp,
+) -> Result<Vec<(Alias, Span)>, StoreError> {
     let last = db.read(|q| Ok(learned_hour(q)?)).await?;
     let from = last.map_or(hour, |last| (last + 1).max(hour.saturating_sub(WEEK_HOURS - 1)));
     let downs = db.read(|q| Ok(down_times(q)?)).await?;
     let blocks = u32::try_from(aliases.div_ceil(PRESENCE_BLOCK as usize)).unwrap_or(u32::MAX);
     let mut learned = Vec::new();
     for block in (0..blocks).filter(|b| (from..=hour).any(|h| h % WEEK_HOURS == u64::from(*b) % WEEK_HOURS)) {
-        learned.extend(learn_block(db, block, hour, &downs, now).await?);
+        learned.extend(learn_block(db, (block, trust), hour, &downs, now).await?);
     }
     let forget = hour.saturating_sub(KEPT_HOURS);
     db.write(move |tx| {
@@ -71,7 +78,7 @@ fn learned_hour(q: &mut Reader<'_>) -> Result<Option<u64>, DbError> {
 
 async fn learn_block(
     db: &Db,
-    block: u32,
+    (block, trust): (u32, Trust),
     hour: u64,
     downs: &DownTimes,
     now: Stamp,
@@ -82,7 +89,7 @@ async fn learn_block(
     };
     let (nodes, hours) = db.read(read).await?;
     let record = Record::new(first, hour, &hours, downs);
-    let learned: Vec<Scores> = nodes.iter().map(|row| scores(row, &record, now)).collect();
+    let learned: Vec<Scores> = nodes.iter().map(|row| scores(row, &record, trust, now)).collect();
     let taus =
         nodes.iter().zip(&learned).map(|(row, s)| (row.alias, Span::hours(u64::from(s.missing_after_h)))).collect();
     let keep_all = move |tx: &mut Tx<'_>| nodes.iter().zip(&learned).try_for_each(|(row, s)| keep(tx, row, s, now));
@@ -120,7 +127,7 @@ impl<'a> Record<'a> {
     }
 }
 
-fn scores(row: &NodeRow, record: &Record<'_>, now: Stamp) -> Scores {
+fn scores(row: &NodeRow, record: &Record<'_>, trust: Trust, now: Stamp) -> Scores {
     let place = (row.alias.0 % PRESENCE_BLOCK) as usize;
     let minutes = record.minutes(place, row.node.joined_at);
     let weeks = now.hour().saturating_sub(row.node.joined_at.hour()) / WEEK_HOURS;
@@ -130,7 +137,7 @@ fn scores(row: &NodeRow, record: &Record<'_>, now: Stamp) -> Scores {
         learn(&WeeklyProfile(row.profile), scale, u32::try_from(weeks.saturating_sub(1)).unwrap_or(u32::MAX), history);
     let tau = missing_after(learned.longest_absence, false);
     Scores {
-        tier: rank(row, learned.on, now),
+        tier: rank(row, learned.on, trust, now),
         vetted_at: row.vetted_at,
         session_scale: learned.scale.0,
         profile: learned.profile.0,
@@ -139,32 +146,29 @@ fn scores(row: &NodeRow, record: &Record<'_>, now: Stamp) -> Scores {
     }
 }
 
-/// What kind of cloud this is; public ones come with vetting.
-const fn trust() -> Trust {
-    Trust::Circle
-}
-
-fn rank(row: &NodeRow, on: Ppm, now: Stamp) -> Tier {
+/// Rank by hours: that of a steward or not. Who is not vetted is looked at by [`vet`], and stays where it is here.
+fn rank(row: &NodeRow, on: Ppm, trust: Trust, now: Stamp) -> Tier {
+    if row.tier < Tier::T2 {
+        return row.tier;
+    }
     let total = u64::from(row.node.alpha) + u64::from(row.node.beta);
     let integrity = Ppm(u32::try_from(u64::from(row.node.alpha) * 1_000_000 / total.max(1)).unwrap_or(0));
-    tier(&TierFacts {
-        trust: trust(),
-        fill_passed: row.vetted_at.is_some(),
-        vetting_for: now.since(row.vetted_at.unwrap_or(row.node.joined_at)),
-        audits_passed: 0,
+    let facts = TierFacts {
+        trust,
+        fill_passed: true,
+        vetting_for: Span(u64::MAX),
+        audits_passed: u32::MAX,
         on,
         age: now.since(row.node.joined_at),
         integrity,
-        put_back: row.tier < Tier::T2,
-    })
+        put_back: false,
+    };
+    tier(&facts, &TierBounds::default())
 }
 
 fn keep(tx: &mut Tx<'_>, row: &NodeRow, scores: &Scores, now: Stamp) -> Result<(), StoreError> {
     store::set_scores(tx, row.alias, scores)?;
-    if scores.tier != row.tier {
-        store::add_event(tx, row.alias, now, "tier", &format!("{} → {}", row.tier.word(), scores.tier.word()))?;
-    }
-    Ok(())
+    vet::ranked(tx, row, scores.tier, now)
 }
 
 /// When a center last was known to run: the end of the last hour in which anybody was on.

@@ -80,9 +80,12 @@ pub async fn node_show(center: &Center, caller: &Caller, text: String) -> Result
         let events = store::events(q, row.alias, EVENTS_SHOWN)?;
         let accounted = crate::storage::store::log::accounted(q, row.alias, ACCOUNTED_MAX)?;
         let audits = crate::storage::store::audit::counts(q, row.alias)?;
-        Ok((row, events, accounted, audits))
+        let looked = super::vet::looked(q, row)?;
+        Ok((looked, events, accounted, audits))
     });
-    let (row, events, accounted, audits) = found.await.map_err(unknown_node)?;
+    let (looked, events, accounted, audits) = found.await.map_err(unknown_node)?;
+    let (rank, fill) = (looked.detail(center, center.now()), looked.stored());
+    let row = looked.row;
     let view = center.fleet().presence.view(center.now(), row.alias);
     let held = center.fleet().held(row.alias);
     let total = u64::from(row.node.alpha) + u64::from(row.node.beta);
@@ -110,7 +113,7 @@ pub async fn node_show(center: &Center, caller: &Caller, text: String) -> Result
         generation: row.generation,
         missing_after: Span::hours(u64::from(row.missing_after_h)),
         held,
-        accounted,
+        accounted: accounted.map(|(pieces, bytes)| (pieces + fill.0, bytes + fill.1)),
         audits: audits.map(|a| AuditCounts {
             proved: a.proved,
             gone: a.gone,
@@ -118,6 +121,7 @@ pub async fn node_show(center: &Center, caller: &Caller, text: String) -> Result
             silent: a.silent,
             at: a.at,
         }),
+        rank,
     };
     Ok(Reply::Node(Box::new(detail)))
 }

@@ -5,10 +5,11 @@ use super::learn;
 use super::store::{self, Standing};
 use crate::db::{Db, StoreError};
 use crate::{Center, Settings};
-use model::{Alias, Bytes, MemberId, NodeId, Ppm, Stamp};
+use model::{Alias, Bytes, MemberId, NodeId, Ppm, Stamp, Tier};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rules::fleet::presence::{Known, Presence, PresenceSettings};
+use rules::fleet::tier::Trust;
 use std::collections::HashMap;
 use wire::PeerAddr;
 use wire::fleet::{Held, Plan};
@@ -42,6 +43,28 @@ pub struct NodeMemory {
     pub generation: u64,
     /// What it says it holds; none while that is nothing.
     held: Option<Box<Held>>,
+    /// Rank.
+    pub tier: Tier,
+    /// Bytes it may hold while it is on probation, its fill test among them; 0 until the first look after a start.
+    accepts: Bytes,
+}
+
+impl NodeMemory {
+    /// Another rank, or another limit on probation.
+    pub fn set_rank(&mut self, tier: Tier, accepts: Bytes) {
+        (self.tier, self.accepts) = (tier, accepts);
+    }
+
+    /// Room beside what it holds, of so much that is lent: by its own count, on probation within its limit.
+    pub fn room(&self, lent: Bytes, trust: Trust) -> Bytes {
+        let held = self.held.as_ref().map_or(0, |held| held.bytes);
+        match (trust, self.tier) {
+            // What a circle's member lost says nothing about how much it may hold.
+            (Trust::Circle, _) | (_, Tier::T2 | Tier::T3) => lent,
+            (_, Tier::T0) => Bytes(0),
+            (_, Tier::T1) => Bytes(self.accepts.0.saturating_sub(held).min(lent.0)),
+        }
+    }
 }
 
 /// The whole fleet.
@@ -201,8 +224,8 @@ pub async fn load(db: &Db, settings: &Settings, now: Stamp) -> Result<FleetMemor
                 left: matches!(b.standing, Standing::Left | Standing::Banned),
             };
             memory.presence.register(b.alias, known);
-            let integrity = b.integrity;
-            memory.put(b.alias, NodeMemory { integrity, ..node_memory(b.id, b.owner, b.standing) });
+            let (integrity, rank) = (b.integrity, (b.standing, b.tier));
+            memory.put(b.alias, NodeMemory { integrity, ..node_memory(b.id, b.owner, rank) });
         }
     }
     if let Some(from) = learn::last_sign(db, down_since).await? {
@@ -230,24 +253,46 @@ async fn last_hours(db: &Db, first: Alias, last: Alias, now: Stamp) -> Result<Ha
     Ok(seen)
 }
 
-fn node_memory(id: NodeId, owner: MemberId, standing: Standing) -> NodeMemory {
-    let (lent, integrity) = (Bytes(0), Ppm::ONE);
-    NodeMemory { id, owner, addr: None, lent, standing, links: 0, integrity, generation: 1, held: None }
+fn node_memory(id: NodeId, owner: MemberId, (standing, tier): (Standing, Tier)) -> NodeMemory {
+    let (lent, accepts, integrity) = (Bytes(0), Bytes(0), Ppm::ONE);
+    let (links, generation) = (0, 1);
+    NodeMemory { id, owner, addr: None, lent, standing, links, integrity, generation, held: None, tier, accepts }
 }
 
 /// A node that is gone for good, known by rows only.
 pub fn register_gone(center: &Center, alias: Alias, id: NodeId, owner: MemberId) {
     let mut fleet = center.fleet();
     fleet.presence.register(alias, Known { left: true, ..Known::default() });
-    fleet.put(alias, node_memory(id, owner, Standing::Left));
+    fleet.put(alias, node_memory(id, owner, (Standing::Left, Tier::T0)));
 }
 
 /// A node that joined just now, or joined again.
-pub fn register(center: &Center, alias: Alias, id: NodeId, owner: MemberId, standing: Standing) {
+pub fn register(center: &Center, alias: Alias, id: NodeId, owner: MemberId, (standing, tier): (Standing, Tier)) {
     let mut fleet = center.fleet();
     fleet.presence.register(alias, Known::default());
     match fleet.node_mut(alias) {
         Some(node) => node.standing = standing,
-        None => fleet.put(alias, node_memory(id, owner, standing)),
+        None => fleet.put(alias, node_memory(id, owner, (standing, tier))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_take_nothing_untested_and_little_on_probation() {
+        let mut node = node_memory(NodeId([1; 32]), MemberId([2; 16]), (Standing::Active, Tier::T0));
+        let lent = Bytes::gib(100);
+        node.held = Some(Box::new(Held { bytes: 3 << 30, ..Held::default() }));
+        assert_eq!(node.room(lent, Trust::Public), Bytes(0));
+        node.set_rank(Tier::T1, Bytes(0));
+        assert_eq!(node.room(lent, Trust::Public), Bytes(0), "not looked at since the start");
+        node.set_rank(Tier::T1, Bytes::gib(11));
+        assert_eq!(node.room(lent, Trust::Public), Bytes::gib(8));
+        assert_eq!(node.room(Bytes::gib(5), Trust::Public), Bytes::gib(5), "what is lent is the most");
+        assert_eq!(node.room(lent, Trust::Circle), lent, "a circle's member that lost pieces");
+        node.set_rank(Tier::T2, Bytes(0));
+        assert_eq!(node.room(lent, Trust::Public), lent);
     }
 }

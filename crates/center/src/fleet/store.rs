@@ -5,6 +5,7 @@
 
 mod past;
 mod row;
+pub mod vetting;
 
 pub use past::{
     NodeEvent, PresenceHour, add_event, events, forget_presence_before, presence_hours, put_presence_hours,
@@ -211,7 +212,7 @@ fn filtered<'a>(filter: &'a NodeFilter, beginning: Option<&'a str>) -> (String, 
 /// Every node's number, key, owner and what presence must know, in the order of aliases, after `after`, at most
 /// `limit` and [`crate::db::ROWS_MAX`]: for filling the memory of a center that starts.
 pub fn list_brief(q: &mut Reader<'_>, after: Option<Alias>, limit: u32) -> Result<Vec<NodeBrief>, DbError> {
-    let sql = "SELECT alias, node_id, owner, standing, holiday_until, last_seen_hour, missing_after_h, alpha, beta \
+    let sql = "SELECT alias, node_id, owner, standing, holiday_until, last_seen_hour, missing_after_h, alpha, beta, tier \
                FROM node WHERE alias > $1 ORDER BY alias LIMIT $2";
     let params = [after.map_or(-1, |alias| i64::from(alias.0)).into(), limit.into()];
     q.query(sql, &params, |row| {
@@ -224,6 +225,7 @@ pub fn list_brief(q: &mut Reader<'_>, after: Option<Alias>, limit: u32) -> Resul
             last_seen_hour: row.get(5)?,
             missing_after_h: row.get(6)?,
             integrity: Score { alpha_ppm: row.get(7)?, beta_ppm: row.get(8)? }.value(),
+            tier: row.get(9)?,
         })
     })
 }
@@ -247,6 +249,8 @@ pub struct NodeBrief {
     pub missing_after_h: u16,
     /// Score of its honesty.
     pub integrity: Ppm,
+    /// Rank.
+    pub tier: Tier,
 }
 
 /// Replaces what is known of the machine, and the duties that follow from it; false when there is no such node.

@@ -60,6 +60,7 @@ pub async fn enrol(center: &Center, caller: &Caller, voucher: Vec<u8>) -> Result
         return Err(RefusalMsg::new(errors::BAD_SIGNATURE, [("thing", "voucher".to_owned())]).into());
     }
     let (now, node, member, addr) = (center.now(), voucher.node, voucher.member, caller.addr);
+    let trust = center.settings().trust();
     let taken = center.db().write(move |tx| {
         insert_member(tx, &voucher, now)?;
         match access::device(tx, &DeviceId::from(node))? {
@@ -77,14 +78,19 @@ pub async fn enrol(center: &Center, caller: &Caller, voucher: Vec<u8>) -> Result
             Some(row) => (row.alias, false),
             None => (insert_node(tx, &voucher, facts, addr, now)?, true),
         };
+        // Whoever held slots had passed its test; what it had passed beside, nobody knows any more.
+        if is_new && voucher.facts.slots.is_empty() {
+            fleet::vet::begin(tx, alias, (trust, voucher.roles))?;
+        }
         for (pg, slot) in voucher.facts.slots.iter().take(VOUCHED_SLOTS_MAX) {
             store::claim(tx, *pg, *slot, alias, voucher.at)?;
         }
-        Ok(is_new.then_some(alias))
+        let tier = nodes::node_by_alias(tx, alias)?.map_or(model::Tier::T0, |row| row.tier);
+        Ok(is_new.then_some((alias, tier)))
     });
     // One that is known stays as it stands: left, banned, or on.
-    if let Some(alias) = taken.await? {
-        fleet::memory::register(center, alias, node, member, nodes::Standing::Active);
+    if let Some((alias, tier)) = taken.await? {
+        fleet::memory::register(center, alias, node, member, (nodes::Standing::Active, tier));
         tracing::info!(node = %node.short(), %alias, "a node came back by its voucher");
     }
     Ok(Reply::Done)

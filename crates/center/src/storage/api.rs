@@ -197,7 +197,7 @@ pub async fn bucket_report(center: &Center, caller: &Caller, id: BucketId) -> Re
             whole: s.whole.iter().take(FATES_MAX).map(|f| (f.domain.to_string(), f.left, f.survives)).collect(),
             pool_ppm: s.pool_now.0,
             is_partial: report.is_partial,
-            is_waived: report.kind.waives_tiers(),
+            is_waived: report.is_waived,
         })
     });
     Ok(Reply::BucketReport(told))

@@ -21,6 +21,7 @@ use crate::{Caller, Center};
 pub use challenge::Asked;
 use model::{Alias, MemberId, NodeId, NodeState, Presence, Span, Stamp, errors};
 use own::Why;
+use rand::seq::SliceRandom;
 use rules::storage::audit::{self, AuditorFacts, Due};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -161,18 +162,22 @@ async fn look(center: &Center) -> Result<(), Refused> {
         return Ok(());
     }
     let rows = place::nodes(center, now).await?;
-    let kind = place::kind_of(rows.iter());
+    let trust = center.settings().trust();
+    let ranks = place::kind_of(rows.iter(), trust).ranks(trust);
     let auditors = auditors(center, &rows, now);
     for (node, owner, asked_again) in targets {
         let chosen = if audit::center_asks(asked_again) {
             None
         } else {
-            audit::auditor(kind, (node, &owner), &auditors, &mut rand::rng())
+            audit::auditor(ranks, (node, &owner), &auditors, &mut rand::rng())
         };
         match chosen {
             // Busy for the moment: the node stays due.
             Some(auditor) if center.audits().has_offer(auditor) => {}
-            Some(auditor) => drop(center.audits().offers.insert(auditor, (node, now + OFFER_LIFE))),
+            Some(auditor) => {
+                tracing::debug!(%node, %auditor, "a steward was chosen to ask a node");
+                center.audits().offers.insert(auditor, (node, now + OFFER_LIFE));
+            }
             None => own::ask(center, node, Why::Due(asked_again)),
         }
     }
@@ -205,11 +210,13 @@ fn due(center: &Center, now: Stamp) -> Vec<(Alias, MemberId, u8)> {
             targets.push((node, owner, asked_again));
         }
     }
+    // Where stewards are few, nobody waits because of a higher number.
+    targets.shuffle(&mut rand::rng());
     targets
 }
 
-/// Nodes that may ask others.
-fn auditors(center: &Center, rows: &[crate::fleet::store::NodeRow], now: Stamp) -> Vec<AuditorFacts> {
+/// Nodes that may ask others, and send them data of fill tests.
+pub(crate) fn auditors(center: &Center, rows: &[crate::fleet::store::NodeRow], now: Stamp) -> Vec<AuditorFacts> {
     let fleet = center.fleet();
     let one = |row: &crate::fleet::store::NodeRow| {
         let view = fleet.presence.view(now, row.alias);
@@ -342,6 +349,11 @@ pub async fn doubted(center: &Center, caller: &Caller, pieces: Vec<LostPiece>) -
 /// A node had a fault for longer than its time to cure it: its pieces count as lost, one sample a slot, and it is not banned.
 pub async fn not_cured(center: &Center, node: Alias) -> Result<(), Refused> {
     judge::not_cured(center, node).await
+}
+
+/// A node's report was disproved by the center itself.
+pub async fn disproved(center: &Center, node: Alias) -> Result<(), Refused> {
+    judge::disproved(center, node).await
 }
 
 fn slices_of(outcome: &AuditOutcome) -> Vec<[u8; 32]> {

@@ -14,6 +14,7 @@ use crate::db::{StoreError, Tx};
 use crate::refuse::{Refused, not_allowed};
 use crate::{Caller, Center};
 use model::{DeviceId, MemberId, Stamp, errors};
+use rules::storage::scheme::PoolKind;
 use std::collections::BTreeSet;
 use wire::limits::{
     COMMIT_RUNS_MAX, COMMITS_MAX, MANIFEST_MAX, OBJECT_SEGMENTS_MAX, SEALED_NAME_MAX, SEGMENTS_KEEP_MAX,
@@ -327,42 +328,50 @@ pub(super) fn name_all(tx: &mut Tx<'_>, owner: &MemberId, runs: &[SegmentRun]) -
 /// Bitmap of the holders whose receipts hold; E0306 with fewer than the scheme accepts.
 async fn check_segment(center: &Center, segment: &WrittenSegment) -> Result<Have, Refused> {
     let pg = load_pg(center, segment.pg).await?;
-    let (have, holders) = have_of(center, &pg, segment)?;
-    if holders < usize::from(pg.scheme.accept) {
+    let have = have_of(center, &pg, segment)?;
+    if have.vetted < usize::from(pg.scheme.accept) {
         let args = [
             ("class", pg.scheme.to_string()),
             ("need", pg.scheme.accept.to_string()),
-            ("live", holders.to_string()),
-            ("fit", holders.to_string()),
+            ("live", have.holders.to_string()),
+            ("fit", have.vetted.to_string()),
         ];
         return Err(RefusalMsg::new(errors::TOO_FEW_NODES, args).into());
     }
-    Ok(Have { bits: have, is_full: holders == pg.slots.len() })
+    Ok(have)
 }
 
 /// Who holds a segment.
-struct Have {
+pub(super) struct Have {
     /// Bit i: slot i.
-    bits: Vec<u8>,
+    pub bits: Vec<u8>,
+    /// How many they are.
+    holders: usize,
+    /// Of these, those that count for the acknowledgement: in a public cloud the vetted ones.
+    vetted: usize,
     /// All of the group do.
     is_full: bool,
 }
 
-/// Bitmap of a segment's holders by their receipts, and how many they are; E0313 for a receipt that is not one of the group.
-pub(super) fn have_of(center: &Center, pg: &PgRow, segment: &WrittenSegment) -> Result<(Vec<u8>, usize), Refused> {
+/// A segment's holders by their receipts; E0313 for a receipt that is not one of the group.
+pub(super) fn have_of(center: &Center, pg: &PgRow, segment: &WrittenSegment) -> Result<Have, Refused> {
+    // Where membership is the vetting, also a pool of many owners takes everybody's word.
+    let ranks = PoolKind::Circle.ranks(center.settings().trust());
     let mut have = vec![0u8; pg.slots.len().div_ceil(8)];
-    let mut holders = BTreeSet::new();
+    let (mut holders, mut vetted) = (BTreeSet::new(), 0);
     for bytes in segment.receipts.iter().take(pg.slots.len()) {
         let receipt = PieceReceipt::check(bytes).ok_or_else(|| bad_receipt("–"))?;
-        let at_slot =
-            pg.slots.get(usize::from(receipt.index)).and_then(|alias| center.fleet().node(*alias).map(|n| n.id));
-        if receipt.segment != segment.id || receipt.pg != segment.pg || at_slot != Some(receipt.node) {
+        let alias = pg.slots.get(usize::from(receipt.index));
+        let at_slot = alias.and_then(|alias| center.fleet().node(*alias).map(|n| (n.id, n.tier)));
+        if receipt.segment != segment.id || receipt.pg != segment.pg || at_slot.map(|n| n.0) != Some(receipt.node) {
             return Err(bad_receipt(&receipt.node.short()));
         }
         have[usize::from(receipt.index / 8)] |= 1 << (receipt.index % 8);
-        holders.insert(receipt.node);
+        let counts = at_slot.is_some_and(|(_, tier)| ranks.vetted(tier));
+        vetted += usize::from(holders.insert(receipt.node) && counts);
     }
-    Ok((have, holders.len()))
+    let is_full = holders.len() == pg.slots.len();
+    Ok(Have { bits: have, holders: holders.len(), vetted, is_full })
 }
 
 pub(super) fn bad_receipt(serial: &str) -> Refused {

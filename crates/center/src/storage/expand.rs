@@ -12,11 +12,11 @@ use crate::access::api::who;
 use crate::fleet::store::Standing;
 use crate::refuse::Refused;
 use crate::{Caller, Center};
-use model::{Alias, Kbps, NodeState, PgId, Presence, Span, Stamp, Tier, TimeScale, errors};
+use model::{Alias, Bytes, Kbps, NodeState, PgId, Presence, Span, Stamp, Tier, TimeScale, errors};
 use rules::storage::expand::{
     self, EPOCH, GROUP_LEASES_MAX, LEASE, PATIENT_EPOCH, SlotNow, StewardFacts, WRITER_LEASE,
 };
-use rules::storage::scheme::PoolKind;
+use rules::storage::scheme::Ranks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use wire::limits::{GROUP_SLOTS_MAX, STAGED_RUNS_MAX, STAGED_SEGMENTS_MAX, STEWARD_SEGMENTS_MAX};
@@ -211,9 +211,10 @@ async fn look_at(center: &Center, pg: PgId, now: Stamp) -> Result<(), Refused> {
         center.db().write(move |tx| full.iter().try_for_each(|seq| Ok(thin::settle(tx, pg, *seq)?))).await?;
     }
     let (kind, ranks) = place::kind_and_ranks(center, &group).await?;
+    let waiver = kind.ranks(center.settings().trust());
     let facts = steward_facts(center, &group, &ranks, now);
     let after = center.settings().storage.steward_after();
-    let keepers = able(&facts, kind, after);
+    let keepers = able(&facts, waiver, after);
     let mut stewards = center.stewards();
     stewards.cursors.insert(pg, next);
     if next == 0 {
@@ -240,7 +241,7 @@ async fn look_at(center: &Center, pg: PgId, now: Stamp) -> Result<(), Refused> {
     let free: Vec<StewardFacts> = facts.into_iter().filter(|f| !stewards.has_offer(f.node)).collect();
     // (F) of the rules: whoever keeps pieces for those who have come on sends them.
     for keeper in kept.into_iter().take(GROUP_LEASES_MAX - busy) {
-        if free.iter().any(|f| f.node == keeper && f.may(kind, after)) {
+        if free.iter().any(|f| f.node == keeper && f.may(waiver, after)) {
             tracing::debug!(%pg, node = %keeper, "a steward that keeps pieces was chosen");
             stewards.offers.insert(keeper, pg);
             return Ok(());
@@ -253,7 +254,7 @@ async fn look_at(center: &Center, pg: PgId, now: Stamp) -> Result<(), Refused> {
     let scale = center.settings().time_scale;
     let epoch = if is_quick { EPOCH } else { scale.of(PATIENT_EPOCH) };
     let epoch = now.as_ms() / epoch.as_ms().max(1);
-    if let Some(node) = expand::steward(pg, epoch, kind, after, &free) {
+    if let Some(node) = expand::steward(pg, epoch, waiver, after, &free) {
         tracing::debug!(%pg, %node, "a steward was chosen");
         stewards.offers.insert(node, pg);
     }
@@ -262,7 +263,7 @@ async fn look_at(center: &Center, pg: PgId, now: Stamp) -> Result<(), Refused> {
 
 /// The slots of a group as they are now.
 fn slots_now(center: &Center, group: &PgRow, now: Stamp) -> Vec<SlotNow> {
-    let fleet = center.fleet();
+    let (fleet, trust) = (center.fleet(), center.settings().trust());
     let one = |alias: &Alias| {
         let view = fleet.presence.view(now, *alias);
         let presence = view.map_or(Presence::Unknown, |v| v.presence);
@@ -270,7 +271,8 @@ fn slots_now(center: &Center, group: &PgRow, now: Stamp) -> Vec<SlotNow> {
         let standing = fleet.node(*alias).map(|node| node.standing);
         let is_trusted = standing == Some(Standing::Active);
         let is_distrusted = matches!(standing, Some(Standing::Distrusted | Standing::Banned));
-        let takes = is_trusted && view.is_some_and(|v| v.state != NodeState::Off);
+        let has_room = fleet.node(*alias).is_some_and(|node| node.room(Bytes(u64::MAX), trust) > Bytes(0));
+        let takes = is_trusted && has_room && view.is_some_and(|v| v.state != NodeState::Off);
         let stands = presence != Presence::Left && !is_distrusted;
         SlotNow { on, takes, stands, counts: stands && presence != Presence::Missing }
     };
@@ -278,8 +280,8 @@ fn slots_now(center: &Center, group: &PgRow, now: Stamp) -> Vec<SlotNow> {
 }
 
 /// Who may be a steward, now or soon.
-fn able(facts: &[StewardFacts], kind: PoolKind, after: Span) -> BTreeSet<Alias> {
-    let soon = |f: &&StewardFacts| StewardFacts { leases: 0, on_for: f.on_for.max(after), ..**f }.may(kind, after);
+fn able(facts: &[StewardFacts], waiver: Ranks, after: Span) -> BTreeSet<Alias> {
+    let soon = |f: &&StewardFacts| StewardFacts { leases: 0, on_for: f.on_for.max(after), ..**f }.may(waiver, after);
     facts.iter().filter(soon).map(|f| f.node).collect()
 }
 
@@ -353,7 +355,7 @@ async fn work(
     let (mut segments, mut targets) = (Vec::new(), BTreeSet::new());
     let (kind, ranks) = place::kind_and_ranks(center, &group).await?;
     let facts = steward_facts(center, &group, &ranks, now);
-    let keepers = able(&facts, kind, center.settings().storage.steward_after());
+    let keepers = able(&facts, kind.ranks(center.settings().trust()), center.settings().storage.steward_after());
     let over = center.stewards().low.get(&pg).map(|(outside, standing)| *outside.min(standing));
     let line_share = expand::line_share(kind, over, center.fleet().presence.is_surge());
     // A node that went is seen, a writer's machine is not.
@@ -406,8 +408,7 @@ pub async fn done(center: &Center, caller: &Caller, done: StewardDone) -> Result
     let group = load_pg(center, lease.pg).await?;
     let mut filled = Vec::with_capacity(done.segments.len());
     for segment in done.segments.iter().filter(|s| s.pg == lease.pg) {
-        let (have, _) = have_of(center, &group, segment)?;
-        filled.push((segment.id, have));
+        filled.push((segment.id, have_of(center, &group, segment)?.bits));
     }
     if lease.node.is_some() && filled.iter().any(|(_, have)| have.iter().any(|byte| *byte != 0)) {
         note_reads(center, &group, lease.node, &done.read);

@@ -130,7 +130,9 @@ async fn send_on(
         center.db().write(move |tx| Ok(drain::drop_move(tx, pg, slot)?)).await?;
     }
     for (group, slot) in groups {
-        let chosen = with_facts(&group, all, now, |facts| successor(facts, slot, named, &mut rand::rng()));
+        let chosen = with_facts(&group, all, (center.settings().trust(), now), |facts| {
+            successor(facts, slot, named, &mut rand::rng())
+        });
         // Who has no room for what it holds takes nothing over.
         let has_room = |to: &Alias| center.fleet().is_over(*to).is_none();
         let Some(to) = chosen.flatten().filter(has_room) else { continue };

@@ -6,7 +6,7 @@ use crate::fleet::api::alias_of;
 use crate::fleet::store as fleet;
 use crate::refuse::Refused;
 use crate::{Caller, Center};
-use model::{PgId, Presence};
+use model::{PgId, Presence, SegmentId};
 use rules::storage::collect;
 use std::collections::BTreeMap;
 use wire::Reply;
@@ -66,6 +66,16 @@ pub async fn pieces_lost(center: &Center, caller: &Caller, lost: Vec<LostPiece>)
     let alias = alias_of(center, caller)?;
     if lost.len() > LOST_MAX {
         return Err(too_large("list of pieces", lost.len(), LOST_MAX));
+    }
+    let (fill, lost): (Vec<LostPiece>, Vec<LostPiece>) = lost.into_iter().partition(|piece| piece.pg == PgId::FILL);
+    if !fill.is_empty() {
+        // It gave way to others' pieces, or was damaged: it is not missed, or sent again.
+        let gone = fill.into_iter().map(|piece| piece.segment);
+        let gone: Vec<SegmentId> = gone.collect();
+        let told = center.db().write(move |tx| {
+            gone.iter().try_for_each(|id| fleet::vetting::lose_fill(tx, alias, id).map(drop).map_err(Into::into))
+        });
+        told.await?;
     }
     let mut own = Vec::with_capacity(lost.len());
     for piece in lost {

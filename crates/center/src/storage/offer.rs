@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 pub async fn check(center: &Center, class: Class, only: &[Region], regions_min: u16) -> Result<(), Refused> {
     let now = center.now();
     let rows = place::nodes(center, now).await?;
-    let kind = place::kind_of(rows.iter());
+    let kind = place::kind_of(rows.iter(), center.settings().trust());
     if kind != PoolKind::Public || class == Class::Eco {
         return Ok(());
     }

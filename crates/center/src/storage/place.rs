@@ -4,15 +4,17 @@ use super::store::bucket::BucketRow;
 use super::store::{self, PgRow};
 use crate::Center;
 use crate::db::{Reader, StoreError};
+use crate::fleet::memory::NodeMemory;
 use crate::fleet::store::{NodeFilter, NodeRow, Standing, list_nodes};
 use crate::refuse::Refused;
 use model::{Alias, Bytes, Capability, Kbps, Ppm, Presence, Region, Span, Stamp, Tier, errors};
 use rules::fleet::profile::{SessionScale, WeeklyProfile};
+use rules::fleet::tier::Trust;
 use rules::storage::group::coverage::is_flaky;
 use rules::storage::group::{
     Candidate, Coverage, FillAsk, FillPlan, NetPrefix, RegionRule, Site, SlotState, Unfit, fill,
 };
-use rules::storage::scheme::{Chosen, HISTORY, PoolFacts, PoolKind, Steadiness, choose};
+use rules::storage::scheme::{Chosen, HISTORY, PoolFacts, PoolKind, Ranks, Steadiness, choose, probation_of_young};
 use rules::storage::survives::{Holder, Survives, survives, weakest};
 use rules::storage::writer::{FirstPieces, STAYS_FOR, SlotFacts, first_pieces};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,8 +33,9 @@ pub(super) struct Member {
     on: bool,
     pub presence: Presence,
     on_since: Option<Stamp>,
+    /// Room for new pieces.
+    free: Bytes,
     away_for: Span,
-    lent: Bytes,
     pub(super) profile: WeeklyProfile,
 }
 
@@ -71,16 +74,17 @@ fn rows(q: &mut Reader<'_>) -> Result<Vec<NodeRow>, StoreError> {
 }
 
 pub(super) fn members(center: &Center, rows: &[NodeRow], now: Stamp) -> Vec<Member> {
-    let fleet = center.fleet();
+    let (fleet, trust) = (center.fleet(), center.settings().trust());
     let member = |row: &NodeRow| {
         let row = row.clone();
         let view = fleet.presence.view(now, row.alias);
         let presence = view.map_or(Presence::Unknown, |v| v.presence);
         let on_since = view.and_then(|v| v.on_since);
         let away_for = fleet.presence.away_for(now, row.alias).unwrap_or(Span::ZERO);
-        let lent = fleet.node(row.alias).map_or(row.node.lent, |n| if n.lent.0 > 0 { n.lent } else { row.node.lent });
+        let lent = |n: &NodeMemory| if n.lent.0 > 0 { n.lent } else { row.node.lent };
+        let free = fleet.node(row.alias).map_or(row.node.lent, |n| n.room(lent(n), trust));
         let profile = WeeklyProfile(row.profile);
-        Member { on: presence == Presence::On, presence, on_since, away_for, lent, profile, row }
+        Member { on: presence == Presence::On, presence, on_since, away_for, free, profile, row }
     };
     rows.iter().map(member).collect()
 }
@@ -93,6 +97,7 @@ impl Member {
             (Standing::Left | Standing::Leaving | Standing::Banned, _) | (_, Presence::Left) => Some(Unfit::Left),
             (Standing::Quarantined | Standing::Distrusted, _) => Some(Unfit::Quarantined),
             (Standing::Holiday, _) | (_, Presence::Holiday) => Some(Unfit::Holiday),
+            _ if self.row.tier == Tier::T0 => Some(Unfit::Untested),
             _ if self.row.node.accepts & store_bit == 0 => Some(Unfit::NotCapable),
             (_, Presence::Missing) => Some(Unfit::Away),
             _ => None,
@@ -126,7 +131,7 @@ impl Member {
             region: self.row.node.region.as_ref(),
             profile: &self.profile,
             tier: self.row.tier,
-            free: self.lent,
+            free: self.free,
             quality: Ppm::ONE,
             debt: rules::debt_first_weight(model::Credits::ZERO),
             on: self.on,
@@ -164,8 +169,10 @@ impl Member {
 }
 
 /// What the choice of a scheme knows of the nodes that a bucket's region rule admits.
-fn pool(members: &[&Member], now: Stamp) -> PoolFacts {
-    let owners: BTreeSet<_> = members.iter().map(|m| m.row.node.owner).collect();
+/// Owners of strangers on probation count for nothing: nobody makes a small cloud a large one by joining it often.
+fn pool(members: &[&Member], trust: Trust, now: Stamp) -> PoolFacts {
+    let counted = members.iter().filter(|m| trust == Trust::Circle || m.row.tier >= Tier::T2);
+    let owners: BTreeSet<_> = counted.map(|m| m.row.node.owner).collect();
     let coverage = Coverage::of(members.iter().map(|m| &m.profile));
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     PoolFacts {
@@ -176,6 +183,19 @@ fn pool(members: &[&Member], now: Stamp) -> PoolFacts {
     }
 }
 
+/// Members of which a group may be made: all of them where membership is the vetting or [`fill`] keeps to shares; in a young public
+/// cloud the vetted ones, and of those on probation as many as the code outlives.
+fn eligible(fit: Vec<&Member>, trust: Trust) -> Vec<&Member> {
+    let kind = kind_of(fit.iter().map(|m| &m.row), trust);
+    if trust == Trust::Circle || kind.has_hard_caps() {
+        return fit;
+    }
+    let (mut all, probation): (Vec<&Member>, Vec<&Member>) = fit.into_iter().partition(|m| m.row.tier >= Tier::T2);
+    let room = probation_of_young(all.len());
+    all.extend(probation.into_iter().filter(|m| m.free >= SLOT_MIN).take(room));
+    all
+}
+
 /// Kind of the cloud's pool; rank and measured upload of a group's members.
 pub async fn kind_and_ranks(
     center: &Center,
@@ -184,12 +204,16 @@ pub async fn kind_and_ranks(
     let rows = nodes(center, center.now()).await?;
     let of_group = rows.iter().filter(|row| group.slots.contains(&row.alias));
     let ranks = of_group.map(|row| (row.alias, (row.tier, row.node.measured.up))).collect();
-    Ok((kind_of(rows.iter()), ranks))
+    Ok((kind_of(rows.iter(), center.settings().trust()), ranks))
 }
 
-/// Kind of the pool that these nodes are, those who left or were banned apart.
-pub(super) fn kind_of<'a>(rows: impl Iterator<Item = &'a NodeRow>) -> PoolKind {
-    let standing: Vec<_> = rows.filter(|row| !matches!(row.standing, Standing::Left | Standing::Banned)).collect();
+/// Kind of the pool that these nodes are, those who left or were banned apart, and strangers that are not vetted.
+pub(super) fn kind_of<'a>(rows: impl Iterator<Item = &'a NodeRow>, trust: Trust) -> PoolKind {
+    let is_in = |row: &&NodeRow| {
+        let is_vetted = trust == Trust::Circle || row.tier >= Tier::T2;
+        is_vetted && !matches!(row.standing, Standing::Left | Standing::Banned)
+    };
+    let standing: Vec<_> = rows.filter(is_in).collect();
     let owners: BTreeSet<_> = standing.iter().map(|row| row.node.owner).collect();
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     PoolKind::of(count(standing.len()), count(owners.len()))
@@ -212,7 +236,7 @@ pub async fn write_to(center: &Center, bucket: &BucketRow) -> Result<WriteTo, Re
     let by_alias: BTreeMap<Alias, &Member> = all.iter().map(|m| (m.row.alias, m)).collect();
     let slots: Vec<SlotFacts<'_>> =
         (0u16..).zip(&group.slots).filter_map(|(index, alias)| Some(by_alias.get(alias)?.slot(index, now))).collect();
-    let first = first_pieces(&slots, &group.scheme, bucket.class, kind)?;
+    let first = first_pieces(&slots, &group.scheme, bucket.class, kind, kind.ranks(center.settings().trust()))?;
     Ok(WriteTo { group, first })
 }
 
@@ -224,14 +248,14 @@ async fn group_for(
     all: &[Member],
     now: Stamp,
 ) -> Result<(PgRow, PoolKind), Refused> {
-    let rule = bucket.rule();
-    let fit: Vec<&Member> =
-        all.iter().filter(|m| m.unfit().is_none() && rule.admits(m.row.node.region.as_ref())).collect();
+    let (rule, trust) = (bucket.rule(), center.settings().trust());
+    let fit = all.iter().filter(|m| m.unfit().is_none() && rule.admits(m.row.node.region.as_ref())).collect();
+    let fit = eligible(fit, trust);
     if fit.is_empty() && !rule.is_empty() {
         let args = [("region", rule.to_string()), ("have", "0".to_owned()), ("need", "1".to_owned())];
         return Err(wire::RefusalMsg::new(errors::REGION_THIN, args).into());
     }
-    let chosen = choose(&pool(&fit, now), bucket.class)?;
+    let chosen = choose(&pool(&fit, trust, now), bucket.class)?;
     let (class, text, regions_min) = (bucket.class, bucket.regions.clone(), bucket.regions_min);
     let open = center.db().read({
         let text = text.clone();
@@ -294,8 +318,8 @@ pub struct Report {
     pub survives: Option<Survives>,
     /// Its weakest code.
     pub scheme: Option<model::Scheme>,
-    /// Kind of pool.
-    pub kind: PoolKind,
+    /// Membership is the vetting.
+    pub is_waived: bool,
     /// Fewer sets of holders were looked at than there are.
     pub is_partial: bool,
 }
@@ -313,9 +337,8 @@ pub async fn report(center: &Center, bucket: &BucketRow) -> Result<Report, Refus
     let (sets, groups) = read.await?;
     let rows = nodes(center, now).await?;
     let members: BTreeMap<Alias, Member> = members(center, &rows, now).into_iter().map(|m| (m.row.alias, m)).collect();
-    let owners: BTreeSet<_> = members.values().map(|m| m.row.node.owner).collect();
-    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let kind = PoolKind::of(count(members.len()), count(owners.len()));
+    let trust = center.settings().trust();
+    let kind = kind_of(rows.iter(), trust);
     let groups: BTreeMap<_, _> = groups.into_iter().map(|pg| (pg.pg, pg)).collect();
     let one = |(pg, have): &(model::PgId, Vec<u8>)| {
         let group = groups.get(pg)?;
@@ -331,7 +354,8 @@ pub async fn report(center: &Center, bucket: &BucketRow) -> Result<Report, Refus
     };
     let is_partial = sets.len() > SETS_MAX as usize;
     let scheme = groups.values().map(|pg| pg.scheme).min_by_key(|s| (s.o - s.k, s.o));
-    Ok(Report { survives: weakest(sets.iter().take(SETS_MAX as usize).filter_map(one)), scheme, kind, is_partial })
+    let is_waived = kind.ranks(trust) == Ranks::Waived;
+    Ok(Report { survives: weakest(sets.iter().take(SETS_MAX as usize).filter_map(one)), scheme, is_waived, is_partial })
 }
 
 impl BucketRow {

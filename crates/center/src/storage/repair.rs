@@ -14,7 +14,8 @@ use super::store::regive;
 use crate::Center;
 use crate::fleet::store::{self as fleet, Standing};
 use crate::refuse::Refused;
-use model::{Alias, PgId, Presence, Span, Stamp};
+use model::{Alias, PgId, Presence, Span, Stamp, Tier};
+use rules::fleet::tier::Trust;
 use rules::storage::group::{Candidate, SlotState};
 use rules::storage::health::State;
 use rules::storage::regive::{regivable, regive_after};
@@ -73,7 +74,7 @@ async fn look(center: &Center, after: Option<PgId>) -> Result<Option<PgId>, Refu
 /// Judges one group, and gives it the slots that the plan says.
 async fn judge(center: &Center, group: RuledPg, all: &[Member]) -> Result<(), Refused> {
     let is_surge = center.fleet().presence.is_surge();
-    let Some(plan) = plan(&group, all, is_surge, center.now()) else { return Ok(()) };
+    let Some(plan) = plan(&group, all, is_surge, (center.settings().trust(), center.now())) else { return Ok(()) };
     center.stewards().rank(group.row.pg, rank(&plan, group.row.scheme.k));
     if plan.is_worn_out {
         tracing::warn!(pg = %group.row.pg, "a group has given all of its indexes; what it lacks is not made anew");
@@ -100,9 +101,9 @@ async fn judge(center: &Center, group: RuledPg, all: &[Member]) -> Result<(), Re
 }
 
 /// What is to be done about a group; nothing where it has a holder that no row tells of. (F)
-fn plan(group: &RuledPg, all: &[Member], is_surge: bool, now: Stamp) -> Option<Repair> {
+fn plan(group: &RuledPg, all: &[Member], is_surge: bool, when: (Trust, Stamp)) -> Option<Repair> {
     let away: BTreeMap<Alias, Span> = all.iter().map(|member| (member.row.alias, member.away_for())).collect();
-    let plan = with_facts(group, all, now, |facts| {
+    let plan = with_facts(group, all, when, |facts| {
         let away_for = |node: Alias| away.get(&node).copied().unwrap_or(Span::ZERO);
         let spare = regivable(facts.slots, regive_after(&facts.scheme, facts.kind, &judged(facts)), away_for);
         repair_with(facts, &spare, &mut rand::rng())
@@ -128,7 +129,7 @@ fn rank(plan: &Repair, k: u16) -> Option<(i32, i32)> {
 pub(super) fn with_facts<T>(
     group: &RuledPg,
     all: &[Member],
-    now: Stamp,
+    (trust, now): (Trust, Stamp),
     judge: impl FnOnce(&RepairFacts<'_>) -> T,
 ) -> Option<T> {
     let by_alias: BTreeMap<Alias, &Member> = all.iter().map(|member| (member.row.alias, member)).collect();
@@ -146,11 +147,14 @@ pub(super) fn with_facts<T>(
         tracing::warn!(pg = %group.row.pg, "a holder of a group is not known");
         return None;
     };
-    let candidates: Vec<Candidate<'_>> =
-        all.iter().filter(|member| member.unfit().is_none()).map(|member| member.candidate(now)).collect();
+    let kind = place::kind_of(all.iter().map(|member| &member.row), trust);
+    // Where nothing keeps those on probation to their share, only vetted nodes stand in for others.
+    let vetted_only = trust == Trust::Public && !kind.has_hard_caps();
+    let may = |member: &&Member| member.unfit().is_none() && (!vetted_only || member.row.tier >= Tier::T2);
+    let candidates: Vec<Candidate<'_>> = all.iter().filter(may).map(|member| member.candidate(now)).collect();
     let rule = place::rule_of(&group.regions, group.regions_min);
     Some(judge(&RepairFacts {
-        kind: place::kind_of(all.iter().map(|member| &member.row)),
+        kind,
         class: group.class,
         scheme: group.row.scheme,
         region: &rule,

@@ -46,7 +46,7 @@ async fn counts_and_score_are_kept_together(place: &mut Place) {
     };
     assert_eq!(counts(place).await, None);
     for proved in [16, 32] {
-        let kept = AuditCounts { proved, gone: 1, wrong: 2, silent: 3, proofs: 4, at: Stamp(9) };
+        let kept = AuditCounts { proved, gone: 1, wrong: 2, silent: 3, passed: proved / 16, proofs: 4, at: Stamp(9) };
         write(place, move |tx| Ok(audit::keep(tx, Alias(1), &kept, (u32::MAX, 7))?)).await;
         assert_eq!(counts(place).await, Some(kept));
     }

@@ -29,6 +29,9 @@ const WORDS: &[&str] = &[
     "kbit/s",
     "Mbit/s",
     "GMT",
+    "T1",
+    "T2",
+    "T3",
     "UTC",
 ];
 

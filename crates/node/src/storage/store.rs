@@ -293,6 +293,16 @@ impl PieceStore {
         read.await.unwrap_or_default()
     }
 
+    /// The pieces of a group that came first, at most `limit`, those found damaged or in the trash apart.
+    pub fn oldest_of(&self, pg: PgId, limit: usize) -> Vec<PieceKey> {
+        let held = self.inner.shared.held();
+        let good = |place: &Place| place.pg == pg && place.health != Health::Damaged && place.trashed_at.is_none();
+        let mut all: Vec<(u64, PieceKey)> =
+            held.pieces.iter().filter(|(_, place)| good(place)).map(|(key, place)| (place.seq, *key)).collect();
+        all.sort_unstable();
+        all.into_iter().take(limit).map(|(_, key)| key).collect()
+    }
+
     /// All pieces of one group, in the order of their keys.
     pub fn list_group(&self, pg: PgId) -> Vec<Listed> {
         let held = self.inner.shared.held();

@@ -46,6 +46,8 @@ pub struct InitArgs {
     pub http: Option<SocketAddr>,
     #[arg(long, value_name = "URL")]
     pub db: Option<String>,
+    #[arg(long)]
+    pub public: bool,
     #[arg(long, hide = true)]
     pub dev: bool,
     #[arg(long)]
@@ -193,6 +195,9 @@ fn write_settings(app: &App, args: &InitArgs) -> Result<(), Fault> {
     }
     if args.bind.is_some_and(|ip| ip.is_loopback()) {
         net["port_mapping"] = toml_edit::value(false);
+    }
+    if args.public {
+        doc["cloud"]["kind"] = quoted("public".to_owned());
     }
     if args.dev {
         doc["dev"] = toml_edit::value(true);

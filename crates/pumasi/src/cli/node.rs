@@ -12,7 +12,7 @@ use console::args;
 use console::text::Args as TextArgs;
 use model::Presence;
 use serde_json::{Value, json};
-use wire::fleet::{CapabilityLine, NodeAct, NodeDetail, NodeFilter, NodeLine, NodePage, NodeSet};
+use wire::fleet::{CapabilityLine, NodeAct, NodeDetail, NodeFilter, NodeLine, NodePage, NodeSet, RankWhy};
 use wire::{Reply, Request};
 
 /// `node`
@@ -192,6 +192,65 @@ fn audits(app: &App, d: &NodeDetail) -> String {
     }
 }
 
+/// A node's rank, since when, why, and what it lacks for the next one.
+fn rank(app: &App, d: &NodeDetail) -> String {
+    let percent = |part: u64, all: u64| part.saturating_mul(100) / all.max(1);
+    let why = match d.rank.why {
+        RankWhy::NoRoom => app.out.text("rank-no-room", args![]),
+        RankWhy::Filling { stored, wanted } => app.out.text(
+            "rank-filling",
+            args!["stored" => stored.to_string(), "wanted" => wanted.to_string(), "percent" => percent(stored.0, wanted.0)],
+        ),
+        RankWhy::Standing { stood, wanted, audits, audits_wanted } => app.out.text(
+            "rank-standing",
+            args!["stood" => stood, "wanted" => wanted, "audits" => audits, "of" => audits_wanted],
+        ),
+        RankWhy::Failed { again, tries } => {
+            app.out.text("rank-failed", args!["until" => again, "tries" => u32::from(tries)])
+        }
+        RankWhy::Probation { put_back, time, time_wanted, audits, audits_wanted, accepts } => {
+            let key = if put_back { "rank-put-back" } else { "rank-probation" };
+            let said = app.out.text(
+                key,
+                args!["wanted" => time_wanted, "time" => time, "audits" => audits, "of" => audits_wanted],
+            );
+            match accepts {
+                Some(accepts) => {
+                    format!("{said} {}", app.out.text("rank-accepts", args!["size" => accepts.to_string()]))
+                }
+                None => said,
+            }
+        }
+        RankWhy::Member { steward_after } => app.out.text("rank-member", args!["span" => steward_after]),
+        RankWhy::Vetted { steward_after } => app.out.text("rank-vetted", args!["span" => steward_after]),
+        RankWhy::Steward => app.out.text("rank-steward", args![]),
+    };
+    let since = crate::clock::now().since(d.rank.since);
+    app.out.text("rank", args!["tier" => d.line.tier.to_string(), "span" => since, "why" => why])
+}
+
+fn rank_json(d: &NodeDetail) -> Value {
+    let why = match d.rank.why {
+        RankWhy::NoRoom => json!({"kind": "no_room"}),
+        RankWhy::Filling { stored, wanted } => {
+            json!({"kind": "filling", "stored_bytes": stored.0, "wanted_bytes": wanted.0})
+        }
+        RankWhy::Standing { stood, wanted, audits, audits_wanted } => {
+            json!({"kind": "standing", "stood_s": stood.as_secs(),
+            "wanted_s": wanted.as_secs(), "audits": audits, "audits_wanted": audits_wanted})
+        }
+        RankWhy::Failed { again, tries } => json!({"kind": "failed", "again": again.to_string(), "tries": tries}),
+        RankWhy::Probation { put_back, time, time_wanted, audits, audits_wanted, accepts } => json!({
+            "kind": if put_back { "put_back" } else { "probation" }, "time_s": time.as_secs(),
+            "time_wanted_s": time_wanted.as_secs(), "audits": audits, "audits_wanted": audits_wanted,
+            "accepts_bytes": accepts.map(|bytes| bytes.0)}),
+        RankWhy::Member { .. } => json!({"kind": "member"}),
+        RankWhy::Vetted { .. } => json!({"kind": "vetted"}),
+        RankWhy::Steward => json!({"kind": "steward"}),
+    };
+    json!({"since": d.rank.since.to_string(), "why": why})
+}
+
 fn show_one(app: &App, d: &NodeDetail) {
     let out = &app.out;
     if out.form == Form::Json {
@@ -205,6 +264,7 @@ fn show_one(app: &App, d: &NodeDetail) {
                 "trashed_bytes": h.trashed_bytes, "damaged": h.damaged})),
             "audits": d.audits.map(|a| json!({"proved": a.proved, "gone": a.gone, "wrong": a.wrong, "silent": a.silent,
                 "at": a.at.to_string()})),
+            "rank": rank_json(d),
             "accounted": d.accounted.map(|(pieces, bytes)| json!({"pieces": pieces, "size_bytes": bytes})),
             "events": d.events.iter().map(|(at, kind, text)| json!({"at": at.to_string(), "kind": kind, "text": text})).collect::<Vec<_>>()});
         if let (Value::Object(object), Value::Object(more)) = (&mut object, more) {
@@ -230,7 +290,7 @@ fn show_one(app: &App, d: &NodeDetail) {
         ),
         ("column-presence", out.text(&presence_key(n.presence), args![])),
         ("column-does", does(app, n)),
-        ("column-tier", n.tier.to_string()),
+        ("column-tier", rank(app, d)),
         ("column-integrity", score::value(model::Ppm(d.integrity_ppm))),
         ("column-availability", score::availability(app, d)),
         ("column-audits", audits(app, d)),

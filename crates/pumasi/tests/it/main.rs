@@ -15,4 +15,5 @@ mod repair;
 mod secrets;
 mod storage;
 mod upload;
+mod vetting;
 mod world;

@@ -36,6 +36,12 @@ impl World {
         self
     }
 
+    /// The cloud that is made is public: strangers' machines are vetted, in short days, by fill tests of 32 MiB.
+    pub fn with_strangers(self) -> Self {
+        std::fs::write(self.home("public"), "").expect("a file can be written");
+        self
+    }
+
     /// The next agent of a home is started with these words in its environment.
     pub fn ok_with(&self, name: &str, args: &[&str], key: &str) -> String {
         let out = self.command(name, args).env(key, "1").stdin(std::process::Stdio::null()).output();
@@ -144,8 +150,12 @@ impl World {
         std::fs::create_dir_all(&folder).expect("a folder can be made");
         let days = std::fs::read_to_string(self.home("short-days"));
         let days = days.map_or_else(|_| String::new(), |times| format!("dev = true\ntime_scale = {times}\n\n"));
-        let settings =
-            format!("{days}[fleet]\nperiod_busy_s = 5\nperiod_idle_s = 5\n\n[storage]\nsteward_after_s = 0\n");
+        let (period, public) = match self.home("public").exists() {
+            true => (1, "\n[cloud]\nkind = \"public\"\n\n[vetting]\nfill_mib = 32\ndays = 14\naudits = 8\n"),
+            false => (5, ""),
+        };
+        let fleet = format!("[fleet]\nperiod_busy_s = {period}\nperiod_idle_s = {period}\n");
+        let settings = format!("{days}{fleet}\n[storage]\nsteward_after_s = 0\n{public}");
         std::fs::write(folder.join("center.toml"), settings).expect("settings can be written");
         let (port, relay_port) = free_ports();
         let words = ["init", "--name", "Chen", "--bind", "127.0.0.1", "--port", &port, "--relay-port", &relay_port];

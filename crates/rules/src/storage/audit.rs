@@ -6,7 +6,7 @@
 //! often, until [`SUSPECT_AUDITS`] audits in a row are good. (D) No node is audited by one of its own owner. (E) The last time a
 //! silent node is asked, the center asks itself: no steward's word alone makes a bad sample.
 
-use super::scheme::PoolKind;
+use super::scheme::Ranks;
 use crate::fleet::integrity::ASK_AGAIN_MAX;
 use model::{Alias, Kbps, MemberId, Span, Tier};
 use rand_core::Rng;
@@ -137,16 +137,23 @@ pub struct AuditorFacts {
 }
 
 impl AuditorFacts {
-    /// (D) May ask this node: one on, of another owner, and among strangers a steward.
-    fn may(&self, kind: PoolKind, target: Alias, owner: &MemberId) -> bool {
-        let is_fit = kind.waives_tiers() || self.tier >= Tier::T3;
-        self.gives && is_fit && self.node != target && self.owner != *owner
+    /// (D) May ask this node: one on, of another owner, and of this rank at least.
+    fn may(&self, least: Tier, target: Alias, owner: &MemberId) -> bool {
+        self.gives && self.tier >= least && self.node != target && self.owner != *owner
     }
 }
 
-/// Who asks a node; nobody where the center does. Each that may is as likely as the others.
-pub fn auditor(
-    kind: PoolKind,
+/// Who asks a node, or sends it the data of its fill test; nobody where the center asks itself. Where ranks count, a steward does,
+/// in a young cloud without any a vetted node. Each that may is as likely as the others.
+pub fn auditor(ranks: Ranks, target: (Alias, &MemberId), nodes: &[AuditorFacts], rng: &mut impl Rng) -> Option<Alias> {
+    match ranks {
+        Ranks::Waived => drawn(Tier::T0, target, nodes, rng),
+        Ranks::Count => drawn(Tier::T3, target, nodes, rng).or_else(|| drawn(Tier::T2, target, nodes, rng)),
+    }
+}
+
+fn drawn(
+    least: Tier,
     (target, owner): (Alias, &MemberId),
     nodes: &[AuditorFacts],
     rng: &mut impl Rng,
@@ -157,12 +164,12 @@ pub fn auditor(
     let drawn = |rng: &mut _| nodes.get(usize::try_from(below(count, rng)).unwrap_or(0));
     for _ in 0..DRAWS {
         match drawn(rng) {
-            Some(node) if node.may(kind, target, owner) => return Some(node.node),
+            Some(node) if node.may(least, target, owner) => return Some(node.node),
             Some(_) => {}
             None => return None,
         }
     }
-    let fit: Vec<Alias> = nodes.iter().filter(|node| node.may(kind, target, owner)).map(|node| node.node).collect();
+    let fit: Vec<Alias> = nodes.iter().filter(|node| node.may(least, target, owner)).map(|node| node.node).collect();
     let place = below(fit.len() as u64, rng);
     fit.get(usize::try_from(place).unwrap_or(0)).copied()
 }
@@ -240,13 +247,17 @@ mod tests {
             |n: u32, owner: u8, tier| AuditorFacts { node: Alias(n), owner: MemberId([owner; 16]), tier, gives: true };
         let all = [node(0, 1, Tier::T3), node(1, 1, Tier::T3), node(2, 2, Tier::T2), node(3, 3, Tier::T3)];
         let mut rng = ChaCha8Rng::seed_from_u64(3);
-        let of = |kind, rng: &mut ChaCha8Rng| {
-            (0..200).filter_map(|_| auditor(kind, (Alias(0), &MemberId([1; 16])), &all, rng)).collect::<BTreeSet<_>>()
+        let of = |ranks, rng: &mut ChaCha8Rng| {
+            (0..200).filter_map(|_| auditor(ranks, (Alias(0), &MemberId([1; 16])), &all, rng)).collect::<BTreeSet<_>>()
         };
-        assert_eq!(of(PoolKind::Circle, &mut rng), BTreeSet::from([Alias(2), Alias(3)]), "(D)");
-        assert_eq!(of(PoolKind::Public, &mut rng), BTreeSet::from([Alias(3)]), "stewards alone among strangers");
-        assert_eq!(auditor(PoolKind::Circle, (Alias(0), &MemberId([1; 16])), &all[..2], &mut rng), None);
-        assert_eq!(auditor(PoolKind::Circle, (Alias(0), &MemberId([1; 16])), &[], &mut rng), None);
+        assert_eq!(of(Ranks::Waived, &mut rng), BTreeSet::from([Alias(2), Alias(3)]), "(D)");
+        assert_eq!(of(Ranks::Count, &mut rng), BTreeSet::from([Alias(3)]), "stewards alone among strangers");
+        let young = auditor(Ranks::Count, (Alias(0), &MemberId([1; 16])), &all[..3], &mut rng);
+        assert_eq!(young, Some(Alias(2)), "vetted ones where there are no stewards yet");
+        let strangers = [node(7, 7, Tier::T1), node(8, 8, Tier::T0)];
+        assert_eq!(auditor(Ranks::Count, (Alias(0), &MemberId([1; 16])), &strangers, &mut rng), None);
+        assert_eq!(auditor(Ranks::Waived, (Alias(0), &MemberId([1; 16])), &all[..2], &mut rng), None);
+        assert_eq!(auditor(Ranks::Waived, (Alias(0), &MemberId([1; 16])), &[], &mut rng), None);
         assert!(!center_asks(2) && center_asks(3), "(E)");
         let repeats = (0..50_000).filter(|_| center_repeats(&mut rng)).count();
         assert!((800..1_200).contains(&repeats), "{repeats} of 50,000");

@@ -1,13 +1,13 @@
 //! Who fills the missing pieces of young segments, and which (`docs/design/storage.md` §6, step 5)?
 //!
-//! (A) Only a node that has been on without a gap long enough is a steward; among strangers only a vetted one. (B) A piece is
-//! made only for a slot whose holder is on and takes it, and only where enough pieces are on to make it from. (C) A group's
-//! stewards change with the epoch, so that nobody does all of the work; same facts, same answer. (D) A writer's copy is kept
-//! until a loss of any one holder would leave the segment above its repair threshold, or nothing more can be filled. (E) Where
+//! (A) Only a node that has been on without a gap long enough is a steward; among strangers a steward by rank (T3), and only where
+//! there is none yet, as in a young cloud, a vetted one (T2). (B) A piece is made only for a slot whose holder is on and takes it,
+//! and only where enough pieces are on to make it from. (C) A group's stewards change with the epoch, so that nobody does all of
+//! the work; same facts, same answer. (D) A writer's copy is kept until a loss of any one holder would leave the segment above its repair threshold, or nothing more can be filled. (E) Where
 //! too few are on at once, pieces are gathered as their holders come on, by one steward a day, of segments that stand low. (F) What
 //! is gathered is made for those that are off too: the steward keeps their pieces, and is asked before others when they come on.
 
-use super::scheme::PoolKind;
+use super::scheme::{PoolKind, Ranks};
 use super::surge::repair_rate;
 use model::{Alias, Kbps, PgId, Ppm, Scheme, Span, Tier};
 
@@ -48,18 +48,25 @@ pub struct StewardFacts {
 }
 
 impl StewardFacts {
-    /// (A) Whether it may be one now; `after` is the operator's setting for small pools.
-    pub fn may(&self, kind: PoolKind, after: Span) -> bool {
-        let steady = if kind.waives_tiers() { self.on_for >= after } else { self.tier >= Tier::T3 };
+    /// (A) Whether it may be one now; `after` is the operator's setting where ranks are waived.
+    pub fn may(&self, ranks: Ranks, after: Span) -> bool {
+        let steady = match ranks {
+            Ranks::Waived => self.on_for >= after,
+            Ranks::Count => self.tier >= Tier::T2,
+        };
         self.gives && self.leases == 0 && steady
     }
 }
 
 /// (C) The node that gets a group's work in an epoch: the greatest hash of group, epoch and node (rendezvous hashing) among
-/// those that may, idle machines first, then those with a line that is not slow.
-pub fn steward(pg: PgId, epoch: u64, kind: PoolKind, after: Span, nodes: &[StewardFacts]) -> Option<Alias> {
-    let able = nodes.iter().filter(|node| node.may(kind, after));
-    able.max_by_key(|node| (node.idle, node.quick, score(pg, epoch, node.node), node.node)).map(|node| node.node)
+/// those that may, where ranks count those with the rank of a steward first, then idle machines, then those with a line that is
+/// not slow.
+pub fn steward(pg: PgId, epoch: u64, ranks: Ranks, after: Span, nodes: &[StewardFacts]) -> Option<Alias> {
+    let able = nodes.iter().filter(|node| node.may(ranks, after));
+    let is_steward = |node: &StewardFacts| ranks == Ranks::Count && node.tier >= Tier::T3;
+    let order =
+        |node: &&StewardFacts| (is_steward(node), node.idle, node.quick, score(pg, epoch, node.node), node.node);
+    able.max_by_key(order).map(|node| node.node)
 }
 
 /// SplitMix64's finalizer over the three numbers: spread, not secret.
@@ -94,7 +101,7 @@ pub fn holds(have: &[u8], index: usize) -> bool {
 /// needs repair: all of it for young segments, where a group is critical, and among people who know each other.
 pub fn line_share(kind: PoolKind, over: Option<i32>, is_surge: bool) -> Ppm {
     let is_repair = over.is_some_and(|over| over > i32::from(kind.delta()));
-    if is_repair && !kind.waives_tiers() { repair_rate(is_surge) } else { Ppm::ONE }
+    if is_repair && kind.has_hard_caps() { repair_rate(is_surge) } else { Ppm::ONE }
 }
 
 /// (B) Indexes of one segment to make now, in order; none where fewer than k of its pieces are on. `from_copy` says that
@@ -176,18 +183,20 @@ mod tests {
             StewardFacts { leases: 1, ..node(2) },
             node(3),
         ];
-        assert_eq!(steward(PgId(1), 0, PoolKind::Circle, after, &all), Some(Alias(3)), "(A)");
-        assert_eq!(steward(PgId(1), 0, PoolKind::Public, after, &all), None, "(A) nobody is vetted");
-        let vetted = [StewardFacts { tier: Tier::T3, on_for: Span::ZERO, ..node(4) }];
-        assert_eq!(steward(PgId(1), 0, PoolKind::Public, after, &vetted), Some(Alias(4)));
-        assert_eq!(steward(PgId(1), 0, PoolKind::Circle, after, &all[..3]), None);
+        assert_eq!(steward(PgId(1), 0, Ranks::Waived, after, &all), Some(Alias(3)), "(A)");
+        let probation = all.map(|node| StewardFacts { tier: Tier::T1, ..node });
+        assert_eq!(steward(PgId(1), 0, Ranks::Count, after, &probation), None, "(A) nobody is vetted");
+        assert!(steward(PgId(1), 0, Ranks::Count, after, &all).is_some(), "(A) a young cloud has no stewards yet");
+        let vetted = [node(5), StewardFacts { tier: Tier::T3, on_for: Span::ZERO, idle: false, ..node(4) }, node(6)];
+        assert_eq!(steward(PgId(1), 0, Ranks::Count, after, &vetted), Some(Alias(4)));
+        assert_eq!(steward(PgId(1), 0, Ranks::Waived, after, &all[..3]), None);
         let used = StewardFacts { idle: false, ..node(9) };
         let slow = StewardFacts { quick: false, ..node(8) };
         for epoch in 0..20 {
-            assert_eq!(steward(PgId(1), epoch, PoolKind::Circle, after, &[used, slow, node(3)]), Some(Alias(3)));
-            assert_eq!(steward(PgId(1), epoch, PoolKind::Circle, after, &[used, slow]), Some(Alias(8)));
+            assert_eq!(steward(PgId(1), epoch, Ranks::Waived, after, &[used, slow, node(3)]), Some(Alias(3)));
+            assert_eq!(steward(PgId(1), epoch, Ranks::Waived, after, &[used, slow]), Some(Alias(8)));
         }
-        assert_eq!(steward(PgId(1), 0, PoolKind::Circle, after, &[used]), Some(Alias(9)), "better than nobody");
+        assert_eq!(steward(PgId(1), 0, Ranks::Waived, after, &[used]), Some(Alias(9)), "better than nobody");
     }
 
     #[test]
@@ -203,15 +212,15 @@ mod tests {
         let all: Vec<StewardFacts> = (0..10).map(node).collect();
         let mut drawn = [0; 10];
         for epoch in 0..10_000 {
-            let chosen = steward(PgId(7), epoch, PoolKind::Circle, Span::ZERO, &all).unwrap();
+            let chosen = steward(PgId(7), epoch, Ranks::Waived, Span::ZERO, &all).unwrap();
             drawn[chosen.0 as usize] += 1;
         }
         assert!(drawn.iter().all(|n| (800..1_200).contains(n)), "(C) {drawn:?}");
         // Where one goes, only its share moves to others.
         for epoch in 0..1_000 {
-            let chosen = steward(PgId(7), epoch, PoolKind::Circle, Span::ZERO, &all).unwrap();
+            let chosen = steward(PgId(7), epoch, Ranks::Waived, Span::ZERO, &all).unwrap();
             let without: Vec<StewardFacts> = all.iter().copied().filter(|n| n.node != Alias(3)).collect();
-            let again = steward(PgId(7), epoch, PoolKind::Circle, Span::ZERO, &without).unwrap();
+            let again = steward(PgId(7), epoch, Ranks::Waived, Span::ZERO, &without).unwrap();
             assert!(chosen == Alias(3) || again == chosen);
         }
     }

@@ -135,7 +135,7 @@ fn unmet(facts: &RepairFacts<'_>) -> BTreeSet<Domain> {
 /// (A), (B), (F), (G): slots to be added now.
 fn wanted(facts: &RepairFacts<'_>, health: &Health) -> u16 {
     let (k, delta) = (facts.scheme.k, facts.kind.delta());
-    if facts.kind.waives_tiers() {
+    if !facts.kind.has_hard_caps() {
         return health.wanted;
     }
     let outside = if health.outside < k + delta / 2 { (k + 4 * delta).saturating_sub(health.outside) } else { 0 };

@@ -9,7 +9,8 @@
 pub mod offer;
 
 use crate::Refusal;
-use model::{Class, Ppm, Scheme, Span, errors};
+use crate::fleet::tier::Trust;
+use model::{Class, Ppm, Scheme, Span, Tier, errors};
 
 /// Most nodes of a circle.
 pub const CIRCLE_MAX: u16 = 11;
@@ -70,10 +71,39 @@ impl PoolKind {
         matches!(self, Self::Public)
     }
 
-    /// True where membership is the vetting: nodes are T2 at once and may expand and repair after a time without a gap.
-    /// `status` says so.
-    pub const fn waives_tiers(self) -> bool {
-        !self.has_hard_caps()
+    /// Whether ranks count in a pool of this kind: in a public cloud of any size, else in public pools.
+    pub const fn ranks(self, trust: Trust) -> Ranks {
+        match (self, trust) {
+            (Self::Circle | Self::Neighborhood, Trust::Circle) => Ranks::Waived,
+            _ => Ranks::Count,
+        }
+    }
+}
+
+/// Whether it matters how far a node is vetted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ranks {
+    /// Membership is the vetting: nodes are T2 at once and may expand and repair after a time without a gap. `status` says so.
+    Waived,
+    /// Only vetted nodes (T2) count for an acknowledgement, and stewards (T3) work for others; where there is none yet, vetted ones.
+    Count,
+}
+
+impl Ranks {
+    /// Whether a node of this rank counts for an acknowledgement.
+    pub fn vetted(self, tier: Tier) -> bool {
+        self == Self::Waived || tier >= Tier::T2
+    }
+}
+
+/// Nodes on probation (T1) that one group takes beside so many vetted ones, in a public cloud whose pools have no hard caps yet: a
+/// tenth of all, and one where the code outlives it.
+pub const fn probation_of_young(vetted: usize) -> usize {
+    // Of two or more and one, every code of `circle` is acknowledged by the vetted alone.
+    match vetted {
+        0 | 1 => 0,
+        2..=17 => 1,
+        _ => vetted / 9,
     }
 }
 

@@ -1,12 +1,12 @@
 //! Where does a gateway write, and which slots get the first pieces (`docs/design/storage.md` §5, §6)?
 //!
 //! (A) A writer gets only groups where `accept` pieces can be placed now, that lie wholly inside its region rule and have room.
-//! (B) The first pieces go to slots that are on, each to another machine, in public pools to distinct owners, networks and
-//! vetted nodes only; always-on ones first. (C) A stalled slot is replaced by one that was not used before; nothing is sent
+//! (B) The first pieces go to slots that are on, each to another machine, where ranks count to vetted nodes only, in public
+//! pools to distinct owners and networks; always-on ones first. (C) A stalled slot is replaced by one that was not used before; nothing is sent
 //! twice. (D) Same facts, same answer.
 
 use super::group::{Domain, GroupState, RegionRule, Site, SlotState};
-use super::scheme::PoolKind;
+use super::scheme::{PoolKind, Ranks};
 use crate::Refusal;
 use model::{Alias, Bytes, Class, PgId, Ppm, Region, Scheme, Span, Tier, errors};
 use std::collections::BTreeSet;
@@ -81,6 +81,8 @@ pub struct WriteGroup<'a> {
 pub struct WriterAsk<'a> {
     /// Kind of pool.
     pub kind: PoolKind,
+    /// Whether ranks count in it.
+    pub ranks: Ranks,
     /// Class of the bucket.
     pub class: Class,
     /// Its region rule.
@@ -118,7 +120,7 @@ pub fn choose_groups(groups: &[WriteGroup<'_>], ask: &WriterAsk<'_>) -> Result<V
     let mut best = (0, 0, 1);
     let mut offers: Vec<Offer> = Vec::new();
     for group in fitting {
-        let ready = ready(group.slots, ask.kind);
+        let ready = ready(group.slots, ask.kind, ask.ranks);
         let (on, need) = (group.slots.iter().filter(|s| s.on).count(), usize::from(group.scheme.accept));
         if ready.len() >= need {
             offers.push(offer(group, ask, &ready));
@@ -170,8 +172,8 @@ fn lies_inside(slots: &[SlotFacts<'_>], rule: &RegionRule) -> bool {
 }
 
 /// (B) The slots that may get a first piece, in the order they are asked.
-fn ready<'s>(slots: &'s [SlotFacts<'s>], kind: PoolKind) -> Vec<&'s SlotFacts<'s>> {
-    let vetted = |s: &SlotFacts<'_>| kind.waives_tiers() || s.tier >= Tier::T2;
+fn ready<'s>(slots: &'s [SlotFacts<'s>], kind: PoolKind, ranks: Ranks) -> Vec<&'s SlotFacts<'s>> {
+    let vetted = |s: &SlotFacts<'_>| ranks.vetted(s.tier);
     let mut able: Vec<&SlotFacts<'_>> =
         slots.iter().filter(|s| s.on && s.takes && s.state.stands() && vetted(s)).collect();
     able.sort_by_key(|s| {
@@ -207,8 +209,9 @@ pub fn first_pieces(
     scheme: &Scheme,
     class: Class,
     kind: PoolKind,
+    ranks: Ranks,
 ) -> Result<FirstPieces, Refusal> {
-    let ready = ready(slots, kind);
+    let ready = ready(slots, kind, ranks);
     let accept = usize::from(scheme.accept);
     if ready.len() < accept {
         let live = slots.iter().filter(|s| s.on).count();
@@ -241,6 +244,7 @@ pub fn stall_after(median_piece: Option<Span>) -> Span {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::tier::Trust;
     use crate::storage::group::NetPrefix;
     use crate::storage::scheme::{circle, public};
     use model::{MemberId, Os};
@@ -274,7 +278,13 @@ mod tests {
     }
 
     fn offers(groups: &[WriteGroup<'_>], rule: &RegionRule) -> Result<Vec<u32>, Refusal> {
-        let ask = WriterAsk { kind: PoolKind::Public, class: Class::Standard, region: rule, bytes: Bytes::gib(5) };
+        let ask = WriterAsk {
+            kind: PoolKind::Public,
+            ranks: Ranks::Count,
+            class: Class::Standard,
+            region: rule,
+            bytes: Bytes::gib(5),
+        };
         choose_groups(groups, &ask).map(|offers| offers.iter().map(|o| o.pg.0).collect())
     }
 
@@ -318,7 +328,8 @@ mod tests {
     #[test]
     fn always_on_holders_get_the_first_pieces() {
         let all = slots(|s| s.is_always_on = s.index % 10 == 3);
-        let first = first_pieces(&all, &public(Class::Standard), Class::Standard, PoolKind::Public).unwrap();
+        let first =
+            first_pieces(&all, &public(Class::Standard), Class::Standard, PoolKind::Public, Ranks::Count).unwrap();
         assert_eq!(first.send[..11], [3, 13, 23, 33, 43, 53, 63, 73, 83, 93, 103], "(B)");
         assert_eq!((first.send.len(), first.spare.len()), (44, 60));
     }
@@ -327,13 +338,14 @@ mod tests {
     fn probation_and_one_owner_s_second_machine_never_count_towards_accept() {
         let half = slots(|s| s.tier = if s.index.is_multiple_of(2) { Tier::T1 } else { Tier::T2 });
         let scheme = public(Class::Standard);
-        let first = first_pieces(&half, &scheme, Class::Standard, PoolKind::Public).unwrap();
+        let first = first_pieces(&half, &scheme, Class::Standard, PoolKind::Public, Ranks::Count).unwrap();
         assert!(first.send.iter().chain(&first.spare).all(|i| i % 2 == 1), "(B)");
         let twins = slots(|s| s.site.owner = MemberId([s.index as u8 / 3; 16]));
-        let refusal = first_pieces(&twins, &scheme, Class::Standard, PoolKind::Public).unwrap_err();
+        let refusal = first_pieces(&twins, &scheme, Class::Standard, PoolKind::Public, Ranks::Count).unwrap_err();
         assert_eq!(refusal.to_string(), "E0306 too_few_nodes class=standard fit=35 live=104 need=44", "(B)");
         let eight: Vec<SlotFacts<'_>> = twins.into_iter().take(8).collect();
-        let first = first_pieces(&eight, &circle(8, 8).unwrap(), Class::Standard, PoolKind::Circle).unwrap();
+        let first =
+            first_pieces(&eight, &circle(8, 8).unwrap(), Class::Standard, PoolKind::Circle, Ranks::Waived).unwrap();
         assert_eq!((first.send.len(), first.spare.len()), (4, 4), "in a circle machines count");
     }
 
@@ -351,6 +363,7 @@ mod tests {
     proptest! {
         #[test]
         fn first_pieces_keep_the_caps(
+            counts: bool,
             shape in proptest::collection::vec((0u32..60, 0u8..60, any::<u8>(), 0u8..4, any::<[bool; 4]>()), 0..144),
             in_public: bool,
         ) {
@@ -362,7 +375,9 @@ mod tests {
                 SlotFacts { node: Alias(*node), site, tier, on: *on, takes: *takes, state, is_always_on: *always, ..slot(i) }
             }).collect();
             let scheme = Scheme { k: 4, accept: 5, ..public(Class::Eco) };
-            let Ok(first) = first_pieces(&slots, &scheme, Class::Eco, kind) else { return Ok(()) };
+            let ranks = if counts { Ranks::Count } else { kind.ranks(Trust::Circle) };
+            let Ok(first) = first_pieces(&slots, &scheme, Class::Eco, kind, ranks) else { return Ok(()) };
+            prop_assert!(ranks == Ranks::Waived || first.send.iter().all(|i| slots[usize::from(*i)].tier >= Tier::T2), "(B)");
             prop_assert_eq!(first.send.len(), 5, "(B)");
             let sent: Vec<&SlotFacts<'_>> = first.send.iter().chain(&first.spare).map(|i| &slots[usize::from(*i)]).collect();
             let distinct = |n: usize| n == sent.len();

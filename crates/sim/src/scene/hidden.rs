@@ -15,7 +15,7 @@ use model::{Alias, Bytes, Class, MemberId, Os, Ppm, Tier};
 use rules::fleet::profile::WeeklyProfile;
 use rules::storage::group::fill::PROBATION_SHARE;
 use rules::storage::group::{Candidate, FillAsk, NetPrefix, RegionRule, Site, SlotState, fill};
-use rules::storage::scheme::{PoolKind, public};
+use rules::storage::scheme::{PoolKind, Ranks, public};
 use rules::storage::writer::{SlotFacts, first_pieces};
 use std::collections::BTreeSet;
 
@@ -158,7 +158,7 @@ fn open(pool: &[Node], stage: Stage, rng: &mut Stream) -> Result<Group, Violatio
         return Err(broken("one_slot_an_owner", format!("{hidden} of {pieces} slots")));
     }
     let slots: Vec<SlotFacts<'_>> = plan.picks.iter().map(|pick| slot(pick.index, pick.node, pool)).collect();
-    let first = first_pieces(&slots, &scheme, Class::Standard, PoolKind::Public)
+    let first = first_pieces(&slots, &scheme, Class::Standard, PoolKind::Public, Ranks::Count)
         .map_err(|r| broken("a_writer_finds_holders", r.to_string()))?;
     let holder = |index: &u16| plan.picks.iter().find(|pick| pick.index == *index).map(|p| &pool[p.node.0 as usize]);
     let of_ack = first.send.iter().filter_map(holder).filter(|n| n.is_hidden).count();

@@ -84,6 +84,11 @@ fn hand_over() -> HandOver {
     HandOver { moving: 1, waiting: 2, work: Some(Box::new(HandOverWork { target, segments: vec![segment] })) }
 }
 
+fn fill_work() -> FillWork {
+    let target = Slot { index: 0, addr: addr(), on: true, permit: vec![6; 224] };
+    FillWork { lease: 7, until: NOW, target, pieces: vec![FillSeed { number: 3, seed: [9; 32] }] }
+}
+
 fn audit_done() -> AuditDone {
     let outcome =
         AuditOutcome::Answered { slices: vec![[8; 32]], signature: vec![9; 64], wrong: vec![(0, vec![1; 20])] };
@@ -351,6 +356,8 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
         ("absence_stay", Request::Absence(Absence::Stay)),
         ("audit_ask", Request::AuditAsk(NodeId([1; 32]))),
         ("audit_done", Request::AuditDone(Box::new(audit_done()))),
+        ("fill_ask", Request::FillAsk(NodeId([1; 32]))),
+        ("fill_done", Request::FillDone(Box::new(FillDone { lease: 7, receipts: vec![(3, vec![5; 176])] }))),
         ("granted", granted(GrantedAsk::Show)),
     ]
     .into_iter()
@@ -411,6 +418,17 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         held: Some(Held { pieces: 5, bytes: 500, trashed: 1, trashed_bytes: 100, damaged: 2 }),
         accounted: Some((5, 500)),
         audits: Some(AuditCounts { proved: 160, gone: 1, wrong: 2, silent: 3, at: NOW }),
+        rank: RankDetail {
+            since: NOW,
+            why: RankWhy::Probation {
+                put_back: true,
+                time: Span::days(3),
+                time_wanted: Span::days(21),
+                audits: 12,
+                audits_wanted: 100,
+                accepts: Some(Bytes::gib(10)),
+            },
+        },
     };
     let segment =
         ReadSegment { id: SegmentId([4; 32]), pg: PgId(1), seq: 5, sealed_bytes: 65_536, have: vec![0xff, 3] };
@@ -561,6 +579,7 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         ("hand_over", Reply::HandOver(Some(Box::new(hand_over())))),
         ("handed_over", Reply::HandedOver(true)),
         ("audit_work", Reply::AuditWork(Some(Box::new(audit_work())))),
+        ("fill_work", Reply::FillWork(Some(Box::new(fill_work())))),
         ("grants", Reply::Grants(vec![GrantLine { note: grant_note(), at: NOW, revoked: Some(NOW) }])),
         (
             "group_log",

@@ -1,14 +1,17 @@
 //! Which slices a node is asked for: drawn from what the records give it.
 //!
 //! Of a node that holds many pieces, short windows at random places of its groups' logs are read, and slices are drawn among
-//! those by their bytes; of one that holds few, all are.
+//! those by their bytes; of one that holds few, all are. Pieces of a fill test are asked for like others: each counts as a place.
 
 use super::store::{self, HeldSlot};
 use crate::Center;
 use crate::db::{Reader, StoreError};
+use crate::fleet::store::vetting;
 use crate::refuse::Refused;
+use crate::storage::fill::PIECES_MAX;
 use crate::storage::store::SegmentRow;
-use model::{Alias, PgId, Scheme};
+use codec::fill::{PIECE_BYTES, SCHEME};
+use model::{Alias, PgId, Scheme, SegmentId};
 use rand::RngExt;
 use rules::storage::audit;
 use rules::storage::expand::holds;
@@ -60,8 +63,9 @@ pub async fn draw(center: &Center, node: Alias) -> Result<Option<Asked>, Refused
         let again = store::again(q, node)?;
         let slots = store::slots_of(q, node, SLOTS_MAX)?;
         let asked_again = again.as_ref().map_or(0, |again| again.asked_again);
-        let same = again.map_or(Ok(Vec::new()), |again| still_held(q, &slots, &again.picks))?;
-        let held = if same.is_empty() { held(q, &slots, &places)? } else { Vec::new() };
+        let fill = vetting::fill_pieces(q, node, PIECES_MAX)?;
+        let same = again.map_or(Ok(Vec::new()), |again| still_held(q, (&slots, &fill), &again.picks))?;
+        let held = if same.is_empty() { held(q, &slots, &fill, &places)? } else { Vec::new() };
         Ok((same, held, if asked_again > 0 { asked_again } else { 0 }))
     });
     let (same, held, asked_again) = found.await?;
@@ -107,9 +111,18 @@ fn picked(held: &Held, group: u32) -> Judgeable {
 }
 
 /// Of the picks of an unanswered challenge those whose pieces the node should hold still.
-fn still_held(q: &mut Reader<'_>, slots: &[HeldSlot], picks: &[AuditPick]) -> Result<Vec<Judgeable>, StoreError> {
+fn still_held(
+    q: &mut Reader<'_>,
+    (slots, fill): (&[HeldSlot], &[FillRow]),
+    picks: &[AuditPick],
+) -> Result<Vec<Judgeable>, StoreError> {
     let mut still = Vec::with_capacity(picks.len());
     for pick in picks {
+        if pick.pg == PgId::FILL {
+            let piece = fill.iter().find(|(_, id)| *id == pick.segment);
+            still.extend(piece.map(|_| (*pick, (SCHEME, PIECE_BYTES))));
+            continue;
+        }
         let Some(slot) = slots.iter().find(|slot| (slot.pg, slot.slot) == (pick.pg, pick.index)) else { continue };
         let segment = store::find(q, pick.pg, &pick.segment)?.filter(|s| holds(&s.have, pick.index.into()));
         still.extend(segment.map(|segment| (*pick, (slot.scheme, segment.sealed_bytes))));
@@ -118,17 +131,24 @@ fn still_held(q: &mut Reader<'_>, slots: &[HeldSlot], picks: &[AuditPick]) -> Re
 }
 
 /// Pieces to draw from.
-fn held(q: &mut Reader<'_>, slots: &[HeldSlot], places: &[u64]) -> Result<Vec<Held>, StoreError> {
-    let all: u64 = slots.iter().map(|slot| slot.next_seq.saturating_sub(1)).sum();
+fn held(q: &mut Reader<'_>, slots: &[HeldSlot], fill: &[FillRow], places: &[u64]) -> Result<Vec<Held>, StoreError> {
+    let in_slots: u64 = slots.iter().map(|slot| slot.next_seq.saturating_sub(1)).sum();
+    let all = in_slots + fill.len() as u64;
     let mut found = std::collections::BTreeMap::new();
     if all <= PLACES_MAX {
+        fill.iter().for_each(|piece| take_fill(&mut found, piece));
         for slot in slots {
             let limit = u32::try_from(PLACES_MAX).unwrap_or(u32::MAX);
             take(&mut found, slot, store::live(q, slot.pg, 1, limit)?);
         }
     } else {
         for place in places {
-            let Some((slot, seq)) = at(slots, place % all) else { continue };
+            let place = place % all;
+            if let Some(piece) = place.checked_sub(in_slots).and_then(|at| fill.get(usize::try_from(at).ok()?)) {
+                take_fill(&mut found, piece);
+                continue;
+            }
+            let Some((slot, seq)) = at(slots, place) else { continue };
             take(&mut found, slot, store::live(q, slot.pg, seq, WINDOW)?);
         }
     }
@@ -146,6 +166,15 @@ fn at(slots: &[HeldSlot], place: u64) -> Option<(&HeldSlot, u64)> {
         left -= count;
     }
     None
+}
+
+/// Number and commitment of a piece of a fill test.
+type FillRow = (u32, SegmentId);
+
+fn take_fill(found: &mut Found, (number, id): &FillRow) {
+    let (pg, seq) = (PgId::FILL, u64::from(*number));
+    let segment = SegmentRow { pg, seq, id: *id, sealed_bytes: PIECE_BYTES, have: vec![1] };
+    found.insert((pg, 0, seq), Held { pg, scheme: SCHEME, index: 0, segment });
 }
 
 type Found = std::collections::BTreeMap<(PgId, u16, u64), Held>;

@@ -7,11 +7,12 @@
 use super::{Asked, every, store};
 use crate::Center;
 use crate::db::{StoreError, Tx};
-use crate::fleet::store::{self as fleet, Standing};
+use crate::fleet::store::{self as fleet, Standing, vetting};
+use crate::fleet::vet::{self, Rules};
 use crate::refuse::Refused;
 use crate::storage::store::log;
 use codec::Layout;
-use model::{Alias, Ppm, Stamp};
+use model::{Alias, Bytes, PgId, Ppm, Stamp, Tier};
 use rules::fleet::integrity::reason::{Evidence, NamedPiece, PIECES_NAMED};
 use rules::fleet::integrity::{Act, Event, Integrity, Score, judge};
 use wire::signed::AuditAnswer;
@@ -36,6 +37,8 @@ struct Verdict {
     is_good: bool,
     again: Option<(u8, Stamp)>,
     standing: Option<Standing>,
+    /// Its rank, where that was lowered.
+    tier: Option<Tier>,
     generation: u64,
     /// Its score from now on.
     score: Option<Ppm>,
@@ -59,13 +62,13 @@ pub async fn take(center: &Center, asked: &Asked, outcome: AuditOutcome) -> Resu
     let now = center.now();
     let asked_again = asked.asked_again;
     let (node, picks) = (asked.node, asked.challenge.picks.clone());
+    let rules = Rules::of(center.settings());
     let again_after = center.settings().time_scale.of(rules::fleet::integrity::ASK_AGAIN_AFTER);
     let reads = if found.is_some() { center.audits().take_reads(node) } else { 0 };
     let kept = center.db().write(move |tx| {
         let counts = store::counts(tx, node)?.unwrap_or_default();
         let Some(row) = fleet::node_by_alias(tx, node)? else { return Ok(Verdict::default()) };
-        let held = held(&row, &counts);
-        let mut judged = Judged::new(tx, (node, now), held, counts);
+        let mut judged = Judged::new(tx, &row, now, counts);
         match &found {
             Some(found) => judged.answered(found, reads)?,
             None => judged.silent(asked_again, &picks)?,
@@ -77,6 +80,9 @@ pub async fn take(center: &Center, asked: &Asked, outcome: AuditOutcome) -> Resu
             asked_again: asked_again + 1,
             at: now + again_after,
         });
+        if judged.fill_lost > 0 {
+            vet::found_gone(judged.tx, &row, &rules, now)?;
+        }
         judged.keep(&row, is_good, again)
     });
     let verdict = kept.await?;
@@ -132,17 +138,15 @@ struct Judged<'a, 't> {
     lost: u32,
     /// Samples that counted against it, and the score before the first of those not noted yet.
     bad: (u32, Ppm),
+    /// Of these, pieces of its fill test.
+    fill_lost: u32,
 }
 
 impl<'a, 't> Judged<'a, 't> {
-    fn new(
-        tx: &'a mut Tx<'t>,
-        (node, now): (Alias, Stamp),
-        held: Integrity,
-        counts: store::AuditCounts,
-    ) -> Judged<'a, 't> {
+    fn new(tx: &'a mut Tx<'t>, row: &fleet::NodeRow, now: Stamp, counts: store::AuditCounts) -> Self {
+        let held = held(row, &counts);
         let bad = (0, held.score.value());
-        Self { tx, node, now, held, counts, acts: Vec::new(), lost: 0, bad }
+        Self { tx, node: row.alias, now, held, counts, acts: Vec::new(), lost: 0, fill_lost: 0, bad }
     }
 
     /// What counted against it since the last note, as an event with its evidence.
@@ -186,12 +190,19 @@ impl<'a, 't> Judged<'a, 't> {
         let mut lost = Vec::new();
         for pick in &found.gone {
             // (B)
-            if log::lose(self.tx, pick.pg, &pick.segment, pick.index)? {
+            let is_fill = pick.pg == PgId::FILL;
+            let is_lost = match is_fill {
+                true => vetting::lose_fill(self.tx, self.node, &pick.segment)?,
+                false => log::lose(self.tx, pick.pg, &pick.segment, pick.index)?,
+            };
+            if is_lost {
                 lost.push(*pick);
                 self.lost += 1;
+                self.fill_lost += u32::from(is_fill);
                 self.event(Event::PieceGone);
             }
         }
+        self.counts.passed += u64::from(found.proved > 0 && found.wrong == 0 && self.lost == 0);
         self.counts.gone += u64::from(self.lost);
         if !lost.is_empty() {
             self.note("audit_gone", &lost)?;
@@ -227,9 +238,13 @@ impl<'a, 't> Judged<'a, 't> {
             None => store::forget_again(self.tx, self.node)?,
         }
         let standing = self.stand(row)?;
+        let tier = match self.acts.contains(&Act::PutBack) {
+            true => Some(vet::put_back(self.tx, row, self.counts.passed, self.now)?),
+            false => None,
+        };
         let again = again.map(|again| (again.asked_again, again.at));
         let (generation, score) = (row.generation + 1, Some(score.value()));
-        Ok(Verdict { lost: self.lost, is_good, again, standing, generation, score })
+        Ok(Verdict { lost: self.lost, is_good, again, standing, tier, generation, score })
     }
 
     /// What the acts make of the node's standing.
@@ -264,7 +279,7 @@ pub async fn not_cured(center: &Center, node: Alias) -> Result<(), Refused> {
         let Some(row) = fleet::node_by_alias(tx, node)? else { return Ok(Verdict::default()) };
         let slots = store::slots_count(tx, node)?;
         let counts = store::counts(tx, node)?.unwrap_or_default();
-        let mut judged = Judged::new(tx, (node, now), held(&row, &counts), counts);
+        let mut judged = Judged::new(tx, &row, now, counts);
         judged.event(Event::PiecesLost { slots_count: slots });
         judged.note("not_cured", &[])?;
         judged.keep(&row, false, None)
@@ -284,6 +299,11 @@ fn remember(center: &Center, node: Alias, verdict: &Verdict) {
     center.audits().over(node, verdict.is_good, verdict.again, every(center));
     if let Some((score, node)) = verdict.score.zip(center.fleet().node_mut(node)) {
         node.integrity = score;
+    }
+    if let Some(tier) = verdict.tier
+        && let Some(node) = center.fleet().node_mut(node)
+    {
+        node.set_rank(tier, Bytes(0));
     }
     if let Some(standing) = verdict.standing {
         tracing::warn!(%node, ?standing, "an audit put a node out of work");
@@ -308,8 +328,7 @@ pub async fn disagree(center: &Center, node: Alias, auditor: Alias) -> Result<()
         for (alias, event) in [(node, Event::WrongBytes), (auditor, Event::WrongResult)] {
             let Some(row) = fleet::node_by_alias(tx, alias)? else { continue };
             let counts = store::counts(tx, alias)?.unwrap_or_default();
-            let held = held(&row, &counts);
-            let mut judged = Judged::new(tx, (alias, now), held, counts);
+            let mut judged = Judged::new(tx, &row, now, counts);
             judged.event(event);
             judged.counts.proofs = judged.held.proofs;
             // Two names for two faults: slices that were wrong, and an audit that was called good.
@@ -322,5 +341,20 @@ pub async fn disagree(center: &Center, node: Alias, auditor: Alias) -> Result<()
     for (alias, verdict) in kept.await? {
         remember(center, alias, &verdict);
     }
+    Ok(())
+}
+
+/// What a node reported the center found otherwise by its own work.
+pub async fn disproved(center: &Center, node: Alias) -> Result<(), Refused> {
+    let now = center.now();
+    let kept = center.db().write(move |tx| {
+        let Some(row) = fleet::node_by_alias(tx, node)? else { return Ok(Verdict::default()) };
+        let counts = store::counts(tx, node)?.unwrap_or_default();
+        let mut judged = Judged::new(tx, &row, now, counts);
+        judged.event(Event::WrongResult);
+        fleet::add_event(judged.tx, node, now, "fill_false", "")?;
+        judged.keep(&row, true, None)
+    });
+    remember(center, node, &kept.await?);
     Ok(())
 }

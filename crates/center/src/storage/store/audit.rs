@@ -1,7 +1,7 @@
 //! Rows of audits: what a node holds to be asked for, counts of what came of it, unanswered challenges, proofs.
 
 use super::SegmentRow;
-use crate::db::{DbError, Reader, Row, StoreError, Tx};
+use crate::db::{DbError, Reader, Row, StoreError, Tx, Value};
 use model::{Alias, PgId, Scheme, SegmentId, Stamp};
 use wire::storage::AuditPick;
 
@@ -66,6 +66,8 @@ pub struct AuditCounts {
     pub wrong: u64,
     /// Challenges it never answered.
     pub silent: u64,
+    /// Audits in which it proved all that it was asked for.
+    pub passed: u64,
     /// Proofs of wrong bytes, by its own signature.
     pub proofs: u8,
     /// When it was audited last.
@@ -74,22 +76,22 @@ pub struct AuditCounts {
 
 /// What audits of a node came to; nothing where it was not audited yet.
 pub fn counts(q: &mut Reader<'_>, alias: Alias) -> Result<Option<AuditCounts>, DbError> {
-    let sql = "SELECT proved, gone, wrong, silent, proofs, audited_at FROM node_audit WHERE alias = $1";
+    let sql = "SELECT proved, gone, wrong, silent, proofs, audited_at, passed FROM node_audit WHERE alias = $1";
     q.query_opt(sql, &[alias.into()], |row| {
         let [proved, gone, wrong, silent] = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?];
-        Ok(AuditCounts { proved, gone, wrong, silent, proofs: row.get(4)?, at: row.get(5)? })
+        Ok(AuditCounts { proved, gone, wrong, silent, proofs: row.get(4)?, at: row.get(5)?, passed: row.get(6)? })
     })
 }
 
 /// Keeps what audits of a node came to, and its score.
 pub fn keep(tx: &mut Tx<'_>, alias: Alias, counts: &AuditCounts, (alpha, beta): (u32, u32)) -> Result<(), DbError> {
-    let sql = "INSERT INTO node_audit (alias, proved, gone, wrong, silent, proofs, audited_at) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (alias) DO UPDATE SET proved = excluded.proved, \
+    let sql = "INSERT INTO node_audit (alias, proved, gone, wrong, silent, proofs, audited_at, passed) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (alias) DO UPDATE SET proved = excluded.proved, \
         gone = excluded.gone, wrong = excluded.wrong, silent = excluded.silent, proofs = excluded.proofs, \
-        audited_at = excluded.audited_at";
+        audited_at = excluded.audited_at, passed = excluded.passed";
     let c = counts;
-    let params =
-        [alias.into(), c.proved.into(), c.gone.into(), c.wrong.into(), c.silent.into(), c.proofs.into(), c.at.into()];
+    let [proved, gone, wrong, silent, passed] = [c.proved, c.gone, c.wrong, c.silent, c.passed].map(Value::from);
+    let params = [alias.into(), proved, gone, wrong, silent, c.proofs.into(), c.at.into(), passed];
     tx.execute(sql, &params)?;
     let sql = "UPDATE node SET alpha = $2, beta = $3 WHERE alias = $1";
     tx.execute(sql, &[alias.into(), alpha.into(), beta.into()]).map(drop)

@@ -17,6 +17,8 @@ pub enum Unfit {
     Away,
     /// On a declared holiday.
     Holiday,
+    /// A stranger that has not passed its fill test.
+    Untested,
 }
 
 /// A slot given, with why.
@@ -78,6 +80,7 @@ impl fmt::Display for Pass {
             Self::Unfit(Unfit::NotCapable) => f.write_str("does not store"),
             Self::Unfit(Unfit::Away) => f.write_str("is away"),
             Self::Unfit(Unfit::Holiday) => f.write_str("is on holiday"),
+            Self::Unfit(Unfit::Untested) => f.write_str("has not passed its fill test"),
             Self::Probation => f.write_str("has not passed its fill test"),
             Self::Holds => f.write_str("holds a slot of this group"),
             Self::NoRoom => f.write_str("has no room for a slot"),

@@ -91,6 +91,22 @@ fn public_classes_by_the_table() {
 }
 
 #[test]
+fn a_young_group_is_acknowledged_by_its_vetted_members_alone() {
+    for vetted in 1..=60u16 {
+        let probation = u16::try_from(probation_of_young(vetted.into())).unwrap();
+        let all = vetted + probation;
+        assert!(probation <= 1 || probation * 10 <= all, "a tenth: {vetted}");
+        for always_on in [1, vetted] {
+            let scheme = circle(all.min(CIRCLE_MAX), always_on).unwrap();
+            assert!(all > CIRCLE_MAX || scheme.accept <= vetted, "{vetted}");
+            assert!(scheme.k <= vetted, "without them all the same: {vetted}");
+        }
+        assert!(all <= CIRCLE_MAX || neighborhood(all, all).accept <= vetted, "{vetted}");
+    }
+    assert_eq!([0, 1, 2, 17, 18, 90].map(probation_of_young), [0, 0, 1, 1, 2, 10]);
+}
+
+#[test]
 fn the_kind_of_a_pool_follows_its_nodes_and_owners() {
     let rows = [
         (1, 1, PoolKind::Circle),
@@ -102,7 +118,8 @@ fn the_kind_of_a_pool_follows_its_nodes_and_owners() {
     ];
     for (nodes, owners, kind) in rows {
         assert_eq!(PoolKind::of(nodes, owners), kind, "{nodes} of {owners}");
-        assert_eq!(kind.waives_tiers(), kind != PoolKind::Public);
+        assert_eq!(kind.ranks(Trust::Circle) == Ranks::Waived, kind != PoolKind::Public);
+        assert_eq!(kind.ranks(Trust::Public), Ranks::Count);
     }
 }
 
@@ -156,4 +173,11 @@ proptest! {
             PoolKind::Public => prop_assert_eq!(s, public(class), "(D)"),
         }
     }
+}
+
+#[test]
+fn where_ranks_count_only_the_vetted_stand_for_an_acknowledgement() {
+    let vetted = |ranks: Ranks| [Tier::T0, Tier::T1, Tier::T2, Tier::T3].map(|tier| ranks.vetted(tier));
+    assert_eq!(vetted(Ranks::Count), [false, false, true, true]);
+    assert_eq!(vetted(Ranks::Waived), [true; 4]);
 }

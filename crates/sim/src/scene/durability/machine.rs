@@ -8,7 +8,7 @@ use model::{Ppm, Span, Stamp, Tier};
 use rules::fleet::history::{self, HISTORY_HOURS, History};
 use rules::fleet::presence::missing_after;
 use rules::fleet::profile::{SessionScale, WeeklyProfile};
-use rules::fleet::tier::{TierFacts, Trust, tier};
+use rules::fleet::tier::{TierBounds, TierFacts, Trust, tier};
 use rules::storage::group::Site;
 use rules::storage::group::coverage::is_flaky;
 use rules::storage::surge::day_away_share;
@@ -161,7 +161,7 @@ impl Machine {
     pub fn rank(&mut self, now: Stamp) {
         let age = now.since(self.life.start);
         let audits = self.on_total.as_ms() / AUDIT_EVERY.as_ms();
-        self.known.tier = tier(&TierFacts {
+        let facts = TierFacts {
             trust: Trust::Public,
             fill_passed: age >= FILL_TEST,
             vetting_for: age,
@@ -170,7 +170,8 @@ impl Machine {
             age,
             integrity: Ppm::ONE,
             put_back: false,
-        });
+        };
+        self.known.tier = tier(&facts, &TierBounds::default());
     }
 
     /// For how long it has been silent.

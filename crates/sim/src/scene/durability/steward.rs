@@ -13,7 +13,7 @@ use super::{Durability, Event};
 use crate::world::World;
 use model::{Alias, Kbps, PgId, Ppm, Span, Stamp, Tier};
 use rules::storage::expand::{EPOCH, QUICK_UP, StewardFacts, steward};
-use rules::storage::scheme::PoolKind;
+use rules::storage::scheme::{PoolKind, Ranks};
 
 /// Least uplink of a steward (`docs/design/fleet.md` §4).
 const UP_MIN_KBPS: u32 = 5_000;
@@ -131,7 +131,7 @@ impl Durability {
         };
         let facts: Vec<StewardFacts> = self.fleet.stewards.iter().map(fact).filter(|f| f.tier >= Tier::T3).collect();
         let epoch = now.as_ms() / EPOCH.as_ms();
-        let found = steward(PgId(pg), epoch, PoolKind::Public, Span::ZERO, &facts);
+        let found = steward(PgId(pg), epoch, Ranks::Count, Span::ZERO, &facts);
         let group = &mut self.groups[pg as usize];
         group.collected.fill(false);
         if let Some(job) = group.job.as_mut() {
