@@ -125,6 +125,7 @@ impl Scratch {
 
     /// (B) Keeps made pieces for later, as many as there is free room for; which.
     pub(crate) fn keep_made(&self, coded: &Coded, later: PieceSet) -> io::Result<PieceSet> {
+        self.tidy(0)?;
         let (mut held, id) = (self.bytes_held(), coded.roots.id);
         let mut kept = Vec::new();
         for index in later.iter().filter(|index| !coded.piece(*index).is_empty()) {

@@ -6,8 +6,9 @@ use crate::Center;
 use crate::db::meta;
 use crate::refuse::Refused;
 use crate::storage::place;
-use model::{Span, Stamp};
+use model::{Span, Stamp, Tier};
 use rules::fleet::profile::WeeklyProfile;
+use rules::fleet::tier::Trust;
 use rules::storage::surge::{AWAY, CALM, SEEN_WITHIN, Surge, SurgeFacts, expected_away};
 use std::time::Duration;
 
@@ -76,7 +77,9 @@ async fn facts(center: &Center, now: Stamp) -> Result<SurgeFacts, Refused> {
     let fleet = center.fleet();
     let mut facts = SurgeFacts { nodes: 0, away: 0, expected_ppm: 0 };
     let counts = |standing| matches!(standing, Standing::Active | Standing::Leaving | Standing::Quarantined);
-    for row in rows.iter().filter(|row| counts(row.standing)) {
+    // Strangers who have not shown anything yet say nothing about the pool.
+    let is_known = |tier: Tier| center.settings().trust() == Trust::Circle || tier >= Tier::T2;
+    for row in rows.iter().filter(|row| counts(row.standing) && is_known(row.tier)) {
         let away = fleet.presence.away_for(now, row.alias).unwrap_or(Span::ZERO);
         if away >= seen_within {
             continue;

@@ -220,7 +220,8 @@ impl Looked {
 
     /// Bytes of members' data it accepts on probation.
     fn accepts(&self, rules: &Rules, now: Stamp) -> Bytes {
-        fill_test::accepts(now.since(self.vetting.ranked_at), rules.week)
+        let tested = Bytes(u64::from(self.vetting.fill.wanted) * PIECE_BYTES);
+        fill_test::accepts(now.since(self.vetting.ranked_at), rules.week, tested)
     }
 }
 

@@ -34,8 +34,12 @@ const LOOK_SOON: Duration = Duration::from_millis(200);
 const GROUPS_MAX: u32 = 64;
 /// Those of them that stand lowest come first, so many of them.
 const LOWEST_FIRST: usize = 16;
+/// Looked up for that, as some of them lack no piece that could be made.
+const LOWEST_ASKED: usize = 512;
 /// Groups known as low.
 const LOW_MAX: usize = 65_536;
+/// For so long a steward is waited for that keeps pieces.
+const KEPT_FOR: Span = Span::hours(24);
 /// Segments known as kept pieces of.
 const KEPT_MAX: usize = 262_144;
 /// Thin segments of one group looked at in one look.
@@ -78,9 +82,11 @@ pub struct Stewards {
     /// Where the look at groups goes on.
     group: Option<PgId>,
     /// Segments of which a steward keeps pieces for holders that are off.
-    kept: BTreeMap<(PgId, u64), Alias>,
+    kept: BTreeMap<(PgId, u64), (Alias, Stamp)>,
     /// Groups that need repair, by how far they are above what cannot be read.
     low: BTreeMap<PgId, (i32, i32)>,
+    /// Groups ranked in the walk at hand: the others' ranks are forgotten at its end.
+    ranked: BTreeSet<PgId>,
 }
 
 impl Stewards {
@@ -91,17 +97,24 @@ impl Stewards {
 
     /// How far a group that needs repair is above what cannot be read; nothing where it needs none.
     pub fn rank(&mut self, pg: PgId, rank: Option<(i32, i32)>) {
+        self.ranked.insert(pg);
         match rank {
             Some(rank) if self.low.len() < LOW_MAX || self.low.contains_key(&pg) => drop(self.low.insert(pg, rank)),
             _ => drop(self.low.remove(&pg)),
         }
     }
 
-    /// Groups that are looked at before all others: the lowest first.
+    /// All groups were judged once more: what was not among them is none any more.
+    pub fn walked(&mut self) {
+        let ranked = std::mem::take(&mut self.ranked);
+        self.low.retain(|pg, _| ranked.contains(pg));
+    }
+
+    /// Groups that need repair: the lowest first.
     fn lowest(&self) -> Vec<PgId> {
         let mut low: Vec<_> = self.low.iter().map(|(pg, rank)| (*rank, *pg)).collect();
         low.sort_unstable();
-        low.into_iter().take(LOWEST_FIRST).map(|(_, pg)| pg).collect()
+        low.into_iter().take(LOWEST_ASKED).map(|(_, pg)| pg).collect()
     }
 
     /// Segments of a group that nobody shall begin with now: leased ones, and those that rest.
@@ -115,7 +128,7 @@ impl Stewards {
     fn end(&mut self, lease: u64, now: Stamp, scale: TimeScale) {
         let Some(lease) = self.leases.remove(&lease) else { return };
         for seq in &lease.seqs {
-            if !lease.filled.contains(seq) && self.kept.get(&(lease.pg, *seq)).copied() == lease.node {
+            if !lease.filled.contains(seq) && self.kept.get(&(lease.pg, *seq)).map(|(node, _)| *node) == lease.node {
                 self.kept.remove(&(lease.pg, *seq));
             }
             if lease.filled.contains(seq) {
@@ -127,14 +140,14 @@ impl Stewards {
         }
     }
 
-    /// A steward keeps pieces of these segments of its lease.
-    fn keeps(&mut self, lease: u64, seqs: &[u64]) {
-        let Some((pg, Some(node), of)) = self.leases.get(&lease).map(|l| (l.pg, l.node, l.seqs.clone())) else {
+    /// A steward keeps pieces of these segments of its lease, until then. Believed only of segments that it filled.
+    fn keeps(&mut self, lease: u64, seqs: &[u64], until: Stamp) {
+        let Some((pg, Some(node), of)) = self.leases.get(&lease).map(|l| (l.pg, l.node, l.filled.clone())) else {
             return;
         };
         for seq in seqs.iter().filter(|seq| of.contains(seq)) {
             if self.kept.len() < KEPT_MAX || self.kept.contains_key(&(pg, *seq)) {
-                self.kept.insert((pg, *seq), node);
+                self.kept.insert((pg, *seq), (node, until));
             }
         }
     }
@@ -148,14 +161,19 @@ impl Stewards {
 
     /// Who keeps pieces of a segment, where that is one of those who `can` work.
     fn keeper(&self, pg: PgId, seq: u64, can: &BTreeSet<Alias>) -> Option<Alias> {
-        self.kept.get(&(pg, seq)).copied().filter(|node| can.contains(node))
+        self.kept.get(&(pg, seq)).map(|(node, _)| *node).filter(|node| can.contains(node))
     }
 
     /// A node that asks does nothing else: what it held before, perhaps before it was started anew, is over. The group it was
     /// chosen for.
-    fn begin(&mut self, node: Alias) -> Option<PgId> {
-        self.leases.retain(|_, lease| lease.node != Some(node));
+    fn begin(&mut self, node: Alias, now: Stamp, scale: TimeScale) -> Option<PgId> {
+        self.end_where(now, scale, |lease| lease.node == Some(node));
         self.offers.remove(&node)
+    }
+
+    fn end_where(&mut self, now: Stamp, scale: TimeScale, which: impl Fn(&Lease) -> bool) {
+        let over: Vec<u64> = self.leases.iter().filter(|(_, lease)| which(lease)).map(|(id, _)| *id).collect();
+        over.into_iter().for_each(|lease| self.end(lease, now, scale));
     }
 
     fn grant(&mut self, lease: Lease) -> u64 {
@@ -184,11 +202,23 @@ async fn look(center: &Center) -> Result<(), Refused> {
         let mut stewards = center.stewards();
         let fleet = center.fleet();
         let is_on = |node: Alias| fleet.presence.state(now, node) == Presence::On;
-        stewards.leases.retain(|_, lease| lease.until > now && lease.node.is_none_or(is_on));
+        let scale = center.settings().time_scale;
+        stewards.end_where(now, scale, |lease| lease.until <= now || lease.node.is_some_and(|node| !is_on(node)));
+        stewards.kept.retain(|_, (_, until)| *until > now);
         stewards.offers.retain(|node, _| is_on(*node));
         (stewards.group, stewards.lowest())
     };
-    let groups = center.db().read(move |q| Ok(thin::groups(q, after, GROUPS_MAX)?)).await?;
+    let asked = lowest.clone();
+    let read = center.db().read(move |q| {
+        let mut low = Vec::new();
+        for pg in asked.iter().copied() {
+            if low.len() < LOWEST_FIRST && thin::has_any(q, pg)? {
+                low.push(pg);
+            }
+        }
+        Ok((thin::groups(q, after, GROUPS_MAX)?, low))
+    });
+    let (groups, lowest) = read.await?;
     center.stewards().group = if groups.len() < GROUPS_MAX as usize { None } else { groups.last().copied() };
     // Whoever is free goes to the lowest first.
     let others = groups.into_iter().filter(|pg| !lowest.contains(pg));
@@ -334,7 +364,8 @@ pub async fn ask(center: &Center, caller: &Caller, ask: StewardAsk) -> Result<Re
         return work(center, (caller, None), &ask, pg, rows).await;
     }
     let node = center.fleet().alias_of(&caller.id);
-    let Some(pg) = node.and_then(|node| center.stewards().begin(node)) else {
+    let Some(pg) = node.and_then(|node| center.stewards().begin(node, center.now(), center.settings().time_scale))
+    else {
         return Ok(Reply::StewardWork(None));
     };
     let rows = center.db().read(move |q| Ok(thin::segments(q, pg, 0, SEGMENTS_LOOK)?)).await?;
@@ -366,7 +397,8 @@ async fn work(
             return Ok(Reply::StewardWork(None));
         }
         let taken = stewards.taken(pg, now);
-        let others = |seq: u64| stewards.keeper(pg, seq, &keepers).is_some_and(|keeper| Some(keeper) != node);
+        let others =
+            |seq: u64| stewards.keeper(pg, seq, &keepers).is_some_and(|keeper| Some(keeper) != node) && node.is_some();
         let free: Vec<SegmentRow> =
             rows.into_iter().filter(|row| !taken.contains(&row.seq) && !others(row.seq)).collect();
         for row in free {
@@ -410,16 +442,14 @@ pub async fn done(center: &Center, caller: &Caller, done: StewardDone) -> Result
     for segment in done.segments.iter().filter(|s| s.pg == lease.pg) {
         filled.push((segment.id, have_of(center, &group, segment)?.bits));
     }
-    if lease.node.is_some() && filled.iter().any(|(_, have)| have.iter().any(|byte| *byte != 0)) {
-        note_reads(center, &group, lease.node, &done.read);
-    }
     let slots = slots_now(center, &group, center.now());
-    let (pg, seqs) = (lease.pg, lease.seqs);
+    let (pg, seqs, done_before) = (lease.pg, lease.seqs, lease.filled);
     let wrote = center.db().write(move |tx| {
-        let mut got = BTreeSet::new();
+        let (mut got, mut is_news) = (BTreeSet::new(), false);
         for (id, have) in filled.iter().filter(|(_, have)| have.iter().any(|byte| *byte != 0)) {
             for seq in &seqs {
-                let Some(joined) = thin::join_holders(tx, pg, *seq, id, have)? else { continue };
+                let Some((joined, is_new)) = thin::join_holders(tx, pg, *seq, id, have)? else { continue };
+                is_news |= is_new && !done_before.contains(seq);
                 if expand::is_full(&slots, &joined) {
                     thin::settle(tx, pg, *seq)?;
                 }
@@ -427,15 +457,18 @@ pub async fn done(center: &Center, caller: &Caller, done: StewardDone) -> Result
                 break;
             }
         }
-        Ok(got)
+        Ok((got, is_news))
     });
-    let got = wrote.await?;
+    let (got, is_news) = wrote.await?;
+    if lease.node.is_some() && is_news {
+        note_reads(center, &group, lease.node, &done.read);
+    }
     let now = center.now();
     let mut stewards = center.stewards();
     if let Some(lease) = stewards.leases.get_mut(&done.lease) {
         lease.filled.extend(got);
     }
-    stewards.keeps(done.lease, &done.kept);
+    stewards.keeps(done.lease, &done.kept, now + center.settings().time_scale.of(KEPT_FOR));
     if done.is_over {
         stewards.end(done.lease, now, center.settings().time_scale);
     }

@@ -17,7 +17,8 @@ use crate::fleet::api::alias_of;
 use crate::fleet::store::{self as fleet, Standing};
 use crate::refuse::Refused;
 use crate::{Caller, Center};
-use model::{Alias, Bytes, NodeId, PgId, Presence, SegmentId, Span};
+use model::{Alias, Bytes, NodeId, PgId, Presence, SegmentId, Span, Stamp};
+use rand::seq::IteratorRandom;
 use rules::storage::hand_over::{MOVES_MAX, OwnSlot, give_up, successor};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -30,6 +31,9 @@ use wire::storage::{HandOver, HandOverDone, HandOverWork, ReadSegment};
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 /// Nodes that leave looked at in one look.
 const DRAINS_MAX: u32 = 256;
+/// Nodes that hold too much looked at in one look, and pause between two looks at one of them.
+const OVER_MAX: usize = 16;
+const OVER_EVERY: Span = Span::secs(15);
 /// Slots counted for one answer.
 const COUNT_MAX: u32 = 10_000;
 /// Segments counted of a node that gives slots away.
@@ -41,22 +45,26 @@ const PERMIT_LIFE: Span = Span::hours(1);
 
 /// Runs until the center stops.
 pub async fn run(center: Center) {
-    let mut after = None;
+    let (mut after, mut looked) = (None, BTreeMap::new());
     let mut tick = tokio::time::interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        match look(&center, after).await {
+        match look(&center, after, &mut looked).await {
             Ok(next) => after = next,
             Err(refused) => tracing::warn!(id = %refused.0.id, "nobody was chosen to take over; the next look is soon"),
         }
     }
 }
 
-async fn look(center: &Center, after: Option<Alias>) -> Result<Option<Alias>, Refused> {
+async fn look(
+    center: &Center,
+    after: Option<Alias>,
+    looked: &mut BTreeMap<Alias, Stamp>,
+) -> Result<Option<Alias>, Refused> {
     let drains = center.db().read(move |q| Ok(drain::drains(q, after, DRAINS_MAX)?)).await?;
     let next = drains.last().map(|drain| drain.node).filter(|_| drains.len() == DRAINS_MAX as usize);
-    let over = over(center);
+    let over = over(center, looked);
     if drains.is_empty() && over.is_empty() {
         return Ok(next);
     }
@@ -82,19 +90,31 @@ async fn look(center: &Center, after: Option<Alias>) -> Result<Option<Alias>, Re
     Ok(next)
 }
 
-/// Nodes that hold more than they lend, as their last check-ins say, with what they lend; those that leave apart.
-fn over(center: &Center) -> Vec<(Alias, Bytes)> {
-    let fleet = center.fleet();
-    let stays = fleet.nodes().filter(|(_, node)| node.standing == Standing::Active);
-    let over = stays.filter_map(|(alias, _)| Some((alias, fleet.is_over(alias)?)));
-    over.take(DRAINS_MAX as usize).collect()
+/// Nodes that hold more than they lend, as their last check-ins say, with what they lend; those that leave apart. Who was looked at
+/// longest ago comes first, and nobody twice within [`OVER_EVERY`].
+fn over(center: &Center, looked: &mut BTreeMap<Alias, Stamp>) -> Vec<(Alias, Bytes)> {
+    let now = center.now();
+    let mut over: Vec<(Stamp, Alias, Bytes)> = {
+        let fleet = center.fleet();
+        looked.retain(|alias, _| fleet.is_over(*alias).is_some());
+        let stays = fleet.nodes().filter(|(_, node)| node.standing == Standing::Active);
+        let over = stays.filter_map(|(alias, _)| Some((alias, fleet.is_over(alias)?)));
+        over.map(|(alias, lent)| (looked.get(&alias).copied().unwrap_or(Stamp(0)), alias, lent)).collect()
+    };
+    over.retain(|(at, ..)| now.since(*at) >= OVER_EVERY);
+    over.sort_unstable_by_key(|(at, alias, _)| (*at, *alias));
+    over.truncate(OVER_MAX);
+    looked.extend(over.iter().map(|(_, alias, _)| (*alias, now)));
+    over.into_iter().map(|(_, alias, lent)| (alias, lent)).collect()
 }
 
 /// The slots such a node gives away. One that holds more segments than are counted waits for a later look.
 async fn too_many(center: &Center, node: Alias, lent: Bytes) -> Result<Vec<(PgId, u16)>, Refused> {
     let read = center.db().read(move |q| {
-        let slots = log::bytes_by_slot(q, node, SEGMENTS_MAX)?.unwrap_or_default();
-        Ok((slots, drain::moves(q, node, COUNT_MAX)?))
+        let moves = drain::moves(q, node, COUNT_MAX)?;
+        let is_busy = moves.len() >= MOVES_MAX as usize;
+        let slots = if is_busy { None } else { log::bytes_by_slot(q, node, SEGMENTS_MAX)? };
+        Ok((slots.unwrap_or_default(), moves))
     });
     let (slots, moves) = read.await?;
     let moving: BTreeSet<(PgId, u16)> = moves.iter().map(|one| (one.pg, one.slot)).collect();
@@ -124,7 +144,14 @@ async fn send_on(
     });
     let (moves, groups) = read.await?;
     let by_alias: BTreeMap<Alias, &Member> = all.iter().map(|member| (member.row.alias, member)).collect();
-    let is_gone = |to: &Alias| by_alias.get(to).is_none_or(|m| m.unfit().is_some());
+    // Who has no room for what it holds takes nothing over.
+    let has_room = |to: &Alias| {
+        let (fleet, least) = (center.fleet(), by_alias.get(to).map_or(Bytes(0), |m| m.row.node.lent).0 / 16);
+        let held = fleet.held(*to).map_or(0, |held| held.bytes);
+        let lent = fleet.node(*to).map_or(0, |node| node.lent.0);
+        fleet.is_over(*to).is_none() && lent.saturating_sub(held) >= least.min(place::SLOT_MIN.0)
+    };
+    let is_gone = |to: &Alias| by_alias.get(to).is_none_or(|m| m.unfit().is_some()) || !has_room(to);
     for one in moves.iter().filter(|one| is_gone(&one.to)) {
         let (pg, slot) = (one.pg, one.slot);
         center.db().write(move |tx| Ok(drain::drop_move(tx, pg, slot)?)).await?;
@@ -133,8 +160,6 @@ async fn send_on(
         let chosen = with_facts(&group, all, (center.settings().trust(), now), |facts| {
             successor(facts, slot, named, &mut rand::rng())
         });
-        // Who has no room for what it holds takes nothing over.
-        let has_room = |to: &Alias| center.fleet().is_over(*to).is_none();
         let Some(to) = chosen.flatten().filter(has_room) else { continue };
         let one = Move { pg: group.row.pg, slot, to, next_seq: 1 };
         center.db().write(move |tx| Ok(drain::put_move(tx, node, &one)?)).await?;
@@ -183,14 +208,14 @@ pub async fn ask(center: &Center, caller: &Caller, session: Option<NodeId>) -> R
     Ok(Reply::HandOver(Some(Box::new(HandOver { moving: 1, waiting: 0, work: None }))))
 }
 
-/// The first slot on its way to somebody who is on.
+/// Any slot on its way to somebody who is on: one who takes nothing keeps the others from nobody.
 fn next_move(center: &Center, moves: &[Move]) -> Option<Move> {
     let (fleet, now) = (center.fleet(), center.now());
     let is_on = |one: &&Move| {
         let is_in = fleet.node(one.to).is_some_and(|node| node.standing == Standing::Active);
         is_in && fleet.presence.state(now, one.to) == Presence::On
     };
-    moves.iter().find(is_on).copied()
+    moves.iter().filter(is_on).copied().choose(&mut rand::rng())
 }
 
 /// Takes a successor's receipts.

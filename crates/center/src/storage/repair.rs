@@ -5,23 +5,24 @@
 //! (A) A plan is one transaction and holds only for the generation it was made for. (B) Marking is done in portions and goes on
 //! after a restart. (C) A node of which this center knows nothing yet, as after a restart, counts as standing. (D) An index that is
 //! given again changes hands once no segment says that a piece stands under it; until then its new holder counts as filling. A
-//! holder that is back before keeps it. (E) What stands lowest is told to whoever chooses stewards. (F) In a surge groups are
+//! holder that is back before keeps it, and so does one whose piece a segment needs to be read. (E) What stands lowest is told to whoever chooses stewards. (F) In a surge groups are
 //! filled in two passes, the lowest first.
 
 use super::place::{self, Member};
+use super::store;
 use super::store::mend::{self, RuledPg};
-use super::store::regive;
+use super::store::regive::{self, Cleared};
 use crate::Center;
 use crate::fleet::store::{self as fleet, Standing};
 use crate::refuse::Refused;
-use model::{Alias, PgId, Presence, Span, Stamp, Tier};
+use model::{Alias, PgId, Presence, Span, Stamp, Tier, TimeScale};
 use rules::fleet::tier::Trust;
 use rules::storage::group::{Candidate, SlotState};
 use rules::storage::health::State;
 use rules::storage::regive::{regivable, regive_after};
 use rules::storage::repair::{Repair, RepairFacts, RepairSlot, judged, repair_with};
 use rules::storage::surge::fill_to;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Pause between two looks.
@@ -30,6 +31,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const GROUPS: u32 = 512;
 /// Groups, or indexes on their way, whose segments are marked in one look, and segments of one of them in one transaction.
 const MENDING: u32 = 16;
+/// Indexes on their way looked at in one look.
+const REGIVES: u32 = 256;
 const PORTION: u32 = 1_024;
 /// Transactions of one of them in one look.
 const PORTIONS_MAX: u32 = 256;
@@ -66,6 +69,9 @@ async fn look(center: &Center, after: Option<PgId>) -> Result<Option<PgId>, Refu
             tracing::warn!(id = %refused.0.id, %pg, "a group was not repaired");
         }
     }
+    if next.is_none() {
+        center.stewards().walked();
+    }
     regive(center, &all).await?;
     mark(center).await?;
     Ok(next)
@@ -74,7 +80,8 @@ async fn look(center: &Center, after: Option<PgId>) -> Result<Option<PgId>, Refu
 /// Judges one group, and gives it the slots that the plan says.
 async fn judge(center: &Center, group: RuledPg, all: &[Member]) -> Result<(), Refused> {
     let is_surge = center.fleet().presence.is_surge();
-    let Some(plan) = plan(&group, all, is_surge, (center.settings().trust(), center.now())) else { return Ok(()) };
+    let times = (is_surge, center.settings().time_scale);
+    let Some(plan) = plan(&group, all, times, (center.settings().trust(), center.now())) else { return Ok(()) };
     center.stewards().rank(group.row.pg, rank(&plan, group.row.scheme.k));
     if plan.is_worn_out {
         tracing::warn!(pg = %group.row.pg, "a group has given all of its indexes; what it lacks is not made anew");
@@ -85,27 +92,28 @@ async fn judge(center: &Center, group: RuledPg, all: &[Member]) -> Result<(), Re
     let (row, added, now) = (group.row, plan.added.clone(), center.now());
     let pg = row.pg;
     let given = center.db().write(move |tx| {
-        if !mend::add_slots(tx, &row, &added)? {
-            return Ok(false);
-        }
-        for (index, alias) in &added {
+        let begun = mend::add_slots(tx, &row, &added)?;
+        // An index that is given again is told when it changes hands.
+        for (index, alias) in begun.iter().filter(|(index, _)| usize::from(*index) >= row.slots.len()) {
             fleet::add_event(tx, *alias, now, "slot_given", &format!("{} {index}", row.pg))?;
         }
-        Ok(true)
+        Ok(begun.len())
     });
-    if given.await? {
+    let added = given.await?;
+    if added > 0 {
         let (state, standing) = (plan.health.state, plan.health.standing);
-        tracing::info!(%pg, %state, standing, added = plan.added.len(), unmet = plan.unmet, "a group is repaired");
+        tracing::info!(%pg, %state, standing, added, unmet = plan.unmet, "a group is repaired");
     }
     Ok(())
 }
 
 /// What is to be done about a group; nothing where it has a holder that no row tells of. (F)
-fn plan(group: &RuledPg, all: &[Member], is_surge: bool, when: (Trust, Stamp)) -> Option<Repair> {
+fn plan(group: &RuledPg, all: &[Member], (is_surge, scale): (bool, TimeScale), when: (Trust, Stamp)) -> Option<Repair> {
     let away: BTreeMap<Alias, Span> = all.iter().map(|member| (member.row.alias, member.away_for())).collect();
     let plan = with_facts(group, all, when, |facts| {
         let away_for = |node: Alias| away.get(&node).copied().unwrap_or(Span::ZERO);
-        let spare = regivable(facts.slots, regive_after(&facts.scheme, facts.kind, &judged(facts)), away_for);
+        let after = scale.of(regive_after(&facts.scheme, facts.kind, &judged(facts)));
+        let spare = regivable(facts.slots, after, away_for);
         repair_with(facts, &spare, &mut rand::rng())
     });
     plan.map(|mut plan| {
@@ -113,6 +121,9 @@ fn plan(group: &RuledPg, all: &[Member], is_surge: bool, when: (Trust, Stamp)) -
         let first = fill_to(scheme, standing, is_surge);
         if first < scheme.o {
             plan.added.truncate(usize::from(first.saturating_sub(standing)));
+        } else if is_surge && group.is_mending {
+            // The first pass ends before the second begins.
+            plan.added.clear();
         }
         plan
     })
@@ -121,7 +132,7 @@ fn plan(group: &RuledPg, all: &[Member], is_surge: bool, when: (Trust, Stamp)) -
 /// (E) How far a group that needs repair is above what cannot be read: pieces outside of its widest domain, then pieces in all.
 fn rank(plan: &Repair, k: u16) -> Option<(i32, i32)> {
     let over = |pieces: u16| i32::from(pieces) - i32::from(k);
-    let is_due = matches!(plan.health.state, State::Critical | State::Low | State::Waiting);
+    let is_due = matches!(plan.health.state, State::Critical | State::Low);
     is_due.then(|| (over(plan.health.outside), over(plan.health.standing)))
 }
 
@@ -134,7 +145,8 @@ pub(super) fn with_facts<T>(
 ) -> Option<T> {
     let by_alias: BTreeMap<Alias, &Member> = all.iter().map(|member| (member.row.alias, member)).collect();
     let slot = |(index, alias): (u16, &Alias)| {
-        let again = group.regives.iter().find(|one| one.slot == index && one.from == *alias);
+        let stands = |alias: &Alias| by_alias.get(alias).is_some_and(|m| state_of(m).0 == SlotState::Held);
+        let again = group.regives.iter().find(|one| one.slot == index && one.from == *alias && !stands(alias));
         let member = by_alias.get(&again.map_or(*alias, |one| one.to))?;
         let (state, is_destroyed, on_holiday) = match (again, state_of(member)) {
             // (D)
@@ -176,10 +188,25 @@ fn state_of(member: &Member) -> (SlotState, bool, bool) {
 
 /// (D) Clears indexes that are given again from the segments, and takes back those whose holder is back or whose successor is gone.
 async fn regive(center: &Center, all: &[Member]) -> Result<(), Refused> {
-    let ways = center.db().read(move |q| Ok(regive::under_way(q, MENDING)?)).await?;
+    let ways = center.db().read(move |q| {
+        let ways = regive::under_way(q, REGIVES)?;
+        let groups: BTreeSet<PgId> = ways.iter().map(|one| one.pg).collect();
+        let groups: Vec<_> =
+            groups.into_iter().map(|pg| store::pg(q, pg)).filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        Ok((ways, groups))
+    });
+    let (ways, groups) = ways.await?;
     let is_any = !ways.is_empty();
+    let by_alias: BTreeMap<Alias, &Member> = all.iter().map(|member| (member.row.alias, member)).collect();
+    let stands = |alias: &Alias| by_alias.get(alias).is_some_and(|m| state_of(m).0 == SlotState::Held);
     for one in ways {
-        let member = |alias: Alias| all.iter().find(|member| member.row.alias == alias);
+        let member = |alias: Alias| by_alias.get(&alias).copied();
+        let Some(group) = groups.iter().find(|group| group.pg == one.pg) else { continue };
+        let mut standing = vec![0u8; group.slots.len().div_ceil(8)];
+        for (slot, _) in group.slots.iter().enumerate().filter(|(_, alias)| stands(alias)) {
+            standing[slot / 8] |= 1 << (slot % 8);
+        }
+        let k = group.scheme.k;
         let is_back = member(one.from).is_none_or(|m| matches!(state_of(m), (SlotState::Held, ..)));
         let is_in_vain = member(one.to).is_none_or(|m| m.unfit().is_some());
         if is_back || is_in_vain {
@@ -188,9 +215,25 @@ async fn regive(center: &Center, all: &[Member]) -> Result<(), Refused> {
             continue;
         }
         for _ in 0..PORTIONS_MAX {
-            if center.db().write(move |tx| regive::clear(tx, &one, PORTION)).await? {
-                tracing::info!(pg = %one.pg, slot = one.slot, from = %one.from, to = %one.to, "an index was given again");
-                break;
+            let standing = standing.clone();
+            let now = center.now();
+            let cleared = center.db().write(move |tx| {
+                let cleared = regive::clear(tx, &one, (&standing, k), PORTION)?;
+                if cleared == Cleared::Given {
+                    fleet::add_event(tx, one.to, now, "slot_given", &format!("{} {}", one.pg, one.slot))?;
+                }
+                Ok(cleared)
+            });
+            match cleared.await? {
+                Cleared::More => {}
+                Cleared::Given => {
+                    tracing::info!(pg = %one.pg, slot = one.slot, from = %one.from, to = %one.to, "an index was given again");
+                    break;
+                }
+                Cleared::Stays => {
+                    tracing::debug!(pg = %one.pg, slot = one.slot, "an index stays with its holder, whose piece is needed");
+                    break;
+                }
             }
         }
     }

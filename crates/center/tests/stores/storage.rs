@@ -7,7 +7,7 @@ use center::access::store as access;
 use center::db::{StoreError, Tx};
 use center::fleet::store as fleet;
 use center::storage::store::bucket::{self, BucketRow, Kind, VersionRow};
-use center::storage::store::regive::{self, Regive};
+use center::storage::store::regive::{self, Cleared, Regive};
 use center::storage::store::{self as storage, PgRow, log, mend};
 use model::errors::{self, ErrorId};
 use model::{Alias, BucketId, Class, PgId, Scheme, SegmentId, Stamp};
@@ -129,31 +129,51 @@ async fn an_index_is_given_again_when_no_segment_names_it(place: &mut Place) {
     }
     let group = || place.db.read(move |q| Ok(mend::group(q, pg.pg)?));
     let (row, old) = (group().await.unwrap().unwrap().row, pg.slots[1]);
-    assert!(write(place, move |tx| mend::add_slots(tx, &row, &[(1, Alias(5))])).await);
+    assert_eq!(write(place, move |tx| mend::add_slots(tx, &row, &[(1, Alias(5))])).await, [(1, Alias(5))]);
     let ways = || place.db.read(|q| Ok(regive::under_way(q, 9)?));
     let one = ways().await.unwrap()[0];
     assert_eq!((one.slot, one.from, one.to, one.next_seq), (1, old, Alias(5), 0));
     let now = group().await.unwrap().unwrap();
     assert_eq!((now.row.slots[1], now.row.generation, now.regives), (old, pg.generation, vec![one]));
     let yours = |node| place.db.read(move |q| Ok(log::indexes_of(q, pg.pg, node)?));
-    assert_eq!((yours(old).await.unwrap(), yours(Alias(5)).await.unwrap()), (vec![1], vec![1]));
-    assert!(!write(place, move |tx| regive::clear(tx, &one, 2)).await, "two of three");
+    let clear = |one, standing, k| write(place, move |tx| regive::clear(tx, &one, (&[standing][..], k), 2));
+    assert_eq!(clear(one, 0b0001, 1).await, Cleared::More, "two of three");
     assert_eq!(group().await.unwrap().unwrap().row.slots[1], old, "one segment says still that a piece stands");
-    assert!(write(place, move |tx| regive::clear(tx, &one, 2)).await);
+    assert_eq!(clear(one, 0b0001, 1).await, Cleared::Given);
     let now = group().await.unwrap().unwrap();
     assert_eq!((now.row.slots[1], now.row.generation, now.regives), (Alias(5), pg.generation + 1, Vec::new()));
     let thin = place.db.read(move |q| Ok(storage::thin::segments(q, pg.pg, 0, 9)?)).await.unwrap();
     assert_eq!(thin.iter().map(|row| row.have.clone()).collect::<Vec<_>>(), vec![vec![0b01]; 3]);
+    assert_eq!(
+        yours(old).await.unwrap().len(),
+        usize::from(pg.scheme.n_max),
+        "while pieces are lacking all may be needed"
+    );
+    write(place, move |tx| {
+        assert!(mend::mark(tx, pg.pg, 0, 9)?);
+        Ok((1..=3).try_for_each(|seq| storage::thin::settle(tx, pg.pg, seq))?)
+    })
+    .await;
     assert_eq!(yours(old).await.unwrap(), Vec::<u16>::new());
     // Whoever is back before keeps it, and whose index it is not any more loses nothing.
     let (row, late) = (now.row.clone(), now.row);
-    assert!(write(place, move |tx| mend::add_slots(tx, &row, &[(0, Alias(3))])).await);
+    let again = || {
+        write(place, {
+            let row = row.clone();
+            move |tx| mend::add_slots(tx, &row, &[(0, Alias(3))])
+        })
+    };
+    assert_eq!(again().await.len(), 1);
     let one = ways().await.unwrap()[0];
     write(place, move |tx| Ok(regive::cancel(tx, &one)?)).await;
-    assert!(write(place, move |tx| regive::clear(tx, &one, 2)).await, "nothing is under way");
+    assert_eq!(clear(one, 0b0010, 1).await, Cleared::Stays, "nothing is under way");
+    // Nor does one whose piece a segment needs: of these one piece is left, and its holder stands.
+    assert_eq!(again().await.len(), 1);
+    assert_eq!(clear(ways().await.unwrap()[0], 0b0011, 1).await, Cleared::Stays);
+    assert_eq!(ways().await.unwrap(), []);
     assert_eq!(group().await.unwrap().unwrap().row.slots[0], pg.slots[0]);
     let stale = Regive { from: Alias(2), to: Alias(1), slot: 1, ..one };
-    write(place, move |tx| Ok(regive::begin(tx, &stale)?)).await;
+    assert!(!write(place, move |tx| Ok(regive::begin(tx, &stale)?)).await, "the slot is another's by now");
     assert_eq!((ways().await.unwrap(), late.slots[1]), (Vec::new(), Alias(5)));
 }
 
@@ -173,8 +193,9 @@ async fn a_group_is_given_slots_once_and_its_segments_are_marked(place: &mut Pla
     let skipped = place.db.write(move |tx| mend::add_slots(tx, &far, &[(next + 1, Alias(4))])).await;
     assert_eq!(refused(skipped), Some(errors::LEASE_STALE), "an index is never left out");
     let once = row.clone();
-    assert!(write(place, move |tx| mend::add_slots(tx, &once, &[(next, Alias(4))])).await);
-    assert!(!write(place, move |tx| mend::add_slots(tx, &row, &[(next, Alias(3))])).await, "an older generation");
+    assert_eq!(write(place, move |tx| mend::add_slots(tx, &once, &[(next, Alias(4))])).await, [(next, Alias(4))]);
+    let older = write(place, move |tx| mend::add_slots(tx, &row, &[(next, Alias(3))])).await;
+    assert_eq!(older, [], "an older generation");
     place.reopen().await;
     let now = place.db.read(move |q| Ok(storage::pg(q, pg.pg)?)).await.unwrap().unwrap();
     assert_eq!((now.generation, now.slots.last()), (pg.generation + 1, Some(&Alias(4))));
@@ -191,7 +212,7 @@ async fn a_group_is_given_slots_once_and_its_segments_are_marked(place: &mut Pla
     let bits = have.clone();
     let joined = write(place, move |tx| Ok(storage::thin::join_holders(tx, pg.pg, 1, &SegmentId([1; 32]), &bits)?));
     have[0] |= 0b11;
-    assert_eq!(joined.await, Some(have));
+    assert_eq!(joined.await, Some((have, true)));
 }
 
 /// Bytes in place of a record that puts.

@@ -59,6 +59,7 @@ pub struct InitArgs {
 pub enum CenterVerb {
     Run,
     Start,
+    Stop,
     Check,
     Rebuild(center_lost::RebuildArgs),
     Backup,
@@ -73,6 +74,11 @@ pub async fn run(app: &App, verb: &CenterVerb) -> Result<u8, Fault> {
         CenterVerb::Start => {
             let card = start(app).await?;
             app.out.say("center-started", args!["page" => card.page()]);
+        }
+        CenterVerb::Stop => {
+            let key = if runs(app) { "center-stopped" } else { "center-not-running" };
+            stop(app).await?;
+            app.out.say(key, args![]);
         }
         CenterVerb::Check => check(app).await?,
         CenterVerb::Rebuild(args) => center_lost::rebuild(app, args).await?,

@@ -114,9 +114,11 @@ pub fn rest(tries: u8) -> Span {
     Span::ms(REST.as_ms() << tries.saturating_sub(1).min(REST_DOUBLINGS))
 }
 
-/// (E) Bytes of members' data that a node on probation accepts, after so long at that rank; `week` as this center counts one.
-pub fn accepts(on_probation: Span, week: Span) -> Bytes {
-    Bytes(ACCEPTS.0 << (on_probation.as_ms() / week.as_ms().max(1)).min(WEEKS_MAX))
+/// (E) Bytes of members' data that a node on probation accepts, after so long at that rank; `week` as this center counts one. Never
+/// more than what was lent when it was tested: [`PART`] times the data of its test.
+pub fn accepts(on_probation: Span, week: Span, tested: Bytes) -> Bytes {
+    let grown = ACCEPTS.0 << (on_probation.as_ms() / week.as_ms().max(1)).min(WEEKS_MAX);
+    Bytes(grown.min(tested.0.saturating_mul(PART)))
 }
 
 #[cfg(test)]
@@ -177,9 +179,10 @@ mod tests {
 
     #[test]
     fn probation_accepts_twice_as_much_each_week() {
-        let at = |days| accepts(Span::days(days), Span::days(7));
+        let at = |days| accepts(Span::days(days), Span::days(7), MOST);
         assert_eq!([0, 6, 7, 21].map(at), [10, 10, 20, 80].map(Bytes::gib), "(E)");
-        assert!(accepts(Span(u64::MAX), Span::ZERO) >= at(140), "no overflow");
+        assert!(accepts(Span(u64::MAX), Span::ZERO, MOST) >= at(140), "no overflow");
+        assert_eq!(accepts(Span::days(90), Span::days(7), PIECE), Bytes::mib(160), "(E) who lent little then");
     }
 
     proptest! {
@@ -212,7 +215,7 @@ mod tests {
         #[test]
         fn what_is_accepted_never_falls(a in 0u64..1 << 45, b in 0u64..1 << 45) {
             let (less, more) = (a.min(b), a.max(b));
-            prop_assert!(accepts(Span(less), Span::days(7)) <= accepts(Span(more), Span::days(7)), "(E)");
+            prop_assert!(accepts(Span(less), Span::days(7), MOST) <= accepts(Span(more), Span::days(7), MOST), "(E)");
         }
     }
 }

@@ -20,8 +20,8 @@ pub const WARN_BELOW: Ppm = Ppm(980_000);
 pub const CURE_WITHIN: Span = Span::hours(72);
 /// An unanswered audit is asked again so often before it is a bad sample.
 pub const ASK_AGAIN_MAX: u8 = 3;
-/// With this between.
-pub const ASK_AGAIN_AFTER: Span = Span::hours(6);
+/// With this between: four refusals within six hours on, so that a node that keeps silent is found within a day.
+pub const ASK_AGAIN_AFTER: Span = Span::hours(2);
 /// Bad samples one loss of pieces adds at most: beyond them the score is at its floor anyway.
 const LOST_SAMPLES_MAX: u32 = 10_000;
 const SAMPLE: u64 = 1_000_000;

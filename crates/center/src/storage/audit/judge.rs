@@ -180,7 +180,7 @@ impl<'a, 't> Judged<'a, 't> {
 
     /// (C)
     fn answered(&mut self, found: &Found, reads: u8) -> Result<(), StoreError> {
-        let reads = if found.wrong == 0 { reads } else { 0 };
+        let reads = if found.wrong == 0 { u32::from(reads).min(found.proved) } else { 0 };
         (0..reads).for_each(|_| self.event(Event::AuditPassed));
         for _ in 0..found.proved {
             self.event(Event::AuditPassed);

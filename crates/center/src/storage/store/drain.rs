@@ -133,6 +133,7 @@ pub fn change_hands(tx: &mut Tx<'_>, one: &Move) -> Result<(), StoreError> {
     let sql = "UPDATE pg_slot SET alias = $3 WHERE pg = $1 AND slot = $2";
     tx.execute(sql, &[one.pg.0.into(), one.slot.into(), one.to.into()])?;
     tx.execute("UPDATE pg SET generation = generation + 1 WHERE pg = $1", &[one.pg.0.into()])?;
+    tx.execute("DELETE FROM slot_regive WHERE pg = $1 AND slot = $2", &[one.pg.0.into(), one.slot.into()])?;
     drop_move(tx, one.pg, one.slot)?;
     // What was written since to nobody's hands is made for the new holder.
     let sql = "INSERT INTO pg_mend (pg, next_seq) VALUES ($1, 0) ON CONFLICT (pg) DO UPDATE SET next_seq = 0";

@@ -100,8 +100,14 @@ pub fn changes(q: &mut Reader<'_>, pg: PgId, after: u64, limit: u32) -> Result<V
     })
 }
 
-/// Indexes of a group whose pieces belong with a node: its slots, and those on their way to it.
+/// Indexes of a group whose pieces belong with a node: its slots, and those on their way to it. While an index is on its way to
+/// anybody or segments lack pieces, every piece may be needed, whosever its index is.
 pub fn indexes_of(q: &mut Reader<'_>, pg: PgId, node: Alias) -> Result<Vec<u16>, DbError> {
+    if super::mend::is_mending(q, pg)? || !super::regive::of_group(q, pg)?.is_empty() {
+        return q
+            .query("SELECT n_max FROM pg WHERE pg = $1", &[pg.0.into()], |row| row.get::<u16>(0))
+            .map(|n_max| (0..n_max.first().copied().unwrap_or(0)).collect());
+    }
     let sql = "SELECT slot FROM pg_slot WHERE pg = $1 AND alias = $2 UNION \
         SELECT slot FROM slot_move WHERE pg = $1 AND to_alias = $2 UNION \
         SELECT slot FROM slot_regive WHERE pg = $1 AND to_alias = $2 ORDER BY slot";

@@ -18,6 +18,8 @@ pub struct RuledPg {
     pub regions_min: u16,
     /// Indexes on their way to another holder.
     pub regives: Vec<Regive>,
+    /// Some of its segments lack pieces, or are to be marked so.
+    pub is_mending: bool,
 }
 
 /// Groups with segments that are not dropped, after one of them, at most `limit`.
@@ -33,13 +35,22 @@ pub fn groups(q: &mut Reader<'_>, after: Option<PgId>, limit: u32) -> Result<Vec
             regions: row.get(11)?,
             regions_min: row.get(12)?,
             regives: Vec::new(),
+            is_mending: false,
         })
     })?;
     let whole = |pg: RuledPg| {
         let regives = regive::of_group(q, pg.row.pg)?;
-        Ok(RuledPg { row: with_slots(q, pg.row)?, regives, ..pg })
+        let is_mending = is_mending(q, pg.row.pg)?;
+        Ok(RuledPg { row: with_slots(q, pg.row)?, regives, is_mending, ..pg })
     };
     found.into_iter().map(whole).collect()
+}
+
+/// Whether segments of a group lack pieces, or are to be marked so.
+pub fn is_mending(q: &mut Reader<'_>, pg: PgId) -> Result<bool, DbError> {
+    let sql = "SELECT pg FROM pg WHERE pg = $1 AND (EXISTS (SELECT 1 FROM pg_mend m WHERE m.pg = pg.pg) OR \
+        EXISTS (SELECT 1 FROM segment_thin t WHERE t.pg = pg.pg))";
+    Ok(q.query_opt(sql, &[pg.0.into()], |row| row.get::<u32>(0))?.is_some())
 }
 
 /// One group, where it has segments that are not dropped.
@@ -49,24 +60,29 @@ pub fn group(q: &mut Reader<'_>, pg: PgId) -> Result<Option<RuledPg>, DbError> {
 }
 
 /// Adds slots to a group of this generation, which becomes the next one's; its segments are to be marked from the first on. An
-/// index that was given before begins its way to its new holder. False where another center process changed the group meanwhile.
+/// index that was given before begins its way to its new holder. What was begun; nothing where another center process changed the
+/// group meanwhile.
 ///
 /// # Errors
 /// E0315 where a new index is not the next one of the group.
-pub fn add_slots(tx: &mut Tx<'_>, group: &PgRow, added: &[(u16, Alias)]) -> Result<bool, StoreError> {
+pub fn add_slots(tx: &mut Tx<'_>, group: &PgRow, added: &[(u16, Alias)]) -> Result<Vec<(u16, Alias)>, StoreError> {
     let sql = "UPDATE pg SET generation = generation WHERE pg = $1 AND generation = $2";
     if tx.execute(sql, &[group.pg.0.into(), group.generation.into()])? == 0 {
-        return Ok(false);
+        return Ok(Vec::new());
     }
     let (again, new): (Vec<_>, Vec<_>) =
         added.iter().copied().partition(|(index, _)| usize::from(*index) < group.slots.len());
+    let mut begun = Vec::with_capacity(added.len());
     for (index, to) in again {
         let from = group.slots[usize::from(index)];
-        regive::begin(tx, &Regive { pg: group.pg, slot: index, from, to, next_seq: 0 })?;
+        if regive::begin(tx, &Regive { pg: group.pg, slot: index, from, to, next_seq: 0 })? {
+            begun.push((index, to));
+        }
     }
     if new.is_empty() {
-        return Ok(true);
+        return Ok(begun);
     }
+    begun.extend(new.iter().copied());
     tx.execute("UPDATE pg SET generation = generation + 1 WHERE pg = $1", &[group.pg.0.into()])?;
     for ((index, alias), next) in new.into_iter().zip(group.slots.len()..) {
         if usize::from(index) != next {
@@ -77,7 +93,7 @@ pub fn add_slots(tx: &mut Tx<'_>, group: &PgRow, added: &[(u16, Alias)]) -> Resu
     }
     let sql = "INSERT INTO pg_mend (pg, next_seq) VALUES ($1, 0) ON CONFLICT (pg) DO UPDATE SET next_seq = 0";
     tx.execute(sql, &[group.pg.0.into()])?;
-    Ok(true)
+    Ok(begun)
 }
 
 /// Groups whose segments are to be marked, at most `limit`.

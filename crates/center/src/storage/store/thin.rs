@@ -16,6 +16,12 @@ pub fn settle(tx: &mut Tx<'_>, pg: PgId, seq: u64) -> Result<(), DbError> {
     tx.execute("DELETE FROM segment_thin WHERE pg = $1 AND seq = $2", &[pg.0.into(), seq.into()]).map(drop)
 }
 
+/// Whether a group has thin segments.
+pub fn has_any(q: &mut Reader<'_>, pg: PgId) -> Result<bool, DbError> {
+    let sql = "SELECT pg FROM segment_thin WHERE pg = $1 LIMIT 1";
+    Ok(q.query_opt(sql, &[pg.0.into()], |row| row.get::<u32>(0))?.is_some())
+}
+
 /// Groups with thin segments, after one of them, at most `limit`.
 pub fn groups(q: &mut Reader<'_>, after: Option<PgId>, limit: u32) -> Result<Vec<PgId>, DbError> {
     let sql = "SELECT DISTINCT pg FROM segment_thin WHERE pg > $1 ORDER BY pg LIMIT $2";
@@ -38,22 +44,23 @@ pub fn own(q: &mut Reader<'_>, owner: &MemberId, run: &SegmentRun) -> Result<Vec
     q.query(sql, &[run.pg.0.into(), run.seq.into(), end.into(), owner.into()], |row| row.get(0))
 }
 
-/// Joins holders to a segment, found by its place and its commitment; the bitmap after it, or nothing where the segment is not
-/// there any more.
+/// Joins holders to a segment, found by its place and its commitment; the bitmap after it and whether anybody is new in it, or
+/// nothing where the segment is not there any more.
 pub fn join_holders(
     tx: &mut Tx<'_>,
     pg: PgId,
     seq: u64,
     id: &SegmentId,
     have: &[u8],
-) -> Result<Option<Vec<u8>>, DbError> {
+) -> Result<Option<(Vec<u8>, bool)>, DbError> {
     let sql = "SELECT have FROM segment WHERE pg = $1 AND seq = $2 AND id = $3";
     let place = [pg.0.into(), seq.into(), id.as_bytes()[..].into()];
     let Some(before) = tx.query_opt(sql, &place, |row| row.get::<Vec<u8>>(0))? else { return Ok(None) };
     let joined = super::join(&before, have);
-    if joined != before {
+    let is_new = joined != before;
+    if is_new {
         let sql = "UPDATE segment SET have = $3 WHERE pg = $1 AND seq = $2";
         tx.execute(sql, &[pg.0.into(), seq.into(), (&joined).into()])?;
     }
-    Ok(Some(joined))
+    Ok(Some((joined, is_new)))
 }

@@ -3,12 +3,15 @@
 
 use crate::app::App;
 use console::args;
-use model::{Ppm, Stamp};
+use model::{Ppm, Span, Stamp};
 use rules::fleet::integrity::reason::{Evidence, Level, Outlook, outlook};
 use rules::fleet::integrity::{BAN_BELOW, WARN_BELOW};
 use rules::fleet::profile::WeeklyProfile;
 use serde_json::{Value, json};
 use wire::fleet::NodeDetail;
+
+/// Before that nothing was learned of a PC's hours.
+const KNOWN_AFTER: Span = Span::days(7);
 
 /// Events that change a score.
 const REASONS: [&str; 5] = ["audit_gone", "audit_silent", "audit_wrong", "audit_false", "not_cured"];
@@ -90,7 +93,7 @@ fn mean_on(d: &NodeDetail) -> Option<Ppm> {
 
 /// How much of a week the PC is on, as learned: no part of its score.
 pub fn availability(app: &App, d: &NodeDetail) -> String {
-    match mean_on(d) {
+    match mean_on(d).filter(|_| d.joined + KNOWN_AFTER <= crate::clock::now()) {
         Some(share) => app.out.text("node-availability", args!["share" => share]),
         None => app.out.text("word-unknown", args![]),
     }
