@@ -115,7 +115,7 @@ pub fn rest(tries: u8) -> Span {
 }
 
 /// (E) Bytes of members' data that a node on probation accepts, after so long at that rank; `week` as this center counts one. Never
-/// more than what was lent when it was tested: [`PART`] times the data of its test.
+/// more than what was lent when it was tested: twenty times the data of its test.
 pub fn accepts(on_probation: Span, week: Span, tested: Bytes) -> Bytes {
     let grown = ACCEPTS.0 << (on_probation.as_ms() / week.as_ms().max(1)).min(WEEKS_MAX);
     Bytes(grown.min(tested.0.saturating_mul(PART)))
