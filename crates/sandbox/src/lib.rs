@@ -1,1 +1,32 @@
-//! Runs foreign WebAssembly under limits; arrives with its own issue, nothing runs yet.
+//! Runs foreign WebAssembly under limits, and nothing else does.
+//!
+//! An [`Attempt`] goes in, an [`Outcome`] comes out. In between stands one child process per attempt, and one more where
+//! the module was not compiled before. The child raises the [`walls`] of its system around itself before it gets a foreign
+//! byte, says how high they stand, and gets none if they are too low for whose work it is.
+//!
+//! - (A) Same module, arguments, inputs and seed: same bytes, same steps, on every machine with the same [`engine_id`].
+//! - (B) A guest has no file, socket, clock or randomness of the machine; what it may import is a list, [`OFFERED`].
+//! - (C) Everything has a limit, [`Limits`], and reaching it has a name of its own, [`End`].
+//! - (D) Compiled code is made here, kept here and never taken from elsewhere.
+//!
+//! Not here yet: weights per operator, a cgroup, an own user, idle scheduling, walls of other systems, items in a row in one
+//! child.
+
+mod attempt;
+mod cache;
+pub mod child;
+mod frame;
+mod guest;
+mod host;
+mod profile;
+mod runner;
+mod trusted;
+pub mod walls;
+
+pub use attempt::{
+    ARGS_BYTES_MAX, ARGS_MAX, Attempt, AttemptError, BadAttempt, BadModule, End, INPUTS_MAX, Limits, MIB,
+    MODULE_BYTES_MAX, Outcome, Trust,
+};
+pub use cache::{CACHE_BYTES, Cache, CodeKey};
+pub use profile::{ENGINE_VERSION, OFFERED, PROFILE, engine_id};
+pub use runner::{Handle, Runner};
