@@ -466,8 +466,12 @@ pub async fn done(center: &Center, caller: &Caller, done: StewardDone) -> Result
     let now = center.now();
     let mut stewards = center.stewards();
     if let Some(lease) = stewards.leases.get_mut(&done.lease) {
-        lease.filled.extend(got);
+        lease.filled.extend(got.iter().copied());
     }
+    // Who sent what it kept, and keeps no more, is waited for no longer.
+    let by_it = |stewards: &Stewards, seq| stewards.kept.get(&(pg, seq)).map(|(node, _)| *node) == lease.node;
+    let no_more: Vec<u64> = got.into_iter().filter(|s| !done.kept.contains(s) && by_it(&stewards, *s)).collect();
+    stewards.forget_kept(pg, &no_more);
     stewards.keeps(done.lease, &done.kept, now + center.settings().time_scale.of(KEPT_FOR));
     if done.is_over {
         stewards.end(done.lease, now, center.settings().time_scale);
