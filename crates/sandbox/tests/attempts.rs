@@ -547,25 +547,3 @@ fn strangers_work_runs_behind_walls_or_not_at_all() {
         Err(other) => panic!("{other}"),
     }
 }
-
-#[test]
-#[ignore = "prints times, judges nothing"]
-fn start_times() {
-    let folder = tempfile::tempdir().unwrap();
-    let cache = Cache::open(folder.path().join("code"), CACHE_BYTES).unwrap();
-    let runner =
-        Runner::new(env!("CARGO_BIN_EXE_sandbox-child"), &[], folder.path().join("attempts")).with_cache(cache);
-    let attempt = attempt(&module("hello\\n", HELLO));
-    let started = Instant::now();
-    runner.run(&attempt).unwrap();
-    println!("cold {:?}", started.elapsed());
-    let mut times = (0..50)
-        .map(|_| {
-            let started = Instant::now();
-            runner.run(&attempt).unwrap();
-            started.elapsed()
-        })
-        .collect::<Vec<_>>();
-    times.sort();
-    println!("warm min {:?} median {:?} max {:?}", times[0], times[25], times[49]);
-}

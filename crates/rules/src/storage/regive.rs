@@ -5,8 +5,9 @@
 //!
 //! (A) Never an index whose holder stands. (B) First those destroyed or left, by index; then those missing for [`GONE_AFTER`] or
 //! longer, the longest first: absences end within three weeks, and whoever is away for longer hardly returns. (C) Those missing for less only where the group is
-//! critical or one domain holds nearly all: pieces that stand are worth more than pieces that may return. (D) Nothing is taken from the old holder: when it
-//! returns, its piece is the same as the new one's, and the two count once.
+//! critical or one domain holds nearly all: pieces that stand are worth more than pieces that may return. (D) The piece of an
+//! old holder that returns is the same as the new one's: the two are never counted twice. A caller that cannot count the old one's
+//! any more must see to it that no segment needs it (a center does, in the store of its rows).
 
 use super::health::{Health, State};
 use super::repair::RepairSlot;
