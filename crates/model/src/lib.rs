@@ -3,6 +3,7 @@
 //! Parse, format, compare, and nothing else: no clock, file, socket, thread or hidden randomness. Every other room
 //! imports this one; it imports none of ours. A word enters `docs/GLOSSARY.md` before it enters here.
 
+pub mod compute;
 pub mod credits;
 pub mod errors;
 pub mod fleet;
@@ -13,6 +14,7 @@ pub mod scheme;
 pub mod time;
 pub mod units;
 
+pub use compute::{Check, FailKind, ItemRef, JobKind, JobPause, JobState, Trust, TrustSet};
 pub use credits::Credits;
 pub use fleet::{
     Arch, Capability, LinkKind, NatKind, NodeState, Os, PauseReason, Presence, RegionEvidence, Roles, Tier,

@@ -5,6 +5,7 @@
 //! returns why. Each file opens with its properties (A), (B) …, which its tests cite.
 
 pub mod access;
+pub mod compute;
 pub mod debt;
 pub mod fleet;
 pub mod refusal;
