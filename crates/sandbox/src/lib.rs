@@ -20,6 +20,7 @@ mod guest;
 mod host;
 mod profile;
 mod runner;
+pub mod samples;
 mod trusted;
 pub mod walls;
 

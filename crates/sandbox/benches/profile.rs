@@ -1,0 +1,94 @@
+//! Counted steps per second of the sample kernels: how far apart they are says how fair the weights are.
+//! `cargo bench -p sandbox --bench profile`; prints minimum, median, maximum and the load of the machine.
+#![allow(clippy::unwrap_used, reason = "in a bench a failed step ends it")]
+
+use std::time::{Duration, Instant};
+
+use sandbox::{Attempt, CACHE_BYTES, Cache, End, MIB, Runner, samples};
+
+const ROUNDS: usize = 5;
+
+/// Text of `bytes` bytes: words of many lengths, some often and some once.
+fn text(bytes: usize) -> Vec<u8> {
+    let mut state = 1u64;
+    let mut next = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    let mut text = Vec::with_capacity(bytes + 16);
+    let mut words = 0;
+    while text.len() < bytes {
+        let rank = next(1 << (4 + next(14)));
+        text.extend(format!("{:x}", (rank + 1).wrapping_mul(0x9E37_79B9) >> (rank % 5 * 6)).bytes());
+        words += 1;
+        text.push(if words % 12 == 0 { b'\n' } else { b' ' });
+    }
+    text.truncate(bytes);
+    text
+}
+
+fn attempt(name: &str, args: &[&str], stdin: Vec<u8>) -> Attempt {
+    let mut attempt = Attempt::new(samples::get(name).unwrap().to_vec());
+    attempt.args = args.iter().map(|arg| (*arg).to_owned()).collect();
+    attempt.stdin = stdin;
+    attempt.limits.fuel = u64::MAX / 2;
+    attempt.limits.memory_bytes = 512 * MIB;
+    attempt
+}
+
+/// Seconds of each round, sorted, and the steps.
+fn measure(runner: &Runner, attempt: &Attempt) -> (Vec<Duration>, u64) {
+    let mut fuel = runner.run(attempt).unwrap().fuel;
+    let mut rounds = Vec::new();
+    for _ in 0..ROUNDS {
+        let started = Instant::now();
+        let outcome = runner.run(attempt).unwrap();
+        rounds.push(started.elapsed());
+        assert_eq!(outcome.end, End::Exit(0));
+        fuel = outcome.fuel;
+    }
+    rounds.sort();
+    (rounds, fuel)
+}
+
+fn main() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::open(folder.path().join("code"), CACHE_BYTES).unwrap();
+    let runner =
+        Runner::new(env!("CARGO_BIN_EXE_sandbox-child"), &[], folder.path().join("attempts")).with_cache(cache);
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    println!("load {}", load.trim());
+    let (start, _) = measure(&runner, &attempt("noop", &[], Vec::new()));
+    println!(
+        "{:14} {:>10.1?} {:>10.1?} {:>10.1?}  process and no-op",
+        "noop",
+        start[0],
+        start[ROUNDS / 2],
+        start[ROUNDS - 1]
+    );
+    let kernels = [
+        attempt("sha256tree", &[], text(32 << 20)),
+        attempt("sort", &[], text(16 << 20)),
+        attempt("wordcount-map", &[], text(64 << 20)),
+        attempt("grep", &["-c", "9e37"], text(64 << 20)),
+        attempt("pi", &["50000000"], Vec::new()),
+        attempt("float-loop", &["20000000"], Vec::new()),
+        attempt("matrix", &["400"], Vec::new()),
+    ];
+    let names = ["sha256tree", "sort", "wordcount-map", "grep", "pi", "float-loop", "matrix"];
+    let mut rates = Vec::new();
+    for (name, attempt) in names.iter().zip(&kernels) {
+        let (rounds, fuel) = measure(&runner, attempt);
+        let rate = fuel as f64 / (rounds[0] - start[0]).as_secs_f64() / 1e9;
+        println!(
+            "{name:14} {:>10.1?} {:>10.1?} {:>10.1?}  {:6.2} G steps, {rate:5.2} G steps/s",
+            rounds[0],
+            rounds[ROUNDS / 2],
+            rounds[ROUNDS - 1],
+            fuel as f64 / 1e9
+        );
+        rates.push(rate);
+    }
+    let (least, most) = rates.iter().fold((f64::MAX, 0f64), |(least, most), rate| (rate.min(least), rate.max(most)));
+    println!("fastest ÷ slowest: {:.2}", most / least);
+}

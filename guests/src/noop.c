@@ -1,0 +1,4 @@
+/* noop: does nothing, well. */
+int main(void) {
+    return 0;
+}
