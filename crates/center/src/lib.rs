@@ -8,6 +8,7 @@
 //! (C) A broken database stops writes with a named refusal, reads and check-ins go on, and it heals by itself.
 
 pub mod access;
+pub mod compute;
 pub mod db;
 pub mod fleet;
 mod found;
@@ -159,6 +160,11 @@ struct Inner {
     audits: Mutex<storage::audit::Audits>,
     fills: Mutex<storage::fill::Fills>,
     pairs: Mutex<access::account::Pairs>,
+    board: Mutex<compute::Board>,
+    journal: compute::Journal,
+    places: compute::work::Places,
+    compute_wake: Arc<tokio::sync::Notify>,
+    compute_wakes_at: Mutex<Option<Stamp>>,
     thin: tokio::sync::Notify,
     metrics: Metrics,
     http: OnceLock<SocketAddr>,
@@ -181,6 +187,9 @@ impl Center {
         let endpoint = start_endpoint(&keys, &settings, relay_hint.as_ref()).await?;
         let regions = settings::regions(dir)?;
         let fleet = fleet::memory::load(&db, &settings, now()).await?;
+        let board = compute::board::load(&db, &settings, now()).await?;
+        let (board, journal, inbox) = compute::board::parts(board);
+        let compute_wake = Arc::new(tokio::sync::Notify::new());
         let inner = Inner {
             db,
             keys,
@@ -197,6 +206,11 @@ impl Center {
             audits: Mutex::default(),
             fills: Mutex::default(),
             pairs: Mutex::default(),
+            board,
+            journal,
+            places: compute::work::Places::default(),
+            compute_wake: Arc::clone(&compute_wake),
+            compute_wakes_at: Mutex::default(),
             thin: tokio::sync::Notify::new(),
             metrics: Metrics::default(),
             http: OnceLock::new(),
@@ -209,6 +223,8 @@ impl Center {
         let addr = http::start(&center).await?;
         let _ = center.0.http.set(addr);
         let mut tasks = center.0.tasks.lock().await;
+        tasks.spawn(compute::keep_journal(center.clone(), inbox));
+        tasks.spawn(compute::board::run(center.clone(), compute_wake));
         tasks.spawn(serve::accept_loop(center.clone()));
         tasks.spawn(fleet::chore::run(center.clone()));
         tasks.spawn(fleet::surge::run(center.clone()));
@@ -314,6 +330,36 @@ impl Center {
 
     pub(crate) fn pairs(&self) -> MutexGuard<'_, access::account::Pairs> {
         self.0.pairs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Never locked while the fleet is: this lock comes first.
+    pub(crate) fn board(&self) -> MutexGuard<'_, compute::Board> {
+        self.0.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn journal(&self) -> &compute::Journal {
+        &self.0.journal
+    }
+
+    pub(crate) fn places(&self) -> &compute::work::Places {
+        &self.0.places
+    }
+
+    /// The scheduler wants to be asked again then.
+    pub(crate) fn wake_compute(&self, at: Stamp) {
+        let mut wakes = self.0.compute_wakes_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if wakes.is_none_or(|earlier| at < earlier) {
+            *wakes = Some(at);
+            self.0.compute_wake.notify_one();
+        }
+    }
+
+    pub(crate) fn compute_wakes_at(&self) -> Option<Stamp> {
+        *self.0.compute_wakes_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn forget_compute_wake(&self) {
+        *self.0.compute_wakes_at.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Segments were kept that may lack pieces.

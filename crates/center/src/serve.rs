@@ -1,7 +1,7 @@
 //! Calls from machines: a link is accepted, each stream is one call, the envelope says what is asked. Nothing is decided here.
 
 use crate::refuse::Refused;
-use crate::{Caller, Center, access, fleet, rebuild, storage};
+use crate::{Caller, Center, access, compute, fleet, rebuild, storage};
 use model::errors;
 use net::{Link, Stream};
 use std::sync::atomic::Ordering::Relaxed;
@@ -28,6 +28,7 @@ async fn serve_link(center: Center, link: Link) {
     }
     if let Some(alias) = counted {
         fleet::api::link_down(&center, alias);
+        compute::work::link_down(&center, alias);
     }
     center.metrics().links.fetch_sub(1, Relaxed);
 }
@@ -137,6 +138,15 @@ async fn dispatch(center: &Center, caller: &Caller, request: Request) -> Result<
         Request::AuditDone(done) => storage::audit::done(center, caller, *done).await,
         Request::FillAsk(session) => storage::fill::ask(center, caller, session).await,
         Request::FillDone(done) => storage::fill::done(center, caller, *done).await,
+        Request::JobSubmit(submit) => compute::api::submit(center, caller, *submit).await,
+        Request::JobList => compute::api::list(center, caller).await,
+        Request::JobShow(id) => compute::api::show(center, caller, id).await,
+        Request::JobStop(id) => compute::api::stop(center, caller, id).await,
+        Request::JobRetry(id) => compute::api::retry(center, caller, id).await,
+        Request::JobItems(ask) => compute::api::items(center, caller, ask).await,
+        Request::WorkAsk(ask) => compute::work::ask(center, caller, *ask).await,
+        Request::WorkReports(said) => compute::work::reports(center, caller, *said).await,
+        Request::LeaseShow(show) => compute::work::show(center, caller, *show).await,
         Request::Vouch => rebuild::vouch(center, caller).await,
         Request::Enrol(voucher) => rebuild::enrol(center, caller, voucher).await,
         Request::SlotDigests(page) => rebuild::slot_digests(center, caller, *page).await,

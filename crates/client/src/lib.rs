@@ -12,6 +12,7 @@ mod bucket;
 mod buffers;
 mod cells;
 mod column;
+pub mod compute;
 mod copy;
 mod cut;
 mod fill;

@@ -25,6 +25,7 @@ mod known;
 mod layout;
 mod matrix;
 pub mod pack;
+pub mod records;
 mod remake;
 mod roots;
 mod set;

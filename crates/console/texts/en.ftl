@@ -1188,3 +1188,127 @@ chaos-calls = calls
 chaos-check = check
 chaos-broken = it could not be done:
 chaos-replay = again:
+
+# jobs
+help-run = Run a module over many inputs, on everybody's idle cores or here
+help-run-examples = 
+    pumasi run thumb.wasm --each 'my:photos/*' --to my:thumbs/ -- 256
+    pumasi run pi.wasm --count 1000 --to my:pi/ --trust public
+    pumasi run --local guest:wordcount-map < book.txt
+help-run--module = A WebAssembly module (WASI command), or guest:NAME for one that comes with the program
+help-run--local = Here, in the same sandbox, without a cloud
+help-run--each = What it runs over, one item each: my:bucket/pattern, my:folder/, or files; may be given more than once
+help-run--count = So many items without input; each is told its number
+help-run--input = How an input reaches the module: stdin or file (below /in)
+help-run--pattern = Names of outputs, e.g. {"{stem}"}.txt or part-{"{index:05}"}
+help-run--to = Where outputs go: my:bucket/prefix, with --local a folder
+help-run--trust = Whose machines may run it: self, circle or public
+help-run--check = How strangers' results are checked: fast, standard or strict
+help-run--region = Only machines there; may be given more than once
+help-run--name = What you call the job
+help-run--memory = Memory of one item
+help-run--fuel = Most steps of one item; without it found from the first ones
+help-run--wall = Longest time of one item
+help-run--max_output = Most output of one item
+help-run--deadline = Nothing is handed out after it
+help-run--env = A variable for the module; may be given more than once
+help-run--seed = Seed of the module's randomness
+help-run--detach = Do not wait for the end
+help-run--args = Arguments of the module, after --
+help-map = Map and reduce over what is stored: lines in, records out
+help-map-examples = 
+    pumasi map guest:wordcount-map my:books/ --reduce guest:wordcount-reduce --to my:words/
+    pumasi map guest:sort-map my:logs/ --reduce guest:sort-reduce --cuts f,m,t --to my:sorted/
+help-map--module = The mapper: lines on stdin, `key TAB value` lines on stdout
+help-map--inputs = What it reads: my:bucket/prefix/, my:bucket/pattern, or files
+help-map--reduce = The reducer: all records of its part, sorted by key, on stdin
+help-map--combine = Run over each part of a mapper's output before it is stored
+help-map--parts = Parts of the mappers' output, by hash of the key: as many reducers and outputs
+help-map--cuts = Parts by order instead: keys at which the next part begins
+help-map--split = Bytes that one mapper reads
+help-map--to = Where outputs go: my:bucket/prefix
+help-map--trust = Whose machines may run it: self, circle or public
+help-map--check = How strangers' results are checked: fast, standard or strict
+help-map--region = Only machines there; may be given more than once
+help-map--name = What you call the job
+help-map--memory = Memory of one item
+help-map--fuel = Most steps of one item; without it found from the first ones
+help-map--wall = Longest time of one item
+help-map--max_output = Most output of one item
+help-map--deadline = Nothing is handed out after it
+help-map--env = A variable for the modules; may be given more than once
+help-map--seed = Seed of the modules' randomness
+help-map--detach = Do not wait for the end
+help-map--args = Arguments of the mapper, after --
+help-job = Your jobs
+help-job-submit = Hand in a job that a file describes
+help-job-submit-examples = pumasi job submit wordcount.toml
+help-job-submit--file = A manifest, TOML or JSON
+help-job-submit--detach = Do not wait for the end
+help-job-list = List your jobs, the newest first
+help-job-list-examples = pumasi job list
+help-job-show = How a job stands, why it waits, what failed and who lied
+help-job-show-examples = 
+    pumasi job show last
+    pumasi job show jq3m --json
+help-job-show--job = Its id, how that begins, or last
+help-job-logs = What an item said on standard error, the end of it
+help-job-logs-examples = pumasi job logs last 17
+help-job-logs--job = Its id, how that begins, or last
+help-job-logs--item = Number of the item
+help-job-logs--stage = Stage of the item: 0 map, 1 reduce
+help-job-results = Give the outputs that are done their names, also while the job goes on
+help-job-results-examples = pumasi job results last --to out/
+help-job-results--job = Its id, how that begins, or last
+help-job-results--to = Fetch them into this folder, too
+help-job-retry = Try a job's failed items again
+help-job-retry-examples = pumasi job retry last
+help-job-retry--job = Its id, how that begins, or last
+help-job-stop = Hand nothing more of a job out
+help-job-stop-examples = pumasi job stop last
+help-job-stop--job = Its id, how that begins, or last
+help-job-wait = Follow a job to its end and take its outputs over
+help-job-wait-examples = pumasi job wait last
+help-job-wait--job = Its id, how that begins, or last
+run-local = { $name }: { $end } · { $fuel } steps · result { $hash } · walls of level { $walls }
+job-strangers = Strangers' PCs will read the inputs of the tasks they run. For private data use --trust self or circle.
+job-begun = job { $job } ({ $name }): { $items } items
+job-detached = it goes on without you; `pumasi job wait { $job }`
+job-goes-on = the job goes on; `pumasi job wait { $job }` follows it, `pumasi job stop { $job }` ends it
+job-progress = { $done }/{ $items } done · { $checked } checked · { $running } running on { $nodes } nodes · { $moved } moved · { $retried } retried · { $fuel } Gsteps
+job-eta = {" "}· ends in { $eta }
+job-ended = job { $job } is { $state }: { $done } of { $items } items, { $failed } failed, { $checked } checked, { $moved } moved, { $retried } retried; { $fuel } Gsteps and { $extra } for checks and copies
+    { $outputs } outputs of { $size } are in my:{ $bucket }/{ $to }
+job-liar = { $name } ({ $node }) said something wrong of item { $item }: others who ran it agree on another result; it gets no work of strangers any more
+job-failure = item { $stage }.{ $item } failed after { $tries } tries: { $kind }; `pumasi job logs { $job } { $item } --stage { $stage }`
+job-show = 
+    { $job } { $name }: { $state }, { $done } of { $items } items done, { $failed } failed
+    trust { $trust }, check { $check }; handed in { $at }
+    { $running } running on { $nodes } nodes, { $checked } checked, { $moved } moved, { $retried } retried; { $fuel } Gsteps and { $extra } for checks and copies
+job-stage = stage { $n }: { $done } of { $items } done, { $verified } verified, { $running } running, { $failed } failed
+job-no-log = item { $item } said nothing on standard error
+job-retried = failed items of { $job } are tried again
+job-stopped = { $job } hands nothing more out; what is done stays: `pumasi job results { $job }`
+job-fetched = { $n } outputs are in { $folder }
+job-results-so-far = { $n } outputs of { $size } have their names; { $items } items in all
+column-done = done
+column-failed = failed
+column-trust = trust
+phase-adopt = name outputs
+pause-keeper-offline = waits: no machine that holds its keys is on; nothing new is handed out
+pause-many-failed = waits: most of its first items failed; `pumasi job retry` goes on
+pause-restarted = waits: the center was just started anew and hears who runs what
+waits-nobody = waits: no node asks for work
+waits-owners = waits: its checks need { $n } owners, fewer are there
+waits-trust = { $n } nodes take no work of this class
+waits-walls = { $n } nodes have no walls high enough for strangers' work
+waits-quarantined = { $n } nodes were found lying
+waits-region = { $n } nodes are in another region
+waits-memory = { $n } nodes have too little memory free
+waits-scratch = { $n } nodes have too little disk free
+waits-schedule = { $n } nodes go off too soon
+waits-young = { $n } nodes are not on long enough
+waits-owner = { $n } nodes belong to who has a copy already
+waits-failed = { $n } nodes failed at it
+waits-share = { $n } nodes have their share of it
+waits-suspect = { $n } nodes do not answer

@@ -1188,3 +1188,127 @@ chaos-calls = 调用
 chaos-check = 检查
 chaos-broken = 无法完成：
 chaos-replay = 重放：
+
+# 作业
+help-run = 在大家的空闲核心上（或在本机）对许多输入运行一个模块
+help-run-examples = 
+    pumasi run thumb.wasm --each 'my:photos/*' --to my:thumbs/ -- 256
+    pumasi run pi.wasm --count 1000 --to my:pi/ --trust public
+    pumasi run --local guest:wordcount-map < book.txt
+help-run--module = 模块（`WASI` 命令），或用 `guest:NAME` 指定随程序附带的模块
+help-run--local = 在本机的同一种沙箱里运行，不用云
+help-run--each = 运行的对象，每个一项：`my:bucket/pattern`、`my:folder/` 或文件；可多次指定
+help-run--count = 没有输入的项数；每一项得知自己的编号
+help-run--input = 输入如何给模块：`stdin` 或 `file`（在 `/in` 下）
+help-run--pattern = 输出的名字，例如 `{"{stem}"}.txt` 或 `part-{"{index:05}"}`
+help-run--to = 输出放在哪里：`my:bucket/prefix`；与 --local 一起时为目录
+help-run--trust = 谁的机器可以运行：`self`、`circle` 或 `public`
+help-run--check = 陌生人的结果如何校验：`fast`、`standard` 或 `strict`
+help-run--region = 只用这些地域的机器；可多次指定
+help-run--name = 作业的名字
+help-run--memory = 一项的内存
+help-run--fuel = 一项最多的步数；不指定则由最初几项得出
+help-run--wall = 一项最长的时间
+help-run--max_output = 一项最多的输出
+help-run--deadline = 之后不再分发
+help-run--env = 给模块的变量；可多次指定
+help-run--seed = 模块随机数的种子
+help-run--detach = 不等待结束
+help-run--args = 模块的参数，写在 -- 之后
+help-map = 对已存的内容做映射与归约：读入行，给出记录
+help-map-examples = 
+    pumasi map guest:wordcount-map my:books/ --reduce guest:wordcount-reduce --to my:words/
+    pumasi map guest:sort-map my:logs/ --reduce guest:sort-reduce --cuts f,m,t --to my:sorted/
+help-map--module = 映射模块：从 `stdin` 读行，向 `stdout` 写 `key TAB value` 行
+help-map--inputs = 读取的内容：`my:bucket/prefix/`、`my:bucket/pattern` 或文件
+help-map--reduce = 归约模块：从 `stdin` 读所属部分按键排序的全部记录
+help-map--combine = 存储之前对映射输出的每一部分运行
+help-map--parts = 映射输出按键的哈希分成几部分：同样多的归约项与输出
+help-map--cuts = 改为按顺序分：下一部分从这些键开始
+help-map--split = 一个映射项读取的字节
+help-map--to = 输出放在哪里：`my:bucket/prefix`
+help-map--trust = 谁的机器可以运行：`self`、`circle` 或 `public`
+help-map--check = 陌生人的结果如何校验：`fast`、`standard` 或 `strict`
+help-map--region = 只用这些地域的机器；可多次指定
+help-map--name = 作业的名字
+help-map--memory = 一项的内存
+help-map--fuel = 一项最多的步数；不指定则由最初几项得出
+help-map--wall = 一项最长的时间
+help-map--max_output = 一项最多的输出
+help-map--deadline = 之后不再分发
+help-map--env = 给模块的变量；可多次指定
+help-map--seed = 模块随机数的种子
+help-map--detach = 不等待结束
+help-map--args = 映射模块的参数，写在 -- 之后
+help-job = 自己的作业
+help-job-submit = 提交文件描述的作业
+help-job-submit-examples = pumasi job submit wordcount.toml
+help-job-submit--file = 作业清单，`TOML` 或 `JSON`
+help-job-submit--detach = 不等待结束
+help-job-list = 列出自己的作业，最新的在前
+help-job-list-examples = pumasi job list
+help-job-show = 作业的状况：为何等待、哪些失败、谁说了谎
+help-job-show-examples = 
+    pumasi job show last
+    pumasi job show jq3m --json
+help-job-show--job = 作业编号、编号的开头，或 `last`
+help-job-logs = 一项写到标准错误的末尾内容
+help-job-logs-examples = pumasi job logs last 17
+help-job-logs--job = 作业编号、编号的开头，或 `last`
+help-job-logs--item = 项的编号
+help-job-logs--stage = 项所在的阶段：0 映射，1 归约
+help-job-results = 给已完成的输出命名，作业进行中也可以
+help-job-results-examples = pumasi job results last --to out/
+help-job-results--job = 作业编号、编号的开头，或 `last`
+help-job-results--to = 同时取到这个目录
+help-job-retry = 重试作业中失败的项
+help-job-retry-examples = pumasi job retry last
+help-job-retry--job = 作业编号、编号的开头，或 `last`
+help-job-stop = 不再分发这个作业
+help-job-stop-examples = pumasi job stop last
+help-job-stop--job = 作业编号、编号的开头，或 `last`
+help-job-wait = 等到作业结束并接收输出
+help-job-wait-examples = pumasi job wait last
+help-job-wait--job = 作业编号、编号的开头，或 `last`
+run-local = { $name }：{ $end } · { $fuel } 步 · 结果 { $hash } · 沙箱墙级别 { $walls }
+job-strangers = 陌生人的电脑会读到它们所运行任务的输入。私密数据请用 --trust self 或 --trust circle。
+job-begun = 作业 { $job }（{ $name }）：{ $items } 项
+job-detached = 它会自行继续；`pumasi job wait { $job }`
+job-goes-on = 作业继续进行；`pumasi job wait { $job }` 跟随，`pumasi job stop { $job }` 停止
+job-progress = 完成 { $done }/{ $items } · 校验 { $checked } · { $nodes } 个节点上运行 { $running } · 移动 { $moved } · 重试 { $retried } · { $fuel } 十亿步
+job-eta = {" "}· { $eta } 后结束
+job-ended = 作业 { $job } 为 { $state }：{ $items } 项中完成 { $done }，失败 { $failed }，校验 { $checked }，移动 { $moved }，重试 { $retried }；{ $fuel } 十亿步，另有 { $extra } 用于校验与副本
+    { $outputs } 个输出共 { $size }，在 my:{ $bucket }/{ $to }
+job-liar = { $name }（{ $node }）对第 { $item } 项说了错误的结果：其他运行者一致得到另一个结果；它不再得到陌生人的工作
+job-failure = 第 { $stage }.{ $item } 项在 { $tries } 次尝试后失败：{ $kind }；`pumasi job logs { $job } { $item } --stage { $stage }`
+job-show = 
+    { $job } { $name }：{ $state }，{ $items } 项中完成 { $done }，失败 { $failed }
+    信任 { $trust }，校验 { $check }；提交于 { $at }
+    { $nodes } 个节点上运行 { $running }，校验 { $checked }，移动 { $moved }，重试 { $retried }；{ $fuel } 十亿步，另有 { $extra } 用于校验与副本
+job-stage = 阶段 { $n }：{ $items } 项中完成 { $done }，已核实 { $verified }，运行 { $running }，失败 { $failed }
+job-no-log = 第 { $item } 项没有写标准错误
+job-retried = { $job } 失败的项正在重试
+job-stopped = { $job } 不再分发；已完成的保留：`pumasi job results { $job }`
+job-fetched = { $n } 个输出在 { $folder }
+job-results-so-far = { $n } 个输出共 { $size } 已命名；总共 { $items } 项
+column-done = 完成
+column-failed = 失败
+column-trust = 信任
+phase-adopt = 命名输出
+pause-keeper-offline = 等待：持有密钥的机器都不在线；不再分发
+pause-many-failed = 等待：最初几项大多失败；`pumasi job retry` 继续
+pause-restarted = 等待：中心刚刚重新启动，正在了解谁在运行什么
+waits-nobody = 等待：没有节点要求工作
+waits-owners = 等待：校验需要 { $n } 位机主，现在不足
+waits-trust = { $n } 个节点不接这一类工作
+waits-walls = { $n } 个节点的沙箱墙不足以运行陌生人的工作
+waits-quarantined = { $n } 个节点被发现说谎
+waits-region = { $n } 个节点在其他地域
+waits-memory = { $n } 个节点空闲内存太少
+waits-scratch = { $n } 个节点空闲磁盘太少
+waits-schedule = { $n } 个节点很快会关机
+waits-young = { $n } 个节点在线时间不够长
+waits-owner = { $n } 个节点的机主已有一份
+waits-failed = { $n } 个节点在此失败过
+waits-share = { $n } 个节点已得到应有的份额
+waits-suspect = { $n } 个节点没有回应

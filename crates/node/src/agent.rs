@@ -1,11 +1,12 @@
 //! The agent: endpoint, link to the center, owner's machine, piece store, serving, control socket, wired and ended in order.
 
 use crate::audit::Auditor;
+use crate::compute::{Computing, ComputingParts, Gate, Keeper};
 use crate::control;
 use crate::control::{ControlServer, Handler};
 use crate::fill::FillSender;
 use crate::fleet::lendfile;
-use crate::fleet::owner_loop::{OwnerCommand, OwnerConfig, OwnerFact, OwnerHandle};
+use crate::fleet::owner_loop::{OwnerCommand, OwnerConfig, OwnerFact, OwnerHandle, OwnerView};
 use crate::fleet::sensors::{ScriptedSensors, Sensors, SystemSensors};
 use crate::hand_over::HandsOver;
 use crate::receipts::Receipts;
@@ -16,10 +17,11 @@ use crate::steward::{self, Steward};
 use crate::storage::mark;
 use crate::storage::{DiscardingDisk, Disk, PieceStore, StdDisk, StoreLimits};
 use crate::tend::Tend;
-use client::Scratch;
+use client::{Client, Scratch};
 use model::ids::base32;
 use model::{Bytes, CloudKey, NatKind, NodeId, Stamp, TimeScale, errors};
 use net::{Endpoint, EndpointConfig, NetError, PeerLimits, Redial, SecretKey};
+use sandbox::{CACHE_BYTES, Cache, Runner};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -76,6 +78,23 @@ pub struct AgentConfig {
     pub dev: bool,
     /// Clock.
     pub now: fn() -> Stamp,
+    /// How foreign work is run.
+    pub compute: ComputeConfig,
+}
+
+/// How foreign work is run.
+#[derive(Debug, Clone)]
+pub struct ComputeConfig {
+    /// Program and first arguments of a sandbox's process.
+    pub program: (PathBuf, Vec<String>),
+    /// Folder of private folders of sandboxes.
+    pub folder: PathBuf,
+    /// Folder of compiled code.
+    pub cache: PathBuf,
+    /// Folder of the keys of this machine's member's jobs.
+    pub jobs: PathBuf,
+    /// For tests of checks: results are made up.
+    pub lies: bool,
 }
 
 /// Why an agent does not start.
@@ -150,8 +169,9 @@ impl Agent {
     pub async fn start(config: AgentConfig) -> Result<Self, AgentError> {
         let sensors: Box<dyn Sensors> =
             if config.scripted { Box::new(ScriptedSensors::calm()) } else { Box::new(SystemSensors::new()) };
-        let owner =
-            OwnerHandle::start(OwnerConfig::new(config.lend_file.clone(), config.pieces.clone(), config.now), sensors)?;
+        let gate = Gate::default();
+        let owns = OwnerConfig::new(config.lend_file.clone(), config.pieces.clone(), config.now);
+        let owner = OwnerHandle::start(OwnerConfig { guests: Arc::new(gate.clone()), ..owns }, sensors)?;
         let lent = owner.watch().borrow().allowance.disk;
         let disk: Arc<dyn Disk> = match config.discards {
             true => Arc::new(DiscardingDisk::default()),
@@ -165,7 +185,7 @@ impl Agent {
         let endpoint = Endpoint::bind(endpoint_config(&config)).await?;
         endpoint.learn(config.center.clone());
         let redial = Arc::new(Redial::start(endpoint.clone(), config.center.id));
-        let session = Session::new(SessionParts {
+        let parts = SessionParts {
             boot: config.boot,
             endpoint: endpoint.clone(),
             redial,
@@ -174,7 +194,8 @@ impl Agent {
             now: config.now,
             network_known: false,
             dev: config.dev,
-        });
+        };
+        let session = Session::new(parts, gate.clone());
         let receipts = open_receipts(&config).await;
         let server = Server::new(
             config.key,
@@ -186,6 +207,7 @@ impl Agent {
             receipts.clone(),
             config.now,
             config.lies,
+            Keeper::new(config.compute.jobs.clone(), config.cloud, config.permit_key, config.now),
         );
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&session).run());
@@ -226,6 +248,8 @@ impl Agent {
             fills,
         };
         tasks.spawn(works.run());
+        let parts = (Arc::clone(&session), owner.watch(), client.clone(), gate);
+        tasks.spawn(compute(config.compute.clone(), parts, config.key, config.now));
         tasks.spawn(steward::keep_stage(client, config.stage.clone(), config.key, session.time_scale()));
         let started = (config.now)();
         let socket = config.socket.clone();
@@ -386,6 +410,34 @@ impl Handler for Agent {
             id: refusal.id.0,
             args: refusal.args.into_iter().collect::<BTreeMap<_, _>>(),
         })
+    }
+}
+
+/// Runs foreign work, once it is known behind which walls.
+async fn compute(
+    config: ComputeConfig,
+    (session, owner, client, gate): (Arc<Session>, watch::Receiver<OwnerView>, Client, Gate),
+    key: [u8; 32],
+    now: fn() -> Stamp,
+) {
+    let lies = config.lies;
+    let begun = tokio::task::spawn_blocking(move || {
+        std::fs::create_dir_all(&config.folder)?;
+        let (program, args) = config.program;
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let runner = Runner::new(program, &args, config.folder);
+        let runner = runner.with_cache(Cache::open(config.cache, CACHE_BYTES)?);
+        let walls = runner.walls().map_err(std::io::Error::other)?;
+        Ok::<_, std::io::Error>((runner, walls))
+    });
+    match begun.await {
+        Ok(Ok((runner, walls))) => {
+            tracing::info!(level = walls.level(), missing = ?walls.missing, "walls around foreign work");
+            let parts = ComputingParts { session, owner, client, key, runner, walls: walls.level(), gate, now, lies };
+            Computing::new(parts).run().await;
+        }
+        Ok(Err(error)) => tracing::error!(%error, "no foreign work is run here: a sandbox does not start"),
+        Err(error) => tracing::error!(%error, "no foreign work is run here"),
     }
 }
 

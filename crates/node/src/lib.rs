@@ -6,6 +6,7 @@
 
 pub mod agent;
 mod audit;
+pub mod compute;
 pub mod control;
 pub mod fill;
 pub mod fleet;

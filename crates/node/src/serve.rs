@@ -1,6 +1,7 @@
 //! Data streams from gateways and other nodes: the first frame shows a permit and says what is wanted. The node judges the
 //! permit alone, offline; it holds the other side to what it said.
 
+use crate::compute::Keeper;
 use crate::fleet::owner_loop::OwnerView;
 use crate::receipts::{Bad, Meter, Receipts};
 use crate::storage::{PieceHandle, PieceKey, PieceMeta, PieceStore, StoreError};
@@ -39,6 +40,7 @@ const RECEIPT_WAIT: Duration = Duration::from_secs(60);
 pub struct Server(Arc<Inner>);
 
 struct Inner {
+    keeper: Keeper,
     receipts: Receipts,
     key: [u8; 32],
     id: NodeId,
@@ -89,10 +91,12 @@ impl Server {
         receipts: Receipts,
         now: fn() -> Stamp,
         lies: bool,
+        keeper: Keeper,
     ) -> Self {
         let id = NodeId(wire::signed::public_of(&key));
         let (sent, received) = (AtomicU64::new(0), AtomicU64::new(0));
         Self(Arc::new(Inner {
+            keeper,
             receipts,
             key,
             id,
@@ -139,6 +143,10 @@ impl Server {
             Ok(StreamOpen::Probe { permit, up, down }) => self.probe(caller, &mut stream, &permit, up, down).await,
             Ok(StreamOpen::Locate(ask)) => self.locate(&mut stream, ask).await,
             Ok(StreamOpen::Audit(open)) => self.audit(caller, &mut stream, *open).await,
+            Ok(StreamOpen::Parcels(ask)) => {
+                let answer = wire::encode(&self.0.keeper.answer(caller, *ask).await);
+                stream.write_frame(&answer).await.map_err(No::from)
+            }
             Err(_) => Err(no(
                 errors::BAD_VALUE,
                 [

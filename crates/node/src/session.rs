@@ -1,11 +1,13 @@
 //! The session with the center: a link that comes back, and the periodic check-in over it. What the owner decides is told at
 //! once, gathered for a tenth of a second; what the center asks is obeyed only downwards.
 
+use crate::compute::Gate;
 use crate::fleet::owner_loop::OwnerView;
 use crate::{machine, probe};
 use model::{Bytes, Kbps, LinkKind, PgId, Ppm, Span, Stamp, TimeScale};
 use net::{CallLimits, Endpoint, Link, Redial};
 use rules::fleet::ask::{believed_scale, check_generation, is_lent_news};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -89,11 +91,16 @@ pub struct Session {
     sequence: Mutex<u32>,
     /// What is lent, as the center was told last.
     lent_told: Mutex<Option<Bytes>>,
+    /// Guests of this machine.
+    gate: Gate,
+    /// Leases that are worked on, with their permits.
+    leases: Mutex<BTreeMap<u64, (Vec<u8>, Vec<u8>)>>,
+    unknown: watch::Sender<Vec<(Vec<u8>, Vec<u8>)>>,
 }
 
 impl Session {
     /// A session that has not begun.
-    pub fn new(parts: SessionParts) -> Arc<Self> {
+    pub fn new(parts: SessionParts, gate: Gate) -> Arc<Self> {
         let (view, _) = watch::channel(SessionView::default());
         let (quarantined, _) = watch::channel(false);
         Arc::new(Self {
@@ -108,6 +115,9 @@ impl Session {
             time_scale: watch::Sender::default(),
             sequence: Mutex::new(0),
             lent_told: Mutex::default(),
+            gate,
+            leases: Mutex::default(),
+            unknown: watch::Sender::default(),
         })
     }
 
@@ -228,6 +238,7 @@ impl Session {
         let mut sequence = self.sequence.lock().unwrap_or_else(PoisonError::into_inner);
         *sequence += 1;
         let (held, cursors) = self.storage.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let leases = self.gate.leases();
         let disk_free = machine::disk(&self.parts.pieces).map_or(0, |(_, free)| free.0 >> 20);
         CheckIn {
             boot: self.parts.boot,
@@ -242,10 +253,10 @@ impl Session {
             },
             allowed: Allowed { up: view.allowance.up, down: view.allowance.down },
             transfer_left_mib: None,
-            leases: Vec::new(),
+            leases: leases.clone(),
             cursors,
             generation: self.view.borrow().plan.generation,
-            busy: false,
+            busy: !leases.is_empty(),
             addr: with_addr.then(|| self.parts.endpoint.addr()),
             lent,
             held,
@@ -260,6 +271,21 @@ impl Session {
     /// What of this node is handed over now: slots on their way, and those for which nobody was found.
     pub fn tell_handing(&self, handing: Option<(u32, u32)>) {
         self.view.send_modify(|view| view.handing = handing);
+    }
+
+    /// Remembers a lease that is worked on, so that it can be shown to a center that does not know it.
+    pub fn keep_lease(&self, serial: u64, shown: (Vec<u8>, Vec<u8>)) {
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner).insert(serial, shown);
+    }
+
+    /// It is worked on no more.
+    pub fn forget_lease(&self, serial: u64) {
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner).remove(&serial);
+    }
+
+    /// Leases that the center did not know at the last check-in: body and permit.
+    pub fn unknown_leases(&self) -> watch::Receiver<Vec<(Vec<u8>, Vec<u8>)>> {
+        self.unknown.subscribe()
     }
 
     /// Groups whose log has drops that this node has not seen, as the last check-in said.
@@ -294,6 +320,11 @@ impl Session {
         }
         if !reply.moved.is_empty() {
             self.moved.send_replace(reply.moved.clone());
+        }
+        self.gate.cancel(&reply.leases_canceled);
+        if !reply.leases_unknown.is_empty() {
+            let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+            self.unknown.send_replace(reply.leases_unknown.iter().filter_map(|s| leases.get(s).cloned()).collect());
         }
         let scale = believed_scale(reply.time_scale, self.parts.dev);
         if self.time_scale.send_replace(scale) != scale {

@@ -17,6 +17,7 @@ pub mod doctor;
 pub mod explain;
 pub mod grant;
 pub mod invite;
+pub mod job;
 pub mod join;
 pub mod lend;
 pub mod member;
@@ -123,6 +124,10 @@ pub enum Verb {
     Stat(object::OneArgs),
     Sync(object::SyncArgs),
     Share(grant::ShareArgs),
+    Run(job::RunArgs),
+    Map(job::MapArgs),
+    #[command(subcommand)]
+    Job(job::JobVerb),
     #[command(subcommand)]
     Bucket(bucket::BucketVerb),
     #[command(subcommand)]

@@ -103,6 +103,18 @@ impl Home {
     pub fn names(&self) -> PathBuf {
         self.data.join("names")
     }
+    /// Private folders of sandboxes.
+    pub fn sandbox(&self) -> PathBuf {
+        self.data.join("sandbox")
+    }
+    /// Compiled code of modules.
+    pub fn compiled(&self) -> PathBuf {
+        self.data.join("compiled")
+    }
+    /// Keys of one's own jobs.
+    pub fn jobs(&self) -> PathBuf {
+        self.data.join("jobs")
+    }
     /// The center's folder, where this machine is one.
     pub fn center(&self) -> PathBuf {
         self.data.join("center")

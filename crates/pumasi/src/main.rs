@@ -29,9 +29,14 @@ use output::Output;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // A sandbox raises its walls before there is a second thread, and reads nothing of this program's before.
+    if std::env::args().nth(1).is_some_and(|verb| verb == roles::SANDBOX_VERB) {
+        return sandbox::child::main(std::env::args().skip(2));
+    }
     let lang = language();
     let command = help::localized(Cli::command(), lang);
-    let parsed = command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let typed = cli::job::spelled(std::env::args());
+    let parsed = command.try_get_matches_from(typed).and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => return usage(&error, lang),
@@ -81,6 +86,9 @@ async fn run(app: &App, verb: Verb) -> Result<u8, Fault> {
         Verb::Sync(args) => cli::object::sync(app, &args).await?,
         Verb::Share(args) => cli::grant::share(app, &args).await?,
         Verb::Upload(verb) => cli::upload::run(app, &verb).await?,
+        Verb::Run(args) => return cli::job::run(app, &args).await,
+        Verb::Map(args) => return cli::job::map(app, &args).await,
+        Verb::Job(verb) => return cli::job::job(app, &verb).await,
         Verb::Grant(verb) => cli::grant::run(app, &verb).await?,
         Verb::Device(verb) => cli::device::run(app, &verb).await?,
         Verb::Recovery(verb) => cli::recovery::run(app, &verb).await?,

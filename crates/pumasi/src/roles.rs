@@ -11,7 +11,7 @@ use crate::{clock, secret};
 use center::{Center, CenterCard, Settings};
 use console::args;
 use model::errors;
-use node::agent::{Agent, AgentConfig};
+use node::agent::{Agent, AgentConfig, ComputeConfig};
 
 /// Runs the center of this home until it is told to stop.
 pub async fn run_center(app: &App) -> Result<u8, Fault> {
@@ -63,6 +63,7 @@ pub async fn run_agent(app: &App, sensors: SensorKind) -> Result<u8, Fault> {
         scripted: sensors == SensorKind::Scripted,
         dev: membership.dev,
         now: clock::now,
+        compute: compute(app)?,
     };
     let agent = Agent::start(config).await.map_err(agent_fault)?;
     app.out.say("agent-up", args!["name" => &membership.name, "cloud" => &membership.cloud_name]);
@@ -75,6 +76,24 @@ pub async fn run_agent(app: &App, sensors: SensorKind) -> Result<u8, Fault> {
     agent.stop().await;
     Ok(code)
 }
+
+/// How this home runs foreign work: this very program is the sandbox's process.
+fn compute(app: &App) -> Result<ComputeConfig, Fault> {
+    let lies = std::env::var_os("PUMASI_DEV_LIE_RESULTS").is_some();
+    if lies {
+        tracing::error!("this node makes results up: PUMASI_DEV_LIE_RESULTS is set");
+    }
+    Ok(ComputeConfig {
+        program: (std::env::current_exe().map_err(Fault::bug)?, vec![SANDBOX_VERB.to_owned()]),
+        folder: app.home.sandbox(),
+        cache: app.home.compiled(),
+        jobs: app.home.jobs(),
+        lies,
+    })
+}
+
+/// First argument of a sandbox's process.
+pub const SANDBOX_VERB: &str = "sandbox-child";
 
 /// `PUMASI_DEV_DISCARD` makes a node that acknowledges pieces and keeps none of their bytes, for measuring writers.
 fn discards() -> bool {

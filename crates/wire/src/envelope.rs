@@ -5,7 +5,7 @@
 
 use crate::frame::{WireError, decode, encode};
 use crate::limits::{REPLY_MAX, REQUEST_MAX};
-use crate::{access, account, fleet, rebuild, storage};
+use crate::{access, account, compute, fleet, rebuild, storage};
 use model::Alias;
 use model::errors::ErrorId;
 use model::program::WIRE_VERSION;
@@ -154,6 +154,24 @@ pub enum Request {
     FillAsk(model::NodeId),
     /// What the tested node took.
     FillDone(Box<storage::FillDone>),
+    /// Take a job in.
+    JobSubmit(Box<compute::JobSubmit>),
+    /// The caller's jobs, the newest first.
+    JobList,
+    /// One of them.
+    JobShow(model::JobId),
+    /// Hand nothing more of it out.
+    JobStop(model::JobId),
+    /// Try its failed items again.
+    JobRetry(model::JobId),
+    /// Its accepted items.
+    JobItems(compute::JobItemsAsk),
+    /// A node asks for work; the answer may take a minute.
+    WorkAsk(Box<compute::WorkAsk>),
+    /// What became of work.
+    WorkReports(Box<compute::WorkSaid>),
+    /// Leases the center does not know.
+    LeaseShow(Box<compute::LeaseShow>),
 }
 
 impl Request {
@@ -182,7 +200,8 @@ impl Request {
             | Self::HandOverAsk(_)
             | Self::HandOverDone(_)
             | Self::FillAsk(_)
-            | Self::FillDone(_) => false,
+            | Self::FillDone(_)
+            | Self::WorkAsk(_) => false,
             Self::Cloud
             | Self::TicketList
             | Self::MemberList
@@ -224,7 +243,15 @@ impl Request {
             | Self::SlotMine
             | Self::SegmentIds(_)
             | Self::SegmentsFind(_)
-            | Self::Replay(_) => true,
+            | Self::Replay(_)
+            | Self::JobSubmit(_)
+            | Self::JobList
+            | Self::JobShow(_)
+            | Self::JobStop(_)
+            | Self::JobRetry(_)
+            | Self::JobItems(_)
+            | Self::WorkReports(_)
+            | Self::LeaseShow(_) => true,
         }
     }
 }
@@ -310,6 +337,16 @@ pub enum Reply {
     HandedOver(bool),
     /// Data of a fill test to be sent, where there is any.
     FillWork(Option<Box<storage::FillWork>>),
+    /// Jobs.
+    Jobs(Vec<compute::JobLine>),
+    /// One job.
+    Job(Box<compute::JobDetail>),
+    /// Accepted items.
+    JobItems(compute::JobItemPage),
+    /// Work; none where a minute is over without any.
+    Work(Vec<compute::WorkLease>),
+    /// What became of what was reported.
+    WorkTaken(compute::WorkTaken),
 }
 
 /// A lawful no: its registered id and the variables of its text, in the reader's language.

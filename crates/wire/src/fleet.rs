@@ -47,8 +47,8 @@ pub struct CheckIn {
     pub allowed: Allowed,
     /// MiB left this month under the owner's transfer limit; none without one.
     pub transfer_left_mib: Option<u32>,
-    /// Leases that run, with fuel done.
-    pub leases: Vec<(u64, u64)>,
+    /// Leases that are worked on.
+    pub leases: Vec<crate::compute::LeaseTold>,
     /// Cursors of placement groups that moved.
     pub cursors: Vec<(u32, u64)>,
     /// Generation of the plan it obeys.
@@ -109,6 +109,8 @@ pub struct CheckInReply {
     pub plan: Plan,
     /// Leases that are gone.
     pub leases_canceled: Vec<u64>,
+    /// Leases that are not known: the node shows their permits.
+    pub leases_unknown: Vec<u64>,
     /// Nodes to measure against.
     pub probes: Vec<ProbePeer>,
     /// Permits older than this epoch are refused.

@@ -10,6 +10,7 @@
 pub mod access;
 pub mod account;
 pub mod addr;
+pub mod compute;
 pub mod envelope;
 pub mod fleet;
 pub mod frame;

@@ -110,3 +110,21 @@ pub const REPLAY_MAX: usize = 256;
 pub const HOLDERS_MAX: usize = 256;
 /// Longest copy of an account in the pool in bytes.
 pub const ACCOUNT_COPY_MAX: usize = 4 << 20;
+/// Machines that hold one job's keys.
+pub const KEEPERS_MAX: usize = 4;
+/// Stages of one job.
+pub const STAGES_MAX: usize = 32;
+/// Items of one job, all stages together.
+pub const JOB_ITEMS_MAX: u64 = 10_000_000;
+/// Items given up that a job's detail names.
+pub const FAILURES_MAX: usize = 64;
+/// Free places in one request for work.
+pub const SLOTS_MAX: usize = 32;
+/// Engines a node runs.
+pub const ENGINES_MAX: usize = 4;
+/// Leases in one answer.
+pub const WORK_LEASES_MAX: usize = 8;
+/// Reports in one call.
+pub const REPORTS_MAX: usize = 64;
+/// Longest answer of a keeper in bytes.
+pub const PARCELS_MAX: usize = FRAME_MAX;

@@ -414,6 +414,8 @@ pub enum StreamOpen {
     /// As [`Self::GetPiece`], of a piece whose label shows this locator: needs no permit, for the same reason, so that it is read
     /// without a center.
     GetLocated(Locator, GetPiece),
+    /// Asks who keeps a job's keys for the items of a lease; answered by one [`crate::compute::ParcelAnswer`].
+    Parcels(Box<crate::compute::ParcelAsk>),
 }
 
 /// Which pieces bear a locator.

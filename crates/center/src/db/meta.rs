@@ -14,6 +14,8 @@ pub const DOWN_TIMES: &str = "down_times";
 pub const LEARNED_HOUR: &str = "learned_hour";
 /// When far more nodes than usual were away last, while that lasts: milliseconds since 1970 as 8 bytes, little-endian.
 pub const SURGE_STIR: &str = "surge_stir";
+/// How often the scheduler of jobs began anew, 4 bytes, little-endian.
+pub const COMPUTE_LIFE: &str = "compute_life";
 /// Set to one byte `1` where agents for load tests are let in.
 pub const DEV_MODE: &str = "dev_mode";
 

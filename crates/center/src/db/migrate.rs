@@ -28,6 +28,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0017_counted_once.sql"),
     include_str!("../../migrations/0018_regive.sql"),
     include_str!("../../migrations/0019_vetting.sql"),
+    include_str!("../../migrations/0020_compute.sql"),
 ];
 
 const VERSION_TABLE: &str =

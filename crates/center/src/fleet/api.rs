@@ -61,7 +61,9 @@ pub async fn check_in(center: &Center, caller: &Caller, ask: CheckIn) -> Result<
     }
     let alias = alias_of(center, caller)?;
     let now = center.now();
+    let (leases_canceled, leases_unknown) = crate::compute::work::checked_in(center, alias, &ask.leases);
     let (reply, lent) = record(center, alias, now, ask)?;
+    let reply = CheckInReply { leases_canceled, leases_unknown, ..reply };
     center.metrics().check_ins.fetch_add(1, Relaxed);
     if let Some(lent) = lent {
         center.db().write(move |tx| Ok(store::set_lent(tx, alias, lent)?)).await?;
@@ -130,7 +132,8 @@ fn record(
         now,
         next: verdict.next_in,
         plan,
-        leases_canceled: ask.leases.iter().map(|(attempt, _)| *attempt).collect(),
+        leases_canceled: Vec::new(),
+        leases_unknown: Vec::new(),
         probes: Vec::new(),
         revocation_epoch: 0,
         program_floor: 0,
@@ -156,6 +159,7 @@ pub fn goodbye(center: &Center, caller: &Caller, goodbye: Goodbye) -> Result<Rep
     let now = center.now();
     tracing::debug!(node = %alias, why = ?goodbye.why, "goodbye");
     center.fleet().presence.goodbye(now, alias, goodbye.boot);
+    crate::compute::board::goodbye(center, alias);
     Ok(Reply::Done)
 }
 

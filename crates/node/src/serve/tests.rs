@@ -67,7 +67,9 @@ impl World {
         let receipts = Receipts::open(dir.path(), NodeId(public_of(&NODE)));
         let (_, quarantined) = watch::channel(false);
         let key = public_of(&CENTER);
-        let server = Server::new(NODE, CLOUD, key, store, owner.watch(), quarantined, receipts.clone(), || NOW, false);
+        let keeper = Keeper::new(dir.path().join("jobs"), CLOUD, key, || NOW);
+        let (owned, paid) = (owner.watch(), receipts.clone());
+        let server = Server::new(NODE, CLOUD, key, store, owned, quarantined, paid, || NOW, false, keeper);
         tokio::spawn(server.run(node.clone()));
         caller.learn(node.addr());
         Self { _dir: dir, _owner: owner, node, caller, receipts, data }

@@ -1,0 +1,220 @@
+//! What members ask of jobs.
+
+use super::board;
+use super::progress::Kept;
+use super::store::{self, JobRow};
+use crate::access::api::who;
+use crate::fleet::api::alias_of;
+use crate::fleet::store as fleet;
+use crate::refuse::{Refused, bad_value};
+use crate::storage::store as storage;
+use crate::{Caller, Center};
+use model::compute::{Check, JobState, Trust};
+use model::{Alias, JobId, Span, errors};
+use rules::compute::{Input, JobFacts, StageFacts};
+use std::collections::BTreeMap;
+use wire::compute::{JobDetail, JobItemPage, JobItemsAsk, JobLine, JobSubmit};
+use wire::limits::{JOB_ITEMS_MAX, KEEPERS_MAX, LABEL_MAX, PAGE_MAX, REGIONS_MAX, STAGES_MAX};
+use wire::{RefusalMsg, Reply};
+
+/// Longest life of a job.
+pub const LIFE_MAX: Span = Span::days(30);
+/// Longest wall time of an item.
+const WALL_MAX: Span = Span::hours(2);
+
+/// Takes a job in.
+pub async fn submit(center: &Center, caller: &Caller, ask: JobSubmit) -> Result<Reply, Refused> {
+    let member = who(center, caller).await?;
+    let now = center.now();
+    check(&ask, now)?;
+    let owned = center.db().read({
+        let (bucket, member) = (ask.bucket, member.id);
+        move |q| Ok(storage::bucket::find(q, &bucket)?.is_some_and(|row| row.owner == member))
+    });
+    if !owned.await? {
+        let args = [("bucket", ask.bucket.short()), ("near", "bucket list".to_owned())];
+        return Err(RefusalMsg::new(errors::BUCKET_UNKNOWN, args).into());
+    }
+    let facts = JobFacts {
+        id: ask.id,
+        account: member.id,
+        trust: ask.trust,
+        check: if ask.trust == Trust::Public { ask.check } else { Check::Off },
+        interactive: ask.is_interactive,
+        regions: ask.regions,
+        deadline: ask.deadline,
+        stages: ask
+            .stages
+            .iter()
+            .map(|stage| StageFacts {
+                items: stage.items,
+                memory_mib: stage.memory_mib,
+                scratch_mib: stage.scratch_mib,
+                grow: false,
+                fuel_max: stage.fuel_max,
+                wall: stage.wall,
+                bytes_in: stage.bytes_in,
+            })
+            .collect(),
+    };
+    let row = JobRow {
+        facts,
+        member: member.id,
+        kind: ask.kind,
+        label: ask.label,
+        bucket: ask.bucket,
+        keepers: ask.keepers,
+        engine: ask.engine,
+        state: JobState::Queued,
+        made_at: now,
+        ended_at: None,
+        progress: None,
+    };
+    let kept = row.clone();
+    if center.db().write(move |tx| store::insert(tx, &kept)).await? {
+        tracing::info!(job = %row.facts.id.short(), member = %member.id.short(), "a job begins");
+        board::begin_job(center, row)?.durable().await?;
+    }
+    Ok(Reply::Done)
+}
+
+fn check(ask: &JobSubmit, now: model::Stamp) -> Result<(), Refused> {
+    let bad = |field: &str, value: String, why: &str| Err(Refused(bad_value(field, &value, why)));
+    let items: u64 = ask.stages.iter().map(|stage| u64::from(stage.items)).sum();
+    if ask.stages.is_empty() || ask.stages.len() > STAGES_MAX {
+        return bad("stages", ask.stages.len().to_string(), "a job has 1 to 32");
+    }
+    if items > JOB_ITEMS_MAX || ask.stages.iter().any(|stage| stage.items == 0) {
+        return bad("items", items.to_string(), "a stage has at least one, a job 10,000,000 at most");
+    }
+    if ask.keepers.is_empty() || ask.keepers.len() > KEEPERS_MAX {
+        return bad("keepers", ask.keepers.len().to_string(), "1 to 4 machines keep a job's keys");
+    }
+    if ask.label.len() > LABEL_MAX || ask.regions.len() > REGIONS_MAX {
+        return bad("job", String::new(), "its name or its list of regions is too long");
+    }
+    if ask.deadline <= now || ask.deadline.since(now) > LIFE_MAX {
+        return bad("deadline", ask.deadline.to_string(), "it lies in the next 30 days");
+    }
+    if ask.stages.iter().any(|stage| stage.wall > WALL_MAX || stage.wall < Span::secs(1)) {
+        return bad("wall", String::new(), "an item may take 1 s to 2 h");
+    }
+    if ask.trust == Trust::Public && ask.check == Check::Off {
+        return bad("check", ask.check.to_string(), "strangers' results are checked: fast, standard or strict");
+    }
+    Ok(())
+}
+
+/// The caller's jobs.
+pub async fn list(center: &Center, caller: &Caller) -> Result<Reply, Refused> {
+    let member = who(center, caller).await?;
+    let rows = center.db().read(move |q| Ok(store::of_member(q, &member.id)?)).await?;
+    let lines = rows.into_iter().map(|row| {
+        let (kept, state) = stands(center, &row);
+        line(&row, &kept, state)
+    });
+    Ok(Reply::Jobs(lines.collect()))
+}
+
+/// How a job stands: as the scheduler says while it lives, else as it was kept.
+fn stands(center: &Center, row: &JobRow) -> (Kept, JobState) {
+    let now = center.now();
+    let board = center.board();
+    if let Some(kept) = board.progress(now, &row.facts.id) {
+        let state = board.scheduler().progress(now, row.facts.id).map_or(row.state, |progress| progress.state);
+        return (kept, state);
+    }
+    (row.progress.as_deref().map(Kept::parse).unwrap_or_default(), row.state)
+}
+
+fn line(row: &JobRow, kept: &Kept, state: JobState) -> JobLine {
+    let (_, done, failed) = kept.counts();
+    JobLine {
+        id: row.facts.id,
+        kind: row.kind,
+        label: row.label.clone(),
+        state,
+        trust: row.facts.trust,
+        check: row.facts.check,
+        at: row.made_at,
+        ended: row.ended_at,
+        items: row.facts.stages.iter().map(|stage| u64::from(stage.items)).sum(),
+        done,
+        failed,
+        bucket: row.bucket,
+    }
+}
+
+/// One of the caller's jobs.
+pub async fn show(center: &Center, caller: &Caller, id: JobId) -> Result<Reply, Refused> {
+    let member = who(center, caller).await?;
+    let row = board::own_job(center, &member.id, id).await?;
+    let (kept, state) = stands(center, &row);
+    let named = kept.named();
+    let names: BTreeMap<Alias, String> = match named.is_empty() {
+        true => BTreeMap::new(),
+        false => {
+            let read = center.db().read(move |q| {
+                let mut names = BTreeMap::new();
+                for alias in &named {
+                    if let Some(row) = fleet::node_by_alias(q, *alias)? {
+                        names.insert(*alias, row.node.name);
+                    }
+                }
+                Ok(names)
+            });
+            read.await?
+        }
+    };
+    let shown = line(&row, &kept, state);
+    let detail: JobDetail = kept.detail(shown, row.facts.deadline, &names);
+    Ok(Reply::Job(Box::new(detail)))
+}
+
+/// Hands nothing more of a job out.
+pub async fn stop(center: &Center, caller: &Caller, id: JobId) -> Result<Reply, Refused> {
+    let member = who(center, caller).await?;
+    let row = board::own_job(center, &member.id, id).await?;
+    if stands(center, &row).1.is_over() {
+        return Err(over(&row));
+    }
+    board::decide(center, Input::Stop(id), None)?.durable().await?;
+    Ok(Reply::Done)
+}
+
+fn over(row: &JobRow) -> Refused {
+    RefusalMsg::new(errors::JOB_OVER, [("id", row.facts.id.to_string()), ("state", row.state.to_string())]).into()
+}
+
+/// Tries a job's failed items again.
+pub async fn retry(center: &Center, caller: &Caller, id: JobId) -> Result<Reply, Refused> {
+    let member = who(center, caller).await?;
+    let row = board::own_job(center, &member.id, id).await?;
+    if matches!(row.state, JobState::Stopped | JobState::Expired | JobState::Done) {
+        return Err(over(&row));
+    }
+    if row.ended_at.is_some() {
+        let is_known = center.board().scheduler().jobs().contains(&id);
+        let records = match is_known {
+            true => None,
+            false => Some(center.db().read(move |q| Ok(store::records(q, &id)?.0)).await?),
+        };
+        board::revive(center, row, records)?;
+    }
+    board::decide(center, Input::Retry(id), None)?.durable().await?;
+    Ok(Reply::Done)
+}
+
+/// Accepted items: to the job's member, and to a node that was given work of the job.
+pub async fn items(center: &Center, caller: &Caller, ask: JobItemsAsk) -> Result<Reply, Refused> {
+    let now = center.now();
+    let is_worker = alias_of(center, caller).is_ok_and(|node| center.board().was_granted(now, &ask.job, node));
+    if !is_worker {
+        let member = who(center, caller).await?;
+        board::own_job(center, &member.id, ask.job).await?;
+    }
+    let limit = u32::from(ask.limit).clamp(1, PAGE_MAX as u32);
+    let read = center.db().read(move |q| Ok(store::items(q, &ask.job, ask.stage, ask.after, limit)?));
+    let (items, more) = read.await?;
+    Ok(Reply::JobItems(JobItemPage { items, more }))
+}

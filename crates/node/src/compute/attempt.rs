@@ -1,0 +1,345 @@
+//! One lease: its parcels fetched, its items run one after the other, what they made stored and reported.
+
+use super::guests::Place;
+use super::input::{self, Blocks, Buckets, Fetched};
+use super::output::{self, Object, Product};
+use super::runner::Shared;
+use client::ClientError;
+use model::compute::{FailKind, Trust};
+use model::errors;
+use sandbox::{Attempt as Guest, AttemptError, End, Limits, Outcome};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use wire::compute::{
+    Brief, InputForm, ItemFate, ItemResult, ItemTrouble, ModuleRef, OutputForm, Parcel, ParcelAsk, WorkLease,
+    WorkReport,
+};
+use wire::signed::LeaseBody;
+
+/// Finished items are stored and reported at the latest after this.
+const FLUSH_AFTER: Duration = Duration::from_secs(2);
+/// Tries to get parcels, or to store; pauses between them.
+const TRIES: u32 = 3;
+const TRY_AGAIN: Duration = Duration::from_secs(2);
+/// Most fuel of an item where nobody knows yet what it takes.
+const FUEL_UNKNOWN: u64 = 10_000_000_000_000;
+
+/// A lease at work.
+pub struct Attempt {
+    shared: Arc<Shared>,
+    lease: WorkLease,
+    body: LeaseBody,
+    place: Place,
+}
+
+/// Why the rest of a lease is given back.
+enum Stop {
+    /// Nobody is to blame and nothing is to be said: canceled, evicted.
+    Quiet,
+    /// Told already.
+    Told,
+}
+
+/// A finished item.
+struct Finished {
+    result: ItemResult,
+    objects: Vec<Object>,
+}
+
+impl Attempt {
+    /// Of a lease that was read.
+    pub const fn new(shared: Arc<Shared>, lease: WorkLease, body: LeaseBody, place: Place) -> Self {
+        Self { shared, lease, body, place }
+    }
+
+    /// Runs it to its end; says what became of it.
+    pub async fn run(self) {
+        if let Err(Stop::Quiet) = self.work().await {
+            self.shared.tell(WorkReport::Over(self.body.serial)).await;
+        }
+    }
+
+    async fn work(&self) -> Result<(), Stop> {
+        let (brief, links, parcels) = self.parcels().await?;
+        let mut buckets = Buckets::new(self.shared.client.clone(), links);
+        let module = match self.shared.module(&brief, &brief.module).await {
+            Ok(module) => module,
+            Err(error) => return Err(self.trouble(self.body.first, kind_of(&error), &error, 0).await),
+        };
+        let blocks = self.blocks(&brief).await?;
+        let (mut done, mut since, mut count) = (Vec::new(), Instant::now(), 0);
+        for parcel in &parcels {
+            match self.item(&brief, &module, &mut buckets, parcel, &blocks).await {
+                Ok(finished) => done.push(finished),
+                Err(Fault::Stopped) => {
+                    self.flush(&mut buckets, std::mem::take(&mut done)).await?;
+                    return Err(Stop::Quiet);
+                }
+                Err(Fault::Item(trouble, log)) => {
+                    tracing::debug!(serial = self.body.serial, item = parcel.item, kind = %trouble.kind, "an item failed");
+                    if let Some(log) = log.and_then(|log| output::log(self.body.serial, parcel, log))
+                        && let Err(error) = output::store(&self.shared.client, &mut buckets, vec![log]).await
+                    {
+                        tracing::debug!(%error, "a failed item's log was not stored");
+                    }
+                    self.shared.tell(WorkReport::Failed(self.body.serial, trouble)).await;
+                }
+            }
+            count += 1;
+            self.place.finished(count);
+            if since.elapsed() >= FLUSH_AFTER {
+                self.flush(&mut buckets, std::mem::take(&mut done)).await?;
+                since = Instant::now();
+            }
+        }
+        self.flush(&mut buckets, done).await
+    }
+
+    /// What the items are, from who keeps the job's keys.
+    async fn parcels(&self) -> Result<(Arc<Brief>, Vec<String>, Vec<Parcel>), Stop> {
+        let stage = (self.body.job, self.body.stage);
+        let mut last = ClientError::Unexpected("no keeper");
+        for _ in 0..TRIES {
+            let known = self.shared.brief(stage);
+            let ask = ParcelAsk {
+                lease: self.lease.body.clone(),
+                permit: self.lease.permit.clone(),
+                knows_brief: known.is_some(),
+            };
+            match self.shared.client.ask_parcels(&self.lease.keepers, &ask).await {
+                Ok(parcels) => {
+                    let brief = parcels.brief.map(|brief| Arc::new(*brief));
+                    let Some(brief) = brief.or(known) else { continue };
+                    self.shared.keep_brief(stage, &brief);
+                    return Ok((brief, parcels.links, parcels.items));
+                }
+                Err(error) => last = error,
+            }
+            tokio::time::sleep(TRY_AGAIN).await;
+        }
+        Err(self.trouble(self.body.first, FailKind::Key, &last, 0).await)
+    }
+
+    /// Which attempts of an earlier stage count, where the guest reads their blocks.
+    async fn blocks(&self, brief: &Brief) -> Result<Blocks, Stop> {
+        let InputForm::Merged { stage, items } = brief.input else { return Ok(Blocks::new()) };
+        match self.shared.client.job_items(self.body.job, stage).await {
+            Ok(all) if all.len() == items as usize => Ok(all.iter().map(|item| (item.item, item.serial)).collect()),
+            Ok(_) => {
+                let short = ClientError::Unexpected("fewer mappers than there are");
+                Err(self.trouble(self.body.first, FailKind::Input, &short, 0).await)
+            }
+            Err(error) => Err(self.trouble(self.body.first, FailKind::Input, &error, 0).await),
+        }
+    }
+
+    /// Tells that one item cannot be tried here, and gives the lease back.
+    async fn trouble(&self, item: u32, kind: FailKind, error: &(dyn std::fmt::Display + Sync), fuel: u64) -> Stop {
+        tracing::info!(serial = self.body.serial, item, %kind, %error, "an attempt could not be made");
+        let trouble = ItemTrouble { item, kind, detail: digest(&error.to_string()), fuel };
+        self.shared.tell(WorkReport::Failed(self.body.serial, trouble)).await;
+        self.shared.tell(WorkReport::Over(self.body.serial)).await;
+        Stop::Told
+    }
+
+    async fn item(
+        &self,
+        brief: &Arc<Brief>,
+        module: &Arc<Vec<u8>>,
+        buckets: &mut Buckets,
+        parcel: &Parcel,
+        blocks: &Blocks,
+    ) -> Result<Finished, Fault> {
+        let fetched = input::fetch(&self.shared.client, buckets, brief, parcel, blocks).await;
+        let fetched = fetched.map_err(|error| {
+            tracing::info!(serial = self.body.serial, item = parcel.item, %error, "an input was not read");
+            Fault::item(parcel.item, kind_of(&error), digest(&error.to_string()), 0)
+        })?;
+        let outcome = self.guest(brief, &brief.module, module, parcel.item, fetched).await?;
+        let mut fuel = outcome.fuel;
+        if outcome.end != End::Exit(0) {
+            return Err(failed(parcel.item, &outcome));
+        }
+        let serial = self.body.serial;
+        let log = output::log(serial, parcel, outcome.stderr);
+        let product = match &brief.output {
+            OutputForm::Whole => {
+                let (parcel, key) = (parcel.clone(), brief.check_key);
+                blocking(move || output::whole(serial, &parcel, &key, outcome.stdout, outcome.outputs)).await
+            }
+            OutputForm::Parts(parting) => {
+                let (stdout, how) = (outcome.stdout, parting.clone());
+                let parted = blocking(move || output::parts(&stdout, &how)).await.and_then(|parts| parts);
+                let mut parts = parted.map_err(|_| Fault::item(parcel.item, FailKind::Output, 0, fuel))?;
+                if let Some(combine) = &brief.combine {
+                    fuel += self.combine(brief, combine, parcel, &mut parts).await?;
+                }
+                let (parcel, key, stage) = (parcel.clone(), brief.check_key, self.body.stage);
+                blocking(move || output::blocks(serial, &parcel, &key, stage, parts)).await
+            }
+        };
+        let Product { mut objects, hash, bytes } =
+            product.map_err(|_| Fault::item(parcel.item, FailKind::Host, 0, fuel))?;
+        objects.extend(log);
+        let result = self.shared.falsified(ItemResult { item: parcel.item, hash, fuel, bytes });
+        Ok(Finished { result, objects })
+    }
+
+    /// Runs the combiner over each part; its steps.
+    async fn combine(
+        &self,
+        brief: &Arc<Brief>,
+        combine: &ModuleRef,
+        parcel: &Parcel,
+        parts: &mut [Vec<u8>],
+    ) -> Result<u64, Fault> {
+        let module = self.shared.module(brief, combine).await;
+        let module = module.map_err(|error| Fault::item(parcel.item, kind_of(&error), 0, 0))?;
+        let mut fuel = 0;
+        for part in parts.iter_mut().filter(|part| !part.is_empty()) {
+            let fetched = Fetched { stdin: std::mem::take(part), ..Fetched::default() };
+            let outcome = self.guest(brief, combine, &module, parcel.item, fetched).await?;
+            fuel += outcome.fuel;
+            if outcome.end != End::Exit(0) {
+                return Err(failed(parcel.item, &outcome));
+            }
+            *part = outcome.stdout;
+        }
+        Ok(fuel)
+    }
+
+    async fn guest(
+        &self,
+        brief: &Brief,
+        what: &ModuleRef,
+        module: &Arc<Vec<u8>>,
+        item: u32,
+        fetched: Fetched,
+    ) -> Result<Outcome, Fault> {
+        let mut guest = Guest::new(module.to_vec());
+        guest.args.clone_from(&what.args);
+        guest.env = what.env.iter().cloned().collect();
+        guest.seed = what.seed;
+        if brief.tells_index {
+            guest.env.insert("PUMASI_INDEX".to_owned(), item.to_string());
+            guest.env.insert("PUMASI_COUNT".to_owned(), brief.count.to_string());
+            let mut hasher = blake3::Hasher::new_keyed(&what.seed);
+            guest.seed = *hasher.update(&item.to_le_bytes()).finalize().as_bytes();
+        }
+        (guest.stdin, guest.inputs) = (fetched.stdin, fetched.files);
+        guest.trust = match self.lease.trust {
+            Trust::Own => sandbox::Trust::Own,
+            Trust::Circle => sandbox::Trust::Circle,
+            Trust::Public => sandbox::Trust::Public,
+        };
+        let memory = u64::from(self.lease.memory_mib) << 20;
+        guest.limits = Limits {
+            memory_bytes: brief.limits.memory_bytes.max(memory),
+            fuel: if self.body.max_fuel == 0 { FUEL_UNKNOWN } else { self.body.max_fuel },
+            wall: brief.limits.wall.to_std(),
+            output_bytes: brief.limits.output_bytes,
+            scratch_bytes: brief.limits.scratch_bytes,
+            stderr_bytes: brief.limits.stderr_bytes,
+            ..Limits::default()
+        };
+        let (runner, handle) = (self.shared.runner.clone(), self.place.handle.clone());
+        let ran = blocking(move || runner.run_held(&guest, &handle)).await;
+        match ran {
+            Ok(Ok(outcome)) => {
+                self.place.did(outcome.fuel);
+                Ok(outcome)
+            }
+            Ok(Err(AttemptError::Stopped)) => Err(Fault::Stopped),
+            Ok(Err(error @ (AttemptError::Module(_) | AttemptError::Attempt(_)))) => {
+                let text = error.to_string();
+                Err(Fault::Item(trouble(item, FailKind::Module, digest(&text), 0), Some(text.into_bytes())))
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the sandbox failed");
+                Err(Fault::item(item, FailKind::Host, digest(&error.to_string()), 0))
+            }
+            Err(_) => Err(Fault::item(item, FailKind::Host, 0, 0)),
+        }
+    }
+
+    /// Stores and reports what is finished; of a lease that is not direct only what is wanted.
+    async fn flush(&self, buckets: &mut Buckets, done: Vec<Finished>) -> Result<(), Stop> {
+        if done.is_empty() {
+            return Ok(());
+        }
+        let serial = self.body.serial;
+        let wanted = if self.body.direct {
+            done
+        } else {
+            let results = done.iter().map(|one| one.result).collect();
+            let fates = self.shared.tell_of(&self.lease, WorkReport::Computed(serial, results)).await;
+            let Some(fates) = fates else { return Err(Stop::Told) };
+            done.into_iter().zip(fates).filter(|(_, fate)| *fate == ItemFate::Store).map(|(one, _)| one).collect()
+        };
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let results: Vec<ItemResult> = wanted.iter().map(|one| one.result).collect();
+        let objects: Vec<Object> = wanted.into_iter().flat_map(|one| one.objects).collect();
+        if let Err(error) = output::store(&self.shared.client, buckets, objects).await {
+            return Err(self.trouble(results[0].item, FailKind::Store, &error, results[0].fuel).await);
+        }
+        match self.shared.tell_of(&self.lease, WorkReport::Done(serial, results)).await {
+            Some(_) => Ok(()),
+            None => Err(Stop::Told),
+        }
+    }
+}
+
+/// Why an item has no result.
+enum Fault {
+    /// The node was told to stop it.
+    Stopped,
+    /// It failed, with the end of what it said.
+    Item(ItemTrouble, Option<Vec<u8>>),
+}
+
+impl Fault {
+    fn item(item: u32, kind: FailKind, detail: u64, fuel: u64) -> Self {
+        Self::Item(trouble(item, kind, detail, fuel), None)
+    }
+}
+
+const fn trouble(item: u32, kind: FailKind, detail: u64, fuel: u64) -> ItemTrouble {
+    ItemTrouble { item, kind, detail, fuel }
+}
+
+/// How a guest that did not end well is told.
+fn failed(item: u32, outcome: &Outcome) -> Fault {
+    let (kind, detail) = match &outcome.end {
+        End::Exit(code) => (FailKind::Guest, u64::from(code.unsigned_abs())),
+        End::Trap(what) => (FailKind::Trap, digest(what)),
+        End::StackOverflow => (FailKind::Stack, 0),
+        End::OutOfFuel => (FailKind::Fuel, 0),
+        End::OutOfMemory => (FailKind::Memory, 0),
+        End::OutputTooLarge | End::FilesTooLarge | End::TooManyFiles => (FailKind::Output, 0),
+        End::OutOfTime => (FailKind::Wall, 0),
+    };
+    let mut log = outcome.stderr.clone();
+    log.extend(format!("pumasi: {}\n", outcome.end).into_bytes());
+    Fault::Item(trouble(item, kind, detail, outcome.fuel), Some(log))
+}
+
+/// Whose fault an error of the client is.
+fn kind_of(error: &ClientError) -> FailKind {
+    match error {
+        ClientError::Refused(no) if no.id == errors::BAD_PERMIT || no.id == errors::JOB_UNKNOWN => FailKind::Key,
+        _ => FailKind::Input,
+    }
+}
+
+/// Tells alike from unlike.
+fn digest(text: &str) -> u64 {
+    let hash = blake3::hash(text.as_bytes());
+    let (head, _) = hash.as_bytes().split_first_chunk::<8>().expect("a hash has 32 bytes");
+    u64::from_le_bytes(*head)
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ClientError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| ClientError::Unexpected("the work ended"))
+}

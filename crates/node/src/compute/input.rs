@@ -1,0 +1,163 @@
+//! What an item reads, fetched and opened: whole objects, lines of a split, merged blocks of mappers.
+
+use client::{Bucket, Client, ClientError, Wanted};
+use codec::records::{RECORD_MAX, lines_of, merge, reads_from};
+use std::collections::BTreeMap;
+use tokio::task::JoinSet;
+use wire::Link;
+use wire::compute::{Brief, InputForm, Parcel, PartOf};
+
+/// Read beyond a split at first, to find the end of its last line.
+const BEYOND: u64 = 64 << 10;
+/// Objects fetched at the same time.
+const FETCHES: usize = 4;
+/// Bytes that one item reads at most.
+pub const INPUT_MAX: u64 = 2 << 30;
+
+/// Buckets that a lease's links open, each opened once.
+pub struct Buckets {
+    client: Client,
+    links: Vec<String>,
+    opened: BTreeMap<u16, Bucket>,
+}
+
+impl Buckets {
+    /// Of these links.
+    pub const fn new(client: Client, links: Vec<String>) -> Self {
+        Self { client, links, opened: BTreeMap::new() }
+    }
+
+    /// The bucket of a link by its place.
+    pub async fn at(&mut self, place: u16) -> Result<Bucket, ClientError> {
+        if let Some(bucket) = self.opened.get(&place) {
+            return Ok(bucket.clone());
+        }
+        let text = self.links.get(usize::from(place)).ok_or(ClientError::Unexpected("a parcel without its link"))?;
+        let bucket = open(&self.client, text).await?;
+        self.opened.insert(place, bucket.clone());
+        Ok(bucket)
+    }
+}
+
+/// Opens what a link grants.
+pub async fn open(client: &Client, text: &str) -> Result<Bucket, ClientError> {
+    let link: Link = text.parse().map_err(|_| ClientError::Unexpected("a link that is none"))?;
+    client.shared(&link).await
+}
+
+/// What a guest gets.
+#[derive(Debug, Default)]
+pub struct Fetched {
+    /// Standard input.
+    pub stdin: Vec<u8>,
+    /// Files below `/in`.
+    pub files: BTreeMap<String, Vec<u8>>,
+}
+
+/// Blocks of a part: attempts whose blocks count, in the order of their items.
+pub type Blocks = Vec<(u32, u64)>;
+
+/// Fetches an item's input.
+pub async fn fetch(
+    client: &Client,
+    buckets: &mut Buckets,
+    brief: &Brief,
+    parcel: &Parcel,
+    blocks: &Blocks,
+) -> Result<Fetched, ClientError> {
+    let mut fetched = Fetched::default();
+    match brief.input {
+        InputForm::None => {}
+        InputForm::Lines => {
+            for part in &parcel.inputs {
+                let bucket = buckets.at(part.link).await?;
+                if fetched.stdin.last().is_some_and(|last| *last != b'\n') {
+                    fetched.stdin.push(b'\n'); // the last line of an object is one, though it lacks its end
+                }
+                let more = lines(client, &bucket, part).await?;
+                if fetched.stdin.is_empty() { fetched.stdin = more } else { fetched.stdin.extend(more) }
+            }
+        }
+        InputForm::Stdin | InputForm::Files => {
+            let mut wanted = Vec::new();
+            for part in &parcel.inputs {
+                wanted.push((buckets.at(part.link).await?, part.clone()));
+            }
+            let contents = all(client, wanted).await?;
+            for (part, content) in parcel.inputs.iter().zip(contents) {
+                if brief.input == InputForm::Files {
+                    fetched.files.insert(part.file.clone(), content);
+                } else if fetched.stdin.is_empty() {
+                    fetched.stdin = content;
+                } else {
+                    fetched.stdin.extend(content);
+                }
+            }
+        }
+        InputForm::Merged { .. } => {
+            let part = parcel.inputs.first().ok_or(ClientError::Unexpected("a part without its blocks"))?;
+            let bucket = buckets.at(part.link).await?;
+            let name = |(item, serial): &(u32, u64)| format!("{}{item}/{serial:016x}", part.name);
+            let wanted = blocks.iter().map(|block| {
+                (bucket.clone(), PartOf { link: part.link, name: name(block), file: String::new(), from: 0, to: 0 })
+            });
+            let contents = all(client, wanted.collect()).await?;
+            let merged = tokio::task::spawn_blocking(move || merge(&contents)).await;
+            fetched.stdin = merged.map_err(|_| ClientError::Unexpected("merging ended"))?;
+        }
+    }
+    Ok(fetched)
+}
+
+/// Objects, or parts of them, in the order asked for.
+async fn all(client: &Client, wanted: Vec<(Bucket, PartOf)>) -> Result<Vec<Vec<u8>>, ClientError> {
+    let (mut open, mut got) = (JoinSet::new(), Vec::new());
+    got.resize_with(wanted.len(), Vec::new);
+    let mut rest = wanted.into_iter().enumerate();
+    loop {
+        while open.len() < FETCHES {
+            let Some((n, (bucket, part))) = rest.next() else { break };
+            let client = client.clone();
+            open.spawn(async move { (n, whole(&client, &bucket, &part).await) });
+        }
+        match open.join_next().await {
+            None => return Ok(got),
+            Some(done) => {
+                let (n, content) = done.map_err(|_| ClientError::Unexpected("fetching ended"))?;
+                got[n] = content?;
+            }
+        }
+    }
+}
+
+async fn whole(client: &Client, bucket: &Bucket, part: &PartOf) -> Result<Vec<u8>, ClientError> {
+    let range = (part.from != 0 || part.to != 0).then(|| part.from..if part.to == 0 { u64::MAX } else { part.to });
+    let mut content = Vec::new();
+    client.get(bucket, &part.name, Wanted { version: None, range }, &mut content, &|_, _, _| {}).await?;
+    if content.len() as u64 > INPUT_MAX {
+        return Err(ClientError::Unexpected("an input of more than 2 GiB"));
+    }
+    Ok(content)
+}
+
+/// The lines that begin in a part of an object.
+async fn lines(client: &Client, bucket: &Bucket, part: &PartOf) -> Result<Vec<u8>, ClientError> {
+    let base = reads_from(part.from);
+    let mut content = Vec::new();
+    let mut beyond = BEYOND;
+    loop {
+        let from = base + content.len() as u64;
+        let range = Some(from..part.to.saturating_add(beyond));
+        let got = client.get(bucket, &part.name, Wanted { version: None, range }, &mut content, &|_, _, _| {}).await?;
+        let is_end = base + content.len() as u64 >= got.size.0;
+        let found = lines_of(&content, (part.from, part.to), is_end);
+        match found.map_err(|_| ClientError::Unexpected("a record of more than 1 MiB"))? {
+            Some(range) => {
+                content.truncate(range.end);
+                content.drain(..range.start);
+                return Ok(content);
+            }
+            None => beyond = beyond.saturating_mul(4).min(RECORD_MAX as u64 * 2),
+        }
+    }
+}
