@@ -309,6 +309,8 @@ pub struct ItemResult {
     pub fuel: u64,
     /// Bytes of output.
     pub bytes: u64,
+    /// Hash under the same key of engine, module, arguments, variables, seed and inputs: what was run.
+    pub of: [u8; 32],
 }
 
 /// A failure.

@@ -155,6 +155,7 @@ impl Attempt {
             tracing::info!(serial = self.body.serial, item = parcel.item, %error, "an input was not read");
             Fault::item(parcel.item, kind_of(&error), digest(&error.to_string()), 0)
         })?;
+        let of = self.identity(brief, parcel.item, &fetched);
         let outcome = self.guest(brief, &brief.module, module, parcel.item, fetched).await?;
         let mut fuel = outcome.fuel;
         if outcome.end != End::Exit(0) {
@@ -181,8 +182,35 @@ impl Attempt {
         let Product { mut objects, hash, bytes } =
             product.map_err(|_| Fault::item(parcel.item, FailKind::Host, 0, fuel))?;
         objects.extend(log);
-        let result = self.shared.falsified(ItemResult { item: parcel.item, hash, fuel, bytes });
+        let result = self.shared.falsified(ItemResult { item: parcel.item, hash, fuel, bytes, of });
         Ok(Finished { result, objects })
+    }
+
+    /// What is run, as one hash under the job's check key.
+    fn identity(&self, brief: &Brief, item: u32, fetched: &Fetched) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_keyed(&brief.check_key);
+        let mut put = |bytes: &[u8]| {
+            hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
+        };
+        put(&self.body.engine);
+        for module in std::iter::once(&brief.module).chain(&brief.combine) {
+            put(&module.hash);
+            put(&module.seed);
+            module.args.iter().for_each(|arg| put(arg.as_bytes()));
+            for (name, value) in &module.env {
+                put(name.as_bytes());
+                put(value.as_bytes());
+            }
+        }
+        if brief.tells_index {
+            put(&item.to_le_bytes());
+        }
+        put(blake3::hash(&fetched.stdin).as_bytes());
+        for (name, content) in &fetched.files {
+            put(name.as_bytes());
+            put(blake3::hash(content).as_bytes());
+        }
+        *hasher.finalize().as_bytes()
     }
 
     /// Runs the combiner over each part; its steps.

@@ -29,7 +29,7 @@ mod tests {
 
     #[test]
     fn a_word_covers_every_field_of_every_report() {
-        let result = ItemResult { item: 1, hash: [2; 32], fuel: 3, bytes: 4 };
+        let result = ItemResult { item: 1, hash: [2; 32], fuel: 3, bytes: 4, of: [5; 32] };
         let reports = vec![WorkReport::Done(9, vec![result])];
         let (secret, node) = ([7; 32], NodeId(public_of(&[7; 32])));
         let signature = sign_reports(&secret, &reports);
@@ -38,6 +38,7 @@ mod tests {
             vec![WorkReport::Done(8, vec![result])],
             vec![WorkReport::Computed(9, vec![result])],
             vec![WorkReport::Done(9, vec![ItemResult { fuel: 4, ..result }])],
+            vec![WorkReport::Done(9, vec![ItemResult { of: [6; 32], ..result }])],
             vec![],
         ];
         assert!(others.iter().all(|reports| !is_signed(&node, reports, &signature)));

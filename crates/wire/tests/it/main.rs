@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests read and write their golden file")]
 
+mod compute;
 mod golden;
 mod hostile;
 mod rebuild;

@@ -177,7 +177,7 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
         free: Free { cores_milli: 4_000, memory_mib: 8_000, disk_mib: 1_000 },
         allowed: Allowed { up: Kbps(1), down: Kbps(2) },
         transfer_left_mib: Some(9),
-        leases: vec![(1, 2)],
+        leases: vec![wire::compute::LeaseTold { serial: 1, items: 2, fuel: 3, parked: true }],
         cursors: vec![(3, 4)],
         generation: 6,
         busy: true,
@@ -362,6 +362,7 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
     ]
     .into_iter()
     .chain(crate::rebuild::requests())
+    .chain(crate::compute::requests())
     .map(|(name, request)| (name, Envelope { version: 1, alias: Some(Alias(11)), request }))
     .collect()
 }
@@ -392,6 +393,7 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         next: Span::secs(30),
         plan,
         leases_canceled: vec![1],
+        leases_unknown: vec![2],
         probes: vec![probe.clone()],
         revocation_epoch: 2,
         program_floor: 3,
@@ -598,6 +600,7 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
     ]
     .into_iter()
     .chain(crate::rebuild::replies())
+    .chain(crate::compute::replies())
     .collect()
 }
 
@@ -654,6 +657,8 @@ pub fn streams() -> Vec<(&'static str, Vec<u8>)> {
         label: vec![6; 512],
     };
     vec![
+        ("parcels", crate::compute::parcel_ask()),
+        ("answer_parcels", crate::compute::parcels()),
         ("locate", wire::encode(&StreamOpen::Locate(locate))),
         ("audit", wire::encode(&StreamOpen::Audit(Box::new(audit_open())))),
         ("answer_slice", wire::encode(&PieceAnswer::Slice(vec![1; 9]))),
