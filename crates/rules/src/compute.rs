@@ -2,14 +2,26 @@
 //!
 //! [`Scheduler`] is the machine that decides everything about the live jobs of a center: a shell keeps its [`Record`]s, then
 //! sends its other [`Effect`]s. [`facts`] says what it is told of nodes and jobs, [`message`] what goes in and comes out,
-//! [`limits`] names every limit. [`progress`] is what a
+//! [`limits`] names every limit. [`quorum`] judges results, [`survival`] says how likely a PC stays on, [`progress`] is what a
 //! member reads.
 
+mod attempt;
+mod bits;
+mod choose;
 pub mod facts;
+mod job;
+mod judge;
+mod law;
 pub mod limits;
 pub mod message;
 pub mod progress;
+mod query;
+pub mod quorum;
+mod report;
 pub mod scheduler;
+pub mod survival;
+#[cfg(test)]
+mod tests;
 
 pub use facts::{JobFacts, Lease, LeaseState, NodeFacts, SlotFacts, StageFacts};
 pub use message::{

@@ -133,3 +133,13 @@ pub const LISTED_MAX: usize = 100;
 pub const OVER_KEPT: Span = Span::secs(30);
 /// Shortest time between two looks at waiting nodes for tail copies.
 pub const TAIL_EVERY: Span = Span::secs(1);
+/// A task is copied only when it has run so long, however short it was expected to be.
+pub const TAIL_LEAST: Span = Span::secs(5);
+/// A job of fewer items does not ask when some fail.
+pub const FIRST_ITEMS_LEAST: u32 = 10;
+/// A dispute waits so long for a node that has passed [`ARBITER_AFTER`] checks before any third owner decides it.
+pub const ARBITER_WAIT: Span = Span::mins(5);
+/// The figures of the fleet (owners, networks, regions) are counted anew so often.
+pub const COUNT_EVERY: Span = Span::secs(10);
+/// Earnings that wait are looked through so often.
+pub const AGE_EVERY: Span = Span::mins(10);

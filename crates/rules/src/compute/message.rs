@@ -280,6 +280,8 @@ pub enum Record {
         kind: FailKind,
         /// Exit code or the like of the last attempt.
         detail: u64,
+        /// Attempts it had.
+        attempts: u8,
     },
     /// An item's output is in doubt, because its node lied elsewhere or what it was made from was wrong: it is run again.
     Reopened {
