@@ -23,6 +23,7 @@ mod runner;
 pub mod samples;
 mod trusted;
 pub mod walls;
+mod weights;
 
 pub use attempt::{
     ARGS_BYTES_MAX, ARGS_MAX, Attempt, AttemptError, BadAttempt, BadModule, End, INPUTS_MAX, Limits, MIB,
