@@ -18,7 +18,8 @@ fn text(bytes: usize) -> Vec<u8> {
     let mut text = Vec::with_capacity(bytes + 16);
     let mut words = 0;
     while text.len() < bytes {
-        let rank = next(1 << (4 + next(14)));
+        let reach = next(14);
+        let rank = next(16 << reach);
         text.extend(format!("{:x}", (rank + 1).wrapping_mul(0x9E37_79B9) >> (rank % 5 * 6)).bytes());
         words += 1;
         text.push(if words % 12 == 0 { b'\n' } else { b' ' });

@@ -16,6 +16,9 @@ pub const ARGS_BYTES_MAX: usize = 16 << 10;
 /// Entries under `/in` at most.
 pub const INPUTS_MAX: usize = 1_024;
 
+/// Items of one bundle at most.
+pub const ITEMS_MAX: usize = 64;
+
 /// On whose behalf foreign code comes, as the node's owner sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Trust {
@@ -68,9 +71,41 @@ impl Attempt {
     /// # Errors
     /// The first part that is too large or has an unlawful name.
     pub fn check(&self) -> Result<(), BadAttempt> {
-        if self.module.len() as u64 > MODULE_BYTES_MAX {
-            return Err(BadAttempt::ModuleTooLarge { bytes: self.module.len() as u64 });
-        }
+        check_module(&self.module)?;
+        self.given().check()
+    }
+
+    /// What this attempt gives its guest.
+    pub(crate) fn given(&self) -> Given<'_> {
+        Given { args: &self.args, env: &self.env, stdin: &self.stdin, inputs: &self.inputs, seed: &self.seed }
+    }
+}
+
+/// Whether a module may be as large as this one.
+pub(crate) fn check_module(module: &[u8]) -> Result<(), BadAttempt> {
+    let bytes = module.len() as u64;
+    if bytes > MODULE_BYTES_MAX { Err(BadAttempt::ModuleTooLarge { bytes }) } else { Ok(()) }
+}
+
+impl Item {
+    /// What this item gives its guest.
+    pub(crate) fn given(&self) -> Given<'_> {
+        Given { args: &self.args, env: &self.env, stdin: &self.stdin, inputs: &self.inputs, seed: &self.seed }
+    }
+}
+
+/// What one run is given, of an attempt or of an item.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Given<'a> {
+    pub(crate) args: &'a [String],
+    pub(crate) env: &'a BTreeMap<String, String>,
+    pub(crate) stdin: &'a [u8],
+    pub(crate) inputs: &'a BTreeMap<String, Vec<u8>>,
+    pub(crate) seed: &'a [u8; 32],
+}
+
+impl Given<'_> {
+    pub(crate) fn check(&self) -> Result<(), BadAttempt> {
         let args = self.args.iter().map(String::len).sum::<usize>();
         if self.args.len() > ARGS_MAX || args > ARGS_BYTES_MAX {
             return Err(BadAttempt::TooManyArgs { count: self.args.len(), bytes: args });
@@ -138,6 +173,32 @@ impl Default for Limits {
             code_bytes: 256 * MIB,
         }
     }
+}
+
+/// One run of many with the same module, trust and limits: what differs between them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Item {
+    /// Arguments after the program name.
+    pub args: Vec<String>,
+    /// Variables.
+    pub env: BTreeMap<String, String>,
+    /// Bytes of standard input.
+    pub stdin: Vec<u8>,
+    /// Files under `/in` by name.
+    pub inputs: BTreeMap<String, Vec<u8>>,
+    /// Seed of `random_get`.
+    pub seed: [u8; 32],
+}
+
+/// How far a run is, told while it runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// What the guest said last by a line `PUMASI progress 0.4` on standard error.
+    pub fraction: Option<f32>,
+    /// Steps so far, to within one yield.
+    pub fuel: u64,
+    /// Largest linear memory so far, in bytes.
+    pub peak_memory_bytes: u64,
 }
 
 /// What came out of a run that took place, however it ended.
@@ -227,6 +288,12 @@ pub enum BadAttempt {
         /// How many.
         count: usize,
     },
+    /// Over [`ITEMS_MAX`].
+    #[error("{count} items are too many for one bundle")]
+    TooManyItems {
+        /// How many.
+        count: usize,
+    },
     /// A name that is no plain path component.
     #[error("input name {name:?} is not allowed")]
     BadInputName {
@@ -303,6 +370,11 @@ pub enum AttemptError {
         #[source]
         source: std::io::Error,
     },
+}
+
+/// Says what was tried where the system refused.
+pub(crate) fn os(doing: &'static str) -> impl FnOnce(std::io::Error) -> AttemptError {
+    move |source| AttemptError::Os { doing, source }
 }
 
 #[cfg(test)]

@@ -1,14 +1,19 @@
-//! The child's side: raise the walls, say so, do one task, end. It holds no key and no address, and starts with an empty
-//! environment in an empty folder of its own.
+//! The child's side: raise the walls, say so, do what is asked until the pipe is closed. It holds no key and no address, and
+//! starts with an empty environment in an empty folder of its own.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
 
-use crate::frame::{self, Compiled, Finished, Ready, Task};
-use crate::guest;
+use wasmtime::Engine;
+
+use crate::frame::{self, Order, Reply, Task};
+use crate::guest::Loaded;
+use crate::host::{self, Broken, Out, Stdin, To};
 use crate::profile;
 use crate::trusted;
-use crate::walls::{Bounds, SystemWalls, Walls};
+use crate::walls::{Bounds, Raised, SystemWalls, Walls};
 
 /// Body of a frame to a child at most, in bytes: the parent is trusted, this only catches faults.
 const BODY_BYTES_MAX: u64 = 8 << 30;
@@ -24,33 +29,53 @@ pub fn main(args: impl IntoIterator<Item = String>) -> ExitCode {
     // Foreign bytes come after these lines only.
     let walls: SystemWalls = Default::default();
     let raised = walls.raise(&bounds);
-    match serve(&Ready { raised }, &mut io::stdin().lock(), &mut io::stdout().lock()) {
+    match serve(raised, Arc::new(Mutex::new(io::stdout()))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-fn serve(ready: &Ready, from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
-    frame::send(to, ready, &[])?;
-    let (task, body) = frame::receive::<Task>(from, BODY_BYTES_MAX)?;
+fn serve(raised: Raised, to: To) -> Result<(), Broken> {
+    host::send(&to, &Reply::Ready(raised), &[])?;
     let engine = profile::engine().map_err(io::Error::other)?;
-    match task {
-        Task::Compile => match profile::compile(&engine, &body) {
-            Ok(code) => frame::send(to, &Compiled(Ok(())), &[&code]),
-            Err(bad) => frame::send(to, &Compiled(Err(bad)), &[]),
-        },
-        Task::Run { order, stdin_bytes } => {
-            let split = usize::try_from(stdin_bytes).ok().and_then(|bytes| body.len().checked_sub(bytes));
-            let (code, stdin) = body.split_at(split.ok_or(io::ErrorKind::InvalidData)?);
-            let ran =
-                trusted::load(&engine, code).and_then(|module| guest::run(&engine, &module, &order, stdin.to_vec()));
-            match ran {
-                Ok(ran) => {
-                    let head = Finished { ended: Ok(ran.ended), stderr_bytes: ran.stderr.len() as u64 };
-                    frame::send(to, &head, &[&ran.stdout, &ran.stderr])
-                }
-                Err(error) => frame::send(to, &Finished { ended: Err(format!("{error:#}")), stderr_bytes: 0 }, &[]),
-            }
+    let mut loaded = None;
+    loop {
+        let (task, bytes) = match frame::receive::<Task>(&mut io::stdin()) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+            other => other?,
+        };
+        let mut body = Vec::new();
+        frame::receive_body(&mut io::stdin(), bytes, &mut body, BODY_BYTES_MAX)?;
+        match (task, &loaded) {
+            (Task::Compile, _) => match profile::compile(&engine, &body) {
+                Ok(code) => host::send(&to, &Reply::Compiled(Ok(())), &code)?,
+                Err(bad) => host::send(&to, &Reply::Compiled(Err(bad)), &[])?,
+            },
+            (Task::Load, _) => loaded = Some(load(&engine, &body)),
+            (Task::Run { order, stdin_bytes }, Some(Ok(loaded))) => run(loaded, &order, stdin_bytes, &to)?,
+            (Task::Run { .. }, Some(Err(error))) => host::send(&to, &Reply::Finished(Err(format!("{error:#}"))), &[])?,
+            (Task::Run { .. }, None) => return Err(io::Error::from(io::ErrorKind::InvalidData).into()),
+        }
+    }
+}
+
+fn load(engine: &Engine, code: &[u8]) -> wasmtime::Result<Loaded> {
+    Loaded::new(engine, &trusted::load(engine, code)?, |_| Ok(()))
+}
+
+fn run(loaded: &Loaded, order: &Order, stdin_bytes: u64, to: &To) -> Result<(), Broken> {
+    let stdin = Stdin::new(io::stdin(), stdin_bytes);
+    match loaded.run(order, Path::new("."), stdin, Out::new(to.clone(), order.limits.output_bytes)) {
+        Ok(ran) => {
+            host::send(to, &Reply::Finished(Ok(ran.ended)), &ran.stderr)?;
+            // What the guest did not read must not be taken for the next task.
+            io::copy(&mut io::stdin().take(ran.unread), &mut io::sink())?;
+            Ok(())
+        }
+        // The pipe may be in disorder: this is the last word.
+        Err(error) => {
+            host::send(to, &Reply::Finished(Err(format!("{error:#}"))), &[])?;
+            Err(io::Error::other("the host failed").into())
         }
     }
 }

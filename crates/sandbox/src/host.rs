@@ -12,7 +12,9 @@
 mod clock;
 mod files;
 mod state;
+mod stdio;
 mod streams;
+mod watch;
 
 use wasmtime::{AsContextMut, Caller, Extern, Linker, Trap};
 use wasmtime_wasi::p1::wasi_snapshot_preview1::{self as p1, WasiSnapshotPreview1};
@@ -21,7 +23,9 @@ use wiggle::GuestMemory;
 use crate::attempt::End;
 use crate::profile::{CALL_FUEL, P1};
 
-pub(crate) use state::{Guest, Watch};
+pub(crate) use state::Guest;
+pub(crate) use stdio::{Broken, Out, Stdin, To, send};
+pub(crate) use watch::Watch;
 
 /// Bytes that one call may copy in the host at most; more is an error of the call.
 const CALL_BYTES: usize = 16 << 20;
@@ -38,10 +42,10 @@ type Call<'a> = Caller<'a, Guest>;
 /// Counts a call and looks at the clock, for a guest that calls more than it computes.
 fn charge(caller: &mut Call<'_>) -> wasmtime::Result<()> {
     charge_bytes(caller, CALL_FUEL)?;
-    if caller.data().watch.is_over() {
-        return Err(End::OutOfTime.into());
-    }
-    Ok(())
+    let left = caller.get_fuel()?;
+    let guest = caller.data();
+    guest.watch.set_steps(guest.limits.fuel.saturating_sub(left));
+    guest.watch.look()
 }
 
 /// Counts bytes that a call moves, a step each.

@@ -15,19 +15,23 @@
 mod attempt;
 mod cache;
 pub mod child;
+mod folder;
 mod frame;
 mod guest;
 mod host;
 mod profile;
 mod runner;
+mod running;
 pub mod samples;
 mod trusted;
 pub mod walls;
+mod weights;
 
 pub use attempt::{
-    ARGS_BYTES_MAX, ARGS_MAX, Attempt, AttemptError, BadAttempt, BadModule, End, INPUTS_MAX, Limits, MIB,
-    MODULE_BYTES_MAX, Outcome, Trust,
+    ARGS_BYTES_MAX, ARGS_MAX, Attempt, AttemptError, BadAttempt, BadModule, End, INPUTS_MAX, ITEMS_MAX, Item, Limits,
+    MIB, MODULE_BYTES_MAX, Outcome, Progress, Trust,
 };
 pub use cache::{CACHE_BYTES, Cache, CodeKey};
 pub use profile::{ENGINE_VERSION, OFFERED, PROFILE, engine_id};
-pub use runner::{Handle, Runner};
+pub use runner::Runner;
+pub use running::Handle;

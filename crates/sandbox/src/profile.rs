@@ -2,16 +2,17 @@
 //!
 //! NaN bits are canonical, relaxed SIMD, threads, shared memory, several memories, 64-bit memories, garbage collection and
 //! exceptions are refused, code is made for the baseline of the processor family and not for this processor, fuel is on and
-//! epochs are off. What is left out for now: the table of weights per operator; every operator counts one step.
+//! epochs are off. What an operator costs: [`weights`].
 
 use wasmtime::{Config, Engine, Inlining, OptLevel, RegallocAlgorithm, Strategy};
 
 use crate::attempt::BadModule;
+use crate::weights;
 
 /// Version of the engine, part of every key of compiled code; a test holds it against the lock file.
 pub const ENGINE_VERSION: &str = "48.0.8";
 /// Name of the profile; any change of this file that changes results or steps changes it.
-pub const PROFILE: &str = "det1.0";
+pub const PROFILE: &str = "det1.1";
 /// Version of what the host answers; any change there that a guest can see changes it.
 const HOST: &str = "host1";
 /// Steps between two looks at the clock.
@@ -96,6 +97,7 @@ pub(crate) fn engine() -> wasmtime::Result<Engine> {
         .compiler_inlining(Inlining::No)
         .parallel_compilation(false)
         .consume_fuel(true)
+        .operator_cost(weights::cost_table_v1())
         .epoch_interruption(false)
         .max_wasm_stack(STACK_BYTES)
         .async_stack_size(STACK_BYTES + (1 << 20))
@@ -169,6 +171,29 @@ mod tests {
     fn the_version_is_the_locked_one() {
         let lock = include_str!("../../../Cargo.lock");
         assert!(lock.contains(&format!("name = \"wasmtime\"\nversion = \"{ENGINE_VERSION}\"\n")));
+    }
+
+    /// Whether code for counting bits and rounding uses instructions that came after the baseline of x86-64.
+    #[cfg(target_arch = "x86_64")]
+    fn is_newer_than_baseline(engine: &Engine) -> bool {
+        let text = r#"(module (memory (export "memory") 1) (func (export "_start")
+            (i64.store (i32.const 0) (i64.popcnt (i64.load (i32.const 0))))
+            (f64.store (i32.const 0) (f64.floor (f64.load (i32.const 0))))))"#;
+        let code = compile(engine, &wat::parse_str(text).unwrap()).unwrap();
+        let popcnt = |bytes: &[u8]| bytes[0] == 0xf3 && bytes[1] & 0xf8 == 0x48 && bytes[2..4] == [0x0f, 0xb8];
+        let roundsd = |bytes: &[u8]| bytes[0] == 0x66 && bytes[1..4] == [0x0f, 0x3a, 0x0b];
+        let vroundsd = |bytes: &[u8]| bytes[0] == 0xc4 && bytes[1] & 0x1f == 3 && bytes[3] == 0x0b;
+        code.windows(4).any(|bytes| popcnt(bytes) || roundsd(bytes) || vroundsd(bytes))
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn code_is_made_for_the_family_and_not_for_this_processor() {
+        assert!(!is_newer_than_baseline(&engine().unwrap()));
+        // The same look sees them where code is made for this processor.
+        if std::is_x86_feature_detected!("popcnt") {
+            assert!(is_newer_than_baseline(&Engine::default()));
+        }
     }
 
     fn refusal(text: &str) -> BadModule {

@@ -1,17 +1,14 @@
-//! What a running guest carries: its limits and how much of them is used, its standard streams, its wall time.
+//! What a running guest carries: its limits and how much of them is used, its standard streams, its watch.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use wasmtime::ResourceLimiter;
 use wasmtime_wasi::p1::WasiP1Ctx;
 
+use super::stdio::{Errors, Out, Stdin};
+use super::watch::Watch;
 use crate::attempt::{End, Limits};
 use crate::profile::TABLE_ELEMENTS_MAX;
-
-/// What one gap between two looks at the clock counts at most: 250 ms.
-const GAP_NS_MAX: u64 = 250_000_000;
 
 /// Everything a running guest carries.
 pub(crate) struct Guest {
@@ -20,8 +17,8 @@ pub(crate) struct Guest {
     pub(crate) limits: Limits,
     pub(crate) watch: Arc<Watch>,
     pub(crate) stdin: Stdin,
-    pub(crate) stdout: Vec<u8>,
-    pub(crate) stderr: Vec<u8>,
+    pub(crate) out: Out,
+    stderr: Errors,
     pub(crate) random: blake3::OutputReader,
     pub(super) jumped_ns: u64,
     file_bytes: u64,
@@ -30,16 +27,16 @@ pub(crate) struct Guest {
 
 impl Guest {
     /// A guest that has not run; `seed` decides all its randomness.
-    pub(crate) fn new(wasi: WasiP1Ctx, limits: Limits, stdin: Vec<u8>, seed: &[u8; 32]) -> Self {
-        let memory = MemoryMeter { limit: limits.memory_bytes, peak: 0, is_refused: false };
+    pub(crate) fn new(wasi: WasiP1Ctx, limits: Limits, (stdin, out): (Stdin, Out), seed: &[u8; 32]) -> Self {
+        let watch = Arc::new(Watch::new(limits.wall, out.to()));
         Self {
             wasi,
-            memory,
+            memory: MemoryMeter { limit: limits.memory_bytes, watch: watch.clone(), is_refused: false },
             limits,
-            watch: Arc::new(Watch::new(limits.wall)),
-            stdin: Stdin { bytes: stdin.into(), at: 0 },
-            stdout: Vec::new(),
-            stderr: Vec::new(),
+            watch,
+            stdin,
+            out,
+            stderr: Errors::new(limits.stderr_bytes),
             random: blake3::Hasher::new_derive_key("pumasi sandbox random").update(seed).finalize_xof(),
             jumped_ns: 0,
             file_bytes: 0,
@@ -63,64 +60,26 @@ impl Guest {
         if self.files > self.limits.files { Err(End::TooManyFiles) } else { Ok(()) }
     }
 
-    pub(super) fn print(&mut self, fd: i32, bytes: &[u8]) -> Result<(), End> {
+    pub(super) fn print(&mut self, fd: i32, bytes: &[u8]) -> wasmtime::Result<()> {
         if fd == 1 {
-            if (self.stdout.len() + bytes.len()) as u64 > self.limits.output_bytes {
-                return Err(End::OutputTooLarge);
-            }
-            self.stdout.extend_from_slice(bytes);
-            return Ok(());
+            return self.out.write(bytes);
         }
-        self.stderr.extend_from_slice(bytes);
-        let keep = usize::try_from(self.limits.stderr_bytes).unwrap_or(usize::MAX);
-        if self.stderr.len() > keep.saturating_mul(2) {
-            self.trim_stderr();
+        if let Some(fraction) = self.stderr.write(bytes) {
+            self.watch.set_fraction(fraction);
         }
         Ok(())
     }
 
-    /// Cuts standard error to its last bytes.
-    pub(crate) fn trim_stderr(&mut self) {
-        let keep = usize::try_from(self.limits.stderr_bytes).unwrap_or(usize::MAX);
-        let surplus = self.stderr.len().saturating_sub(keep);
-        self.stderr.drain(..surplus);
+    /// What is left: the tail of standard error, and how much input nobody asked for.
+    pub(crate) fn leave(self) -> (Vec<u8>, u64) {
+        (self.stderr.into_tail(), self.stdin.left())
     }
-}
-
-/// Wall time that is left. A long gap between two looks counts as [`GAP_NS_MAX`]: a parked process does not age, and the
-/// parent, which knows how long it was parked, holds the exact time.
-pub(crate) struct Watch {
-    started: Instant,
-    looked_ns: AtomicU64,
-    left_ns: AtomicU64,
-}
-
-impl Watch {
-    fn new(wall: Duration) -> Self {
-        let left_ns = u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX);
-        Self { started: Instant::now(), looked_ns: AtomicU64::new(0), left_ns: AtomicU64::new(left_ns) }
-    }
-
-    /// Looks; whether the time is over.
-    pub(crate) fn is_over(&self) -> bool {
-        let now = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let gap = now.saturating_sub(self.looked_ns.swap(now, Ordering::Relaxed)).min(GAP_NS_MAX);
-        let left = self.left_ns.load(Ordering::Relaxed).saturating_sub(gap);
-        self.left_ns.store(left, Ordering::Relaxed);
-        left == 0
-    }
-}
-
-/// Standard input and how far it was read.
-pub(crate) struct Stdin {
-    pub(super) bytes: Arc<[u8]>,
-    pub(super) at: usize,
 }
 
 /// Holds linear memory and tables to their limits.
 pub(crate) struct MemoryMeter {
     limit: u64,
-    pub(crate) peak: u64,
+    watch: Arc<Watch>,
     pub(crate) is_refused: bool,
 }
 
@@ -131,7 +90,7 @@ impl ResourceLimiter for MemoryMeter {
             self.is_refused = true;
             return Ok(false);
         }
-        self.peak = self.peak.max(desired);
+        self.watch.set_memory(desired);
         Ok(true)
     }
 

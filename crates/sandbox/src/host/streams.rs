@@ -138,14 +138,10 @@ fn read_stdin(caller: &mut Call<'_>, iovs: (i32, i32), out: i32) -> wasmtime::Re
         Ok(parts) => parts,
         Err(errno) => return Ok(errno),
     };
-    let stdin = &mut guest.stdin;
     let mut read = 0u32;
     for (at, length) in parts {
         let Some(room) = range(memory, at, length) else { return Ok(FAULT) };
-        let count = room.len().min(stdin.bytes.len() - stdin.at);
-        room[..count].copy_from_slice(&stdin.bytes[stdin.at..stdin.at + count]);
-        stdin.at += count;
-        read += count as u32;
+        read += guest.stdin.read(room)?;
     }
     let done = put(memory, out, &read.to_le_bytes());
     charge_bytes(caller, u64::from(read))?;
