@@ -1312,3 +1312,5 @@ waits-owner = { $n } nodes belong to who has a copy already
 waits-failed = { $n } nodes failed at it
 waits-share = { $n } nodes have their share of it
 waits-suspect = { $n } nodes do not answer
+demo-texts_stored = { $n } pages of text stored, each an item of a job
+demo-word_count = words counted over { $n } items by strangers' PCs; one was killed over it, one lied and is named; the result equals the plain answer

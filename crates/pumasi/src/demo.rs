@@ -21,6 +21,9 @@ const FILE_BYTES: usize = 64 << 20;
 /// Small files stored beside it.
 const TREE_FILES: usize = 40;
 
+/// Level of walls that strangers' work needs.
+const WALLS: u8 = 2;
+
 /// Checks that shortened days have a part in: a steward's lease, when a PC counts as missing, when a node is audited.
 const SCALED: [&str; 3] = ["filled", "healed", "liar_found"];
 
@@ -64,6 +67,22 @@ impl Board<'_> {
             }
         }
         result.ok()
+    }
+}
+
+impl Board<'_> {
+    /// A check that cannot be made here is neither passed nor failed; where everything must be made it is a failure.
+    fn skip(&mut self, id: &str, n: usize, why: &str) {
+        let is_failure = std::env::var_os("PUMASI_FULL").is_some_and(|full| full == "1");
+        self.all += u32::from(is_failure);
+        let out = &self.app.out;
+        match out.form {
+            Form::Json => out.json("check", json!({"id": id, "ok": null, "skipped": why})),
+            _ => {
+                let text = out.text(&format!("demo-{id}"), args!["n" => n]);
+                out.print(&format!("– {id:<18}            {text}: {}", crate::output::escape(why)));
+            }
+        }
     }
 }
 
@@ -128,6 +147,7 @@ async fn tell(board: &mut Board<'_>, cloud: &mut Cloud) -> Option<()> {
     board.check("recovered", n, cloud.recovered(&file)).await?;
     board.check("nothing_in_clear", n, cloud.nothing_in_clear(&file)).await?;
     board.check("owner_pause", n, cloud.owner_pauses()).await?;
+    compute(board, cloud, n).await?;
     let dead = n / 2 + 1;
     let killed_at = Instant::now();
     cloud.kill(0..dead);
@@ -143,6 +163,17 @@ async fn tell(board: &mut Board<'_>, cloud: &mut Cloud) -> Option<()> {
     cloud.kill(0..n);
     board.check("outlived", dead, cloud.get_all(&file, &tree)).await?;
     Some(())
+}
+
+/// Words counted by strangers' machines. Where no walls stand around foreign work this is not done, and said so.
+async fn compute(board: &mut Board<'_>, cloud: &mut Cloud, n: usize) -> Option<()> {
+    let level = cloud.walls().await.unwrap_or(0);
+    if level < WALLS {
+        board.skip("word_count", n, &format!("walls of level {level} stand here, strangers' work needs {WALLS}"));
+        return Some(());
+    }
+    let stored = board.check("texts_stored", cloud::ITEMS, cloud.texts_stored()).await?;
+    board.check("word_count", stored.0, cloud.words_counted(stored)).await
 }
 
 /// A check's failure in words.

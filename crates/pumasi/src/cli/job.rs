@@ -138,6 +138,8 @@ pub struct ResultsArgs {
     pub to: Option<PathBuf>,
 }
 
+pub use guest::runner;
+
 /// Runs `run`.
 pub async fn run(app: &App, args: &RunArgs) -> Result<u8, Fault> {
     if args.local {

@@ -1,5 +1,6 @@
 //! The demo's cloud: homes, processes, and what is asked of them.
 
+mod compute;
 mod files;
 
 use super::said;
@@ -11,6 +12,7 @@ use crate::home::Home;
 use crate::local::ask_agent;
 use crate::process::PARENT_PIPE;
 use center::CenterCard;
+pub use compute::ITEMS;
 use model::{NodeState, PauseReason, Presence, Roles};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

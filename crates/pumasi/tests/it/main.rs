@@ -7,6 +7,7 @@ mod center_lost;
 mod chaos;
 mod cloud;
 mod collect;
+mod compute;
 mod fleet;
 mod full;
 mod imports;

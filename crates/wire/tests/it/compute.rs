@@ -125,8 +125,7 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         memory_mib: 256,
         deep_stack: true,
     };
-    let item =
-        JobItem { item: 1, serial: 2, node: Alias(3), hash: [4; 32], fuel: 5, bytes: 6, verified: true };
+    let item = JobItem { item: 1, serial: 2, node: Alias(3), hash: [4; 32], fuel: 5, bytes: 6, verified: true };
     let fates = vec![vec![ItemFate::Store, ItemFate::Unknown], vec![]];
     vec![
         ("jobs", Reply::Jobs(vec![detail().line])),
@@ -150,13 +149,8 @@ pub fn parcels() -> Vec<u8> {
         env: vec![("A".into(), "b".into())],
         seed: [2; 32],
     };
-    let limits = GuestLimits {
-        memory_bytes: 1,
-        output_bytes: 2,
-        scratch_bytes: 3,
-        wall: Span::secs(4),
-        stderr_bytes: 5,
-    };
+    let limits =
+        GuestLimits { memory_bytes: 1, output_bytes: 2, scratch_bytes: 3, wall: Span::secs(4), stderr_bytes: 5 };
     let brief = Brief {
         modules: "pmg1a".into(),
         module: module.clone(),

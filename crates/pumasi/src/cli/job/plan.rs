@@ -315,7 +315,7 @@ fn spec(
         }
         JobKind::MapReduce => {
             let split: Bytes = manifest.input.split.as_deref().unwrap_or("64MiB").parse()?;
-            let items = splits(inputs, split.0.max(1 << 16));
+            let items = splits(inputs, split.0.max(1));
             let count = items.count();
             let parting = parting(manifest, total);
             let parts = parting.parts();
