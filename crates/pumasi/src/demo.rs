@@ -173,7 +173,7 @@ async fn compute(board: &mut Board<'_>, cloud: &mut Cloud, n: usize) -> Option<(
         return Some(());
     }
     let stored = board.check("texts_stored", cloud::ITEMS, cloud.texts_stored()).await?;
-    board.check("word_count", stored.0, cloud.words_counted(stored)).await
+    board.check("word_count", stored.0, cloud.words_counted(stored.1)).await
 }
 
 /// A check's failure in words.

@@ -302,6 +302,10 @@ impl Attempt {
             let results = done.iter().map(|one| one.result).collect();
             let fates = self.shared.tell_of(&self.lease, WorkReport::Computed(serial, results)).await;
             let Some(fates) = fates else { return Err(Stop::Told) };
+            if fates.contains(&ItemFate::Refused) {
+                // What does not count here is somebody else's at once, not when the lease has run out.
+                return Err(Stop::Quiet);
+            }
             done.into_iter().zip(fates).filter(|(_, fate)| *fate == ItemFate::Store).map(|(one, _)| one).collect()
         };
         if wanted.is_empty() {
@@ -313,6 +317,7 @@ impl Attempt {
             return Err(self.trouble(results[0].item, FailKind::Store, &error, results[0].fuel).await);
         }
         match self.shared.tell_of(&self.lease, WorkReport::Done(serial, results)).await {
+            Some(fates) if fates.contains(&ItemFate::Refused) => Err(Stop::Quiet),
             Some(_) => Ok(()),
             None => Err(Stop::Told),
         }

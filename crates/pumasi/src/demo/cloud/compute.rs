@@ -59,7 +59,7 @@ impl Cloud {
 
     /// Counts the words: the result equals the plain answer, though a machine was killed over it and another lied, which is
     /// named.
-    pub async fn words_counted(&mut self, (items, plain): (usize, BTreeMap<String, u64>)) -> Result<(), String> {
+    pub async fn words_counted(&mut self, plain: BTreeMap<String, u64>) -> Result<(), String> {
         self.kill(LIES..LIES + 1);
         self.respawn(LIES, Some("PUMASI_DEV_LIE_RESULTS")).await?;
         let job = self.as_member(&[
@@ -93,7 +93,7 @@ impl Cloud {
         }
         let job = self.job().await.ok_or("the job is not known any more")?;
         let told = |what: &str| Err(format!("{what}: {job}"));
-        if job["state"] != "done" || job["items"].as_u64().unwrap_or(0) < items as u64 || job["failed"] != 0 {
+        if job["state"] != "done" || job["items"].as_u64().unwrap_or(0) < ITEMS as u64 || job["failed"] != 0 {
             return told("the job did not end well");
         }
         if job["moved"].as_u64().unwrap_or(0) == 0 {
