@@ -1,10 +1,13 @@
 //! Counted steps per second of the sample kernels: how far apart they are says how fair the weights are.
-//! `cargo bench -p sandbox --bench profile`; prints minimum, median, maximum and the load of the machine.
+//! `cargo bench -p sandbox --bench profile`; prints minimum, median, maximum of processor time (the children's, because they
+//! wait for everybody else) and the load of the machine. A file as argument is the input of word count.
 #![allow(clippy::unwrap_used, reason = "in a bench a failed step ends it")]
 
 use std::time::{Duration, Instant};
 
-use sandbox::{Attempt, CACHE_BYTES, Cache, End, MIB, Runner, samples};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+use sandbox::{Attempt, CACHE_BYTES, Cache, End, Handle, ITEMS_MAX, Item, MIB, Runner, samples};
 
 const ROUNDS: usize = 5;
 
@@ -37,19 +40,45 @@ fn attempt(name: &str, args: &[&str], stdin: Vec<u8>) -> Attempt {
     attempt
 }
 
-/// Seconds of each round, sorted, and the steps.
+/// Processor time of all children that have ended.
+fn spent() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
+    let micros = |time: nix::sys::time::TimeVal| Duration::from_micros(time.num_microseconds() as u64);
+    micros(usage.user_time()) + micros(usage.system_time())
+}
+
+/// Processor time of each round, sorted, and the steps.
 fn measure(runner: &Runner, attempt: &Attempt) -> (Vec<Duration>, u64) {
     let mut fuel = runner.run(attempt).unwrap().fuel;
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
-        let started = Instant::now();
+        let before = spent();
         let outcome = runner.run(attempt).unwrap();
-        rounds.push(started.elapsed());
+        rounds.push(spent() - before);
         assert_eq!(outcome.end, End::Exit(0));
         fuel = outcome.fuel;
     }
     rounds.sort();
     (rounds, fuel)
+}
+
+/// No-op items per second: each in a process of its own, and in bundles.
+fn bundles(runner: &Runner) {
+    let base = attempt("noop", &[], Vec::new());
+    let items = vec![Item::default(); ITEMS_MAX];
+    let rate = |run: &dyn Fn()| {
+        let (started, before) = (Instant::now(), spent());
+        run();
+        let count = items.len() as u32;
+        (f64::from(count) / started.elapsed().as_secs_f64(), (spent() - before) / count)
+    };
+    let alone = rate(&|| items.iter().for_each(|_| drop(runner.run(&base).unwrap())));
+    let together = rate(&|| {
+        let told = &mut |_, outcome: Result<_, _>| drop::<sandbox::Outcome>(outcome.unwrap());
+        runner.run_many(&base, &items, &Handle::default(), told).unwrap();
+    });
+    println!("no-op items/s: {:.0} in a process each, {:.0} in bundles of {ITEMS_MAX}", alone.0, together.0);
+    println!("processor time of one: {:.1?} in a process each, {:.1?} in bundles", alone.1, together.1);
 }
 
 fn main() {
@@ -67,10 +96,13 @@ fn main() {
         start[ROUNDS / 2],
         start[ROUNDS - 1]
     );
+    bundles(&runner);
+    let file = std::env::args().skip(1).find(|word| !word.starts_with('-'));
+    let words = file.map_or_else(|| text(64 << 20), |path| std::fs::read(path).unwrap());
     let kernels = [
         attempt("sha256tree", &[], text(32 << 20)),
         attempt("sort", &[], text(16 << 20)),
-        attempt("wordcount-map", &[], text(64 << 20)),
+        attempt("wordcount-map", &[], words),
         attempt("grep", &["-c", "9e37"], text(64 << 20)),
         attempt("pi", &["50000000"], Vec::new()),
         attempt("float-loop", &["20000000"], Vec::new()),

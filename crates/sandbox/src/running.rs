@@ -12,8 +12,8 @@ use crate::folder::Private;
 use crate::frame::{self, Ended, Reply, Task};
 use crate::walls::{self, Bounds, Raised};
 
-/// How long a child may take to raise its walls.
-const READY: Duration = Duration::from_secs(10);
+/// How long a child may take to raise its walls, on a machine that is busy with its owner's work.
+const READY: Duration = Duration::from_secs(30);
 /// How often a waiting node looks whether it shall stop.
 const LOOK: Duration = Duration::from_millis(20);
 /// Answers that wait to be taken at most.

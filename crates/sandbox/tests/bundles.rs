@@ -164,7 +164,7 @@ fn a_guest_computes_only_while_nobody_else_wants_to() {
 fn progress_is_heard_while_the_guest_runs() {
     let folder = tempfile::tempdir().unwrap();
     let mut heard: Vec<(Instant, Progress)> = Vec::new();
-    let attempt = sample("steps", &["20", "100000000"]);
+    let attempt = sample("steps", &["20", "30000000"]);
     let outcome = runner(&folder)
         .run_observed(&attempt, &Handle::default(), &mut |progress| heard.push((Instant::now(), progress)))
         .unwrap();
