@@ -124,6 +124,9 @@ impl Runner {
         let code = self.code(base, handle)?;
         let mut room = None;
         for (place, item) in items.iter().enumerate() {
+            if handle.is_stopped() {
+                return Err(AttemptError::Stopped);
+            }
             let mut hold = Hold { wait: Duration::ZERO, handle, observe: &mut |_| () };
             match self.run_given(base, item.given(), &code, &mut room, &mut hold) {
                 Err(AttemptError::Stopped) => return Err(AttemptError::Stopped),
