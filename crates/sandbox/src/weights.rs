@@ -36,12 +36,12 @@ fn weigh_moves(cost: &mut OperatorCost) {
         1: Br;
         2: Select TypedSelect;
         5: Call;
-        6: BrIf If;
-        8: BrTable;
+        8: BrIf If;
+        10: BrTable;
         10: CallIndirect;
         1: F32Load F64Load F32Store F64Store;
         3: I32Load I64Load I32Store I64Store I32Store8 I32Store16 I64Store8 I64Store16 I64Store32;
-        5: I32Load8S I32Load8U I32Load16S I32Load16U I64Load8S I64Load8U I64Load16S I64Load16U I64Load32S I64Load32U;
+        7: I32Load8S I32Load8U I32Load16S I32Load16U I64Load8S I64Load8U I64Load16S I64Load16U I64Load32S I64Load32U;
         20: MemoryCopy MemoryFill MemoryInit TableCopy TableFill TableInit DataDrop ElemDrop;
         100: MemoryGrow TableGrow;
     });
@@ -55,7 +55,7 @@ fn weigh_numbers(cost: &mut OperatorCost) {
         16: I32DivS I32DivU I32RemS I32RemU;
         24: I64DivS I64DivU I64RemS I64RemU;
         2: F32Eq F32Ne F32Lt F32Gt F32Le F32Ge F64Eq F64Ne F64Lt F64Gt F64Le F64Ge;
-        5: F32Add F32Sub F32Mul F64Add F64Sub F64Mul;
+        6: F32Add F32Sub F32Mul F64Add F64Sub F64Mul;
         24: F32Div F64Div F32Sqrt F64Sqrt;
         8: F32Min F32Max F64Min F64Max;
         20: F32Ceil F32Floor F32Trunc F32Nearest F64Ceil F64Floor F64Trunc F64Nearest;

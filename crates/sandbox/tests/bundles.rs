@@ -71,6 +71,20 @@ fn input_that_nobody_reads_is_not_the_next_items() {
 }
 
 #[test]
+fn what_streams_through_does_not_lie_in_the_child() {
+    // More than the process may have in memory, in and out again.
+    let line = [[b'x'; 1_023].as_slice(), b"\n"].concat();
+    let text = line.repeat(96 << 10);
+    let mut attempt = sample("grep", &["x"]);
+    attempt.limits.memory_bytes = 2 * MIB;
+    attempt.stdin.clone_from(&text);
+    let folder = tempfile::tempdir().unwrap();
+    let outcome = runner(&folder).run(&attempt).unwrap();
+    assert_eq!(outcome.end, End::Exit(0));
+    assert!(outcome.stdout == text && outcome.peak_memory_bytes <= 2 * MIB);
+}
+
+#[test]
 fn files_of_one_item_are_not_seen_by_the_next() {
     let mut items = vec![Item::default(); 3];
     items[1].inputs.insert("b".into(), b"b".to_vec());

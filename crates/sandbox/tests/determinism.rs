@@ -90,9 +90,9 @@ fn guests_have_golden_bytes_and_steps() {
         (hex(&outcome.stdout), outcome.fuel)
     });
     let golden = [
-        ("68656c6c6f0a", 1_038),
-        ("d8074352cf4c230d06ac2f020383af70a80c2931ec48e7e7000000000000f87fb9b7fb821550230d", 5_136),
-        ("5ad97b793e8e1af1", 2_901_037),
+        ("68656c6c6f0a", 1_040),
+        ("d8074352cf4c230d06ac2f020383af70a80c2931ec48e7e7000000000000f87fb9b7fb821550230d", 5_138),
+        ("5ad97b793e8e1af1", 2_981_039),
     ]
     .map(|(bytes, fuel): (&str, u64)| (bytes.to_owned(), fuel));
     assert_eq!(seen, golden);
