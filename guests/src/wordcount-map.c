@@ -103,20 +103,25 @@ static uint8_t *count_words(uint8_t *at, uint8_t *end, int is_last) {
                 return end;
             at++;
         }
+        /* Eight steps written out: shifts are constants, and each length has a branch of its own for the processor to learn. */
         uint8_t *start = at;
-        uint64_t key = 0;
-        unsigned shift = 0;
-        do {
-            key |= (uint64_t)byte << shift;
-            shift += 8;
-            byte = fold[*++at];
-        } while (byte && shift < 64);
-        if (!byte) {
+        uint64_t key = byte;
+        uint32_t length = 1;
+#define STEP(n)                       \
+    if (!(byte = fold[start[n]]))     \
+        goto is_short;                \
+    key |= (uint64_t)byte << (8 * n); \
+    length = n + 1;
+        STEP(1) STEP(2) STEP(3) STEP(4) STEP(5) STEP(6) STEP(7)
+        if (!fold[start[8]]) {
+        is_short:
+            at = start + length;
             if (at == end && !is_last)
                 return start;
-            count_short(key, shift / 8);
+            count_short(key, length);
             continue;
         }
+        at = start + 9;
         while (fold[*at])
             at++;
         if (at == end && !is_last)

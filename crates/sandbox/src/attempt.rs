@@ -150,7 +150,7 @@ pub struct Limits {
     pub files: u32,
     /// Bytes of standard error that are kept, from its end; more is dropped, not refused.
     pub stderr_bytes: u64,
-    /// Wall time of compilation.
+    /// Processor time of compilation; the wall may show ten times as much.
     pub compile: Duration,
     /// Private memory of the compiling process in bytes.
     pub compile_bytes: u64,

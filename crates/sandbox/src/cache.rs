@@ -6,12 +6,15 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::profile;
 
 /// Bytes of the cache unless said otherwise: 512 MiB.
 pub const CACHE_BYTES: u64 = 512 << 20;
+
+/// A file that is not whole after this time never will be.
+const UNFINISHED: Duration = Duration::from_secs(3_600);
 
 /// Name of one module under one engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,8 +89,14 @@ impl Cache {
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
-            let facts = entry.metadata()?;
-            files.push((facts.modified().unwrap_or(SystemTime::UNIX_EPOCH), facts.len(), entry.path()));
+            // Another thread's file may be renamed or removed between the listing and the look.
+            let Ok(facts) = entry.metadata() else { continue };
+            let (used, path) = (facts.modified().unwrap_or(SystemTime::UNIX_EPOCH), entry.path());
+            let is_being_written =
+                path.extension().is_none_or(|kind| kind != "code") && used.elapsed().is_ok_and(|age| age < UNFINISHED);
+            if !is_being_written {
+                files.push((used, facts.len(), path));
+            }
         }
         files.sort();
         let mut held = files.iter().map(|(_, len, _)| len).sum::<u64>();
@@ -95,8 +104,10 @@ impl Cache {
             if held.saturating_add(bytes) <= self.bytes_max {
                 break;
             }
-            fs::remove_file(path)?;
-            held -= len;
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => held -= len,
+            }
         }
         Ok(())
     }
@@ -169,6 +180,22 @@ mod tests {
         assert!(cache.get(CodeKey::of(&[19])).is_some());
         cache.put(CodeKey::of(b"large"), &[0; 1_000]).unwrap();
         assert_eq!(cache.get(CodeKey::of(b"large")), None);
+    }
+
+    #[test]
+    fn several_threads_keep_code_at_once() {
+        let (_folder, cache) = open(2_000);
+        std::thread::scope(|scope| {
+            for thread in 0..4u8 {
+                let cache = &cache;
+                scope.spawn(move || {
+                    for number in 0..200u8 {
+                        cache.put(CodeKey::of(&[thread, number]), &[number; 200]).unwrap();
+                        let _ = cache.get(CodeKey::of(&[thread, number / 2]));
+                    }
+                });
+            }
+        });
     }
 
     #[cfg(unix)]

@@ -130,3 +130,81 @@ pub(crate) fn data_bytes(limits: &Limits, code_bytes: u64) -> u64 {
         .saturating_add(limits.stderr_bytes)
         .saturating_add(HOST)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+    use std::time::SystemTime;
+
+    use wasmtime::{AsContextMut, Caller, Extern};
+
+    use super::*;
+    use crate::frame::{self, Reply};
+    use crate::profile::{self, P1};
+    use crate::{samples, trusted};
+
+    /// Runs a sample in this very process, where `change` may change what it can call; its line of the golden file.
+    fn line(name: &str, change: impl FnOnce(&mut Linker<Guest>) -> wasmtime::Result<()>) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        for part in ["in", "out", "tmp"] {
+            std::fs::create_dir(folder.path().join(part)).unwrap();
+        }
+        let engine = profile::engine().unwrap();
+        let code = profile::compile(&engine, samples::get(name).unwrap()).unwrap();
+        let loaded = Loaded::new(&engine, &trusted::load(&engine, &code).unwrap(), change).unwrap();
+        let limits = Limits { memory_bytes: 16 << 20, fuel: 500_000_000, output_bytes: 1 << 20, ..Limits::default() };
+        let order = Order { args: Vec::new(), env: Default::default(), seed: [0; 32], limits };
+        let pipe = Arc::new(Mutex::new(Vec::new()));
+        let out = Out::new(pipe.clone(), limits.output_bytes);
+        let ran = loaded.run(&order, folder.path(), Stdin::new(io::empty(), 0), out).unwrap();
+        let (replies, mut stdout) = (pipe.lock().unwrap().clone(), Vec::new());
+        let mut rest = replies.as_slice();
+        while !rest.is_empty() {
+            let (reply, bytes) = frame::receive::<Reply>(&mut rest).unwrap();
+            assert!(matches!(reply, Reply::Output | Reply::Progress(_)));
+            frame::receive_body(&mut rest, bytes, &mut stdout, u64::MAX).unwrap();
+        }
+        let (end, fuel, hash) = (ran.ended.end, ran.ended.fuel, blake3::hash(&stdout));
+        format!("run\t{name}\t{end}\t{fuel}\t{}\t{hash}", stdout.len())
+    }
+
+    fn is_golden(line: &str) -> bool {
+        include_str!("../../../guests/GOLDEN").lines().any(|golden| golden == line)
+    }
+
+    fn put(mut caller: Caller<'_, Guest>, at: i32, bytes: &[u8]) -> i32 {
+        let Some(Extern::Memory(memory)) = caller.get_export("memory") else { return 1 };
+        memory.write(caller.as_context_mut(), at as usize, bytes).map_or(21, |()| 0)
+    }
+
+    /// The machine's own clock, behind the same name and at the same price.
+    fn real_clock(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+        linker.allow_shadowing(true);
+        linker.func_wrap(P1, "clock_time_get", |caller: Caller<'_, Guest>, _: i32, _: i64, out: i32| {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            put(caller, out, &(now.as_nanos() as u64).to_le_bytes())
+        })?;
+        Ok(())
+    }
+
+    /// Randomness that no seed decides.
+    fn real_random(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+        linker.allow_shadowing(true);
+        linker.func_wrap(P1, "random_get", |caller: Caller<'_, Guest>, out: i32, count: i32| {
+            let noise = blake3::hash(format!("{:?}", SystemTime::now()).as_bytes());
+            put(caller, out, &noise.as_bytes().repeat(count as usize / 32 + 1)[..count as usize])
+        })?;
+        Ok(())
+    }
+
+    #[test]
+    fn the_golden_file_sees_a_real_clock_and_real_randomness() {
+        for name in ["clock", "random", "nan", "memgrow"] {
+            let line = line(name, |_| Ok(()));
+            assert!(is_golden(&line), "{line}");
+        }
+        assert!(!is_golden(&line("clock", real_clock)), "a mutant with the machine's clock is red");
+        assert!(!is_golden(&line("random", real_random)), "a mutant with the machine's randomness is red");
+    }
+}

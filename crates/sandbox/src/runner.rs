@@ -19,6 +19,9 @@ use crate::walls::{Bounds, Raised};
 /// What a child gets beyond its wall time to look at its clock and to send its answer.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// Wall time of a compilation for each second of processor time it may take: others go first on a busy machine.
+const COMPILE_PATIENCE: u32 = 10;
+
 /// Starts children.
 #[derive(Clone, Debug)]
 pub struct Runner {
@@ -121,6 +124,9 @@ impl Runner {
         let code = self.code(base, handle)?;
         let mut room = None;
         for (place, item) in items.iter().enumerate() {
+            if handle.is_stopped() {
+                return Err(AttemptError::Stopped);
+            }
             let mut hold = Hold { wait: Duration::ZERO, handle, observe: &mut |_| () };
             match self.run_given(base, item.given(), &code, &mut room, &mut hold) {
                 Err(AttemptError::Stopped) => return Err(AttemptError::Stopped),
@@ -152,17 +158,18 @@ impl Runner {
         let bounds = Bounds {
             data_bytes: limits.compile_bytes,
             file_bytes: 0,
-            cpu_s: limits.compile.as_secs().saturating_add(2),
+            cpu_s: limits.compile.as_secs().saturating_add(1),
         };
         let mut running = Running::start(self.command(), &folder, bounds, limits.code_bytes)?;
         running.require(attempt.trust)?;
-        let mut hold = Hold { wait: limits.compile, handle, observe: &mut |_| () };
+        let mut hold = Hold { wait: limits.compile.saturating_mul(COMPILE_PATIENCE), handle, observe: &mut |_| () };
         let code = match running.exchange(&[(Task::Compile, &attempt.module)], &[], &mut hold) {
             Ok(Answer::Compiled(code)) => code?,
             Ok(Answer::Finished { .. }) => return Err(AttemptError::Lost("it spoke out of turn".into())),
             Err(Silence::Stopped) => return Err(AttemptError::Stopped),
             Err(Silence::Late) => return Err(BadModule::CompileTooLong.into()),
             Err(Silence::TooLarge { bytes }) => return Err(BadModule::CodeTooLarge { bytes }.into()),
+            Err(Silence::Dead(status)) if is_time_limit(status) => return Err(BadModule::CompileTooLong.into()),
             Err(Silence::Dead(_)) => return Err(BadModule::CompileTooLarge.into()),
         };
         if let Some(cache) = &self.cache {
@@ -263,11 +270,28 @@ fn without_answer(silence: Silence, level: u8) -> Result<Outcome, AttemptError> 
 
 #[cfg(unix)]
 fn is_file_limit(status: Option<ExitStatus>) -> bool {
+    signal_of(status) == Some(nix::sys::signal::Signal::SIGXFSZ as i32)
+}
+
+/// Whether the system ended it for its processor time; a compiler that lacks memory aborts instead.
+#[cfg(unix)]
+fn is_time_limit(status: Option<ExitStatus>) -> bool {
+    use nix::sys::signal::Signal::{SIGKILL, SIGXCPU};
+    [SIGKILL, SIGXCPU].iter().any(|signal| signal_of(status) == Some(*signal as i32))
+}
+
+#[cfg(unix)]
+fn signal_of(status: Option<ExitStatus>) -> Option<i32> {
     use std::os::unix::process::ExitStatusExt;
-    status.and_then(|status| status.signal()) == Some(nix::sys::signal::Signal::SIGXFSZ as i32)
+    status.and_then(|status| status.signal())
 }
 
 #[cfg(not(unix))]
 fn is_file_limit(_: Option<ExitStatus>) -> bool {
+    false
+}
+
+#[cfg(not(unix))]
+fn is_time_limit(_: Option<ExitStatus>) -> bool {
     false
 }

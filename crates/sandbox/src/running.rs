@@ -12,10 +12,12 @@ use crate::folder::Private;
 use crate::frame::{self, Ended, Reply, Task};
 use crate::walls::{self, Bounds, Raised};
 
-/// How long a child may take to raise its walls.
-const READY: Duration = Duration::from_secs(10);
+/// How long a child may take to raise its walls, on a machine that is busy with its owner's work.
+const READY: Duration = Duration::from_secs(30);
 /// How often a waiting node looks whether it shall stop.
 const LOOK: Duration = Duration::from_millis(20);
+/// The least time between two words to an observer, the last one apart.
+const TELL: Duration = Duration::from_millis(90);
 /// Answers that wait to be taken at most.
 const ANSWERS_MAX: usize = 16;
 /// Bytes of a pipe that much input goes through.
@@ -29,7 +31,7 @@ pub struct Handle(Arc<AtomicU8>);
 /// States of a [`Handle`].
 const RUN: u8 = 0;
 const PARK: u8 = 1;
-pub(crate) const STOP: u8 = 2;
+const STOP: u8 = 2;
 
 impl Handle {
     /// Halts the process where it is; it keeps its memory and its time does not pass.
@@ -48,7 +50,12 @@ impl Handle {
         self.0.store(STOP, Ordering::Relaxed);
     }
 
-    pub(crate) fn is(&self, state: u8) -> bool {
+    /// Whether it was stopped.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.is(STOP)
+    }
+
+    fn is(&self, state: u8) -> bool {
         self.0.load(Ordering::Relaxed) == state
     }
 }
@@ -174,6 +181,7 @@ fn wait_for(
     hold: &mut Hold<'_>,
 ) -> Result<io::Result<Answer>, RecvTimeoutError> {
     let (mut left, mut looked) = (hold.wait, Instant::now());
+    let mut news = News { last: None, told: looked };
     loop {
         if hold.handle.is(PARK) != *is_parked && !hold.handle.is(STOP) {
             *is_parked = !*is_parked;
@@ -186,15 +194,37 @@ fn wait_for(
             left = left.saturating_sub(passed);
         }
         match word {
-            Ok(Ok(Word::Answer(answer))) => return Ok(Ok(answer)),
-            Ok(Ok(Word::Progress(progress))) => (hold.observe)(progress),
+            Ok(Ok(Word::Answer(answer))) => {
+                news.tell(hold.observe);
+                return Ok(Ok(answer));
+            }
+            Ok(Ok(Word::Progress(progress))) => news.last = Some(progress),
             Ok(Ok(Word::Ready(_))) => return Ok(Err(io::ErrorKind::InvalidData.into())),
             Ok(Err(error)) => return Ok(Err(error)),
-            Err(RecvTimeoutError::Timeout) if !left.is_zero() && !hold.handle.is(STOP) => {}
+            Err(RecvTimeoutError::Timeout) => {}
             Err(other) => return Err(other),
         }
         if hold.handle.is(STOP) || left.is_zero() {
             return Err(RecvTimeoutError::Timeout);
+        }
+        if looked.duration_since(news.told) >= TELL {
+            news.tell(hold.observe);
+            news.told = looked;
+        }
+    }
+}
+
+/// What a child said of its progress and the observer does not know yet: however often it speaks, one is told rarely.
+struct News {
+    last: Option<Progress>,
+    told: Instant,
+}
+
+impl News {
+    fn tell(&mut self, observe: &mut dyn FnMut(Progress)) {
+        if let Some(mut progress) = self.last.take() {
+            progress.fraction = progress.fraction.filter(|fraction| (0.0..=1.0).contains(fraction));
+            observe(progress);
         }
     }
 }

@@ -4,6 +4,9 @@
 //! - (B) No loop is free: each branch, call and call to the host costs at least one step.
 //! - (C) Work whose size is known only while it runs costs by its size: a step per byte or element, 255 per page grown.
 //!
+//! A branch and a load cost more than their instruction, because programs full of them wait: for a guess that was wrong, for a
+//! place that depends on the last one. Loads of single bytes stand for text, where both are common.
+//!
 //! Moving values between locals and the stack costs nothing, because no machine code comes of it. Floating point costs what
 //! making NaN canonical makes it cost. Rounding, population counts and some lane operations are dear because code is made for
 //! the baseline of the processor family, which has no instruction for them. `benches/profile.rs` prints how far apart the
@@ -32,13 +35,13 @@ fn weigh_moves(cost: &mut OperatorCost) {
         0: LocalGet LocalSet LocalTee I32Const I64Const F32Const F64Const I32WrapI64 I64ExtendI32U;
         1: Br;
         2: Select TypedSelect;
-        5: BrIf If;
-        6: BrTable;
         5: Call;
+        8: BrIf If;
+        10: BrTable;
         10: CallIndirect;
-        3: I32Load I64Load F32Load F64Load I32Load8S I32Load8U I32Load16S I32Load16U I64Load8S I64Load8U I64Load16S
-            I64Load16U I64Load32S I64Load32U I32Store I64Store F32Store F64Store I32Store8 I32Store16 I64Store8 I64Store16
-            I64Store32;
+        1: F32Load F64Load F32Store F64Store;
+        3: I32Load I64Load I32Store I64Store I32Store8 I32Store16 I64Store8 I64Store16 I64Store32;
+        7: I32Load8S I32Load8U I32Load16S I32Load16U I64Load8S I64Load8U I64Load16S I64Load16U I64Load32S I64Load32U;
         20: MemoryCopy MemoryFill MemoryInit TableCopy TableFill TableInit DataDrop ElemDrop;
         100: MemoryGrow TableGrow;
     });
@@ -52,8 +55,8 @@ fn weigh_numbers(cost: &mut OperatorCost) {
         16: I32DivS I32DivU I32RemS I32RemU;
         24: I64DivS I64DivU I64RemS I64RemU;
         2: F32Eq F32Ne F32Lt F32Gt F32Le F32Ge F64Eq F64Ne F64Lt F64Gt F64Le F64Ge;
-        3: F32Add F32Sub F32Mul F64Add F64Sub F64Mul;
-        20: F32Div F64Div F32Sqrt F64Sqrt;
+        6: F32Add F32Sub F32Mul F64Add F64Sub F64Mul;
+        24: F32Div F64Div F32Sqrt F64Sqrt;
         8: F32Min F32Max F64Min F64Max;
         20: F32Ceil F32Floor F32Trunc F32Nearest F64Ceil F64Floor F64Trunc F64Nearest;
         3: F32ConvertI32S F32ConvertI32U F32ConvertI64S F64ConvertI32S F64ConvertI32U F64ConvertI64S;
@@ -76,8 +79,8 @@ fn weigh_lanes(cost: &mut OperatorCost) {
         8: I8x16Shuffle I8x16Swizzle I8x16Shl I8x16ShrS I8x16ShrU I64x2ShrS I32x4Mul I64x2Mul I8x16Popcnt I64x2LtS I64x2GtS
             I64x2LeS I64x2GeS I16x8Q15MulrSatS I16x8ExtAddPairwiseI8x16S I16x8ExtAddPairwiseI8x16U I32x4ExtAddPairwiseI16x8S
             I32x4ExtAddPairwiseI16x8U I64x2ExtMulLowI32x4S I64x2ExtMulHighI32x4S I64x2ExtMulLowI32x4U I64x2ExtMulHighI32x4U;
-        5: F32x4Add F32x4Sub F32x4Mul F64x2Add F64x2Sub F64x2Mul;
-        20: F32x4Div F64x2Div F32x4Sqrt F64x2Sqrt;
+        8: F32x4Add F32x4Sub F32x4Mul F64x2Add F64x2Sub F64x2Mul;
+        32: F32x4Div F64x2Div F32x4Sqrt F64x2Sqrt;
         10: F32x4Min F32x4Max F64x2Min F64x2Max I32x4TruncSatF32x4S I32x4TruncSatF32x4U I32x4TruncSatF64x2SZero
             I32x4TruncSatF64x2UZero F32x4ConvertI32x4U F64x2ConvertLowI32x4U F32x4DemoteF64x2Zero F64x2PromoteLowF32x4;
         40: F64x2Ceil F64x2Floor F64x2Trunc F64x2Nearest;

@@ -162,10 +162,9 @@ fn samples_have_golden_ends_steps_and_bytes() {
         let name = line.split('\t').nth(1).unwrap();
         assert!(ILL.contains(&name), "only these end otherwise than well: {line}");
     }
-    let again = run_all(&runner(&folder, &[]));
-    assert_eq!(again, seen, "a second time, from kept code");
 }
 
+#[cfg(unix)]
 #[test]
 fn samples_do_not_feel_the_machine_they_run_on() {
     let folder = tempfile::tempdir().unwrap();
@@ -173,6 +172,7 @@ fn samples_do_not_feel_the_machine_they_run_on() {
     assert_eq!(run_all(&runner(&folder, &elsewhere)), golden("run\t"), "another home, zone and language");
 }
 
+#[cfg(unix)]
 #[test]
 fn samples_do_not_feel_the_name_of_the_machine() {
     let folder = tempfile::tempdir().unwrap();
