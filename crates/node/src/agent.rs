@@ -95,6 +95,8 @@ pub struct ComputeConfig {
     pub jobs: PathBuf,
     /// For tests of checks: results are made up.
     pub lies: bool,
+    /// Guests compute only while nobody else on this machine wants to.
+    pub gives_way: bool,
 }
 
 /// Why an agent does not start.
@@ -427,6 +429,7 @@ async fn compute(
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let runner = Runner::new(program, &args, config.folder);
         let runner = runner.with_cache(Cache::open(config.cache, CACHE_BYTES)?);
+        let runner = if config.gives_way { runner.giving_way() } else { runner };
         let walls = runner.walls().map_err(std::io::Error::other)?;
         Ok::<_, std::io::Error>((runner, walls))
     });

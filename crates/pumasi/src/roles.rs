@@ -63,7 +63,7 @@ pub async fn run_agent(app: &App, sensors: SensorKind) -> Result<u8, Fault> {
         scripted: sensors == SensorKind::Scripted,
         dev: membership.dev,
         now: clock::now,
-        compute: compute(app)?,
+        compute: compute(app, sensors)?,
     };
     let agent = Agent::start(config).await.map_err(agent_fault)?;
     app.out.say("agent-up", args!["name" => &membership.name, "cloud" => &membership.cloud_name]);
@@ -78,7 +78,9 @@ pub async fn run_agent(app: &App, sensors: SensorKind) -> Result<u8, Fault> {
 }
 
 /// How this home runs foreign work: this very program is the sandbox's process.
-fn compute(app: &App) -> Result<ComputeConfig, Fault> {
+///
+/// Where an owner's signals come from a script nobody is there to give way to, and tests run beside each other.
+fn compute(app: &App, sensors: SensorKind) -> Result<ComputeConfig, Fault> {
     let lies = std::env::var_os("PUMASI_DEV_LIE_RESULTS").is_some();
     if lies {
         tracing::error!("this node makes results up: PUMASI_DEV_LIE_RESULTS is set");
@@ -89,6 +91,7 @@ fn compute(app: &App) -> Result<ComputeConfig, Fault> {
         cache: app.home.compiled(),
         jobs: app.home.jobs(),
         lies,
+        gives_way: sensors != SensorKind::Scripted,
     })
 }
 

@@ -18,14 +18,14 @@ use crate::walls::{Bounds, Raised, SystemWalls, Walls};
 /// Body of a frame to a child at most, in bytes: the parent is trusted, this only catches faults.
 const BODY_BYTES_MAX: u64 = 8 << 30;
 
-/// Runs the child to its end. `args` are the three numbers of [`Bounds`], as [`Runner`](crate::Runner) passes them.
+/// Runs the child to its end. `args` are the four numbers of [`Bounds`], as [`Runner`](crate::Runner) passes them.
 /// Must be the first thing a process does: namespaces are left before there is a second thread.
 pub fn main(args: impl IntoIterator<Item = String>) -> ExitCode {
     let numbers = args.into_iter().map(|arg| arg.parse::<u64>().ok()).collect::<Option<Vec<_>>>();
-    let Some([data_bytes, file_bytes, cpu_s]) = numbers.as_deref() else {
+    let Some([data_bytes, file_bytes, cpu_s, gives_way]) = numbers.as_deref() else {
         return ExitCode::from(2);
     };
-    let bounds = Bounds { data_bytes: *data_bytes, file_bytes: *file_bytes, cpu_s: *cpu_s };
+    let bounds = Bounds { data_bytes: *data_bytes, file_bytes: *file_bytes, cpu_s: *cpu_s, gives_way: *gives_way != 0 };
     // Foreign bytes come after these lines only.
     let walls: SystemWalls = Default::default();
     let raised = walls.raise(&bounds);

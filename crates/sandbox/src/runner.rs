@@ -29,6 +29,7 @@ pub struct Runner {
     args: Vec<String>,
     folder: PathBuf,
     cache: Option<Cache>,
+    gives_way: bool,
 }
 
 /// Compiled code, and whether it was kept from before.
@@ -49,7 +50,7 @@ impl Runner {
     /// lie in `folder`.
     pub fn new(program: impl Into<PathBuf>, args: &[&str], folder: impl Into<PathBuf>) -> Self {
         let args = args.iter().map(|arg| (*arg).to_owned()).collect();
-        Self { program: program.into(), args, folder: folder.into(), cache: None }
+        Self { program: program.into(), args, folder: folder.into(), cache: None, gives_way: false }
     }
 
     /// Keeps compiled code in `cache`.
@@ -59,13 +60,20 @@ impl Runner {
         self
     }
 
+    /// Children compute only while nobody else on this machine wants to, compilers among them.
+    #[must_use]
+    pub fn giving_way(mut self) -> Self {
+        self.gives_way = true;
+        self
+    }
+
     /// What walls a child of this runner stands behind, measured by starting one.
     ///
     /// # Errors
     /// The child cannot be started or dies.
     pub fn walls(&self) -> Result<Raised, AttemptError> {
         let folder = Private::make(&self.folder, &BTreeMap::new())?;
-        let bounds = Bounds { data_bytes: 1 << 30, file_bytes: 0, cpu_s: 10 };
+        let bounds = Bounds { data_bytes: 1 << 30, file_bytes: 0, cpu_s: 10, gives_way: self.gives_way };
         Ok(Running::start(self.command(), &folder, bounds, 0)?.raised.clone())
     }
 
@@ -156,6 +164,7 @@ impl Runner {
         let limits = &attempt.limits;
         let folder = Private::make(&self.folder, &BTreeMap::new())?;
         let bounds = Bounds {
+            gives_way: self.gives_way,
             data_bytes: limits.compile_bytes,
             file_bytes: 0,
             cpu_s: limits.compile.as_secs().saturating_add(1),
@@ -183,6 +192,7 @@ impl Runner {
         let limits = &attempt.limits;
         let folder = Private::make(&self.folder, inputs)?;
         let bounds = Bounds {
+            gives_way: self.gives_way,
             data_bytes: guest::data_bytes(limits, code.bytes.len() as u64),
             file_bytes: limits.scratch_bytes.saturating_add(limits.output_bytes),
             cpu_s: limits.wall.as_secs().saturating_mul(ITEMS_MAX as u64).saturating_add(2),

@@ -105,7 +105,8 @@ impl Running {
         bounds: Bounds,
         answer_bytes: u64,
     ) -> Result<Self, AttemptError> {
-        let numbers = [bounds.data_bytes, bounds.file_bytes, bounds.cpu_s].map(|number| number.to_string());
+        let numbers = [bounds.data_bytes, bounds.file_bytes, bounds.cpu_s, bounds.gives_way.into()]
+            .map(|number| number.to_string());
         let mut child = command
             .args(numbers)
             .env_clear()

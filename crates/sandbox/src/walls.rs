@@ -36,6 +36,8 @@ pub struct Bounds {
     pub file_bytes: u64,
     /// Processor time in seconds.
     pub cpu_s: u64,
+    /// It computes only while nobody else wants to.
+    pub gives_way: bool,
 }
 
 /// What stands around a process.
@@ -87,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_system_without_walls_says_so() {
-        let raised = NoWalls.raise(&Bounds { data_bytes: 0, file_bytes: 0, cpu_s: 0 });
+        let raised = NoWalls.raise(&Bounds { data_bytes: 0, file_bytes: 0, cpu_s: 0, gives_way: false });
         assert_eq!(raised.level(), 0);
         assert!(raised.level() < needed(Trust::Public, "x86_64"));
         assert!(!raised.missing.is_empty());

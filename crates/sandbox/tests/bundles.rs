@@ -159,7 +159,7 @@ fn a_guest_computes_only_while_nobody_else_wants_to() {
     let folder = tempfile::tempdir().unwrap();
     let handle = Handle::default();
     let seen = std::thread::scope(|scope| {
-        let run = scope.spawn(|| runner(&folder).run_held(&sample("spin", &[]), &handle));
+        let run = scope.spawn(|| runner(&folder).giving_way().run_held(&sample("spin", &[]), &handle));
         let (until, mut seen) = (Instant::now() + Duration::from_secs(20), None);
         while seen != Some(SCHED_IDLE) && Instant::now() < until {
             let entries = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);

@@ -59,7 +59,7 @@ impl Drop for Lender {
 /// A center in home `a`, whose member hands jobs in, and lenders in others.
 fn cloud(names: &[&str]) -> (World, Vec<Lender>) {
     let world = World::new();
-    world.init(&["--no-probe"]);
+    world.init(&[]);
     let lenders: Vec<Lender> = (2..).zip(names).map(|(n, name)| Lender::joins(&world, name, n)).collect();
     world.until("all are on", PATIENCE, || world.nodes_on("a"), |on| *on == names.len() + 1);
     (world, lenders)
@@ -207,7 +207,7 @@ fn without_a_keeper_nothing_is_handed_out_and_the_job_says_so() {
 fn nothing_of_a_job_stands_where_its_member_did_not_put_it() {
     let world = World::new();
     let tap = world.tap();
-    world.init(&["--no-probe"]);
+    world.init(&[]);
     let _lenders: Vec<Lender> = (2..).zip(["b", "c"]).map(|(n, name)| Lender::joins(&world, name, n)).collect();
     world.until("all are on", PATIENCE, || world.nodes_on("a"), |on| *on == 3);
     let planted = ["the-well-behind-the-house", "grandfathers-argument", "quarterly-secret-name", "hidden-job-name"];

@@ -101,7 +101,7 @@ impl Walls for LinuxWalls {
         let mut raised = Raised::default();
         let mut standing = Vec::new();
         for layer in Layer::ALL {
-            if layer == Layer::Seccomp {
+            if layer == Layer::Seccomp && bounds.gives_way {
                 // No wall, but the owner's right: as late as can be, because from here on others go first.
                 raised.note("idle scheduling", give_way());
             }
