@@ -19,6 +19,10 @@ use wire::{RefusalMsg, Reply};
 
 /// Longest life of a job.
 pub const LIFE_MAX: Span = Span::days(30);
+/// Owners that a quick check takes: two results, and one more to decide between them is a luxury.
+const OWNERS_FAST: usize = 2;
+/// Owners that a sure one takes: results of two newcomers are right with 98.8 %, of three with more than 99 %.
+const OWNERS_STANDARD: usize = 3;
 /// Longest wall time of an item.
 const WALL_MAX: Span = Span::hours(2);
 
@@ -35,6 +39,7 @@ pub async fn submit(center: &Center, caller: &Caller, ask: JobSubmit) -> Result<
         let args = [("bucket", ask.bucket.short()), ("near", "bucket list".to_owned())];
         return Err(RefusalMsg::new(errors::BUCKET_UNKNOWN, args).into());
     }
+    enough_owners(center, &ask, now)?;
     let facts = JobFacts {
         id: ask.id,
         account: member.id,
@@ -76,6 +81,34 @@ pub async fn submit(center: &Center, caller: &Caller, ask: JobSubmit) -> Result<
         board::begin_job(center, row)?.durable().await?;
     }
     Ok(Reply::Done)
+}
+
+/// Strangers' results are held against each other: refuses a job (E0415) while fewer owners are there than that takes, in its
+/// regions.
+fn enough_owners(center: &Center, ask: &JobSubmit, now: model::Stamp) -> Result<(), Refused> {
+    if ask.trust != Trust::Public {
+        return Ok(());
+    }
+    let need = if ask.check == Check::Fast { OWNERS_FAST } else { OWNERS_STANDARD };
+    let owners: std::collections::BTreeSet<_> = {
+        let fleet = center.fleet();
+        let on = fleet.nodes().filter(|(alias, node)| {
+            !node.standing.takes_no_work() && fleet.presence.state(now, *alias) == model::Presence::On
+        });
+        on.map(|(_, node)| node.owner).collect()
+    };
+    // Where nodes stand is looked at when they ask for work; a job for few regions waits then and says so.
+    if owners.len() >= need {
+        return Ok(());
+    }
+    let region = ask.regions.first().map_or_else(|| "–".to_owned(), ToString::to_string);
+    let args = [
+        ("check", ask.check.to_string()),
+        ("need", need.to_string()),
+        ("have", owners.len().to_string()),
+        ("region", region),
+    ];
+    Err(RefusalMsg::new(errors::TOO_FEW_OWNERS, args).into())
 }
 
 fn check(ask: &JobSubmit, now: model::Stamp) -> Result<(), Refused> {

@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 struct Lender(Child);
 
 impl Lender {
-    fn joins(world: &World, name: &str, index: u8) -> Self {
+    fn joins(world: &World, name: &str, index: u8, profile: &str) -> Self {
         let ticket = world.ok("a", &["invite", "-q"]);
         let bind = format!("127.{index}.0.1");
         let child = world.spawn(
@@ -32,7 +32,7 @@ impl Lender {
                 "--bind",
                 &bind,
                 "--profile",
-                "always",
+                profile,
                 "--disk",
                 "2GiB",
             ],
@@ -57,10 +57,10 @@ impl Drop for Lender {
 }
 
 /// A center in home `a`, whose member hands jobs in, and lenders in others.
-fn cloud(names: &[&str]) -> (World, Vec<Lender>) {
+fn cloud(names: &[&str], profile: &str) -> (World, Vec<Lender>) {
     let world = World::new();
     world.init(&[]);
-    let lenders: Vec<Lender> = (2..).zip(names).map(|(n, name)| Lender::joins(&world, name, n)).collect();
+    let lenders: Vec<Lender> = (2..).zip(names).map(|(n, name)| Lender::joins(&world, name, n, profile)).collect();
     world.until("all are on", PATIENCE, || world.nodes_on("a"), |on| *on == names.len() + 1);
     (world, lenders)
 }
@@ -107,7 +107,7 @@ const RUN: [&str; 7] = ["run", "guest:wordcount-map", "--each", "my:in/*", "--to
 
 #[test]
 fn a_job_outlives_its_machines_its_center_and_a_minute_without_anybody() {
-    let (world, mut lenders) = cloud(&["b", "c", "d"]);
+    let (world, mut lenders) = cloud(&["b", "c", "d"], "always");
     let plain = texts(&world, 60);
     let run = world.spawn("a", &RUN);
     world.until("it begins", PATIENCE, || done(&world), |done| *done > 3);
@@ -126,7 +126,7 @@ fn a_job_outlives_its_machines_its_center_and_a_minute_without_anybody() {
 
 #[test]
 fn map_and_reduce_equal_the_plain_answer_and_stop_and_results_do_what_they_say() {
-    let (world, _lenders) = cloud(&["b", "c", "d"]);
+    let (world, _lenders) = cloud(&["b", "c", "d"], "always");
     texts(&world, 12);
     let map = ["map", "guest:wordcount-map", "my:in/", "--reduce", "guest:wordcount-reduce"];
     let more = ["--split", "1KiB", "--parts", "3", "--to", "my:words/", "-q"];
@@ -147,7 +147,7 @@ fn map_and_reduce_equal_the_plain_answer_and_stop_and_results_do_what_they_say()
     assert_eq!(lines(&counted), lines(&plain));
 
     // One that would go on for long is stopped; what it has is there.
-    let long = ["run", "guest:steps", "--count", "200", "--to", "my:steps/", "-q", "--detach", "--", "100000000"];
+    let long = ["run", "guest:steps", "--count", "200", "--to", "my:steps/", "-q", "--detach", "--", "1", "100000000"];
     world.ok("a", &long);
     world.until("some are done", PATIENCE, || done(&world), |done| *done > 2);
     world.ok("a", &["job", "stop", "last"]);
@@ -160,7 +160,7 @@ fn map_and_reduce_equal_the_plain_answer_and_stop_and_results_do_what_they_say()
 
 #[test]
 fn modules_that_misbehave_end_with_what_to_type_and_hurt_nobody() {
-    let (world, _lenders) = cloud(&["b", "c"]);
+    let (world, _lenders) = cloud(&["b", "c"], "always");
     texts(&world, 4);
     let over = |module: &str, more: &[&str]| -> (String, i32) {
         let run = ["run", module, "--each", "my:in/text00*", "--to", "my:bad/"];
@@ -189,9 +189,9 @@ fn modules_that_misbehave_end_with_what_to_type_and_hurt_nobody() {
 
 #[test]
 fn without_a_keeper_nothing_is_handed_out_and_the_job_says_so() {
-    let (world, _lenders) = cloud(&["b", "c"]);
+    let (world, _lenders) = cloud(&["b", "c"], "always");
     texts(&world, 8);
-    let long = ["run", "guest:steps", "--count", "40", "--to", "my:steps/", "-q", "--detach", "--", "300000000"];
+    let long = ["run", "guest:steps", "--count", "40", "--to", "my:steps/", "-q", "--detach", "--", "1", "300000000"];
     world.ok("a", &long);
     world.until("some are done", PATIENCE, || done(&world), |done| *done > 0);
     world.ok("a", &["agent", "stop"]);
@@ -208,8 +208,8 @@ fn nothing_of_a_job_stands_where_its_member_did_not_put_it() {
     let world = World::new();
     let tap = world.tap();
     world.init(&[]);
-    let _lenders: Vec<Lender> = (2..).zip(["b", "c"]).map(|(n, name)| Lender::joins(&world, name, n)).collect();
-    world.until("all are on", PATIENCE, || world.nodes_on("a"), |on| *on == 3);
+    let _lenders: Vec<Lender> = (2..).zip(["b", "c", "d"]).map(|(n, name)| Lender::joins(&world, name, n, "always")).collect();
+    world.until("all are on", PATIENCE, || world.nodes_on("a"), |on| *on == 4);
     let planted = ["the-well-behind-the-house", "grandfathers-argument", "quarterly-secret-name", "hidden-job-name"];
     let line = format!("{} ", planted[0]).repeat(500);
     let text = file(&world, planted[2], line.as_bytes());
@@ -244,7 +244,7 @@ fn nothing_of_a_job_stands_where_its_member_did_not_put_it() {
 
 #[test]
 fn the_owner_comes_first_and_guests_stand_still() {
-    let (world, lenders) = cloud(&["b"]);
+    let (world, lenders) = cloud(&["b"], "generous");
     let long = ["run", "guest:spin", "--count", "4", "--to", "my:spin/", "-q", "--detach", "--wall", "60s"];
     world.ok("a", &long);
     let guests = || guests_of(lenders[0].0.id());
