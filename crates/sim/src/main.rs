@@ -4,6 +4,7 @@ mod durable;
 mod print;
 
 use clap::{Parser, Subcommand};
+use model::Span;
 use sim::Seed;
 use sim::hosts::Mix;
 use sim::scene::{self, SCENARIOS, Scenario, Size};
@@ -24,6 +25,8 @@ const EXAMPLES: &str = "Examples:
   sim flapping --seed 3
   sim durability --nodes 6000 --days 365 --seed 1
   sim audit --seeds 500
+  sim compute-cheat --seeds 200
+  sim compute-churn
   sim replay --scenario admission --seed 12
   sim list";
 
@@ -73,6 +76,42 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// Hosts that lie about results: how many stay wrong, what does checking cost, when are they found?
+    #[command(
+        after_help = "Examples:\n  sim compute-cheat --seeds 200\n  sim compute-cheat --seeds 20 --nodes 200 --items 20000 --seed 3 --json"
+    )]
+    ComputeCheat {
+        /// Hunts for a rare liar of each kind; a twentieth as many clouds with many liars.
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        seeds: u32,
+        #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(20..=100_000))]
+        nodes: u32,
+        #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
+        items: u32,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Machines vanish while they compute: when does the job end, what is wasted, is all of it right?
+    #[command(after_help = "Examples:\n  sim compute-churn\n  sim compute-churn --vanish 90 --seed 3 --json")]
+    ComputeChurn {
+        #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+        nodes: u32,
+        /// Tasks.
+        #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
+        items: u32,
+        /// Time of a task on the reference machine.
+        #[arg(long, default_value_t = 30)]
+        minutes: u64,
+        /// Percent of the hosts that vanish for 12 hours in the second run.
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=100))]
+        vanish: u64,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        #[arg(long)]
+        json: bool,
+    },
     /// One run again, by scenario and seed.
     Replay {
         /// Which scenario, see `sim list`.
@@ -112,6 +151,13 @@ fn main() -> ExitCode {
         What::Durability(run) => return durable::make(&run),
         What::Yearly(run) => return durable::yearly(&run),
         What::Audit { seeds, seed, mix, json } => return audit(seeds, seed, &mix, json),
+        What::ComputeCheat { seeds, nodes, items, seed, json } => {
+            return cheat(scene::compute::cheat::Size { nodes, items, seeds }, seed, json);
+        }
+        What::ComputeChurn { nodes, items, minutes, vanish, seed, json } => {
+            let takes = Span::mins(minutes);
+            return churn(scene::compute::churn::Size { nodes, items, takes, vanish_percent: vanish }, seed, json);
+        }
         What::Hidden { nodes, groups, stage, seed, json } => return hidden((nodes, groups), &stage, seed, json),
         What::Replay { scenario, run } => (scenario, run),
         What::List => {
@@ -137,6 +183,16 @@ fn audit(seeds: u32, seed: u64, mix: &str, json: bool) -> ExitCode {
     };
     let begun = Instant::now();
     print::outcome(&scene::audit::run(seeds, mix, Seed(seed)), begun.elapsed(), json)
+}
+
+fn cheat(size: scene::compute::cheat::Size, seed: u64, json: bool) -> ExitCode {
+    let begun = Instant::now();
+    print::outcome(&scene::compute::cheat::run(size, Seed(seed)), begun.elapsed(), json)
+}
+
+fn churn(size: scene::compute::churn::Size, seed: u64, json: bool) -> ExitCode {
+    let begun = Instant::now();
+    print::outcome(&scene::compute::churn::run(size, Seed(seed)), begun.elapsed(), json)
 }
 
 fn hidden((nodes, groups): (u32, u32), stage: &str, seed: u64, json: bool) -> ExitCode {

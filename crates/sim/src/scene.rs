@@ -2,6 +2,7 @@
 
 pub mod admission;
 pub mod audit;
+pub mod compute;
 pub mod durability;
 pub mod fleet;
 pub mod hidden;

@@ -5,11 +5,12 @@
 //! never heard of counts as if it had, once its node shows the permit.
 
 use super::facts::{Lease, LeaseState, NodeFacts};
-use super::job::Output;
+use super::job::{Checking, Output};
 use super::limits::{BUNDLE_ITEMS, CURSOR_BLOCK, LEASE, LEASE_LIFE, OVER_KEPT, PARK_GRACE, PILOT_FUEL, UNKNOWN_FUEL};
 use super::message::{Effect, Record};
+use super::quorum::check_share;
 use super::scheduler::{At, Key, Scheduler, Timer, Turn};
-use model::{Alias, JobState, MemberId, Span, Stamp, Trust};
+use model::{Alias, JobState, MemberId, Ppm, Span, Stamp, Trust};
 
 /// A lease as the scheduler keeps it. Sets of items are bits, the first item's the lowest.
 #[derive(Debug, Clone)]
@@ -100,6 +101,9 @@ impl Scheduler {
         job.copies += u32::from(task.is_copy);
         *job.by_owner.entry(facts.owner).or_default() += task.count;
         let is_first = job.state == JobState::Queued;
+        let validated = self.nodes.get(&alias).map_or(0, |node| node.standing.validated);
+        // What will be checked in any case need not wait for its first result.
+        let is_pair = !task.is_copy && facts.owner != account && check_share(job.demand(), validated) == Ppm::ONE;
         let stage = &mut job.stages[usize::from(at.stage)];
         let (mut memory_mib, mut deep_stack) = (stage.facts.memory_mib, false);
         for item in at.item..at.item + task.count {
@@ -108,6 +112,10 @@ impl Scheduler {
             entry.live.push(serial);
             entry.attempts = entry.attempts.saturating_add(1);
             (entry.wanted_since, deep_stack) = (None, deep_stack | entry.is_deep);
+            if is_pair && entry.ballots.is_empty() && entry.checking == Checking::No {
+                (entry.checking, entry.missing) = (Checking::Open, 2);
+                stage.open.insert(item);
+            }
             if entry.is_grown {
                 memory_mib = stage.facts.memory_mib.saturating_mul(2);
             }
@@ -149,6 +157,9 @@ impl Scheduler {
         self.attempts.insert(serial, attempt);
         self.nodes.entry(alias).or_default().leases.insert(serial);
         self.timer(until, Timer::Lease(serial));
+        if is_pair {
+            (at.item..at.item + task.count).for_each(|item| self.settle(turn, At { item, ..at }));
+        }
         if is_first {
             self.record(turn, Record::State { job: id, state: JobState::Running });
         }
@@ -269,6 +280,14 @@ impl Scheduler {
         let Some(attempt) = self.attempts.get_mut(&serial) else { return };
         let Some(bit) = attempt.bit(item) else { return };
         attempt.settled |= bit;
+        let at = attempt.at(item);
+        if let Some(stage) = self.stage(at) {
+            if let Some(entry) = stage.items.get_mut(&item) {
+                entry.live.retain(|live| *live != serial);
+            }
+            stage.tidy(item);
+        }
+        let attempt = self.attempts.get_mut(&serial).expect("just looked at");
         if attempt.store & !attempt.settled == 0 {
             attempt.store_by = None;
         }
@@ -356,8 +375,9 @@ impl Scheduler {
         );
         let mut wanted = false;
         for item in lease.first..lease.first + u32::from(lease.count) {
-            let is_open = stage.items.get(&item).is_some_and(|entry| entry.checking == super::job::Checking::Open);
-            if (stage.done.get(item) || stage.failed.contains_key(&item)) && !is_open {
+            let is_open = stage.items.get(&item).is_some_and(|entry| entry.checking == Checking::Open);
+            let is_known = stage.verified.get(item) || stage.failed.contains_key(&item);
+            if is_known || (stage.done.get(item) && !is_open) {
                 continue;
             }
             let entry = stage.items.entry(item).or_default();

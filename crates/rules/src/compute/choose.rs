@@ -389,7 +389,10 @@ impl Scheduler {
             let is_wanted = entry.live.contains(&serial) && (!stage.done.get(*item) || entry.missing > 0);
             // A copy of a check would be one result too many; a late check ends with its lease.
             let is_work = entry.ballots.is_empty();
-            is_wanted && is_work && entry.live.len() < most && self.other_owners(job, entry, 0, facts)
+            is_wanted
+                && is_work
+                && entry.live.len() < most.max(usize::from(entry.missing) + 1)
+                && self.other_owners(job, entry, 0, facts)
         };
         let open = attempt.open_items();
         let first = *open.iter().find(|item| may(item))?;

@@ -79,7 +79,8 @@ pub(super) struct Item {
 impl Item {
     /// Whether any node will do.
     pub(super) fn is_plain(&self) -> bool {
-        self.strikes.is_empty() && self.ballots.is_empty() && !self.is_grown && !self.is_deep
+        let is_fresh = self.live.is_empty() && self.ballots.is_empty();
+        is_fresh && self.strikes.is_empty() && !self.is_grown && !self.is_deep
     }
 
     pub(super) fn ballot(&self, serial: u64) -> Option<&Ballot> {
@@ -105,13 +106,11 @@ impl Item {
         self.ballots.retain(|ballot| ballot.vote.owner != vote.owner || ballot.vote.serial == vote.serial);
     }
 
-    /// Whether somebody who has said a result may make its output again: there is none, and what it said is what most say.
+    /// Whether somebody who has said a result may make its output again: what it said is what most say, and it is not there.
     pub(super) fn may_repeat(&self, ballot: &Ballot) -> bool {
-        let alike = self.ballots.iter().filter(|other| agree(&other.vote.result, &ballot.vote.result)).count();
-        self.accepted.is_none()
-            && !self.is_disputed
-            && self.ballots.iter().all(|ballot| ballot.output == Output::None)
-            && alike * 2 > self.ballots.len()
+        let alike = self.ballots.iter().filter(|other| agree(&other.vote.result, &ballot.vote.result));
+        let has_output = |ballot: &Ballot| ballot.output != Output::None || self.accepted == Some(ballot.vote.serial);
+        !self.is_disputed && !alike.clone().any(has_output) && alike.count() * 2 > self.ballots.len()
     }
 
     fn put(&mut self, vote: &Vote) -> &mut Ballot {
@@ -293,6 +292,7 @@ impl Stage {
             return;
         }
         self.close(item);
+        self.unqueue(item);
         self.done.set(item, false);
         let live = self.items.remove(&item).map(|entry| entry.live).unwrap_or_default();
         self.items.insert(item, Item { live, ..Item::default() });
@@ -309,6 +309,7 @@ impl Stage {
 
     fn retry(&mut self) {
         for (item, _) in std::mem::take(&mut self.failed) {
+            self.unqueue(item);
             let live = self.items.remove(&item).map(|entry| entry.live).unwrap_or_default();
             self.items.insert(item, Item { live, ..Item::default() });
         }
@@ -339,6 +340,8 @@ pub(super) struct Job {
     pub(super) liars: Vec<(Alias, Evidence)>,
     pub(super) differ: Vec<Evidence>,
     pub(super) ended_at: Option<Stamp>,
+    /// It is looked through for checks nobody can do.
+    pub(super) is_watched: bool,
 }
 
 impl Job {
@@ -364,6 +367,7 @@ impl Job {
             liars: Vec::new(),
             differ: Vec::new(),
             ended_at: None,
+            is_watched: false,
         }
     }
 

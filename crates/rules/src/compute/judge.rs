@@ -3,7 +3,7 @@
 //! (A) A result stands only by [`quorum::rule`]. (B) Who is found lying is out of public computing at once, and its last
 //! [`REDO_WINDOW`] unchecked items are run again before anything else of their jobs; circle machines are told, not punished.
 //! (C) Agreeing results are paid when that is clear, wrong ones never; pay that waits is forfeited with its node.
-//! (D) A check nobody is there for is waived, a dispute given up, both after [`CHECK_WAIT`]; strict waits.
+//! (D) A check nobody is there for is waived, a dispute given up, both after [`CHECK_WAIT`]; a strict check waits.
 
 use super::job::{Ballot, Checking, Output, agree_with, result_of};
 use super::limits::{CANARIES_KEPT, CANCEL_UNLESS_WITHIN, CHECK_WAIT, REDO_WINDOW, SAME_NODE_AGAIN};
@@ -226,7 +226,8 @@ impl Scheduler {
     fn no_ruling(&mut self, turn: &mut Turn<'_>, at: At) {
         let trust = self.jobs[&at.key].facts.trust;
         let is_done = self.stage(at).is_some_and(|stage| stage.done.get(at.item));
-        if trust != Trust::Public && is_done {
+        // What a job that is over gave out stays given out.
+        if is_done && (trust != Trust::Public || !self.is_live(at.key)) {
             return self.waive(turn, at);
         }
         self.give_up(turn, at, FailKind::Disputed, 0);
@@ -249,25 +250,45 @@ impl Scheduler {
         self.advance(turn, at.key);
     }
 
-    /// (D) Whether an item has waited long enough for a machine that is not there.
-    pub(super) fn waive_if_nobody(&mut self, turn: &mut Turn<'_>, at: At) {
+    /// (D) Looks at this job's checks once more later.
+    fn watch(&mut self, now: Stamp, key: Key) {
+        let Some(job) = self.jobs.get_mut(&key).filter(|job| !job.is_watched) else { return };
+        job.is_watched = true;
+        self.timer(now + SAME_NODE_AGAIN, Timer::Checks(key));
+    }
+
+    /// (D) Looks which checks have waited long enough for a machine that is not there.
+    pub(super) fn look_at_checks(&mut self, turn: &mut Turn<'_>, key: Key) {
+        let Some(job) = self.jobs.get_mut(&key) else { return };
+        job.is_watched = false;
+        let mut waiting = Vec::new();
+        for (number, stage) in job.stages.iter().enumerate() {
+            let number = u8::try_from(number).expect("at most 32 stages");
+            waiting.extend(stage.special.iter().map(|item| At { key, stage: number, item: *item }));
+        }
+        waiting.iter().for_each(|at| self.waive_if_nobody(turn, *at));
+        if !waiting.is_empty() {
+            self.watch(turn.now, key);
+            // Some nodes may run by now what they might not before.
+            turn.hungry.insert(key);
+        }
+    }
+
+    fn waive_if_nobody(&mut self, turn: &mut Turn<'_>, at: At) {
         let Some(job) = self.jobs.get(&at.key) else { return };
         let stage = &job.stages[usize::from(at.stage)];
         let Some(entry) = stage.items.get(&at.item).filter(|entry| entry.checking == Checking::Open) else { return };
-        if entry.wanted_since.is_none_or(|since| turn.now.since(since) < CHECK_WAIT) {
-            return;
-        }
+        let waits = entry.wanted_since.is_none_or(|since| turn.now.since(since) < CHECK_WAIT);
         let is_strict = job.facts.trust == Trust::Public && job.facts.check == Check::Strict;
-        if self.is_anybody_there(turn.now, at) || is_strict {
-            return self.timer(turn.now + CHECK_WAIT, Timer::Item(at));
+        if waits || self.is_anybody_there(turn.now, at) {
+            return;
         }
         if entry.is_disputed {
             return self.no_ruling(turn, at);
         }
-        if stage.done.get(at.item) {
-            return self.waive(turn, at);
+        if stage.done.get(at.item) && !is_strict {
+            self.waive(turn, at);
         }
-        self.timer(turn.now + CHECK_WAIT, Timer::Item(at));
     }
 
     /// Puts an item where it belongs: a queue, or nowhere.
@@ -304,9 +325,12 @@ impl Scheduler {
             return;
         }
         if entry.is_exhausted() && (may_waive || !is_done) {
-            return self.exhausted(turn, at, is_done);
+            // Its last attempt may still end well.
+            if entry.live.is_empty() {
+                self.exhausted(turn, at, is_done);
+            }
+            return;
         }
-        let is_new = entry.wanted_since.is_none();
         entry.wanted_since.get_or_insert(now);
         let not_before = entry.not_before;
         let is_plain = entry.is_plain();
@@ -318,11 +342,8 @@ impl Scheduler {
         } else {
             stage.special.insert(at.item);
         }
-        if is_new && is_open {
-            self.timer(now + CHECK_WAIT, Timer::Item(at));
-            if !is_done {
-                self.timer(now + SAME_NODE_AGAIN, Timer::Item(at));
-            }
+        if is_open {
+            self.watch(now, at.key);
         }
         turn.hungry.insert(at.key);
     }

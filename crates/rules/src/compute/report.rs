@@ -6,8 +6,8 @@
 
 use super::job::{Ballot, Checking, Output, is_kept_elsewhere, result_of};
 use super::limits::{
-    AUTO_FUEL_LEAST, AUTO_FUEL_TIMES, BUNDLE_ITEMS, HOST_AGAIN, INPUT_AGAIN, INPUT_TRIES, PILOTS, STORE_WITHIN,
-    STRIKE_OWNERS, STRIKES,
+    AUTO_FUEL_LEAST, AUTO_FUEL_TIMES, BUNDLE_ITEMS, HOST_AGAIN, INPUT_AGAIN, INPUT_TRIES, PILOTS, REDO_WINDOW,
+    SAME_NODE_AGAIN, STORE_WITHIN, STRIKE_OWNERS, STRIKES,
 };
 use super::message::{Checked, Effect, ItemResult, PayAct, Record, Refused, Report, Strike, Taken, Verdict, Vote};
 use super::quorum::{self, agree};
@@ -141,7 +141,7 @@ impl Scheduler {
         let (vote, bit) = self.vote_of(turn, serial, said);
         let attempt = self.attempts.get_mut(&serial).expect("the lease is known");
         attempt.said |= bit;
-        let demand = self.jobs[&at.key].demand();
+        let (demand, account) = (self.jobs[&at.key].demand(), self.jobs[&at.key].facts.account);
         let stage = self.stage(at).expect("the item's stage is known");
         let is_odd = demand.trust == Trust::Public && stage.law.is_odd(said.fuel);
         let is_done = stage.done.get(at.item);
@@ -149,6 +149,10 @@ impl Scheduler {
             // Done, and nobody knows with what any more.
             return Verdict::Drop;
         };
+        if !entry.live.contains(&serial) {
+            // Nobody asked this lease: its item was settled before it was shown again.
+            return Verdict::Drop;
+        }
         entry.live.retain(|live| *live != serial);
         if demand.trust == Trust::Own {
             // Its owner's machines are believed: one result is all there is.
@@ -169,9 +173,11 @@ impl Scheduler {
         let output = if is_wanted { Output::Pending } else { Output::None };
         let validated = vote.validated;
         let fuel = vote.result.fuel;
+        // What the submitter's own machine says is believed as its own words are.
+        let (is_own, is_open) = (vote.owner == account, entry.checking == Checking::Open);
         entry.ballots.push(Ballot { vote, output, is_kept: false, is_counted: false, paid: None });
         if is_first {
-            if is_odd || quorum::is_checked(demand, validated, turn.rng) {
+            if is_open || (!is_own && (is_odd || quorum::is_checked(demand, validated, turn.rng))) {
                 self.open_check(turn, at);
             }
         } else {
@@ -327,6 +333,7 @@ impl Scheduler {
         let now = turn.now;
         let stage = self.stage(at).expect("the item's stage is known");
         let (is_done, grows) = (stage.done.get(at.item), stage.facts.grow);
+        stage.unqueue(at.item);
         let Some(entry) = stage.items.get_mut(&at.item) else { return };
         let of = |kind: FailKind| entry.strikes.iter().filter(|strike| strike.kind == kind).count();
         let ends = match kind {
@@ -346,10 +353,12 @@ impl Scheduler {
             FailKind::Host | FailKind::Store | FailKind::Key => HOST_AGAIN,
             _ => Span::ZERO,
         };
-        if wait > Span::ZERO {
+        // A node that failed may be asked again later: then the job is looked at once more.
+        if wait == Span::ZERO {
+            self.timer(now + SAME_NODE_AGAIN, Timer::Item(at));
+        } else {
             entry.not_before = now + wait;
-            let again = entry.not_before;
-            self.timer(again, Timer::Item(at));
+            self.timer(now + wait, Timer::Item(at));
         }
         if ends && !is_done {
             return self.give_up(turn, at, kind, detail);
@@ -361,9 +370,15 @@ impl Scheduler {
     fn watch_window(&mut self, turn: &mut Turn<'_>, serial: u64) {
         let Some(node) = self.attempts.get(&serial).map(|attempt| attempt.node) else { return };
         let Some(window) = self.nodes.get_mut(&node).map(|node| &mut node.unchecked) else { return };
-        let out = if window.len() > super::limits::REDO_WINDOW { window.pop_front() } else { None };
-        if let Some(old) = out {
-            self.pay_unchecked(turn, PayAct::Post, node, &old);
+        if window.len() > REDO_WINDOW + REDO_WINDOW / 4 {
+            // What others have checked since takes no room.
+            let jobs = &self.jobs;
+            window.retain(|old| {
+                let stage = jobs.get(&old.at.key).and_then(|job| job.stages.get(usize::from(old.at.stage)));
+                stage.is_some_and(|stage| !stage.verified.get(old.at.item))
+            });
+            let beyond: Vec<_> = window.drain(..window.len().saturating_sub(REDO_WINDOW)).collect();
+            beyond.iter().for_each(|old| self.pay_unchecked(turn, PayAct::Post, node, old));
         }
         self.watch_age(turn.now);
     }

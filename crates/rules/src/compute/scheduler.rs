@@ -38,6 +38,7 @@ pub(super) enum Timer {
     Lease(u64),
     Item(At),
     Job(Key),
+    Checks(Key),
     Tail,
     Age,
 }
@@ -373,7 +374,8 @@ impl Scheduler {
             self.timers.remove(&(at, timer));
             match timer {
                 Timer::Lease(serial) => self.lease_timer(turn, serial),
-                Timer::Item(at) => self.item_timer(turn, at),
+                Timer::Item(at) => self.settle(turn, at),
+                Timer::Checks(key) => self.look_at_checks(turn, key),
                 Timer::Job(key) => self.job_timer(turn, key),
                 Timer::Tail => self.feed_tails(turn),
                 Timer::Age => self.age(turn),
@@ -402,12 +404,6 @@ impl Scheduler {
             }
             turn.hungry.insert(key);
         }
-    }
-
-    /// An item's moment has come: it may be handed out again, or nobody was there to check it.
-    fn item_timer(&mut self, turn: &mut Turn<'_>, at: At) {
-        self.settle(turn, at);
-        self.waive_if_nobody(turn, at);
     }
 
     fn ask_to_be_woken(&mut self, turn: &mut Turn<'_>) {

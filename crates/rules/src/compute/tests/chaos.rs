@@ -377,7 +377,7 @@ proptest! {
             if progress.state == JobState::Done {
                 prop_assert!(progress.stages.iter().all(|stage| stage.done == stage.items) && failed == 0, "(A)");
             } else {
-                prop_assert!(failed > 0, "(A) {progress:?}");
+                prop_assert!(failed > 0, "(A) {:?} {:?} {:?}", progress.state, progress.stages, progress.failures);
             }
         }
     }
