@@ -387,8 +387,9 @@ impl Scheduler {
         let may = |item: &u32| {
             let Some(entry) = stage.items.get(item) else { return false };
             let is_wanted = entry.live.contains(&serial) && (!stage.done.get(*item) || entry.missing > 0);
-            // A copy of a check would be one result too many; a late check ends with its lease.
-            let is_work = entry.ballots.is_empty();
+            // A copy of a check would be one result too many: a late one ends with its lease, one of a machine that is gone is
+            // waited for by all that come after it.
+            let is_work = is_gone || entry.ballots.is_empty();
             is_wanted
                 && is_work
                 && entry.live.len() < most.max(usize::from(entry.missing) + 1)
