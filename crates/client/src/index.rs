@@ -386,7 +386,9 @@ pub async fn list_offline(
 ) -> Result<(Vec<Entry>, Option<Stamp>), ClientError> {
     let names = blocking(index, root.bucket_id(bucket)).await?;
     let last = names.rows.values().map(|row| Stamp(row.1)).max();
-    Ok((names.below(prefix), last))
+    let mut below = names.below(prefix);
+    below.retain(|entry| crate::names::is_shown(prefix, &entry.name));
+    Ok((below, last))
 }
 
 async fn blocking(index: &NameIndex, bucket: BucketId) -> Result<Names, ClientError> {

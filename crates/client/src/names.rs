@@ -56,8 +56,21 @@ pub struct Version {
 }
 
 impl Client {
-    /// Names in a bucket that begin with `prefix`, in true order.
+    /// Names in a bucket that begin with `prefix`, in true order; jobs' own only where the prefix names them.
+    ///
+    /// # Errors
+    /// [`ClientError`].
     pub async fn list(&self, bucket: &Bucket, prefix: &str) -> Result<Vec<Entry>, ClientError> {
+        let mut all = self.list_all(bucket, prefix).await?;
+        all.retain(|entry| is_shown(prefix, &entry.name));
+        Ok(all)
+    }
+
+    /// The same with what jobs keep for themselves.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn list_all(&self, bucket: &Bucket, prefix: &str) -> Result<Vec<Entry>, ClientError> {
         if let Some(index) = self.index.as_ref().filter(|_| bucket.is_own()) {
             match self.list_indexed(index, bucket, prefix).await {
                 Err(ClientError::File { path, source }) => {
@@ -205,6 +218,11 @@ impl Client {
             }
         }
     }
+}
+
+/// Whether a name is shown to who lists what begins with `prefix`.
+pub(crate) fn is_shown(prefix: &str, name: &str) -> bool {
+    prefix.starts_with(crate::compute::HIDDEN_JOBS) || !name.starts_with(crate::compute::HIDDEN_JOBS)
 }
 
 /// Its writer's record covers the name, the version and the manifest of a change.

@@ -47,7 +47,7 @@ pub fn lines_of(
     is_end: bool,
 ) -> Result<Option<std::ops::Range<usize>>, RecordError> {
     let base = reads_from(from);
-    let after = |at: usize| bytes.get(at..).and_then(|rest| memchr(rest)).map(|line| at + line + 1);
+    let after = |at: usize| bytes.get(at..).and_then(memchr).map(|line| at + line + 1);
     // A line begins at 0, or after the end of another one.
     let Some(begin) = (if from == 0 { Some(0) } else { after(0) }) else {
         return if is_end { Ok(Some(bytes.len()..bytes.len())) } else { too_long(bytes.len(), base) };

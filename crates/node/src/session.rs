@@ -53,6 +53,9 @@ pub struct SessionView {
     pub clock_offset_ms: i64,
 }
 
+/// A lease as it is shown: body and permit.
+pub type ShownLease = (Vec<u8>, Vec<u8>);
+
 /// Measured upload and download.
 pub type Rates = (Option<Kbps>, Option<Kbps>);
 
@@ -94,8 +97,8 @@ pub struct Session {
     /// Guests of this machine.
     gate: Gate,
     /// Leases that are worked on, with their permits.
-    leases: Mutex<BTreeMap<u64, (Vec<u8>, Vec<u8>)>>,
-    unknown: watch::Sender<Vec<(Vec<u8>, Vec<u8>)>>,
+    leases: Mutex<BTreeMap<u64, ShownLease>>,
+    unknown: watch::Sender<Vec<ShownLease>>,
 }
 
 impl Session {
@@ -274,7 +277,7 @@ impl Session {
     }
 
     /// Remembers a lease that is worked on, so that it can be shown to a center that does not know it.
-    pub fn keep_lease(&self, serial: u64, shown: (Vec<u8>, Vec<u8>)) {
+    pub fn keep_lease(&self, serial: u64, shown: ShownLease) {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner).insert(serial, shown);
     }
 
@@ -284,7 +287,7 @@ impl Session {
     }
 
     /// Leases that the center did not know at the last check-in: body and permit.
-    pub fn unknown_leases(&self) -> watch::Receiver<Vec<(Vec<u8>, Vec<u8>)>> {
+    pub fn unknown_leases(&self) -> watch::Receiver<Vec<ShownLease>> {
         self.unknown.subscribe()
     }
 

@@ -34,26 +34,29 @@ const PLACES_MAX: usize = 1 << 17;
 /// Speed of the reference PC.
 const SPEED: u32 = 1_000;
 
+/// Where a node stands: its region and network, as far as they are known.
+type Place = (Option<Region>, Option<String>);
+
 /// Regions of nodes, remembered for a minute.
 #[derive(Default)]
-pub struct Places(Mutex<BTreeMap<Alias, (Instant, Option<Region>, Option<String>)>>);
+pub struct Places(Mutex<BTreeMap<Alias, (Instant, Place)>>);
 
 impl Places {
-    async fn of(&self, center: &Center, node: Alias) -> Result<(Option<Region>, Option<String>), StoreError> {
+    async fn of(&self, center: &Center, node: Alias) -> Result<Place, StoreError> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&node).cloned();
-        if let Some((at, region, net)) = known
+        if let Some((at, place)) = known
             && at.elapsed() < PLACE_FRESH
         {
-            return Ok((region, net));
+            return Ok(place);
         }
         let row = center.db().read(move |q| Ok(fleet::node_by_alias(q, node)?)).await?;
-        let (region, net) = row.map_or((None, None), |row| (row.node.region, row.node.net_prefix));
+        let place = row.map_or((None, None), |row| (row.node.region, row.node.net_prefix));
         let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if places.len() >= PLACES_MAX {
             places.clear();
         }
-        places.insert(node, (Instant::now(), region.clone(), net.clone()));
-        Ok((region, net))
+        places.insert(node, (Instant::now(), place.clone()));
+        Ok(place)
     }
 }
 

@@ -32,17 +32,11 @@ struct Inner {
 }
 
 /// Where guests come in and go out; clones share it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Gate {
     inner: Arc<Mutex<Inner>>,
     mood: watch::Sender<Mood>,
     ended: watch::Sender<u64>,
-}
-
-impl Default for Gate {
-    fn default() -> Self {
-        Self { inner: Arc::default(), mood: watch::Sender::default(), ended: watch::Sender::default() }
-    }
 }
 
 /// A guest's place; it is free again when this is dropped.

@@ -131,7 +131,8 @@ async fn all(client: &Client, wanted: Vec<(Bucket, PartOf)>) -> Result<Vec<Vec<u
 }
 
 async fn whole(client: &Client, bucket: &Bucket, part: &PartOf) -> Result<Vec<u8>, ClientError> {
-    let range = (part.from != 0 || part.to != 0).then(|| part.from..if part.to == 0 { u64::MAX } else { part.to });
+    let end = if part.to == 0 { u64::MAX } else { part.to };
+    let range = (part.from != 0 || part.to != 0).then_some(part.from..end);
     let mut content = Vec::new();
     client.get(bucket, &part.name, Wanted { version: None, range }, &mut content, &|_, _, _| {}).await?;
     if content.len() as u64 > INPUT_MAX {

@@ -120,8 +120,8 @@ pub async fn rm(app: &App, args: &RmArgs) -> Result<(), Fault> {
     let removed = Session::at(app, &place, async |session| {
         let bucket = session.bucket_of(&place).await?;
         let names = if args.recursive {
-            let all = session.client.list(&bucket, &place.key).await.map_err(|e| client_fault(e, &args.place))?;
-            all.into_iter().map(|e| e.name).collect()
+            let all = session.client.list_all(&bucket, &place.key).await;
+            all.map_err(|e| client_fault(e, &args.place))?.into_iter().map(|e| e.name).collect()
         } else {
             vec![place.key.clone()]
         };

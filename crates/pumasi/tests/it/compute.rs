@@ -208,7 +208,8 @@ fn nothing_of_a_job_stands_where_its_member_did_not_put_it() {
     let world = World::new();
     let tap = world.tap();
     world.init(&[]);
-    let _lenders: Vec<Lender> = (2..).zip(["b", "c", "d"]).map(|(n, name)| Lender::joins(&world, name, n, "always")).collect();
+    let _lenders: Vec<Lender> =
+        (2..).zip(["b", "c", "d"]).map(|(n, name)| Lender::joins(&world, name, n, "always")).collect();
     world.until("all are on", PATIENCE, || world.nodes_on("a"), |on| *on == 4);
     let planted = ["the-well-behind-the-house", "grandfathers-argument", "quarterly-secret-name", "hidden-job-name"];
     let line = format!("{} ", planted[0]).repeat(500);
