@@ -2,7 +2,7 @@
 //!
 //! Two worlds around the real scheduler. The *mix*: one job on a cloud of new nodes, a tenth of which lies about a tenth of its
 //! items. The *hunt*: one host among honest ones that lies about one item in a hundred, with other bytes or with one hundredth
-//! more fuel, until it is found or has done [`HUNT_ITEMS`] items.
+//! more fuel, until it is found or has done `HUNT_ITEMS` items.
 //!
 //! (A) No honest host is ever out of public computing. (B) Strict leaves no wrong output where liars do not agree with each other.
 //! (C) Of what a liar had done unchecked when it was found, the last [`REDO_WINDOW`] items are right in the end.
@@ -31,7 +31,7 @@ const HUNT_HOSTS: u32 = 9;
 const STANDARD_WRONG_MAX: f64 = 1_000.0;
 /// Bar: work beyond one run an item, standard.
 const STANDARD_EXTRA_MAX: f64 = 0.16;
-/// Bar: liars found within [`HUNT_ITEMS`].
+/// Bar: liars found within `HUNT_ITEMS`.
 const FOUND_MIN: f64 = 0.98;
 
 /// Size of a run.
