@@ -18,4 +18,4 @@ pub use adopt::{Adopted, Output};
 pub use keep::{KeptJob, SOURCES_MAX};
 pub use result::{LOG, Made, STDOUT, block_name, files_name, folder_of_attempt, folder_of_item, result_hash};
 pub use spec::{ItemsSpec, JobSpec, JobSpecError, SourceSpec, StageSpec};
-pub use submit::{HIDDEN_JOBS, JobAsk, ModuleAsk, Speaker, Submitted, stage_of};
+pub use submit::{HIDDEN_JOBS, JobAsk, ModuleAsk, Speaker, Submitted, link_note, stage_of};

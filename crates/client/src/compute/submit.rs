@@ -152,10 +152,15 @@ impl Client {
         ops: GrantOps,
     ) -> Result<String, ClientError> {
         let not_after = Some(KeptJob::links_end(spec.until));
-        let ask = GrantAsk { ops, not_after, recipient: None, note: format!("job {}", spec.job) };
+        let ask = GrantAsk { ops, not_after, recipient: None, note: link_note(&spec.job) };
         let link = speaker.account.give(&speaker.center, speaker.me, keys, &ask, speaker.address.clone()).await?;
         Ok(link.to_string())
     }
+}
+
+/// What the giver's list calls links that were made for a job.
+pub fn link_note(job: &model::JobId) -> String {
+    format!("job {job}")
 }
 
 fn part_of(all: &BucketKeys, source: &SourceSpec) -> Result<BucketKeys, ClientError> {

@@ -5,10 +5,12 @@ use crate::app::App;
 use crate::cli::session::{Session, client_fault, progress};
 use crate::fault::Fault;
 use client::Bucket;
+use client::account::Account;
 use client::compute::JobSpec;
 use console::args;
 use model::compute::{FailKind, JobState};
 use model::{Bytes, errors};
+use wire::Request;
 use wire::compute::JobDetail;
 
 /// What was taken over.
@@ -38,9 +40,22 @@ pub async fn take(
     if detail.line.state == JobState::Done && adopted.wrong.is_empty() {
         session.client.clear_job(bucket, spec).await.map_err(shown)?;
         let _ = std::fs::remove_file(node::compute::Keeper::file(&app.home.jobs(), &spec.job));
+        end_links(session, spec).await?;
     }
     let names = adopted.outputs.iter().map(|output| output.name.clone()).collect();
     Ok(Took { outputs: adopted.outputs.len(), bytes: adopted.bytes, wrong: adopted.wrong, names })
+}
+
+/// Ends the links that were made for a job: nobody needs them any more.
+async fn end_links(session: &Session, spec: &JobSpec) -> Result<(), Fault> {
+    let asking = session.asking();
+    let note = client::compute::link_note(&spec.job);
+    let all = Account::grants(&asking, session.root()?).await.map_err(|e| client_fault(e, "grant"))?;
+    let ours = all.into_iter().filter(|(line, said)| line.revoked.is_none() && said.as_ref() == Some(&note));
+    for (line, _) in ours {
+        asking(Request::GrantRevoke(line.note.id)).await.map_err(|e| client_fault(e, "grant"))?.into_answer()?;
+    }
+    Ok(())
 }
 
 /// How a command ends whose job did not end whole.
