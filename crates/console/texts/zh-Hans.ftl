@@ -1278,7 +1278,7 @@ job-goes-on = 作业继续进行；`pumasi job wait { $job }` 跟随，`pumasi j
 job-progress = 完成 { $done }/{ $items } · 校验 { $checked } · { $nodes } 个节点上运行 { $running } · 移动 { $moved } · 重试 { $retried } · { $fuel } 十亿步
 job-eta = {" "}· { $eta } 后结束
 job-ended = 作业 { $job } 为 { $state }：{ $items } 项中完成 { $done }，失败 { $failed }，校验 { $checked }，移动 { $moved }，重试 { $retried }；{ $fuel } 十亿步，另有 { $extra } 用于校验与副本
-    { $outputs } 个输出共 { $size }，在 my:{ $bucket }/{ $to }
+    { $outputs } 个输出共 { $size }，在 `my:{ $bucket }/{ $to }`
 job-liar = { $name }（{ $node }）对第 { $item } 项说了错误的结果：其他运行者一致得到另一个结果；它不再得到陌生人的工作
 job-failure = 第 { $stage }.{ $item } 项在 { $tries } 次尝试后失败：{ $kind }；`pumasi job logs { $job } { $item } --stage { $stage }`
 job-show = 
