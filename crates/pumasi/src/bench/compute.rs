@@ -4,6 +4,12 @@
 //! A part that cannot run says why, and makes the bench fail.
 
 mod dispatch;
+mod jobs;
+mod native;
+mod noop;
+mod sha256;
+mod small;
+mod texts;
 
 use super::figure::Printer;
 use crate::app::App;
@@ -83,5 +89,8 @@ pub async fn run(app: &App, args: &BenchComputeArgs) -> Result<u8, Fault> {
 impl Bench<'_> {
     async fn all(&mut self) {
         dispatch::run(self).await;
+        native::run(self).await;
+        noop::run(self).await;
+        jobs::run(self).await;
     }
 }
