@@ -10,6 +10,7 @@ mod noop;
 mod sha256;
 mod small;
 mod texts;
+mod yielding;
 
 use super::figure::Printer;
 use crate::app::App;
@@ -91,6 +92,7 @@ impl Bench<'_> {
         dispatch::run(self).await;
         native::run(self).await;
         noop::run(self).await;
+        yielding::run(self).await;
         jobs::run(self).await;
     }
 }
