@@ -7,3 +7,4 @@ mod fleet;
 pub mod massacre;
 pub mod standard;
 mod tally;
+pub mod workers;

@@ -58,6 +58,12 @@ pub const BARS: &[(&str, &str, Bar)] = &[
     ("storage", "get_64mib_c1", Bar::AtLeast(200.0)),
     ("storage", "put_1mib_c4", Bar::AtLeast(45.0)),
     ("storage", "get_1mib_c4", Bar::AtLeast(150.0)),
+    ("compute", "items_per_s", Bar::AtLeast(5_000.0)),
+    ("compute", "grant_p99_ms", Bar::AtMost(50.0)),
+    ("compute", "wordcount_over_plain", Bar::AtMost(2.5)),
+    ("compute", "wordcount_cpu_over_plain", Bar::AtMost(4.0)),
+    ("compute", "wasm_over_native", Bar::AtMost(1.7)),
+    ("compute", "yield_ms_max", Bar::AtMost(250.0)),
     ("storage", "put_4kib_c8", Bar::AtLeast(1_000.0)),
     ("storage", "get_4kib_c8", Bar::AtLeast(2_000.0)),
 ];

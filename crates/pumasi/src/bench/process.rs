@@ -39,6 +39,26 @@ fn parse(stat: &str, status: &str) -> Option<Usage> {
     Some(Usage { cpu_s: (ticks(11)? + ticks(12)?) / TICKS_PER_S, resident_bytes: kib * 1024.0 })
 }
 
+/// Processor time of a process, of its children that ended, and of those that live, and theirs, in s; 0 of one that is gone.
+pub fn family_cpu_s(pid: u32) -> f64 {
+    let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    own_and_ended_s(&read("stat")).unwrap_or(0.0) + children(pid).into_iter().map(family_cpu_s).sum::<f64>()
+}
+
+fn own_and_ended_s(stat: &str) -> Option<f64> {
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = (11..15).map(|at| fields.get(at)?.parse::<f64>().ok()).sum::<Option<f64>>();
+    Some(ticks? / TICKS_PER_S)
+}
+
+/// Children of a process that live.
+pub fn children(pid: u32) -> Vec<u32> {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let of_task = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+    let lists: Vec<String> = tasks.flatten().map(of_task).collect();
+    lists.iter().flat_map(|list| list.split_whitespace()).filter_map(|pid| pid.parse().ok()).collect()
+}
+
 /// Most resident memory a process had so far, in bytes.
 pub fn peak_bytes(pid: u32) -> Option<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
@@ -78,6 +98,7 @@ mod tests {
         let stat = "7 (a b) c) S 1 7 7 0 -1 4194560 1 0 0 0 250 50 0 0 20 0 3 0 1 1 1";
         let used = parse(stat, "Name:\tx\nVmRSS:\t    2048 kB\n").unwrap();
         assert_eq!(used, Usage { cpu_s: 3.0, resident_bytes: 2_097_152.0 });
+        assert_eq!(own_and_ended_s("7 (a) S 1 7 7 0 -1 4194560 1 0 0 0 100 50 30 20 20 0"), Some(2.0));
         assert!(usage(std::process::id()).unwrap().resident_bytes > 1e5);
         assert!(peak_bytes(std::process::id()).unwrap() > 1e5);
     }

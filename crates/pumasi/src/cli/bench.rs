@@ -11,6 +11,7 @@ use std::path::PathBuf;
 pub enum BenchVerb {
     Center(BenchCenterArgs),
     Storage(BenchStorageArgs),
+    Compute(BenchComputeArgs),
     Report(BenchReportArgs),
 }
 
@@ -48,6 +49,23 @@ pub struct BenchStorageArgs {
     pub dir: Option<PathBuf>,
 }
 
+/// `bench compute`
+#[derive(Args, Debug, Clone)]
+pub struct BenchComputeArgs {
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub agents: u32,
+    #[arg(long, default_value = "60s", value_name = "DURATION")]
+    pub time: String,
+    #[arg(long, default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..=16_384))]
+    pub mib: u32,
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    #[arg(long, value_name = "TEXT")]
+    pub only: Option<String>,
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
 /// `bench report`
 #[derive(Args, Debug, Clone)]
 pub struct BenchReportArgs {
@@ -60,6 +78,7 @@ pub async fn run(app: &App, verb: &BenchVerb) -> Result<u8, Fault> {
     match verb {
         BenchVerb::Center(args) => bench::center::run(app, args).await,
         BenchVerb::Storage(args) => bench::storage::run(app, args).await,
+        BenchVerb::Compute(args) => bench::compute::run(app, args).await,
         BenchVerb::Report(args) => bench::report::run(app, args).map(|()| 0),
     }
 }

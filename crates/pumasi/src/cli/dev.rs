@@ -1,7 +1,7 @@
 //! `pumasi dev …`: for the project's own tests and measurements.
 
 use crate::app::App;
-use crate::dev::{agents, chaos, massacre, standard};
+use crate::dev::{agents, chaos, massacre, standard, workers};
 use crate::fault::Fault;
 use clap::{Args, Subcommand, ValueEnum};
 use std::net::IpAddr;
@@ -13,6 +13,7 @@ pub enum DevVerb {
     Chaos(ChaosArgs),
     Massacre(MassacreArgs),
     Nodes(NodesArgs),
+    Workers(WorkersArgs),
 }
 
 /// A fault that simulated nodes play.
@@ -86,6 +87,40 @@ pub struct NodesArgs {
     pub homes: Vec<String>,
 }
 
+/// What simulated workers are given to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WorkLoad {
+    /// Short items without end, many a lease.
+    Bundles,
+    /// Items without end of which each fills a lease.
+    Singles,
+    /// Small jobs at a pace, while every node waits for work.
+    Paced,
+}
+
+/// `dev workers`
+#[derive(Args, Debug, Clone)]
+pub struct WorkersArgs {
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub count: u32,
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub sockets: u32,
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    #[arg(long, required = true, value_name = "TICKET")]
+    pub ticket: Vec<String>,
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    pub bind: IpAddr,
+    #[arg(long, default_value = "60s", value_name = "DURATION")]
+    pub time: String,
+    #[arg(long, default_value = "5s", value_name = "DURATION")]
+    pub warmup: String,
+    #[arg(long, value_enum, default_value = "bundles", value_name = "LOAD")]
+    pub load: WorkLoad,
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    pub pace: u32,
+}
+
 /// Runs `dev …`.
 pub async fn run(app: &App, verb: &DevVerb) -> Result<u8, Fault> {
     match verb {
@@ -93,5 +128,6 @@ pub async fn run(app: &App, verb: &DevVerb) -> Result<u8, Fault> {
         DevVerb::Chaos(args) => chaos::run(app, args).await,
         DevVerb::Massacre(args) => massacre::run(app, args).await,
         DevVerb::Nodes(args) => standard::nodes(app, args).await,
+        DevVerb::Workers(args) => workers::run(app, args).await,
     }
 }

@@ -62,7 +62,7 @@ pub async fn run(app: &App, args: &AgentsArgs) -> Result<u8, Fault> {
 }
 
 /// Every socket holds a handful of files; as many as the system's hard limit lets us.
-fn raise_file_limit(sockets: u32) {
+pub(super) fn raise_file_limit(sockets: u32) {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
     let wanted = (u64::from(sockets) * FILES_PER_SOCKET + FILES_ELSE).min(hard);
@@ -98,7 +98,7 @@ fn say(app: &App, args: &AgentsArgs, phase: &str, since: Instant, counted: Optio
 }
 
 /// Binds all sockets and dials the center.
-async fn connect_all(args: &AgentsArgs, ticket: &Ticket, tally: &Arc<Tally>) -> Result<Vec<Socket>, Fault> {
+pub(super) async fn connect_all(args: &AgentsArgs, ticket: &Ticket, tally: &Arc<Tally>) -> Result<Vec<Socket>, Fault> {
     let center = ticket.center();
     let faults: Arc<[_]> = args.fault.clone().into();
     let places = Arc::new(Semaphore::new(DIALS_MAX));
@@ -126,7 +126,11 @@ async fn connect_all(args: &AgentsArgs, ticket: &Ticket, tally: &Arc<Tally>) -> 
 }
 
 /// Joins all nodes: node `i` speaks over socket `i mod sockets`.
-async fn join_all(args: &AgentsArgs, sockets: Vec<Socket>, tickets: &[Ticket]) -> Result<Vec<Socket>, Fault> {
+pub(super) async fn join_all(
+    args: &AgentsArgs,
+    sockets: Vec<Socket>,
+    tickets: &[Ticket],
+) -> Result<Vec<Socket>, Fault> {
     let step = sockets.len();
     let mut joining = JoinSet::new();
     for (first, mut socket) in (0..).zip(sockets) {

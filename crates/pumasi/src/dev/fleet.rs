@@ -40,6 +40,7 @@ const DONE_QUEUE: usize = 1_024;
 
 /// A node that is nothing but what it says.
 struct Node {
+    index: u32,
     id: NodeId,
     alias: Option<Alias>,
     boot: u64,
@@ -52,6 +53,19 @@ struct Done {
     node: usize,
     next: Duration,
     known: bool,
+}
+
+/// A node's key, its number where its link does not prove it, and the link it speaks over.
+#[derive(Clone)]
+pub struct Seat {
+    /// Secret of its machine.
+    pub key: [u8; 32],
+    /// The node.
+    pub id: NodeId,
+    /// For the envelope.
+    pub alias: Option<Alias>,
+    /// Shared with the other nodes of its socket.
+    pub link: Link,
 }
 
 /// One socket and its nodes.
@@ -138,6 +152,14 @@ impl Socket {
             }
         }
         Ok(())
+    }
+
+    /// Its nodes, as who speaks for them beside their check-ins needs them; the first one's key is the link's.
+    pub async fn seats(&self, seed: u64) -> Vec<Seat> {
+        let link = self.redial.link().await;
+        let seat =
+            |node: &Node| Seat { key: key_of(seed, node.index), id: node.id, alias: node.alias, link: link.clone() };
+        self.nodes.iter().map(seat).collect()
     }
 
     /// Checks in for ever.
@@ -311,7 +333,7 @@ async fn join_one(link: &Link, seed: u64, index: u32, ticket: &Ticket) -> Result
     let limits = CallLimits { max_reply: REPLY_MAX, timeout: JOIN_TIMEOUT };
     let bytes = link.call(&message, limits).await.map_err(|e| e.to_string())?;
     match Reply::from_bytes(&bytes).map_err(|e| e.to_string())? {
-        Reply::Joined(reply) => Ok(Node { id, alias: reply.alias, boot: 0, sequence: 0, clock_ms: 0 }),
+        Reply::Joined(reply) => Ok(Node { index, id, alias: reply.alias, boot: 0, sequence: 0, clock_ms: 0 }),
         Reply::Refused(refusal) => Err(refusal.id.to_string()),
         _ => Err("it answered something else than a join".to_owned()),
     }
