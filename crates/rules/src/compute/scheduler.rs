@@ -9,8 +9,8 @@
 //! waived after [`limits::CHECK_WAIT`] and said so, a dispute without a third owner is given up; only strict waits until the job's
 //! deadline. (G) Every answer that depends on time alone has asked to be woken for it.
 //!
-//! Leases, requests and progress live in memory only. What it chooses stands in [`super::choose`], leases in [`super::attempt`],
-//! reports in [`super::report`], disputes in [`super::judge`].
+//! Leases, requests and progress live in memory only. What it chooses stands in `super::choose`, leases in `super::attempt`,
+//! reports in `super::report`, disputes in `super::judge`.
 
 use super::attempt::Attempt;
 use super::facts::{JobFacts, Lease, NodeFacts, SlotFacts};
