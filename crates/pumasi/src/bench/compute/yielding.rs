@@ -49,7 +49,7 @@ async fn all(bench: &mut Bench<'_>) -> Result<(), Fault> {
     small.cloud.end().await;
     let (times, looked) = seen?;
     let ms = |share: f64| times.value_at_quantile(share) as f64 / 1e3;
-    let params = json!({"events": times.len(), "lend_profile": "whisper", "guest": "spin", "look_every_ms": looked,
+    let params = json!({"events": times.len(), "lend_profile": "whisper", "guest": "spin", "longest_pause_ms": looked,
         "seed": bench.args.seed});
     bench.figure(&params, ("yield_ms_p50", ms(0.5), "ms"));
     bench.figure(&params, ("yield_ms_p99", ms(0.99), "ms"));
