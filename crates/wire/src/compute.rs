@@ -195,7 +195,7 @@ pub struct JobItemPage {
     pub more: bool,
 }
 
-/// An accepted item.
+/// An accepted item. To a worker of a later stage only number and attempt are told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobItem {
     /// Its number.

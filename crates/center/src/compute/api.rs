@@ -79,6 +79,12 @@ pub async fn submit(center: &Center, caller: &Caller, ask: JobSubmit) -> Result<
     if center.db().write(move |tx| store::insert(tx, &kept)).await? {
         tracing::info!(job = %row.facts.id.short(), member = %member.id.short(), "a job begins");
         board::begin_job(center, row)?.durable().await?;
+    } else if !center.board().scheduler().jobs().contains(&row.facts.id) {
+        // It was taken in, and the scheduler was too busy to hear of it: this is the same call again.
+        let there = board::own_job(center, &member.id, row.facts.id).await?;
+        if there.ended_at.is_none() {
+            board::begin_job(center, there)?.durable().await?;
+        }
     }
     Ok(Reply::Done)
 }
@@ -230,7 +236,7 @@ pub async fn retry(center: &Center, caller: &Caller, id: JobId) -> Result<Reply,
         let is_known = center.board().scheduler().jobs().contains(&id);
         let records = match is_known {
             true => None,
-            false => Some(center.db().read(move |q| Ok(store::records(q, &id)?.0)).await?),
+            false => Some(center.db().read(move |q| Ok(store::records(q, &id)?)).await?),
         };
         board::revive(center, row, records)?;
     }
@@ -241,13 +247,24 @@ pub async fn retry(center: &Center, caller: &Caller, id: JobId) -> Result<Reply,
 /// Accepted items: to the job's member, and to a node that was given work of the job.
 pub async fn items(center: &Center, caller: &Caller, ask: JobItemsAsk) -> Result<Reply, Refused> {
     let now = center.now();
-    let is_worker = alias_of(center, caller).is_ok_and(|node| center.board().was_granted(now, &ask.job, node));
-    if !is_worker {
+    let is_own = match who(center, caller).await {
+        Ok(member) => board::own_job(center, &member.id, ask.job).await.is_ok(),
+        Err(_) => false,
+    };
+    // A worker hears which attempts of an earlier stage count, and nothing of what it might have to find out itself.
+    let is_worker = !is_own
+        && alias_of(center, caller).is_ok_and(|node| center.board().was_granted_after(now, &ask.job, node, ask.stage));
+    if !is_own && !is_worker {
         let member = who(center, caller).await?;
         board::own_job(center, &member.id, ask.job).await?;
     }
     let limit = u32::from(ask.limit).clamp(1, PAGE_MAX as u32);
     let read = center.db().read(move |q| Ok(store::items(q, &ask.job, ask.stage, ask.after, limit)?));
-    let (items, more) = read.await?;
+    let (mut items, more) = read.await?;
+    if is_worker {
+        for item in &mut items {
+            (item.node, item.hash, item.fuel, item.bytes, item.verified) = (Alias(0), [0; 32], 0, 0, false);
+        }
+    }
     Ok(Reply::JobItems(JobItemPage { items, more }))
 }

@@ -47,10 +47,13 @@ pub struct Board {
     jobs: BTreeMap<JobId, Known>,
     canceled: BTreeMap<Alias, Vec<u64>>,
     unknown: BTreeMap<Alias, Vec<u64>>,
-    granted: BTreeMap<(JobId, Alias), Stamp>,
+    /// When a node was given work of a job last, and the latest stage it was given work of.
+    granted: BTreeMap<(JobId, Alias), (Stamp, u8)>,
     suspects: BTreeSet<Alias>,
     next: BTreeMap<JobId, u64>,
     wake: Option<Stamp>,
+    /// What followed from taking jobs up again at a start.
+    begun: Vec<Effect>,
 }
 
 impl Board {
@@ -68,6 +71,7 @@ impl Board {
             suspects: BTreeSet::new(),
             next: BTreeMap::new(),
             wake: None,
+            begun: Vec::new(),
         }
     }
 
@@ -92,14 +96,15 @@ impl Board {
         Some(Kept::of(&progress, self.scheduler.why_waiting(now, *id).as_ref()))
     }
 
-    /// Whether a node was given work of a job lately.
-    pub fn was_granted(&self, now: Stamp, job: &JobId, node: Alias) -> bool {
-        self.granted.get(&(*job, node)).is_some_and(|at| now.since(*at) < GRANTED_FOR)
+    /// Whether a node was given work lately of a stage of a job that comes after this one.
+    pub fn was_granted_after(&self, now: Stamp, job: &JobId, node: Alias, stage: u8) -> bool {
+        self.granted.get(&(*job, node)).is_some_and(|(at, given)| stage < *given && now.since(*at) < GRANTED_FOR)
     }
 
     /// Notes that a node was given work of a job.
-    pub fn note_granted(&mut self, now: Stamp, job: JobId, node: Alias) {
-        self.granted.insert((job, node), now);
+    pub fn note_granted(&mut self, now: Stamp, (job, stage): (JobId, u8), node: Alias) {
+        let given = self.granted.entry((job, node)).or_insert((now, stage));
+        *given = (now, given.1.max(stage));
     }
 
     /// What a node is told at its check-in: leases that are gone, and leases it has to show.
@@ -133,7 +138,8 @@ pub async fn load(db: &Db, _settings: &Settings, now: Stamp) -> Result<Board, St
     for (row, records, next) in jobs {
         let id = row.facts.id;
         board.next.insert(id, next);
-        board.scheduler.handle(now, Input::Restore(row.facts.clone(), records), &mut board.rng);
+        let effects = board.scheduler.handle(now, Input::Restore(row.facts.clone(), records), &mut board.rng);
+        board.begun.extend(effects);
         board.jobs.insert(id, Known { row, ended: None, keeper_on: None });
     }
     Ok(board)
@@ -160,13 +166,15 @@ impl Decided {
 /// Lets the scheduler decide. What follows is made durable, then told.
 pub fn decide(center: &Center, input: Input, word: Option<Word>) -> Result<Decided, Refused> {
     let busy = || Refused(wire::RefusalMsg::new(errors::RATE_LIMITED, [("wait", "1 s".to_owned())]));
-    if !center.journal().has_room() {
-        return Err(busy());
-    }
     let now = center.now();
     let mut board = center.board();
     let board = &mut *board;
-    let effects = board.scheduler.handle(now, input, &mut board.rng);
+    // Whoever writes to the journal holds this lock: what has room here has it below.
+    if !center.journal().has_room() {
+        return Err(busy());
+    }
+    let mut effects = std::mem::take(&mut board.begun);
+    effects.extend(board.scheduler.handle(now, input, &mut board.rng));
     let (mut written, mut answers, mut grants) = (Written { word, ..Written::default() }, Vec::new(), Vec::new());
     for effect in effects {
         board.follow(now, effect, &mut written, &mut answers, &mut grants);
@@ -216,7 +224,7 @@ impl Board {
             }
             Effect::Grant { ask, node, leases } => {
                 for lease in &leases {
-                    self.granted.insert((lease.job, node), now);
+                    self.note_granted(now, (lease.job, lease.stage), node);
                 }
                 if let Some(asker) = self.asks.remove(&ask) {
                     grants.push((asker.answer, leases));
@@ -227,8 +235,8 @@ impl Board {
                     let _ = asker.answer.send(Vec::new());
                 }
             }
-            Effect::Cancel { node, serial } => self.canceled.entry(node).or_default().push(serial),
-            Effect::Show { node, serial } => self.unknown.entry(node).or_default().push(serial),
+            Effect::Cancel { node, serial } => note_serial(self.canceled.entry(node).or_default(), serial),
+            Effect::Show { node, serial } => note_serial(self.unknown.entry(node).or_default(), serial),
             Effect::JobEnded { job, state, progress } => {
                 let kept = Kept::of(&progress, None);
                 written.ended.push((job, state, kept.to_bytes()));
@@ -247,6 +255,16 @@ impl Board {
             Effect::WakeAt(at) => self.wake = Some(self.wake.map_or(at, |wake| wake.min(at))),
             Effect::Verdicts { .. } | Effect::Taken { .. } | Effect::Noted { .. } => answers.push(effect),
         }
+    }
+}
+
+/// Notes a lease for a node's next check-in; the oldest go where a node has too many to be told.
+fn note_serial(told: &mut Vec<u64>, serial: u64) {
+    if told.len() >= wire::limits::LEASES_MAX {
+        told.remove(0);
+    }
+    if !told.contains(&serial) {
+        told.push(serial);
     }
 }
 
@@ -285,6 +303,20 @@ pub fn goodbye(center: &Center, node: Alias) {
     }
 }
 
+/// Keeps a node's word for results that counted.
+pub async fn keep_word(center: &Center, word: Word) -> Result<(), Refused> {
+    let written = Written { word: Some(word), ..Written::default() };
+    let durable = {
+        let _in_order = center.board();
+        center.journal().write(written)
+    };
+    let stands = match durable {
+        Some(durable) => durable.wait().await,
+        None => false,
+    };
+    if stands { Ok(()) } else { Err(Refused(plain(errors::RATE_LIMITED))) }
+}
+
 /// Takes a job in that stands in the database.
 pub fn begin_job(center: &Center, row: JobRow) -> Result<Decided, Refused> {
     let facts = row.facts.clone();
@@ -293,13 +325,19 @@ pub fn begin_job(center: &Center, row: JobRow) -> Result<Decided, Refused> {
 }
 
 /// A job that ended goes on.
-pub fn revive(center: &Center, row: JobRow, records: Option<Vec<Record>>) -> Result<(), Refused> {
+pub fn revive(center: &Center, row: JobRow, past: Option<(Vec<Record>, u64)>) -> Result<(), Refused> {
     let facts = row.facts.clone();
-    center.board().jobs.insert(facts.id, Known { row, ended: None, keeper_on: None });
-    match records {
-        Some(records) => decide(center, Input::Restore(facts, records), None).map(drop),
-        None => Ok(()),
+    let mut board = center.board();
+    board.jobs.insert(facts.id, Known { row, ended: None, keeper_on: None });
+    let Some((records, next)) = past else { return Ok(()) };
+    // Before anything is recorded of it: the number of its next records.
+    let written = Written { next: [(facts.id, next)].into(), ..Written::default() };
+    let has_room = center.journal().write(written).is_some();
+    drop(board);
+    if !has_room {
+        return Err(Refused(wire::RefusalMsg::new(errors::RATE_LIMITED, [("wait", "1 s".to_owned())])));
     }
+    decide(center, Input::Restore(facts, records), None).map(drop)
 }
 
 /// Wakes the scheduler when it asked to be, and tells it who can be reached. Runs until the center stops.
@@ -352,7 +390,7 @@ fn look(center: &Center) {
         inputs.extend(gone.difference(&board.suspects).map(|node| (None, Input::Suspect { node: *node })));
         inputs.extend(board.suspects.difference(&gone).map(|node| (None, Input::Back { node: *node })));
         board.suspects = gone;
-        board.granted.retain(|_, at| now.since(*at) < GRANTED_FOR);
+        board.granted.retain(|_, (at, _)| now.since(*at) < GRANTED_FOR);
         board.jobs.retain(|_, known| known.ended.is_none_or(|at| now.since(at) < LINGER));
     }
     for (keeper, input) in inputs {

@@ -31,6 +31,8 @@ pub struct Written {
     pub ended: Vec<(JobId, JobState, Vec<u8>)>,
     /// A node's word.
     pub word: Option<Word>,
+    /// Numbers of the next records of jobs that were read from the database anew.
+    pub next: BTreeMap<JobId, u64>,
 }
 
 impl Written {
@@ -91,7 +93,7 @@ pub async fn run(center: Center, mut inbox: Inbox) {
     while inbox.0.recv_many(&mut waiting, BATCH_MAX).await > 0 {
         let (mut all, mut told) = (Vec::new(), Vec::with_capacity(waiting.len()));
         for Waiting(written, done) in waiting.drain(..) {
-            if !written.is_empty() {
+            if !written.is_empty() || !written.next.is_empty() {
                 all.push(written);
             }
             told.push(done);
@@ -121,6 +123,9 @@ fn numbered(all: Vec<Written>, next: &mut BTreeMap<JobId, u64>) -> Numbered {
     for written in all {
         for (job, records) in written.records {
             by_job.entry(job).or_default().extend(records);
+        }
+        for (job, seq) in written.next {
+            next.insert(job, seq);
         }
         out.standings.extend(written.standings);
         out.ended.extend(written.ended);

@@ -55,9 +55,10 @@ impl Kept {
     /// From what the scheduler says.
     pub fn of(progress: &Progress, waiting: Option<&Waiting>) -> Self {
         let stages = progress.stages.iter();
+        let running: u32 = stages.clone().map(|s| s.running).sum();
         let mut waits: Vec<(String, u32)> =
             progress.pauses.iter().map(|pause| (format!("pause-{}", pause.word().replace('_', "-")), 0)).collect();
-        if let Some(waiting) = waiting {
+        if let Some(waiting) = waiting.filter(|_| running == 0 && !progress.state.is_over()) {
             if waiting.considered == 0 {
                 waits.push(("waits-nobody".to_owned(), 0));
             }
@@ -68,7 +69,7 @@ impl Kept {
         }
         Self {
             stages: stages.clone().map(|s| (s.items, s.done, s.checked, s.failed, s.running)).collect(),
-            running: stages.clone().map(|s| s.running).sum(),
+            running,
             nodes: progress.nodes,
             moved: progress.moved.into(),
             retried: progress.retried.into(),
@@ -123,7 +124,7 @@ impl Kept {
             nodes: self.nodes,
             moved: self.moved,
             retried: self.retried,
-            checked: self.checked,
+            checked: if line.trust == model::compute::Trust::Own { 0 } else { self.checked },
             fuel: self.fuel,
             fuel_extra: self.fuel_extra,
             eta: self.eta,

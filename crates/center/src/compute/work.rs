@@ -203,7 +203,7 @@ pub async fn show(center: &Center, caller: &Caller, show: LeaseShow) -> Result<R
     let id = node_id(center, caller, alias);
     for (body, permit) in &show.leases {
         let Some(lease) = taken_up(center, id, body, permit) else { continue };
-        let job = lease.job;
+        let job = (lease.job, lease.stage);
         decide(center, Input::Announce { node: node.clone(), lease }, None)?.durable().await?;
         let now = center.now();
         center.board().note_granted(now, job, alias);
@@ -258,7 +258,7 @@ pub async fn reports(center: &Center, caller: &Caller, said: WorkSaid) -> Result
     }
     let alias = alias_of(center, caller)?;
     let is_result = |report: &WorkReport| matches!(report, WorkReport::Computed(..) | WorkReport::Done(..));
-    let mut word = None;
+    let mut word: Option<Word> = None;
     if said.reports.iter().any(is_result) {
         let id = node_id(center, caller, alias);
         if !work::is_signed(&id, &said.reports, &said.signature) {
@@ -275,12 +275,19 @@ pub async fn reports(center: &Center, caller: &Caller, said: WorkSaid) -> Result
     let mut decided = Vec::with_capacity(said.reports.len());
     for report in said.reports {
         let report = to_rules(report);
-        decided.push(decide(center, Input::Report { node: alias, report }, word.take())?);
+        decided.push(decide(center, Input::Report { node: alias, report }, None)?);
     }
     let mut fates = Vec::with_capacity(decided.len());
     for one in decided {
         let answers = one.durable().await?;
         fates.push(answers.into_iter().find_map(fates_of).unwrap_or_default());
+    }
+    let counts = |fate: &ItemFate| matches!(fate, ItemFate::Store | ItemFate::Drop | ItemFate::Accepted);
+    if fates.iter().flatten().any(counts)
+        && let Some(word) = word
+    {
+        // Only words for what counted are kept.
+        board::keep_word(center, word).await?;
     }
     Ok(Reply::WorkTaken(WorkTaken { fates }))
 }

@@ -4,7 +4,7 @@ use super::result::{LOG, Made, STDOUT, result_hash};
 use super::spec::JobSpec;
 use crate::{Bucket, Client, ClientError, Entry};
 use model::{Bytes, JobId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 use wire::compute::{JobItem, JobItemsAsk};
@@ -80,6 +80,7 @@ impl Client {
         let there = self.list(bucket, &spec.to).await?;
         let there: Arc<BTreeMap<String, Entry>> = Arc::new(there.into_iter().map(|e| (e.name.clone(), e)).collect());
         let (mut adopted, mut names) = (Adopted::default(), JoinSet::new());
+        let mut taken = BTreeSet::new();
         let total = items.len() as u64;
         for (n, item) in items.iter().enumerate() {
             let made = attempts.remove(&(item.item, item.serial)).unwrap_or_default();
@@ -87,8 +88,16 @@ impl Client {
                 adopted.wrong.push(item.item);
                 continue;
             }
-            for entry in made {
-                let name = final_name(spec, item, &entry.name)?;
+            let called: Result<Vec<(Entry, String)>, ClientError> =
+                made.into_iter().map(|entry| final_name(spec, item, &entry.name).map(|name| (entry, name))).collect();
+            let called = called?;
+            // What a stranger named is a name below the job's place, and nobody else's.
+            let mut is_lawful = |(_, name): &(Entry, String)| is_below(spec, name) && taken.insert(name.clone());
+            if !called.iter().all(&mut is_lawful) {
+                adopted.wrong.push(item.item);
+                continue;
+            }
+            for (entry, name) in called {
                 let (bytes, hash) = (entry.size.0, entry.hash);
                 adopted.outputs.push(Output { item: item.item, name: name.clone(), bytes, hash });
                 adopted.bytes.0 += bytes;
@@ -117,7 +126,9 @@ impl Client {
         let left = self.list(bucket, &spec.folder()).await?;
         let mut gone = JoinSet::new();
         let count = left.len() as u64;
-        for entry in left {
+        // What the job was goes last: a clearing that was broken off is begun again by it.
+        let (last, first): (Vec<Entry>, Vec<Entry>) = left.into_iter().partition(|entry| entry.name.ends_with("/spec"));
+        for entry in first {
             while gone.len() >= NAMES_OPEN {
                 named(gone.join_next().await)?;
             }
@@ -126,6 +137,9 @@ impl Client {
         }
         while !gone.is_empty() {
             named(gone.join_next().await)?;
+        }
+        for entry in last {
+            self.remove(bucket, &entry.name, Expect::Any).await?;
         }
         Ok(count)
     }
@@ -176,6 +190,14 @@ fn named(done: Option<Result<Result<(), ClientError>, tokio::task::JoinError>>) 
 fn below<'a>(spec: &JobSpec, item: &JobItem, name: &'a str) -> &'a str {
     let folder = format!("{}o/{}/{}/{:016x}/", spec.folder(), spec.last_stage(), item.item, item.serial);
     name.strip_prefix(folder.as_str()).unwrap_or(name)
+}
+
+/// Whether a name lies below the job's place and stays there when it becomes a file.
+fn is_below(spec: &JobSpec, name: &str) -> bool {
+    let rest = name.strip_prefix(spec.to.as_str());
+    rest.is_some_and(|rest| {
+        rest.split('/').all(|part| !part.is_empty() && part != "." && part != ".." && !part.contains(['\\', '\0', ':']))
+    })
 }
 
 /// The hash of what is stored as an accepted item's output. An accepted item ended with exit code 0.

@@ -1,10 +1,10 @@
 //! Who keeps a job's keys: links to its folder and to what it reads, narrowed for the one machine that shows a lease.
 //!
-//! (A) Strangers get links to the item's own inputs and to the item's own folder, for their machine's key alone; machines of the
-//! member and its circle get links to all inputs and all outputs of the job. (B) Nothing is given for an item that the lease does
+//! (A) Strangers get links to read the item's own inputs and to write below the folder of their own attempt, for their machine's
+//! key alone; machines of the member and its circle get links to read all inputs and to write all outputs of the job. (B) Nothing is given for an item that the lease does
 //! not name, or to another machine. (C) No link outlives the job's deadline by more than [`AFTER`].
 
-use super::result::{folder_of, folder_of_item};
+use super::result::{attempt, folder_of, folder_of_item};
 use super::spec::{ItemsSpec, JobSpec};
 use crate::ClientError;
 use crate::account::{GrantAsk, narrow};
@@ -32,12 +32,11 @@ pub struct KeptJob {
     pub sources: Vec<String>,
 }
 
+/// Links to blocks in one answer: about 1 KiB each.
+const LINKS_MAX: u64 = 256;
+
 /// What a link given out may do.
 const READS: GrantOps = GrantOps::GET;
-
-fn both(a: GrantOps, b: GrantOps) -> GrantOps {
-    GrantOps(a.0 | b.0)
-}
 
 impl KeptJob {
     /// When its links end.
@@ -57,8 +56,8 @@ impl KeptJob {
         }
         let mut links = Links { kept: self, lease, made: Vec::new() };
         let parts = match &stage.brief.output {
-            OutputForm::Parts(parting) if self.spec.trust == Trust::Public => parting.parts(),
-            OutputForm::Parts(_) | OutputForm::Whole => 0,
+            OutputForm::Parts(parting) => parting.parts(),
+            OutputForm::Whole => 0,
         };
         let parcel = |item| links.parcel((&stage.items, parts), item);
         let items = lease.items().map(parcel).collect::<Result<Vec<Parcel>, ClientError>>()?;
@@ -85,22 +84,30 @@ impl Links<'_> {
         let is_public = self.kept.spec.trust == Trust::Public;
         let folder = folder_of(&self.kept.spec.job);
         let out = format!("{folder}{}", folder_of_item(self.lease.stage, item));
-        let (reads, writes) = (both(READS, GrantOps::LIST), both(GrantOps::PUT, GrantOps::GET));
-        let below = if is_public { out.clone() } else { folder.clone() };
-        let link =
-            self.link(&self.kept.folder, &below, if is_public { writes } else { both(writes, GrantOps::LIST) })?;
+        // A stranger writes below the folder of its own attempt and reads nothing of others'.
+        let serial = self.lease.serial;
+        let below = if is_public { format!("{out}{}", attempt(serial)) } else { format!("{folder}o/") };
+        let link = self.link(&self.kept.folder, &below, GrantOps::PUT)?;
         let mut inputs = Vec::new();
         for part in items.of(item) {
             inputs.push(PartOf { link: self.source(part, is_public)?, ..part.clone() });
         }
         if matches!(items, ItemsSpec::Parts(_)) {
             let blocks = format!("{folder}m/{item}/");
-            let link = if is_public { self.link(&self.kept.folder, &blocks, reads)? } else { link };
+            let below = if is_public { blocks.clone() } else { format!("{folder}m/") };
+            let link = self.link(&self.kept.folder, &below, READS)?;
             inputs.push(PartOf { link, name: blocks, file: String::new(), from: 0, to: 0 });
         }
         let mut blocks = Vec::new();
+        let is_many = u64::from(parts) * u64::from(self.lease.count) > LINKS_MAX;
         for part in 0..parts {
-            blocks.push(self.link(&self.kept.folder, &format!("{folder}m/{part}/{item}/"), GrantOps::PUT)?);
+            let below = match (is_public, is_many) {
+                (true, false) => format!("{folder}{}", super::block_name(part, item, serial)),
+                // One answer holds no link for each block: a link for each part does then.
+                (true, true) => format!("{folder}m/{part}/"),
+                (false, _) => format!("{folder}m/"),
+            };
+            blocks.push(self.link(&self.kept.folder, &below, GrantOps::PUT)?);
         }
         Ok(Parcel { item, inputs, out: (link, out), parts: blocks })
     }

@@ -142,10 +142,12 @@ impl JobSpec {
     /// [`JobSpecError`].
     pub fn check_names(&self) -> Result<(), JobSpecError> {
         let count = self.stages.last().map_or(0, |stage| stage.items.count());
+        // Files of an item lie below its name without what follows the last point: that must be its own too.
         let mut seen = std::collections::BTreeSet::new();
         for item in 0..count {
             let name = self.name_of(item)?;
-            if !seen.insert(name.clone()) {
+            let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
+            if !seen.insert(stem.to_owned()) {
                 return Err(JobSpecError::SameName(name));
             }
         }

@@ -133,7 +133,9 @@ impl Client {
         let mut bytes = Vec::new();
         let name = format!("{}spec", super::result::folder_of(job));
         self.get(bucket, &name, crate::Wanted::default(), &mut bytes, &|_, _, _| {}).await?;
-        serde_json::from_slice(&bytes).map_err(|_| ClientError::Unexpected("a spec that cannot be read"))
+        let spec: JobSpec =
+            serde_json::from_slice(&bytes).map_err(|_| ClientError::Unexpected("a spec that cannot be read"))?;
+        if spec.job == *job { Ok(spec) } else { Err(ClientError::Unexpected("another job's spec")) }
     }
 
     async fn store(&self, bucket: &Bucket, name: &str, content: Vec<u8>) -> Result<(), ClientError> {

@@ -24,6 +24,11 @@ const TRY_AGAIN: Duration = Duration::from_secs(2);
 /// Most fuel of an item where nobody knows yet what it takes.
 const FUEL_UNKNOWN: u64 = 10_000_000_000_000;
 
+/// Longest wall time of an item, most output or scratch, most standard error that is kept.
+const WALL_MAX: Duration = Duration::from_secs(2 * 3_600);
+const OUTPUT_MAX: u64 = 1 << 30;
+const STDERR_MAX: u64 = 1 << 20;
+
 /// A lease at work.
 pub struct Attempt {
     shared: Arc<Shared>,
@@ -108,6 +113,10 @@ impl Attempt {
             };
             match self.shared.client.ask_parcels(&self.lease.keepers, &ask).await {
                 Ok(parcels) => {
+                    if !parcels.items.iter().map(|parcel| parcel.item).eq(self.body.items()) {
+                        last = ClientError::Unexpected("a keeper gave other items than the lease names");
+                        break;
+                    }
                     let brief = parcels.brief.map(|brief| Arc::new(*brief));
                     let Some(brief) = brief.or(known) else { continue };
                     self.shared.keep_brief(stage, &brief);
@@ -262,12 +271,13 @@ impl Attempt {
         };
         let memory = u64::from(self.lease.memory_mib) << 20;
         guest.limits = Limits {
-            memory_bytes: brief.limits.memory_bytes.max(memory),
+            // What was counted on when the lease was given, whatever the job's keeper says.
+            memory_bytes: memory,
             fuel: if self.body.max_fuel == 0 { FUEL_UNKNOWN } else { self.body.max_fuel },
-            wall: brief.limits.wall.to_std(),
-            output_bytes: brief.limits.output_bytes,
-            scratch_bytes: brief.limits.scratch_bytes,
-            stderr_bytes: brief.limits.stderr_bytes,
+            wall: brief.limits.wall.to_std().min(WALL_MAX),
+            output_bytes: brief.limits.output_bytes.min(OUTPUT_MAX),
+            scratch_bytes: brief.limits.scratch_bytes.min(OUTPUT_MAX),
+            stderr_bytes: brief.limits.stderr_bytes.min(STDERR_MAX),
             ..Limits::default()
         };
         let (runner, handle) = (self.shared.runner.clone(), self.place.handle.clone());

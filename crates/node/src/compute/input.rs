@@ -133,12 +133,55 @@ async fn all(client: &Client, wanted: Vec<(Bucket, PartOf)>) -> Result<Vec<Vec<u
 async fn whole(client: &Client, bucket: &Bucket, part: &PartOf) -> Result<Vec<u8>, ClientError> {
     let end = if part.to == 0 { u64::MAX } else { part.to };
     let range = (part.from != 0 || part.to != 0).then_some(part.from..end);
-    let mut content = Vec::new();
+    let mut content = Capped::new(INPUT_MAX);
     client.get(bucket, &part.name, Wanted { version: None, range }, &mut content, &|_, _, _| {}).await?;
-    if content.len() as u64 > INPUT_MAX {
-        return Err(ClientError::Unexpected("an input of more than 2 GiB"));
+    Ok(content.into_inner())
+}
+
+/// Bytes in memory, up to a limit: what is more ends the read.
+pub struct Capped {
+    bytes: Vec<u8>,
+    limit: u64,
+}
+
+impl Capped {
+    /// At most `limit` bytes.
+    pub const fn new(limit: u64) -> Self {
+        Self { bytes: Vec::new(), limit }
     }
-    Ok(content)
+
+    /// What came.
+    pub fn into_inner(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+impl tokio::io::AsyncWrite for Capped {
+    fn poll_write(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+        more: &[u8],
+    ) -> std::task::Poll<std::io::Result<usize>> {
+        if (self.bytes.len() + more.len()) as u64 > self.limit {
+            return std::task::Poll::Ready(Err(std::io::Error::other("more bytes than may be held in memory")));
+        }
+        self.bytes.extend_from_slice(more);
+        std::task::Poll::Ready(Ok(more.len()))
+    }
+
+    fn poll_flush(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::task::Poll::Ready(Ok(()))
+    }
 }
 
 /// The lines that begin in a part of an object.

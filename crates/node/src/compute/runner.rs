@@ -302,8 +302,9 @@ impl Shared {
         }
         let bucket = input::open(&self.client, &brief.modules).await?;
         let name = format!("{}/{}", bucket.base(), what.name);
-        let mut bytes = Vec::new();
+        let mut bytes = input::Capped::new(sandbox::MODULE_BYTES_MAX);
         self.client.get(&bucket, &name, client::Wanted::default(), &mut bytes, &|_, _, _| {}).await?;
+        let bytes = bytes.into_inner();
         if *blake3::hash(&bytes).as_bytes() != what.hash {
             return Err(ClientError::Unexpected("a module of another hash"));
         }

@@ -296,7 +296,9 @@ impl Scheduler {
     }
 
     fn retry(&mut self, turn: &mut Turn<'_>, job: JobId) {
-        let Some(key) = self.key(job).filter(|key| !self.jobs[key].state.is_over()) else { return };
+        let goes_on = |state: JobState| !state.is_over() || matches!(state, JobState::Partial | JobState::Failed);
+        let Some(key) = self.key(job).filter(|key| goes_on(self.jobs[key].state)) else { return };
+        let was_over = self.jobs[&key].state.is_over();
         let failed: Vec<At> = self.jobs[&key]
             .stages
             .iter()
@@ -307,6 +309,14 @@ impl Scheduler {
             })
             .collect();
         self.record(turn, Record::Retried { job });
+        if was_over {
+            self.record(turn, Record::State { job, state: JobState::Running });
+            if let Some(job) = self.jobs.get_mut(&key) {
+                job.ended_at = None;
+            }
+            let deadline = self.jobs[&key].facts.deadline;
+            self.timer(deadline.max(turn.now), Timer::Job(key));
+        }
         failed.into_iter().for_each(|at| self.settle(turn, at));
         turn.hungry.insert(key);
     }

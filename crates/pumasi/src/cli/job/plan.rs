@@ -234,7 +234,7 @@ async fn inputs(
         inputs.buckets.insert(to_bucket.to_owned(), to.clone());
         for (n, path) in files.iter().enumerate() {
             let file = path.file_name().map_or_else(|| n.to_string(), |name| name.to_string_lossy().into_owned());
-            let name = format!("{folder}/{file}");
+            let name = format!("{folder}/{n}/{file}");
             let size = std::fs::metadata(path).map_err(|e| Fault::file(path, &e))?.len();
             let content = std::fs::File::open(path).map_err(|e| Fault::file(path, &e))?;
             let ask = PutAsk { size_hint: size, ..PutAsk::new(&name) };
