@@ -129,15 +129,23 @@ async fn receipts_that_do_not_hold_do_not_count() {
 async fn a_slot_that_changes_hands_during_an_upload_gets_its_piece_from_the_upload() {
     let world = World::new(8).await;
     let bucket = world.client.bucket_or_make(&AccountRoot::from_bytes([1; 32]), "b").await.unwrap();
-    for (at, len) in [100_000, 9 << 20].into_iter().enumerate() {
-        // Slot 0 goes to holder 6 + at: another one each time, while its first receipt is on its way.
-        world.move_slots(&[(0, 6 + at)]);
-        let stored = put(&world.client, &bucket, &format!("o{at}"), &content(len)).await.unwrap();
-        let holders = world.holders_of_last();
-        assert!(stored.pieces >= 4 && holders.len() >= 4, "{stored:?}");
-        assert_eq!(holders.get(&0), Some(&world.id(6 + at)), "{len} bytes: {holders:?}");
+    let (mut puts, mut holder) = (0, 7);
+    for len in [100_000, 9 << 20] {
+        // On a busy machine the others may be enough before the slot's first answer: then nothing was shown, and it moves again.
+        let mut seen = None;
+        while seen.is_none() && puts < 12 {
+            // Slot 0 goes to another holder each time, while its first receipt is on its way.
+            holder = 13 - holder;
+            world.move_slots(&[(0, holder)]);
+            let stored = put(&world.client, &bucket, &format!("o{puts}"), &content(len)).await.unwrap();
+            puts += 1;
+            let holders = world.holders_of_last();
+            assert!(stored.pieces >= 4 && holders.len() >= 4, "{stored:?}");
+            seen = holders.get(&0).copied();
+        }
+        assert_eq!(seen, Some(world.id(holder)), "{len} bytes");
     }
-    assert_eq!(world.names(), 2);
+    assert_eq!(world.names(), puts);
     world.endpoint.close().await;
 }
 
