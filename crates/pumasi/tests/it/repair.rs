@@ -184,7 +184,7 @@ fn pieces_of_pcs_that_are_never_on_together_make_the_missing_one() {
     let content = bytes(2 << 20, 1);
     let path = file(&world, "kept", &content);
     world.ok("a", &["cp", &path, "my:album/kept"]);
-    let soon = Duration::from_secs(60);
+    let soon = Duration::from_secs(100);
     world.until("all seven hold their pieces", soon, || pieces(&world), |found| *found == (7, 7));
     std::fs::remove_dir_all(world.home("a").join("data/stage")).expect("the writer has a stage");
     // Three of seven pieces are needed, and from here on no three who have one are on together.
