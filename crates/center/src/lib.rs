@@ -187,7 +187,7 @@ impl Center {
         let endpoint = start_endpoint(&keys, &settings, relay_hint.as_ref()).await?;
         let regions = settings::regions(dir)?;
         let fleet = fleet::memory::load(&db, &settings, now()).await?;
-        let board = compute::board::load(&db, &settings, now()).await?;
+        let board = compute::board::load(&db, now()).await?;
         let (board, journal, inbox) = compute::board::parts(board);
         let compute_wake = Arc::new(tokio::sync::Notify::new());
         let inner = Inner {

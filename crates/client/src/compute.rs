@@ -16,6 +16,9 @@ mod work;
 
 pub use adopt::{Adopted, Output};
 pub use keep::{KeptJob, SOURCES_MAX};
-pub use result::{LOG, Made, STDOUT, block_name, files_name, folder_of_attempt, folder_of_item, result_hash};
+pub use result::{
+    LOG, Made, STDOUT, block_below, block_name, files_name, folder_of, folder_of_attempt, folder_of_item,
+    folder_of_part, result_hash,
+};
 pub use spec::{ItemsSpec, JobSpec, JobSpecError, SourceSpec, StageSpec};
 pub use submit::{HIDDEN_JOBS, JobAsk, ModuleAsk, Speaker, Submitted, link_note, stage_of};

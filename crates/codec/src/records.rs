@@ -6,6 +6,7 @@
 //! (A) Every line of an object belongs to exactly one of its splits, whole. (B) Parting and merging lose, change and invent no
 //! record; all records of a key meet in one part. (C) Order is bytewise by key, ties by (block, position).
 
+use model::compute::Partitioning;
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
@@ -78,34 +79,17 @@ pub fn key_of(line: &[u8]) -> &[u8] {
     line.iter().position(|byte| *byte == b'\t').map_or(line, |tab| &line[..tab])
 }
 
-/// How keys find their part.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Parting {
-    /// By their hash, over so many parts.
-    Hash(u32),
-    /// By order: part n holds keys from cut n - 1 on and below cut n.
-    Range(Vec<Vec<u8>>),
-}
-
-impl Parting {
-    /// How many parts there are.
-    pub fn parts(&self) -> u32 {
-        match self {
-            Self::Hash(parts) => *parts,
-            Self::Range(cuts) => u32::try_from(cuts.len()).unwrap_or(u32::MAX).saturating_add(1),
+/// The part of a key.
+pub fn part_of(how: &Partitioning, key: &[u8]) -> u32 {
+    match how {
+        Partitioning::Hash(1) => 0,
+        Partitioning::Hash(parts) => {
+            let hash = blake3::hash(key);
+            let (head, _) = hash.as_bytes().split_first_chunk::<4>().expect("a hash has 32 bytes");
+            u32::from_le_bytes(*head) % (*parts).max(1)
         }
-    }
-
-    /// The part of a key.
-    pub fn part_of(&self, key: &[u8]) -> u32 {
-        match self {
-            Self::Hash(1) => 0,
-            Self::Hash(parts) => {
-                let hash = blake3::hash(key);
-                let (head, _) = hash.as_bytes().split_first_chunk::<4>().expect("a hash has 32 bytes");
-                u32::from_le_bytes(*head) % (*parts).max(1)
-            }
-            Self::Range(cuts) => u32::try_from(cuts.partition_point(|cut| cut.as_slice() <= key)).unwrap_or(u32::MAX),
+        Partitioning::Range(cuts) => {
+            u32::try_from(cuts.partition_point(|cut| cut.as_slice() <= key)).unwrap_or(u32::MAX)
         }
     }
 }
@@ -123,8 +107,8 @@ struct Lain {
 ///
 /// # Errors
 /// [`RecordError`].
-pub fn part(output: &[u8], parting: &Parting) -> Result<Vec<Vec<u8>>, RecordError> {
-    let parts = parting.parts();
+pub fn part(output: &[u8], how: &Partitioning) -> Result<Vec<Vec<u8>>, RecordError> {
+    let parts = how.parts();
     if parts == 0 || parts > PARTS_MAX {
         return Err(RecordError::Parts { parts });
     }
@@ -136,7 +120,7 @@ pub fn part(output: &[u8], parting: &Parting) -> Result<Vec<Vec<u8>>, RecordErro
         }
         let key = key_of(line);
         let place = Lain { head: head(key), at: at as u32, key: key.len() as u32, len: line.len() as u32 };
-        lain[parting.part_of(key) as usize].push(place);
+        lain[part_of(how, key) as usize].push(place);
         at += line.len();
     }
     Ok(lain.into_iter().map(|lines| sorted(output, lines)).collect())
@@ -266,7 +250,7 @@ mod tests {
             cuts in proptest::option::of(proptest::collection::vec(proptest::collection::vec(97u8..99, 0..3), 0..3)),
             hashed in 1u32..5,
         ) {
-            let parting = cuts.map_or(Parting::Hash(hashed), |mut cuts| { cuts.sort(); Parting::Range(cuts) });
+            let parting = cuts.map_or(Partitioning::Hash(hashed), |mut cuts| { cuts.sort(); Partitioning::Range(cuts) });
             let parted: Vec<Vec<Vec<u8>>> = outputs.iter().map(|out| part(out, &parting).unwrap()).collect();
             let mut merged = Vec::new();
             for n in 0..parting.parts() as usize {
@@ -274,7 +258,7 @@ mod tests {
                 let one = merge(&blocks);
                 let keys: Vec<Vec<u8>> = lines(&one).iter().map(|line| key_of(line).to_vec()).collect();
                 prop_assert!(keys.is_sorted(), "(C)");
-                prop_assert!(keys.iter().all(|key| parting.part_of(key) as usize == n), "(B)");
+                prop_assert!(keys.iter().all(|key| part_of(&parting, key) as usize == n), "(B)");
                 merged.extend(lines(&one));
             }
             let mut expected: Vec<Vec<u8>> = outputs.iter().flat_map(|out| lines(out)).collect();
@@ -286,7 +270,7 @@ mod tests {
 
     #[test]
     fn ties_keep_the_order_of_blocks_and_positions() {
-        let parted = part(b"k\t2\na\t1\nk\t1\nk", &Parting::Hash(1)).unwrap();
+        let parted = part(b"k\t2\na\t1\nk\t1\nk", &Partitioning::Hash(1)).unwrap();
         assert_eq!(parted, [b"a\t1\nk\t2\nk\t1\nk\n".to_vec()], "(C)");
         assert_eq!(merge(&[&b"k\t9\n"[..], b"a\t1\nk\t1\n"]), b"a\t1\nk\t9\nk\t1\n", "(C)");
     }
@@ -294,11 +278,11 @@ mod tests {
     #[test]
     fn records_that_are_too_long_and_odd_numbers_of_parts_are_refused() {
         let long = vec![b'x'; RECORD_MAX + 2];
-        assert_eq!(part(&long, &Parting::Hash(1)), Err(RecordError::TooLong { at: 0 }));
+        assert_eq!(part(&long, &Partitioning::Hash(1)), Err(RecordError::TooLong { at: 0 }));
         assert!(matches!(lines_of(&long, (1, 2), false), Err(RecordError::TooLong { .. })));
         assert_eq!(lines_of(&long[..9], (1, 2), false), Ok(None), "more is to be read");
         for parts in [0, PARTS_MAX + 1] {
-            assert_eq!(part(b"", &Parting::Hash(parts)), Err(RecordError::Parts { parts }));
+            assert_eq!(part(b"", &Partitioning::Hash(parts)), Err(RecordError::Parts { parts }));
         }
     }
 }

@@ -1312,8 +1312,8 @@ waits-owner = { $n } nodes belong to who has a copy already
 waits-failed = { $n } nodes failed at it
 waits-share = { $n } nodes have their share of it
 waits-suspect = { $n } nodes do not answer
-demo-texts_stored = { $n } pages of text stored, each an item of a job
-demo-word_count = words counted over { $n } items by strangers' PCs; one was killed over it, one lied and is named; the result equals the plain answer
+demo-texts_stored = at least { $n } pages of text stored, for a job's items
+demo-word_count = words counted over at least { $n } items by strangers' PCs; one was killed over it, one lied and is named; the result equals the plain answer
 
 # Measurements of computing
 help-bench-compute = Work handed out and taken back by a center, and jobs on a small cloud beside plain programs

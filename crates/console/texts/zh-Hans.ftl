@@ -1312,8 +1312,8 @@ waits-owner = { $n } 个节点的机主已有一份
 waits-failed = { $n } 个节点在此失败过
 waits-share = { $n } 个节点已得到应有的份额
 waits-suspect = { $n } 个节点没有回应
-demo-texts_stored = 存入 { $n } 页文本，每页是作业的一项
-demo-word_count = 由陌生人的电脑对 { $n } 项统计词数；其中一台中途被断电，一台说谎并被点名；结果与直接计算相同
+demo-texts_stored = 存入至少 { $n } 页文本，作为作业的各项
+demo-word_count = 由陌生人的电脑对至少 { $n } 项统计词数；其中一台中途被断电，一台说谎并被点名；结果与直接计算相同
 
 # 计算的测量
 help-bench-compute = 测量管理中心分派与收回工作的速度，以及小型云上的作业与普通程序之比

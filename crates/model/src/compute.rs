@@ -149,6 +149,25 @@ impl TrustSet {
     }
 }
 
+/// How keys of a mapper's records find their part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Partitioning {
+    /// By their hash, over so many parts.
+    Hash(u32),
+    /// By order: part n holds keys from cut n - 1 on and below cut n.
+    Range(Vec<Vec<u8>>),
+}
+
+impl Partitioning {
+    /// How many parts there are.
+    pub fn parts(&self) -> u32 {
+        match self {
+            Self::Hash(parts) => *parts,
+            Self::Range(cuts) => u32::try_from(cuts.len()).unwrap_or(u32::MAX).saturating_add(1),
+        }
+    }
+}
+
 /// One item of one job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ItemRef {

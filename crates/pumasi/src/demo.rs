@@ -172,8 +172,8 @@ async fn compute(board: &mut Board<'_>, cloud: &mut Cloud, n: usize) -> Option<(
         board.skip("word_count", n, &format!("walls of level {level} stand here, strangers' work needs {WALLS}"));
         return Some(());
     }
-    let stored = board.check("texts_stored", cloud::ITEMS, cloud.texts_stored()).await?;
-    board.check("word_count", stored.0, cloud.words_counted(stored.1)).await
+    let plain = board.check("texts_stored", cloud::ITEMS, cloud.texts_stored()).await?;
+    board.check("word_count", cloud::ITEMS, cloud.words_counted(plain)).await
 }
 
 /// A check's failure in words.

@@ -5,7 +5,7 @@
 
 use crate::addr::PeerAddr;
 use crate::envelope::RefusalMsg;
-use model::compute::{Check, FailKind, JobKind, JobState, Trust};
+use model::compute::{Check, FailKind, JobKind, JobState, Partitioning, Trust};
 use model::{Alias, BucketId, JobId, NodeId, Region, Span, Stamp};
 use serde::{Deserialize, Serialize};
 
@@ -156,8 +156,6 @@ pub struct Liar {
     pub said: ([u8; 32], u64),
     /// What others said.
     pub others: ([u8; 32], u64),
-    /// Its unchecked items that were run again for it.
-    pub redone: u32,
 }
 
 /// An item that was given up.
@@ -469,26 +467,7 @@ pub enum OutputForm {
     /// It is the item's output, where the guest wrote no files to `/out`.
     Whole,
     /// Parted by key and sorted, one object a part.
-    Parts(Parting),
-}
-
-/// How keys find their part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Parting {
-    /// By hash, over so many.
-    Hash(u32),
-    /// By order, at these keys.
-    Range(Vec<Vec<u8>>),
-}
-
-impl Parting {
-    /// How many parts there are.
-    pub fn parts(&self) -> u32 {
-        match self {
-            Self::Hash(parts) => *parts,
-            Self::Range(cuts) => u32::try_from(cuts.len()).unwrap_or(u32::MAX).saturating_add(1),
-        }
-    }
+    Parts(Partitioning),
 }
 
 /// One item.

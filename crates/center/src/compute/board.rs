@@ -3,10 +3,9 @@
 use super::journal::{Durable, Inbox, Journal, Written};
 use super::progress::Kept;
 use super::store::{self, JobRow, Word};
+use crate::Center;
 use crate::db::{Db, StoreError, meta};
 use crate::refuse::{Refused, plain};
-use crate::{Center, Settings};
-use model::compute::JobState;
 use model::{Alias, JobId, MemberId, NodeId, Span, Stamp, errors};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -114,7 +113,7 @@ impl Board {
 }
 
 /// Makes the board of a starting center.
-pub async fn load(db: &Db, _settings: &Settings, now: Stamp) -> Result<Board, StoreError> {
+pub async fn load(db: &Db, now: Stamp) -> Result<Board, StoreError> {
     let life = db.write(|tx| {
         let before = meta::get(tx, meta::COMPUTE_LIFE)?.and_then(|bytes| bytes.try_into().ok());
         let life = before.map_or(0, u32::from_le_bytes).wrapping_add(1);
@@ -409,11 +408,6 @@ pub async fn own_job(center: &Center, member: &MemberId, id: JobId) -> Result<Jo
     found
         .filter(|row| row.member == *member)
         .ok_or_else(|| Refused(wire::RefusalMsg::new(errors::JOB_UNKNOWN, [("id", id.to_string())])))
-}
-
-/// True while a job's records are still of use.
-pub const fn is_live(state: JobState) -> bool {
-    !state.is_over()
 }
 
 /// The journal and the board of a center that starts.

@@ -139,7 +139,6 @@ impl Kept {
                     item: liar.item,
                     said: liar.said,
                     others: liar.found,
-                    redone: 0,
                 })
                 .collect(),
             failures: self

@@ -6,7 +6,7 @@ use model::{Alias, BucketId, JobId, MemberId, NodeId, Stamp, errors};
 use rules::compute::{JobFacts, Record, Standing, Vote};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use wire::compute::{JobItem, JobStage};
+use wire::compute::JobItem;
 
 /// Unfinished jobs of one member at most.
 pub const JOBS_OPEN_MAX: i64 = 100;
@@ -202,11 +202,6 @@ pub fn records(q: &mut Reader<'_>, job: &JobId) -> Result<(Vec<Record>, u64), Db
     }
 }
 
-/// Forgets the records of a job that is over; its items stay.
-pub fn forget_records(tx: &mut Tx<'_>, job: &JobId) -> Result<(), DbError> {
-    tx.execute("DELETE FROM job_record WHERE job = $1", &[job.as_bytes()[..].into()]).map(drop)
-}
-
 /// Accepted items of a stage after an item, and whether more follow.
 pub fn items(
     q: &mut Reader<'_>,
@@ -279,17 +274,4 @@ pub fn standings(q: &mut Reader<'_>) -> Result<Vec<(Alias, Standing)>, DbError> 
         after = i64::from(last.0);
         all.extend(rows);
     }
-}
-
-/// Stages as a job's sender told them, from what the scheduler keeps.
-pub fn stages(facts: &JobFacts) -> Vec<JobStage> {
-    let stages = facts.stages.iter().map(|stage| JobStage {
-        items: stage.items,
-        memory_mib: stage.memory_mib,
-        scratch_mib: stage.scratch_mib,
-        fuel_max: stage.fuel_max,
-        wall: stage.wall,
-        bytes_in: stage.bytes_in,
-    });
-    stages.collect()
 }

@@ -188,7 +188,8 @@ fn named(done: Option<Result<Result<(), ClientError>, tokio::task::JoinError>>) 
 
 /// Name of an object below its attempt's folder.
 fn below<'a>(spec: &JobSpec, item: &JobItem, name: &'a str) -> &'a str {
-    let folder = format!("{}o/{}/{}/{:016x}/", spec.folder(), spec.last_stage(), item.item, item.serial);
+    let item_folder = super::folder_of_item(spec.last_stage(), item.item);
+    let folder = format!("{}{item_folder}{}", spec.folder(), super::folder_of_attempt(item.serial));
     name.strip_prefix(folder.as_str()).unwrap_or(name)
 }
 

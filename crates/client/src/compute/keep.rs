@@ -4,7 +4,7 @@
 //! key alone; machines of the member and its circle get links to read all inputs and to write all outputs of the job. (B) Nothing is given for an item that the lease does
 //! not name, or to another machine. (C) No link outlives the job's deadline by more than [`AFTER`].
 
-use super::result::{attempt, folder_of, folder_of_item};
+use super::result::{folder_of, folder_of_attempt, folder_of_item, folder_of_part};
 use super::spec::{ItemsSpec, JobSpec};
 use crate::ClientError;
 use crate::account::{GrantAsk, narrow};
@@ -86,14 +86,14 @@ impl Links<'_> {
         let out = format!("{folder}{}", folder_of_item(self.lease.stage, item));
         // A stranger writes below the folder of its own attempt and reads nothing of others'.
         let serial = self.lease.serial;
-        let below = if is_public { format!("{out}{}", attempt(serial)) } else { format!("{folder}o/") };
+        let below = if is_public { format!("{out}{}", folder_of_attempt(serial)) } else { format!("{folder}o/") };
         let link = self.link(&self.kept.folder, &below, GrantOps::PUT)?;
         let mut inputs = Vec::new();
         for part in items.of(item) {
             inputs.push(PartOf { link: self.source(part, is_public)?, ..part.clone() });
         }
         if matches!(items, ItemsSpec::Parts(_)) {
-            let blocks = format!("{folder}m/{item}/");
+            let blocks = format!("{folder}{}", folder_of_part(item));
             let below = if is_public { blocks.clone() } else { format!("{folder}m/") };
             let link = self.link(&self.kept.folder, &below, READS)?;
             inputs.push(PartOf { link, name: blocks, file: String::new(), from: 0, to: 0 });
@@ -104,7 +104,7 @@ impl Links<'_> {
             let below = match (is_public, is_many) {
                 (true, false) => format!("{folder}{}", super::block_name(part, item, serial)),
                 // One answer holds no link for each block: a link for each part does then.
-                (true, true) => format!("{folder}m/{part}/"),
+                (true, true) => format!("{folder}{}", folder_of_part(part)),
                 (false, _) => format!("{folder}m/"),
             };
             blocks.push(self.link(&self.kept.folder, &below, GrantOps::PUT)?);

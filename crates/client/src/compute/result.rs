@@ -1,7 +1,6 @@
 //! What one attempt leaves: names of its outputs, and the hash by which results are held against each other.
 
 use model::JobId;
-use wire::signed::LeaseBody;
 
 /// Object of a guest's standard output.
 pub const STDOUT: &str = "stdout";
@@ -43,25 +42,30 @@ pub fn files_name(path: &str) -> String {
     format!("f/{path}")
 }
 
-/// Name of a mapper's block below the job's folder.
-pub fn block_name(part: u32, item: u32, serial: u64) -> String {
-    format!("m/{part}/{item}/{serial:016x}")
+/// Folder of a part's blocks below the job's, with a `/` at its end.
+pub fn folder_of_part(part: u32) -> String {
+    format!("m/{part}/")
 }
 
-/// The folder of a lease's attempt at one of its items, below the item's.
-pub(crate) fn attempt(serial: u64) -> String {
+/// Name of a mapper's block below its part's folder.
+pub fn block_below(item: u32, serial: u64) -> String {
+    format!("{item}/{serial:016x}")
+}
+
+/// Name of a mapper's block below the job's folder.
+pub fn block_name(part: u32, item: u32, serial: u64) -> String {
+    format!("{}{}", folder_of_part(part), block_below(item, serial))
+}
+
+/// Folder of one attempt below its item's, with a `/` at its end.
+pub fn folder_of_attempt(serial: u64) -> String {
     format!("{serial:016x}/")
 }
 
 /// A job's folder in its bucket, with a `/` at its end.
-pub(crate) fn folder_of(job: &JobId) -> String {
+pub fn folder_of(job: &JobId) -> String {
     let hex: String = job.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{}{hex}/", super::submit::HIDDEN_JOBS)
-}
-
-/// Where an attempt's outputs lie below the job's folder.
-pub fn folder_of_attempt(lease: &LeaseBody, item: u32) -> String {
-    format!("{}{}", folder_of_item(lease.stage, item), attempt(lease.serial))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What an item reads, fetched and opened: whole objects, lines of a split, merged blocks of mappers.
 
+use client::compute::block_below;
 use client::{Bucket, Client, ClientError, Wanted};
 use codec::records::{RECORD_MAX, lines_of, merge, reads_from};
 use std::collections::BTreeMap;
@@ -97,7 +98,7 @@ pub async fn fetch(
         InputForm::Merged { .. } => {
             let part = parcel.inputs.first().ok_or(ClientError::Unexpected("a part without its blocks"))?;
             let bucket = buckets.at(part.link).await?;
-            let name = |(item, serial): &(u32, u64)| format!("{}{item}/{serial:016x}", part.name);
+            let name = |(item, serial): &(u32, u64)| format!("{}{}", part.name, block_below(*item, *serial));
             let wanted = blocks.iter().map(|block| {
                 (bucket.clone(), PartOf { link: part.link, name: name(block), file: String::new(), from: 0, to: 0 })
             });

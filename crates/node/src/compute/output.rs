@@ -1,11 +1,12 @@
 //! What an item made: hashed, and stored sealed below its folder.
 
 use super::input::Buckets;
-use client::compute::{LOG, Made, STDOUT, block_name, files_name, result_hash};
+use client::compute::{LOG, Made, STDOUT, block_name, files_name, folder_of_attempt, result_hash};
 use client::{Client, ClientError, PutAsk, SMALL_MAX, Small};
 use codec::records;
+use model::compute::Partitioning;
 use std::collections::BTreeMap;
-use wire::compute::{Parcel, Parting};
+use wire::compute::Parcel;
 
 /// An object to be stored: the place of the link that writes it, its name, its bytes.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,20 +30,12 @@ pub struct Product {
     pub bytes: u64,
 }
 
-/// How keys find their part, as the code of records names it.
-pub fn parting(parting: &Parting) -> records::Parting {
-    match parting {
-        Parting::Hash(parts) => records::Parting::Hash(*parts),
-        Parting::Range(cuts) => records::Parting::Range(cuts.clone()),
-    }
-}
-
 /// Parts a mapper's output; sorted.
 ///
 /// # Errors
 /// [`ClientError::Unexpected`] for records that are none.
-pub fn parts(stdout: &[u8], how: &Parting) -> Result<Vec<Vec<u8>>, ClientError> {
-    records::part(stdout, &parting(how)).map_err(|_| ClientError::Unexpected("a record of more than 1 MiB"))
+pub fn parts(stdout: &[u8], how: &Partitioning) -> Result<Vec<Vec<u8>>, ClientError> {
+    records::part(stdout, how).map_err(|_| ClientError::Unexpected("a record of more than 1 MiB"))
 }
 
 /// The product of an attempt of `serial` that ended well: files of `/out` where there are any, else its standard output.
@@ -62,7 +55,7 @@ pub fn whole(
     let made: Vec<Made> = named.iter().map(|(name, content)| made(name, content)).collect();
     let objects = named.into_iter().map(|(name, content)| Object {
         link: *link,
-        name: format!("{folder}{serial:016x}/{name}"),
+        name: format!("{folder}{}{name}", folder_of_attempt(serial)),
         content,
     });
     let objects: Vec<Object> = objects.collect();
@@ -96,7 +89,11 @@ fn made(name: &str, content: &[u8]) -> Made {
 /// The kept end of an attempt's standard error as an object; none where it said nothing.
 pub fn log(serial: u64, parcel: &Parcel, stderr: Vec<u8>) -> Option<Object> {
     let (link, folder) = &parcel.out;
-    (!stderr.is_empty()).then(|| Object { link: *link, name: format!("{folder}{serial:016x}/{LOG}"), content: stderr })
+    (!stderr.is_empty()).then(|| Object {
+        link: *link,
+        name: format!("{folder}{}{LOG}", folder_of_attempt(serial)),
+        content: stderr,
+    })
 }
 
 /// Stores objects, small ones of one bucket together; durable when this returns.

@@ -90,7 +90,7 @@ fn done(world: &World) -> u64 {
     job(world)["done"].as_u64().unwrap_or(0)
 }
 
-fn ends_well(world: &World, run: Child, items: u64, plain: &BTreeMap<String, Vec<u8>>) -> Value {
+fn ends_well(world: &World, run: Child, items: u64, plain: &BTreeMap<String, Vec<u8>>) {
     let out = run.wait_with_output().expect("it ends");
     let job = job(world);
     assert!(out.status.success(), "{} {job}", String::from_utf8_lossy(&out.stderr));
@@ -100,13 +100,12 @@ fn ends_well(world: &World, run: Child, items: u64, plain: &BTreeMap<String, Vec
     for (name, counted) in plain {
         assert!(world.run("a", &["cat", &format!("my:out/{name}")]).stdout == *counted, "{name}");
     }
-    job
 }
 
 const RUN: [&str; 7] = ["run", "guest:wordcount-map", "--each", "my:in/*", "--to", "my:out/", "-q"];
 
 #[test]
-fn a_job_outlives_its_machines_its_center_and_a_minute_without_anybody() {
+fn a_job_outlives_its_machines_its_center_and_a_time_without_anybody() {
     let (world, mut lenders) = cloud(&["b", "c", "d"], "always");
     let plain = texts(&world, 60);
     let run = world.spawn("a", &RUN);
@@ -115,12 +114,14 @@ fn a_job_outlives_its_machines_its_center_and_a_minute_without_anybody() {
     world.restart_center();
     world.until("it goes on after the center was killed", PATIENCE, || done(&world), |done| *done > 10);
     lenders.iter_mut().for_each(Lender::kill);
+    // What was told before they died may still be on its way; then nothing more is done by anybody.
+    std::thread::sleep(Duration::from_secs(1));
     let seen = done(&world);
     std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(done(&world), seen, "nobody was there");
     lenders.clear();
     let back: Vec<Lender> = ["b", "c", "d"].iter().map(|name| Lender::again(&world, name)).collect();
-    let job = ends_well(&world, run, 60, &plain);
-    assert!(seen <= 60, "{job}");
+    ends_well(&world, run, 60, &plain);
     drop(back);
 }
 

@@ -108,7 +108,6 @@ fn detail() -> JobDetail {
             item: 3,
             said: ([1; 32], 2),
             others: ([3; 32], 4),
-            redone: 5,
         }],
         failures: vec![ItemFailure { stage: 0, item: 9, kind: FailKind::Guest, tries: 3 }],
         deadline: NOW,
@@ -158,7 +157,7 @@ pub fn parcels() -> Vec<u8> {
         check_key: [3; 32],
         limits,
         input: InputForm::Merged { stage: 0, items: 9 },
-        output: OutputForm::Parts(Parting::Range(vec![b"k".to_vec()])),
+        output: OutputForm::Parts(Partitioning::Range(vec![b"k".to_vec()])),
         count: 7,
         tells_index: true,
     };

@@ -12,11 +12,11 @@ use client::account::Me;
 use client::compute::{ItemsSpec, JobAsk, JobSpec, ModuleAsk, SourceSpec, Speaker, StageSpec, stage_of};
 use client::{Bucket, PutAsk};
 use console::args;
-use model::compute::{JobKind, Trust};
+use model::compute::{JobKind, Partitioning, Trust};
 use model::{Bytes, JobId, NodeId, Span, errors};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use wire::compute::{Brief, InputForm, ModuleRef, OutputForm, PartOf, Parting};
+use wire::compute::{Brief, InputForm, ModuleRef, OutputForm, PartOf};
 
 /// Items of one job that are listed by name.
 const OBJECTS_MAX: usize = 100_000;
@@ -228,7 +228,7 @@ async fn inputs(
     }
     if !files.is_empty() {
         let files = local_files(&files.into_iter().cloned().collect::<Vec<_>>())?;
-        let folder = format!("{}{}/in", client::compute::HIDDEN_JOBS, hex(job));
+        let folder = format!("{}in", client::compute::folder_of(job));
         let source = u16::try_from(inputs.sources.len()).map_err(Fault::bug)?;
         inputs.sources.push(SourceSpec { bucket: to_bucket.to_owned(), base: folder.clone(), is_object: false });
         inputs.buckets.insert(to_bucket.to_owned(), to.clone());
@@ -250,10 +250,6 @@ async fn inputs(
         return Err(Fault::new(errors::NO_INPUT, [("prefix", &manifest.input.each.join(" "))]));
     }
     Ok(inputs)
-}
-
-fn hex(job: &JobId) -> String {
-    job.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Objects below a place, or that a place with `*` names.
@@ -317,10 +313,10 @@ fn spec(
             let split: Bytes = manifest.input.split.as_deref().unwrap_or("64MiB").parse()?;
             let items = splits(inputs, split.0.max(1));
             let count = items.count();
-            let parting = parting(manifest, total);
-            let parts = parting.parts();
+            let partitioning = partitioning(manifest, total);
+            let parts = partitioning.parts();
             let has_reduce = modules.0.contains_key("reduce");
-            let output = if has_reduce { OutputForm::Parts(parting) } else { OutputForm::Whole };
+            let output = if has_reduce { OutputForm::Parts(partitioning) } else { OutputForm::Whole };
             let mut map = brief(needs("map")?, InputForm::Lines, output, count);
             map.combine = if has_reduce { modules.at("combine", seed) } else { None };
             stages.push(StageSpec { brief: map, items });
@@ -409,14 +405,14 @@ fn splits(inputs: &Inputs, size: u64) -> ItemsSpec {
     ItemsSpec::Objects(items)
 }
 
-fn parting(manifest: &Manifest, total: u64) -> Parting {
+fn partitioning(manifest: &Manifest, total: u64) -> Partitioning {
     if !manifest.shuffle.cuts.is_empty() {
         let mut cuts: Vec<Vec<u8>> = manifest.shuffle.cuts.iter().map(|cut| cut.clone().into_bytes()).collect();
         cuts.sort();
-        return Parting::Range(cuts);
+        return Partitioning::Range(cuts);
     }
     let auto = || u32::try_from(total.div_ceil(PART_BYTES).clamp(1, PARTS_AUTO_MAX)).unwrap_or(1);
-    Parting::Hash(manifest.shuffle.partitions.unwrap_or_else(auto).max(1))
+    Partitioning::Hash(manifest.shuffle.partitions.unwrap_or_else(auto).max(1))
 }
 
 #[cfg(test)]
