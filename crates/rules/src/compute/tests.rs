@@ -68,6 +68,8 @@ struct Desk {
     rng: ChaCha8Rng,
     next_ask: u64,
     records: Vec<Record>,
+    /// Leases given since they were taken last, also to who had waited.
+    grants: Vec<(Alias, Lease)>,
 }
 
 impl Desk {
@@ -78,11 +80,17 @@ impl Desk {
             rng: ChaCha8Rng::seed_from_u64(seed),
             next_ask: 0,
             records: Vec::new(),
+            grants: Vec::new(),
         }
     }
 
     fn put(&mut self, input: Input) -> Vec<Effect> {
         let out = self.scheduler.handle(self.now, input, &mut self.rng);
+        for effect in &out {
+            if let Effect::Grant { node, leases, .. } = effect {
+                self.grants.extend(leases.iter().map(|lease| (*node, lease.clone())));
+            }
+        }
         self.records.extend(out.iter().filter_map(|effect| match effect {
             Effect::Record(record) => Some(record.clone()),
             _ => None,

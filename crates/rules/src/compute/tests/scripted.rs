@@ -443,3 +443,47 @@ fn stopping_tells_everybody_and_ends() {
     assert!(desk.pass(limits::PENDING).is_empty() || desk.scheduler.jobs().is_empty());
     assert!(desk.scheduler.jobs().is_empty(), "forgotten after a day");
 }
+
+#[test]
+fn what_a_dead_machine_held_is_done_by_others_long_before_its_lease_ends() {
+    for seed in 0..20 {
+        let mut desk = Desk::new(seed);
+        let nodes: Vec<NodeFacts> = (1..=7).map(|n| node(n, n as u8)).collect();
+        let id = JobId([1; 16]);
+        let mut facts = job(1, Trust::Public, Check::Standard, 120);
+        facts.stages.push(stage(2));
+        desk.put(Input::Submit(facts));
+        desk.put(Input::Keeper { job: id, on: true });
+        let (mut died, mut over) = (None, false);
+        for _ in 0..900 {
+            // What was begun in the last step ends in this one.
+            for (alias, lease) in std::mem::take(&mut desk.grants) {
+                if alias == Alias(1) && desk.scheduler.progress(desk.now, id).unwrap().stages[0].done > 30 {
+                    died.get_or_insert(desk.now);
+                    continue;
+                }
+                let items: Vec<ItemResult> =
+                    (lease.first..lease.first + u32::from(lease.count)).map(|item| truth(lease.stage, item)).collect();
+                let (verdicts, _) = desk.computed(alias, &lease, items.clone());
+                let both = items.into_iter().zip(verdicts);
+                let wanted: Vec<ItemResult> = both.filter(|(_, v)| *v == Verdict::Store).map(|(i, _)| i).collect();
+                if !wanted.is_empty() {
+                    desk.done(alias, &lease, wanted);
+                }
+            }
+            for facts in nodes.iter().filter(|facts| died.is_none() || facts.alias != Alias(1)) {
+                desk.ask_all(facts, 1);
+            }
+            desk.pass(Span::ms(100));
+            if died.is_some_and(|died| desk.now.since(died) >= Span::secs(10)) {
+                desk.put(Input::Suspect { node: Alias(1) });
+            }
+            if desk.scheduler.progress(desk.now, id).unwrap().state.is_over() {
+                over = true;
+                break;
+            }
+        }
+        let died = died.expect("it died over the job");
+        assert!(over && desk.now.since(died) < Span::secs(25), "seed {seed}: {} after its death", desk.now.since(died));
+    }
+}
