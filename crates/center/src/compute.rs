@@ -5,6 +5,7 @@
 //! job comes here. (C) A restart loses no accepted item: jobs and their records make the scheduler anew.
 
 pub mod api;
+pub mod blocks;
 pub mod board;
 mod journal;
 mod progress;

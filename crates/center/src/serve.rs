@@ -28,7 +28,7 @@ async fn serve_link(center: Center, link: Link) {
     }
     if let Some(alias) = counted {
         fleet::api::link_down(&center, alias);
-        compute::work::link_down(&center, alias);
+        compute::board::end_asks(&center, alias);
     }
     center.metrics().links.fetch_sub(1, Relaxed);
 }
@@ -147,6 +147,8 @@ async fn dispatch(center: &Center, caller: &Caller, request: Request) -> Result<
         Request::WorkAsk(ask) => compute::work::ask(center, caller, *ask).await,
         Request::WorkReports(said) => compute::work::reports(center, caller, *said).await,
         Request::LeaseShow(show) => compute::work::show(center, caller, *show).await,
+        Request::JobBlocks(ask) => compute::blocks::blocks(center, caller, ask).await,
+        Request::JobsLive(jobs) => compute::blocks::live(center, &jobs),
         Request::Vouch => rebuild::vouch(center, caller).await,
         Request::Enrol(voucher) => rebuild::enrol(center, caller, voucher).await,
         Request::SlotDigests(page) => rebuild::slot_digests(center, caller, *page).await,

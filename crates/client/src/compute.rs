@@ -8,6 +8,7 @@
 //! bytes hash to what the center accepted; taking it over moves no byte.
 
 mod adopt;
+mod blocks;
 mod keep;
 mod result;
 mod spec;
@@ -15,6 +16,7 @@ mod submit;
 mod work;
 
 pub use adopt::{Adopted, Output};
+pub use blocks::{BlockAt, BlocksAll, Merges, SealedBlock, UnderLease, block_object, block_of_object, seal_blocks};
 pub use keep::{KeptJob, SOURCES_MAX};
 pub use result::{
     LOG, Made, STDOUT, block_below, block_name, files_name, folder_of, folder_of_attempt, folder_of_item,

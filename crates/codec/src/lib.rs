@@ -15,6 +15,7 @@
 //! the cells, then [`Remaker`]; audit = [`Slice`]; small objects = [`pack`]; a fill test's data = [`fill`]. [`encode`], [`rebuild`] and [`remake`] do it in
 //! one call for bytes that are in memory anyway.
 
+pub mod blocks;
 mod bytes;
 mod code;
 mod decode;
@@ -24,6 +25,7 @@ pub mod kernel;
 mod known;
 mod layout;
 mod matrix;
+mod merkle;
 pub mod pack;
 pub mod records;
 mod remake;

@@ -4,6 +4,7 @@
 //! odd node carried up. [`SegmentId`] is the hash of that root and of the layout: 32 bytes judge any piece from anybody.
 
 use crate::bytes::Reader;
+use crate::merkle::{climb, levels, path_in};
 use crate::{CodecError, KnownPiece, Layout};
 use model::SegmentId;
 
@@ -11,7 +12,6 @@ use model::SegmentId;
 pub const PIECE_PATH_MAX: usize = 8;
 
 const LEAF: &str = "pumasi v1 piece leaf";
-const INNER: &str = "pumasi v1 piece node";
 
 /// Roots of all possible pieces, the root over them, and the id that commits to all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,13 +27,14 @@ pub struct SegmentRoots {
 impl SegmentRoots {
     /// From the roots of all pieces.
     pub fn of(layout: &Layout, pieces: Vec<[u8; 32]>) -> Self {
-        let root = *levels(&pieces).last().and_then(|top| top.first()).expect("a scheme has at least one piece");
+        let root =
+            *levels(leaves(&pieces)).last().and_then(|top| top.first()).expect("a scheme has at least one piece");
         Self { id: segment_id(layout, &root), pieces, root }
     }
 
     /// Hashes beside the way from piece `index` to the root, lowest first.
     pub fn path(&self, index: u16) -> Vec<[u8; 32]> {
-        path_in(&levels(&self.pieces), index)
+        path_in(&levels(leaves(&self.pieces)), usize::from(index))
     }
 
     /// Proof of one piece.
@@ -44,45 +45,23 @@ impl SegmentRoots {
 
     /// Proofs of all pieces, by index: what every holder keeps with its piece.
     pub fn proofs(&self) -> Vec<PieceProof> {
-        let levels = levels(&self.pieces);
+        let levels = levels(leaves(&self.pieces));
         let proof = |(root, index): (&[u8; 32], u16)| PieceProof {
             index,
             segment_root: self.root,
             piece_root: *root,
-            path: path_in(&levels, index),
+            path: path_in(&levels, usize::from(index)),
         };
         self.pieces.iter().zip(0..).map(proof).collect()
     }
 }
 
-fn path_in(levels: &[Vec<[u8; 32]>], index: u16) -> Vec<[u8; 32]> {
-    let mut at = usize::from(index);
-    let mut path = Vec::new();
-    for level in levels {
-        path.extend(level.get(at ^ 1));
-        at /= 2;
-    }
-    path
-}
-
-/// All levels of the tree, leaves first, the root alone at the end.
-fn levels(pieces: &[[u8; 32]]) -> Vec<Vec<[u8; 32]>> {
-    let mut level: Vec<[u8; 32]> = pieces.iter().map(leaf).collect();
-    let mut all = vec![level.clone()];
-    while level.len() > 1 {
-        level = level.chunks(2).map(|pair| if let [a, b] = pair { inner(a, b) } else { pair[0] }).collect();
-        all.push(level.clone());
-    }
-    all
+fn leaves(pieces: &[[u8; 32]]) -> Vec<[u8; 32]> {
+    pieces.iter().map(leaf).collect()
 }
 
 fn leaf(root: &[u8; 32]) -> [u8; 32] {
     blake3::derive_key(LEAF, root)
-}
-
-fn inner(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new_derive_key(INNER);
-    *hasher.update(left).update(right).finalize().as_bytes()
 }
 
 /// `H("pumasi segment v1" ‖ root ‖ sealed_bytes u64 ‖ cell u32 ‖ k u16 ‖ n_max u16)`.
@@ -106,17 +85,7 @@ pub fn verify_path(
     if index >= layout.scheme.n_max || segment_id(layout, root) != *id {
         return false;
     }
-    let (mut at, mut width, mut hash) = (usize::from(index), usize::from(layout.scheme.n_max), leaf(piece));
-    let mut path = path.iter();
-    while width > 1 {
-        if at ^ 1 < width {
-            let Some(beside) = path.next() else { return false };
-            hash = if at.is_multiple_of(2) { inner(&hash, beside) } else { inner(beside, &hash) };
-        }
-        at /= 2;
-        width = width.div_ceil(2);
-    }
-    path.next().is_none() && hash == *root
+    climb(leaf(piece), usize::from(index), usize::from(layout.scheme.n_max), path) == Some(*root)
 }
 
 /// What a holder shows first: the root of its piece and the way from there to the segment's id.

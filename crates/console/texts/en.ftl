@@ -1275,16 +1275,16 @@ job-strangers = Strangers' PCs will read the inputs of the tasks they run. For p
 job-begun = job { $job } ({ $name }): { $items } items
 job-detached = it goes on without you; `pumasi job wait { $job }`
 job-goes-on = the job goes on; `pumasi job wait { $job }` follows it, `pumasi job stop { $job }` ends it
-job-progress = { $done }/{ $items } done · { $checked } checked · { $running } running on { $nodes } nodes · { $moved } moved · { $retried } retried · { $fuel } Gsteps
+job-progress = { $done }/{ $items } done · { $checked } checked · { $running } running on { $nodes } nodes · { $moved } moved · { $copies } copied · { $retried } retried · { $fuel } Gsteps
 job-eta = {" "}· ends in { $eta }
-job-ended = job { $job } is { $state }: { $done } of { $items } items, { $failed } failed, { $checked } checked, { $moved } moved, { $retried } retried; { $fuel } Gsteps and { $extra } for checks and copies
+job-ended = job { $job } is { $state }: { $done } of { $items } items, { $failed } failed, { $checked } checked, { $moved } moved, { $copies } copied, { $retried } retried; { $fuel } Gsteps and { $extra } for checks and copies
     { $outputs } outputs of { $size } are in my:{ $bucket }/{ $to }
 job-liar = { $name } ({ $node }) said something wrong of item { $item }: others who ran it agree on another result; it gets no work of strangers any more
 job-failure = item { $stage }.{ $item } failed after { $tries } tries: { $kind }; `pumasi job logs { $job } { $item } --stage { $stage }`
 job-show = 
     { $job } { $name }: { $state }, { $done } of { $items } items done, { $failed } failed
     trust { $trust }, check { $check }; handed in { $at }
-    { $running } running on { $nodes } nodes, { $checked } checked, { $moved } moved, { $retried } retried; { $fuel } Gsteps and { $extra } for checks and copies
+    { $running } running on { $nodes } nodes, { $checked } checked, { $moved } moved, { $copies } copied, { $retried } retried; { $fuel } Gsteps and { $extra } for checks and copies
 job-stage = stage { $n }: { $done } of { $items } done, { $verified } verified, { $running } running, { $failed } failed
 job-no-log = item { $item } said nothing on standard error
 job-retried = failed items of { $job } are tried again

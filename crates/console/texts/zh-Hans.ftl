@@ -1275,16 +1275,16 @@ job-strangers = 陌生人的电脑会读到它们所运行任务的输入。私�
 job-begun = 作业 { $job }（{ $name }）：{ $items } 项
 job-detached = 它会自行继续；`pumasi job wait { $job }`
 job-goes-on = 作业继续进行；`pumasi job wait { $job }` 跟随，`pumasi job stop { $job }` 停止
-job-progress = 完成 { $done }/{ $items } · 校验 { $checked } · { $nodes } 个节点上运行 { $running } · 移动 { $moved } · 重试 { $retried } · { $fuel } 十亿步
+job-progress = 完成 { $done }/{ $items } · 校验 { $checked } · { $nodes } 个节点上运行 { $running } · 移动 { $moved } · 另起副本 { $copies } · 重试 { $retried } · { $fuel } 十亿步
 job-eta = {" "}· { $eta } 后结束
-job-ended = 作业 { $job } 为 { $state }：{ $items } 项中完成 { $done }，失败 { $failed }，校验 { $checked }，移动 { $moved }，重试 { $retried }；{ $fuel } 十亿步，另有 { $extra } 用于校验与副本
+job-ended = 作业 { $job } 为 { $state }：{ $items } 项中完成 { $done }，失败 { $failed }，校验 { $checked }，移动 { $moved }，另起副本 { $copies }，重试 { $retried }；{ $fuel } 十亿步，另有 { $extra } 用于校验与副本
     { $outputs } 个输出共 { $size }，在 `my:{ $bucket }/{ $to }`
 job-liar = { $name }（{ $node }）对第 { $item } 项说了错误的结果：其他运行者一致得到另一个结果；它不再得到陌生人的工作
 job-failure = 第 { $stage }.{ $item } 项在 { $tries } 次尝试后失败：{ $kind }；`pumasi job logs { $job } { $item } --stage { $stage }`
 job-show = 
     { $job } { $name }：{ $state }，{ $items } 项中完成 { $done }，失败 { $failed }
     信任 { $trust }，校验 { $check }；提交于 { $at }
-    { $nodes } 个节点上运行 { $running }，校验 { $checked }，移动 { $moved }，重试 { $retried }；{ $fuel } 十亿步，另有 { $extra } 用于校验与副本
+    { $nodes } 个节点上运行 { $running }，校验 { $checked }，移动 { $moved }，另起副本 { $copies }，重试 { $retried }；{ $fuel } 十亿步，另有 { $extra } 用于校验与副本
 job-stage = 阶段 { $n }：{ $items } 项中完成 { $done }，已核实 { $verified }，运行 { $running }，失败 { $failed }
 job-no-log = 第 { $item } 项没有写标准错误
 job-retried = { $job } 失败的项正在重试

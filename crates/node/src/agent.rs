@@ -1,7 +1,7 @@
 //! The agent: endpoint, link to the center, owner's machine, piece store, serving, control socket, wired and ended in order.
 
 use crate::audit::Auditor;
-use crate::compute::{Computing, ComputingParts, Gate, Keeper};
+use crate::compute::{BlockStore, Computing, ComputingParts, Gate, Holding, Keeper, Leases, keep_blocks, open_blocks};
 use crate::control;
 use crate::control::{ControlServer, Handler};
 use crate::fill::FillSender;
@@ -93,6 +93,8 @@ pub struct ComputeConfig {
     pub cache: PathBuf,
     /// Folder of the keys of this machine's member's jobs.
     pub jobs: PathBuf,
+    /// Folder of blocks of shuffles.
+    pub blocks: PathBuf,
     /// For tests of checks: results are made up.
     pub lies: bool,
     /// Guests compute only while nobody else on this machine wants to.
@@ -199,6 +201,8 @@ impl Agent {
         };
         let session = Session::new(parts, gate.clone());
         let receipts = open_receipts(&config).await;
+        let leases = Leases::new(config.cloud, config.permit_key, config.now);
+        let blocks = open_blocks(config.compute.blocks.clone(), lent).await.map_err(pieces_io)?;
         let server = Server::new(
             config.key,
             config.cloud,
@@ -209,7 +213,7 @@ impl Agent {
             receipts.clone(),
             config.now,
             config.lies,
-            Keeper::new(config.compute.jobs.clone(), config.cloud, config.permit_key, config.now),
+            (Keeper::new(config.compute.jobs.clone(), leases), Holding::new(leases, blocks.clone())),
         );
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&session).run());
@@ -250,7 +254,8 @@ impl Agent {
             fills,
         };
         tasks.spawn(works.run());
-        let parts = (Arc::clone(&session), owner.watch(), client.clone(), gate);
+        tasks.spawn(keep_blocks(blocks.clone(), (store.clone(), owner.watch()), Arc::clone(&session)));
+        let parts = (Arc::clone(&session), owner.watch(), client.clone(), gate, blocks);
         tasks.spawn(compute(config.compute.clone(), parts, config.key, config.now));
         tasks.spawn(steward::keep_stage(client, config.stage.clone(), config.key, session.time_scale()));
         let started = (config.now)();
@@ -418,7 +423,7 @@ impl Handler for Agent {
 /// Runs foreign work, once it is known behind which walls.
 async fn compute(
     config: ComputeConfig,
-    (session, owner, client, gate): (Arc<Session>, watch::Receiver<OwnerView>, Client, Gate),
+    (session, owner, client, gate, blocks): (Arc<Session>, watch::Receiver<OwnerView>, Client, Gate, BlockStore),
     key: [u8; 32],
     now: fn() -> Stamp,
 ) {
@@ -436,7 +441,8 @@ async fn compute(
     match begun.await {
         Ok(Ok((runner, walls))) => {
             tracing::info!(level = walls.level(), missing = ?walls.missing, "walls around foreign work");
-            let parts = ComputingParts { session, owner, client, key, runner, walls: walls.level(), gate, now, lies };
+            let walls = walls.level();
+            let parts = ComputingParts { session, owner, client, key, runner, walls, gate, blocks, now, lies };
             Computing::new(parts).run().await;
         }
         Ok(Err(error)) => tracing::error!(%error, "no foreign work is run here: a sandbox does not start"),

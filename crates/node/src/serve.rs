@@ -1,10 +1,11 @@
 //! Data streams from gateways and other nodes: the first frame shows a permit and says what is wanted. The node judges the
 //! permit alone, offline; it holds the other side to what it said.
 
-use crate::compute::Keeper;
+use crate::compute::{Holding, Keeper};
 use crate::fleet::owner_loop::OwnerView;
 use crate::receipts::{Bad, Meter, Receipts};
 use crate::storage::{PieceHandle, PieceKey, PieceMeta, PieceStore, StoreError};
+use client::ClientError;
 use model::errors::{self, ErrorId};
 use model::{CloudKey, NodeId, NodeState, Stamp};
 use net::{Endpoint, Link, NetError, Stream};
@@ -16,6 +17,7 @@ use tokio::sync::watch;
 use wire::RefusalMsg;
 use wire::fleet::PROBE_BYTES_MAX;
 use wire::limits::{AUDIT_PICKS_MAX, LOCATED_MAX, REQUEST_MAX, SLICE_MAX};
+use wire::shuffle::BlockAnswer;
 use wire::signed::permit::{FLAG_FREE, PermitFacts};
 use wire::signed::{AuditAnswer, Permit, PermitOp, PieceReceipt, Receipt, audit};
 use wire::storage::{AuditOpen, AuditPick, GetPiece, Locate, LocatedPiece, Locator, PieceAnswer, PutPiece, StreamOpen};
@@ -41,6 +43,7 @@ pub struct Server(Arc<Inner>);
 
 struct Inner {
     keeper: Keeper,
+    holding: Holding,
     receipts: Receipts,
     key: [u8; 32],
     id: NodeId,
@@ -56,6 +59,24 @@ struct Inner {
     seen: Mutex<BTreeSet<[u8; 32]>>,
     sent: AtomicU64,
     received: AtomicU64,
+}
+
+/// Ends a stream of blocks; a no is told as such, unless bytes were promised: then only the cut says so.
+async fn no_blocks(mut stream: Stream, done: Result<(), ClientError>) {
+    match done {
+        Ok(()) => {
+            let _ = stream.finish();
+        }
+        Err(ClientError::Refused(refusal)) => {
+            tracing::debug!(id = %refusal.id, "refused a stream of blocks");
+            let _ = stream.write_frame(&wire::encode(&BlockAnswer::Refused(refusal))).await;
+            let _ = stream.finish();
+        }
+        Err(error) => {
+            tracing::debug!(%error, "a stream of blocks broke off");
+            stream.reset(0);
+        }
+    }
 }
 
 /// A no on a data stream.
@@ -91,12 +112,13 @@ impl Server {
         receipts: Receipts,
         now: fn() -> Stamp,
         lies: bool,
-        keeper: Keeper,
+        (keeper, holding): (Keeper, Holding),
     ) -> Self {
         let id = NodeId(wire::signed::public_of(&key));
         let (sent, received) = (AtomicU64::new(0), AtomicU64::new(0));
         Self(Arc::new(Inner {
             keeper,
+            holding,
             receipts,
             key,
             id,
@@ -146,6 +168,22 @@ impl Server {
             Ok(StreamOpen::Parcels(ask)) => {
                 let answer = wire::encode(&self.0.keeper.answer(caller, *ask).await);
                 stream.write_frame(&answer).await.map_err(No::from)
+            }
+            Ok(StreamOpen::PutBlocks(put)) => {
+                let allowed = self.owner_allows(true);
+                let kept = match allowed {
+                    Ok(()) => self.0.holding.put(caller, &mut stream, *put).await,
+                    Err(No(refusal)) => Err(ClientError::Refused(refusal)),
+                };
+                return no_blocks(stream, kept).await;
+            }
+            Ok(StreamOpen::GetBlocks(get)) => {
+                let allowed = self.owner_allows(false);
+                let given = match allowed {
+                    Ok(()) => self.0.holding.get(caller, &mut stream, *get).await,
+                    Err(No(refusal)) => Err(ClientError::Refused(refusal)),
+                };
+                return no_blocks(stream, given).await;
             }
             Err(_) => Err(no(
                 errors::BAD_VALUE,

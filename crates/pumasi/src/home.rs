@@ -115,6 +115,10 @@ impl Home {
     pub fn jobs(&self) -> PathBuf {
         self.data.join("jobs")
     }
+    /// Blocks of shuffles.
+    pub fn blocks(&self) -> PathBuf {
+        self.data.join("blocks")
+    }
     /// The center's folder, where this machine is one.
     pub fn center(&self) -> PathBuf {
         self.data.join("center")

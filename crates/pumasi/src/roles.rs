@@ -90,6 +90,7 @@ fn compute(app: &App, sensors: SensorKind) -> Result<ComputeConfig, Fault> {
         folder: app.home.sandbox(),
         cache: app.home.compiled(),
         jobs: app.home.jobs(),
+        blocks: app.home.blocks(),
         lies,
         gives_way: sensors != SensorKind::Scripted,
     })

@@ -23,6 +23,11 @@ impl ContentKey {
         Self(key)
     }
 
+    /// The key of one part's blocks of a shuffle, from [`part_key`]: each block is a run of its own under it.
+    pub const fn of_part(key: [u8; 32]) -> Self {
+        Self(key)
+    }
+
     pub(crate) const fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -30,6 +35,12 @@ impl ContentKey {
     pub(crate) const fn from_bytes(key: [u8; 32]) -> Self {
         Self(key)
     }
+}
+
+/// What opens the blocks of one part of a shuffle, and no other part's. Mappers have the secret, a reducer its part's key.
+pub fn part_key(secret: &[u8; 32], part: u32) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("pumasi v1 shuffle part");
+    *hasher.update(secret).update(&part.to_le_bytes()).finalize().as_bytes()
 }
 
 /// The key that wraps the content key of one object: its path's.

@@ -27,7 +27,7 @@ pub use content::{
     sealed_len,
 };
 pub use keybag::{KEYBAG_MAX, Keybag};
-pub use keys::{AccountRoot, ContentKey, PathKey, Purpose, Wrapped};
+pub use keys::{AccountRoot, ContentKey, PathKey, Purpose, Wrapped, part_key};
 pub use label::{LABEL_LEN, Label, LabelKey, LabelKind, LabelName};
 pub use local::LocalKey;
 pub use manifest::{Body, INLINE_MAX, Inline, Manifest, is_whole, segments_hash};

@@ -97,6 +97,8 @@ pub struct JobDetail {
     pub nodes: u32,
     /// Items handed out again because a machine went, parked too long, or lost them.
     pub moved: u64,
+    /// Tasks begun a second time elsewhere because they took too long or their machine did not answer.
+    pub copies: u64,
     /// Items tried again because they failed.
     pub retried: u64,
     /// Items held against a second result.
@@ -279,6 +281,11 @@ pub struct WorkLease {
     pub memory_mib: u32,
     /// Run in the class of deep stacks.
     pub deep_stack: bool,
+    /// Who holds the parts of what it makes: part `p` goes to `p` modulo their number. Empty where they are stored instead, or
+    /// where there are no parts. At most [`crate::limits::HOLDERS_OF_PARTS_MAX`]; none for one that is not there.
+    pub holders: Vec<Option<PeerAddr>>,
+    /// Parts go through storage.
+    pub spill: bool,
 }
 
 /// What a node says of one lease. Append-only.
@@ -294,6 +301,9 @@ pub enum WorkReport {
     Parked(u64),
     /// What is left of it is given back.
     Over(u64),
+    /// Blocks of these items of this earlier stage are nowhere to be had; the lease is given back. At most
+    /// [`crate::limits::MISSING_MAX`].
+    Missing(u64, u8, Vec<u32>),
 }
 
 /// A result.
@@ -409,6 +419,8 @@ pub struct Brief {
     pub count: u32,
     /// Guests are told their number.
     pub tells_index: bool,
+    /// Keys of parts' blocks are made from it; only where the output is parted.
+    pub shuffle: Option<[u8; 32]>,
 }
 
 /// A module with its arguments.
@@ -481,6 +493,8 @@ pub struct Parcel {
     pub out: (u16, String),
     /// Places of links to write a mapper's blocks by, one a part; empty where the link of `out` reaches them.
     pub parts: Vec<u16>,
+    /// Key of the blocks it merges, where it merges any.
+    pub block_key: Option<[u8; 32]>,
 }
 
 /// A part of an object.

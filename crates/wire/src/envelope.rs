@@ -5,7 +5,7 @@
 
 use crate::frame::{WireError, decode, encode};
 use crate::limits::{REPLY_MAX, REQUEST_MAX};
-use crate::{access, account, compute, fleet, rebuild, storage};
+use crate::{access, account, compute, fleet, rebuild, shuffle, storage};
 use model::Alias;
 use model::errors::ErrorId;
 use model::program::WIRE_VERSION;
@@ -172,6 +172,10 @@ pub enum Request {
     WorkReports(Box<compute::WorkSaid>),
     /// Leases the center does not know.
     LeaseShow(Box<compute::LeaseShow>),
+    /// Where the blocks of a stage lie: under a live lease of a later stage.
+    JobBlocks(compute::JobItemsAsk),
+    /// Which of these jobs still run: a node holds blocks of theirs. At most [`crate::limits::JOBS_LIVE_MAX`].
+    JobsLive(Vec<model::JobId>),
 }
 
 impl Request {
@@ -251,7 +255,9 @@ impl Request {
             | Self::JobRetry(_)
             | Self::JobItems(_)
             | Self::WorkReports(_)
-            | Self::LeaseShow(_) => true,
+            | Self::LeaseShow(_)
+            | Self::JobBlocks(_)
+            | Self::JobsLive(_) => true,
         }
     }
 }
@@ -347,6 +353,10 @@ pub enum Reply {
     Work(Vec<compute::WorkLease>),
     /// What became of what was reported.
     WorkTaken(compute::WorkTaken),
+    /// Where blocks lie.
+    JobBlocks(Box<shuffle::BlocksPage>),
+    /// In the order asked for.
+    JobsLive(Vec<bool>),
 }
 
 /// A lawful no: its registered id and the variables of its text, in the reader's language.

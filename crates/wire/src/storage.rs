@@ -416,6 +416,10 @@ pub enum StreamOpen {
     GetLocated(Locator, GetPiece),
     /// Asks who keeps a job's keys for the items of a lease; answered by one [`crate::compute::ParcelAnswer`].
     Parcels(Box<crate::compute::ParcelAsk>),
+    /// Hands over a mapper's blocks; answered by one [`crate::shuffle::BlockAnswer`].
+    PutBlocks(Box<crate::shuffle::PutBlocks>),
+    /// Asks for a part's blocks; answered by a [`crate::shuffle::BlockAnswer`] for each.
+    GetBlocks(Box<crate::shuffle::GetBlocks>),
 }
 
 /// Which pieces bear a locator.

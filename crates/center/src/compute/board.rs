@@ -223,6 +223,8 @@ impl Board {
             }
             Effect::Grant { ask, node, leases } => {
                 for lease in &leases {
+                    let (serial, first, count) = (lease.serial, lease.first, lease.count);
+                    tracing::debug!(%node, job = %lease.job.short(), stage = lease.stage, serial, first, count, "a lease");
                     self.note_granted(now, (lease.job, lease.stage), node);
                 }
                 if let Some(asker) = self.asks.remove(&ask) {
@@ -285,8 +287,8 @@ pub fn end_ask(center: &Center, ask: u64) {
     }
 }
 
-/// A node's last link is gone: whatever it waits for reaches it no more.
-pub fn link_down(center: &Center, node: Alias) {
+/// A node waits for nothing any more: its last link is gone, or its owner is back.
+pub fn end_asks(center: &Center, node: Alias) {
     let asks: Vec<u64> = {
         let board = center.board();
         board.asks.iter().filter(|(_, asker)| asker.node == node).map(|(ask, _)| *ask).collect()
@@ -294,9 +296,14 @@ pub fn link_down(center: &Center, node: Alias) {
     asks.into_iter().for_each(|ask| end_ask(center, ask));
 }
 
+/// Who holds the parts of a stage.
+pub fn holders(_center: &Center, _job: &JobId, _stage: u8) -> Vec<Alias> {
+    Vec::new()
+}
+
 /// A node said goodbye.
 pub fn goodbye(center: &Center, node: Alias) {
-    link_down(center, node);
+    end_asks(center, node);
     if let Err(refused) = decide(center, Input::Goodbye { node }, None) {
         tracing::debug!(id = %refused.0.id, "a goodbye was not heard; its leases run out");
     }
@@ -386,6 +393,9 @@ fn look(center: &Center) {
     };
     {
         let mut board = center.board();
+        for node in gone.difference(&board.suspects) {
+            tracing::debug!(%node, "a node that was given work does not answer");
+        }
         inputs.extend(gone.difference(&board.suspects).map(|node| (None, Input::Suspect { node: *node })));
         inputs.extend(board.suspects.difference(&gone).map(|node| (None, Input::Back { node: *node })));
         board.suspects = gone;

@@ -9,7 +9,7 @@ use crate::leave::Leave;
 use crate::refuse::{Refused, bad_value, not_allowed};
 use crate::{Caller, Center};
 use model::compute::{Trust, TrustSet};
-use model::{Alias, NodeId, Ppm, Region, Span, errors};
+use model::{Alias, NodeId, NodeState, Ppm, Region, Span, errors};
 use rules::compute::{
     Effect, Input, ItemResult, Lease, LeaseState, NodeFacts, Refused as Why, Report, SlotFacts, Taken, Verdict,
 };
@@ -158,14 +158,11 @@ fn signed(center: &Center, node: NodeId, session: NodeId, lease: &Lease) -> Opti
     let (op, target) = (PermitOp::Task, LeaseBody::target(&body));
     let permit = Leave { op, session, node, target, generation: 0, units, life: PERMIT_LIFE }.sign(center).to_vec();
     let now = center.now();
-    let keepers: Vec<PeerAddr> = {
+    let aliases: Vec<Alias> = {
         let fleet = center.fleet();
-        let on = |id: &NodeId| {
-            let alias = fleet.alias_of(id)?;
-            (fleet.presence.state(now, alias) == model::Presence::On).then(|| fleet.addr(alias)).flatten()
-        };
-        keepers.iter().filter_map(on).collect()
+        keepers.iter().filter_map(|id| fleet.alias_of(id)).collect()
     };
+    let keepers: Vec<PeerAddr> = aliases.into_iter().filter_map(|keeper| super::blocks::addr(center, keeper)).collect();
     Some(WorkLease {
         body: body.to_vec(),
         permit,
@@ -174,11 +171,17 @@ fn signed(center: &Center, node: NodeId, session: NodeId, lease: &Lease) -> Opti
         trust,
         memory_mib: lease.memory_mib,
         deep_stack: lease.deep_stack,
+        holders: Vec::new(),
+        spill: false,
     })
 }
 
-/// Leases that a check-in tells; answered by those that are gone, and those that have to be shown.
-pub fn checked_in(center: &Center, node: Alias, leases: &[LeaseTold]) -> (Vec<u64>, Vec<u64>) {
+/// Leases that a check-in tells; answered by those that are gone, and those that have to be shown. Whose owner takes no guests now
+/// waits for no work any more: what it were given would be nobody's until its lease ran out.
+pub fn checked_in(center: &Center, node: Alias, state: NodeState, leases: &[LeaseTold]) -> (Vec<u64>, Vec<u64>) {
+    if !matches!(state, NodeState::Run | NodeState::Limit) {
+        board::end_asks(center, node);
+    }
     if !leases.is_empty() {
         let states = leases.iter().map(|told| LeaseState {
             serial: told.serial,
@@ -310,6 +313,7 @@ fn to_rules(report: WorkReport) -> Report {
         },
         WorkReport::Parked(serial) => Report::Parked { serial },
         WorkReport::Over(serial) => Report::Over { serial },
+        WorkReport::Missing(serial, _, _) => Report::Over { serial },
     }
 }
 
@@ -336,11 +340,6 @@ fn fates_of(effect: Effect) -> Option<Vec<ItemFate>> {
         Effect::Noted { .. } => Vec::new(),
         _ => return None,
     })
-}
-
-/// A link is gone: what waited over it is over.
-pub fn link_down(center: &Center, node: Alias) {
-    board::link_down(center, node);
 }
 
 #[cfg(test)]

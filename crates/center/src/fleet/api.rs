@@ -61,7 +61,7 @@ pub async fn check_in(center: &Center, caller: &Caller, ask: CheckIn) -> Result<
     }
     let alias = alias_of(center, caller)?;
     let now = center.now();
-    let (leases_canceled, leases_unknown) = crate::compute::work::checked_in(center, alias, &ask.leases);
+    let (leases_canceled, leases_unknown) = crate::compute::work::checked_in(center, alias, ask.state, &ask.leases);
     let (reply, lent) = record(center, alias, now, ask)?;
     let reply = CheckInReply { leases_canceled, leases_unknown, ..reply };
     center.metrics().check_ins.fetch_add(1, Relaxed);

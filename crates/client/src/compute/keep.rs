@@ -12,7 +12,7 @@ use model::compute::Trust;
 use model::errors;
 use model::{Span, Stamp};
 use serde::{Deserialize, Serialize};
-use wire::compute::{Brief, OutputForm, Parcel, Parcels, PartOf};
+use wire::compute::{Brief, InputForm, OutputForm, Parcel, Parcels, PartOf};
 use wire::signed::{GrantOps, LeaseBody};
 use wire::{Link, RefusalMsg};
 
@@ -109,7 +109,16 @@ impl Links<'_> {
             };
             blocks.push(self.link(&self.kept.folder, &below, GrantOps::PUT)?);
         }
-        Ok(Parcel { item, inputs, out: (link, out), parts: blocks })
+        Ok(Parcel { item, inputs, out: (link, out), parts: blocks, block_key: self.block_key(item) })
+    }
+
+    /// What opens the blocks that an item merges: its own part's, and no other.
+    fn block_key(&self, part: u32) -> Option<[u8; 32]> {
+        let stages = &self.kept.spec.stages;
+        let InputForm::Merged { stage, .. } = stages.get(usize::from(self.lease.stage))?.brief.input else {
+            return None;
+        };
+        Some(seal::part_key(&stages.get(usize::from(stage))?.brief.shuffle?, part))
     }
 
     /// The link an input is read by.

@@ -1,10 +1,12 @@
 //! One lease: its parcels fetched, its items run one after the other, what they made stored and reported.
 
 use super::guests::Place;
-use super::input::{self, Blocks, Buckets, Fetched};
+use super::input::{self, Buckets, Fetched};
 use super::output::{self, Object, Product};
 use super::runner::Shared;
+use super::shuffle::{Lack, Part};
 use client::ClientError;
+use client::compute::{BlocksAll, SealedBlock, seal_blocks};
 use model::compute::{FailKind, Trust};
 use model::errors;
 use sandbox::{Attempt as Guest, AttemptError, End, Limits, Outcome};
@@ -14,6 +16,7 @@ use wire::compute::{
     Brief, InputForm, ItemFate, ItemResult, ItemTrouble, ModuleRef, OutputForm, Parcel, ParcelAsk, WorkLease,
     WorkReport,
 };
+use wire::limits::MISSING_MAX;
 use wire::signed::LeaseBody;
 
 /// Finished items are stored and reported at the latest after this.
@@ -49,6 +52,9 @@ enum Stop {
 struct Finished {
     result: ItemResult,
     objects: Vec<Object>,
+    /// What a mapper made for its parts.
+    blocks: Vec<Arc<SealedBlock>>,
+    parcel: Parcel,
 }
 
 impl Attempt {
@@ -88,6 +94,18 @@ impl Attempt {
                         tracing::debug!(%error, "a failed item's log was not stored");
                     }
                     self.shared.tell(WorkReport::Failed(self.body.serial, trouble)).await;
+                }
+                Err(Fault::Missing(stage, items)) => {
+                    self.flush(&mut buckets, std::mem::take(&mut done)).await?;
+                    tracing::info!(
+                        serial = self.body.serial,
+                        item = parcel.item,
+                        lost = items.len(),
+                        "blocks are gone"
+                    );
+                    let items = items.into_iter().take(MISSING_MAX).collect();
+                    self.shared.tell(WorkReport::Missing(self.body.serial, stage, items)).await;
+                    return Err(Stop::Told);
                 }
             }
             count += 1;
@@ -129,16 +147,51 @@ impl Attempt {
         Err(self.trouble(self.body.first, FailKind::Key, &last, 0).await)
     }
 
-    /// Which attempts of an earlier stage count, where the guest reads their blocks.
-    async fn blocks(&self, brief: &Brief) -> Result<Blocks, Stop> {
-        let InputForm::Merged { stage, items } = brief.input else { return Ok(Blocks::new()) };
-        match self.shared.client.job_items(self.body.job, stage).await {
-            Ok(all) if all.len() == items as usize => Ok(all.iter().map(|item| (item.item, item.serial)).collect()),
+    /// Where the blocks of an earlier stage lie, where the guest reads them.
+    async fn blocks(&self, brief: &Brief) -> Result<BlocksAll, Stop> {
+        let InputForm::Merged { stage, items } = brief.input else { return Ok(BlocksAll::default()) };
+        match self.shared.client.job_blocks(self.body.job, stage).await {
+            Ok(all) if all.items.len() == items as usize => Ok(all),
             Ok(_) => {
-                let short = ClientError::Unexpected("fewer mappers than there are");
-                Err(self.trouble(self.body.first, FailKind::Input, &short, 0).await)
+                // One of them is being run again.
+                self.shared.tell(WorkReport::Missing(self.body.serial, stage, Vec::new())).await;
+                Err(Stop::Told)
             }
             Err(error) => Err(self.trouble(self.body.first, FailKind::Input, &error, 0).await),
+        }
+    }
+
+    /// The blocks of an item's part, merged.
+    async fn merged(
+        &self,
+        brief: &Brief,
+        buckets: &mut Buckets,
+        parcel: &Parcel,
+        (stage, at): (u8, &BlocksAll),
+    ) -> Result<Fetched, Fault> {
+        let key = parcel.block_key.ok_or_else(|| Fault::item(parcel.item, FailKind::Key, 0, 0))?;
+        let stored = match parcel.inputs.first() {
+            Some(part) => buckets.at(part.link).await.ok().map(|bucket| (bucket, part.name.as_str())),
+            None => None,
+        };
+        let part = Part {
+            lease: &self.lease,
+            job: &self.body.job,
+            stage,
+            part: parcel.item,
+            parts: brief.count,
+            key: &key,
+            check_key: &brief.check_key,
+            at,
+            stored: stored.as_ref().map(|(bucket, name)| (bucket, *name)),
+        };
+        match self.shared.shuffler.fetch(part).await {
+            Ok(blocks) => {
+                let merged = blocking(move || codec::records::merge(&blocks)).await;
+                let stdin = merged.map_err(|_| Fault::item(parcel.item, FailKind::Host, 0, 0))?;
+                Ok(Fetched { stdin, ..Fetched::default() })
+            }
+            Err(Lack(items)) => Err(Fault::Missing(stage, items)),
         }
     }
 
@@ -157,13 +210,15 @@ impl Attempt {
         module: &Arc<Vec<u8>>,
         buckets: &mut Buckets,
         parcel: &Parcel,
-        blocks: &Blocks,
+        blocks: &BlocksAll,
     ) -> Result<Finished, Fault> {
-        let fetched = input::fetch(&self.shared.client, buckets, brief, parcel, blocks).await;
-        let fetched = fetched.map_err(|error| {
-            tracing::info!(serial = self.body.serial, item = parcel.item, %error, "an input was not read");
-            Fault::item(parcel.item, kind_of(&error), digest(&error.to_string()), 0)
-        })?;
+        let fetched = match brief.input {
+            InputForm::Merged { stage, .. } => self.merged(brief, buckets, parcel, (stage, blocks)).await?,
+            _ => input::fetch(&self.shared.client, buckets, brief, parcel).await.map_err(|error| {
+                tracing::info!(serial = self.body.serial, item = parcel.item, %error, "an input was not read");
+                Fault::item(parcel.item, kind_of(&error), digest(&error.to_string()), 0)
+            })?,
+        };
         let of = self.identity(brief, parcel.item, &fetched);
         let outcome = self.guest(brief, &brief.module, module, parcel.item, fetched).await?;
         let mut fuel = outcome.fuel;
@@ -172,10 +227,14 @@ impl Attempt {
         }
         let serial = self.body.serial;
         let log = output::log(serial, parcel, outcome.stderr);
-        let product = match &brief.output {
+        let host = |_| Fault::item(parcel.item, FailKind::Host, 0, fuel);
+        let mut blocks = Vec::new();
+        let Product { mut objects, hash, bytes } = match &brief.output {
             OutputForm::Whole => {
                 let (parcel, key) = (parcel.clone(), brief.check_key);
-                blocking(move || output::whole(serial, &parcel, &key, outcome.stdout, outcome.outputs)).await
+                let made =
+                    blocking(move || output::whole(serial, &parcel, &key, outcome.stdout, outcome.outputs)).await;
+                made.map_err(host)?
             }
             OutputForm::Parts(parting) => {
                 let (stdout, how) = (outcome.stdout, parting.clone());
@@ -184,15 +243,18 @@ impl Attempt {
                 if let Some(combine) = &brief.combine {
                     fuel += self.combine(brief, combine, parcel, &mut parts).await?;
                 }
-                let (parcel, key, stage) = (parcel.clone(), brief.check_key, self.body.stage);
-                blocking(move || output::blocks(serial, &parcel, &key, stage, parts)).await
+                let secret = brief.shuffle.ok_or_else(|| Fault::item(parcel.item, FailKind::Key, 0, fuel))?;
+                let (job, key) = (self.body.job, brief.check_key);
+                let bytes = parts.iter().map(|part| part.len() as u64).sum();
+                let sealed = blocking(move || seal_blocks(&job, &secret, &key, parts)).await.and_then(|sealed| sealed);
+                let (sealed, hash) = sealed.map_err(|_| Fault::item(parcel.item, FailKind::Host, 0, fuel))?;
+                blocks = sealed.into_iter().map(Arc::new).collect();
+                Product { objects: Vec::new(), hash, bytes }
             }
         };
-        let Product { mut objects, hash, bytes } =
-            product.map_err(|_| Fault::item(parcel.item, FailKind::Host, 0, fuel))?;
         objects.extend(log);
         let result = self.shared.falsified(ItemResult { item: parcel.item, hash, fuel, bytes, of });
-        Ok(Finished { result, objects })
+        Ok(Finished { result, objects, blocks, parcel: parcel.clone() })
     }
 
     /// What is run, as one hash under the job's check key.
@@ -322,7 +384,16 @@ impl Attempt {
             return Ok(());
         }
         let results: Vec<ItemResult> = wanted.iter().map(|one| one.result).collect();
-        let objects: Vec<Object> = wanted.into_iter().flat_map(|one| one.objects).collect();
+        let mut objects = Vec::new();
+        for one in wanted {
+            objects.extend(one.objects);
+            let is_kept = one.blocks.is_empty()
+                || (!self.lease.spill
+                    && self.shared.shuffler.keep(&self.lease, &self.body, one.parcel.item, &one.blocks).await);
+            if !is_kept {
+                objects.extend(output::blocks(serial, &one.parcel, self.body.stage, &one.blocks));
+            }
+        }
         if let Err(error) = output::store(&self.shared.client, buckets, objects).await {
             return Err(self.trouble(results[0].item, FailKind::Store, &error, results[0].fuel).await);
         }
@@ -340,6 +411,8 @@ enum Fault {
     Stopped,
     /// It failed, with the end of what it said.
     Item(ItemTrouble, Option<Vec<u8>>),
+    /// Blocks of these items of an earlier stage are nowhere.
+    Missing(u8, Vec<u32>),
 }
 
 impl Fault {

@@ -1,8 +1,7 @@
-//! What an item reads, fetched and opened: whole objects, lines of a split, merged blocks of mappers.
+//! What an item reads, fetched and opened: whole objects, lines of a split.
 
-use client::compute::block_below;
 use client::{Bucket, Client, ClientError, Wanted};
-use codec::records::{RECORD_MAX, lines_of, merge, reads_from};
+use codec::records::{RECORD_MAX, lines_of, reads_from};
 use std::collections::BTreeMap;
 use tokio::task::JoinSet;
 use wire::Link;
@@ -55,16 +54,12 @@ pub struct Fetched {
     pub files: BTreeMap<String, Vec<u8>>,
 }
 
-/// Blocks of a part: attempts whose blocks count, in the order of their items.
-pub type Blocks = Vec<(u32, u64)>;
-
 /// Fetches an item's input.
 pub async fn fetch(
     client: &Client,
     buckets: &mut Buckets,
     brief: &Brief,
     parcel: &Parcel,
-    blocks: &Blocks,
 ) -> Result<Fetched, ClientError> {
     let mut fetched = Fetched::default();
     match brief.input {
@@ -95,17 +90,7 @@ pub async fn fetch(
                 }
             }
         }
-        InputForm::Merged { .. } => {
-            let part = parcel.inputs.first().ok_or(ClientError::Unexpected("a part without its blocks"))?;
-            let bucket = buckets.at(part.link).await?;
-            let name = |(item, serial): &(u32, u64)| format!("{}{}", part.name, block_below(*item, *serial));
-            let wanted = blocks.iter().map(|block| {
-                (bucket.clone(), PartOf { link: part.link, name: name(block), file: String::new(), from: 0, to: 0 })
-            });
-            let contents = all(client, wanted.collect()).await?;
-            let merged = tokio::task::spawn_blocking(move || merge(&contents)).await;
-            fetched.stdin = merged.map_err(|_| ClientError::Unexpected("merging ended"))?;
-        }
+        InputForm::Merged { .. } => return Err(ClientError::Unexpected("blocks are not fetched like objects")),
     }
     Ok(fetched)
 }
@@ -127,6 +112,25 @@ async fn all(client: &Client, wanted: Vec<(Bucket, PartOf)>) -> Result<Vec<Vec<u
                 let (n, content) = done.map_err(|_| ClientError::Unexpected("fetching ended"))?;
                 got[n] = content?;
             }
+        }
+    }
+}
+
+/// Objects as far as they are there, in the order asked for.
+pub async fn those_there(client: &Client, wanted: Vec<(Bucket, PartOf)>) -> Vec<Option<Vec<u8>>> {
+    let (mut open, mut got) = (JoinSet::new(), vec![None; wanted.len()]);
+    let mut rest = wanted.into_iter().enumerate();
+    loop {
+        while open.len() < FETCHES {
+            let Some((n, (bucket, part))) = rest.next() else { break };
+            let client = client.clone();
+            open.spawn(async move { (n, whole(&client, &bucket, &part).await) });
+        }
+        match open.join_next().await {
+            None => return got,
+            Some(Ok((n, Ok(content)))) => got[n] = Some(content),
+            Some(Ok((_, Err(error)))) => tracing::debug!(%error, "an object was not had"),
+            Some(Err(error)) => tracing::warn!(%error, "fetching ended"),
         }
     }
 }

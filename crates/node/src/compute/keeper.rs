@@ -1,18 +1,17 @@
 //! Keeps jobs' keys for this machine's member and hands out parcels: to whom a lease of the center's names, and nobody else.
 //!
-//! (A) A lease is judged offline: its permit's signature, that it is of this cloud, of op `task`, for these very bytes, shown by
-//! the session it names, and not over. (B) One item's parcel goes to [`NODES_PER_ITEM`] machines at most.
+//! (A) A lease is judged offline, see [`Leases`]. (B) One item's parcel goes to [`NODES_PER_ITEM`] machines at most.
 
+use super::leases::Leases;
 use client::ClientError;
 use client::compute::KeptJob;
-use model::{CloudKey, JobId, NodeId, Stamp, errors};
+use model::{JobId, NodeId, errors};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wire::RefusalMsg;
 use wire::compute::{ParcelAnswer, ParcelAsk};
-use wire::signed::permit::PermitFacts;
-use wire::signed::{LeaseBody, Permit, PermitOp};
+use wire::signed::LeaseBody;
 
 /// Machines that one item's parcel is given to.
 pub const NODES_PER_ITEM: usize = 16;
@@ -29,17 +28,15 @@ pub struct Keeper(Arc<Inner>);
 
 struct Inner {
     dir: PathBuf,
-    cloud: CloudKey,
-    permit_key: [u8; 32],
-    now: fn() -> Stamp,
+    leases: Leases,
     jobs: Mutex<BTreeMap<JobId, Arc<KeptJob>>>,
     given: Mutex<BTreeMap<(JobId, u8, u32), BTreeSet<NodeId>>>,
 }
 
 impl Keeper {
     /// Keeps what lies in `dir`.
-    pub fn new(dir: PathBuf, cloud: CloudKey, permit_key: [u8; 32], now: fn() -> Stamp) -> Self {
-        Self(Arc::new(Inner { dir, cloud, permit_key, now, jobs: Mutex::default(), given: Mutex::default() }))
+    pub fn new(dir: PathBuf, leases: Leases) -> Self {
+        Self(Arc::new(Inner { dir, leases, jobs: Mutex::default(), given: Mutex::default() }))
     }
 
     /// The file of a job's keys.
@@ -60,37 +57,12 @@ impl Keeper {
     }
 
     async fn parcels(&self, caller: NodeId, ask: &ParcelAsk) -> Result<wire::compute::Parcels, ClientError> {
-        let lease = self.judged(caller, ask)?;
+        let lease = self.0.leases.judge(caller, &ask.lease, &ask.permit)?; // (A)
         let kept = self.job(lease.job).await?;
         self.note(&lease)?;
         let knows_brief = ask.knows_brief;
         let made = tokio::task::spawn_blocking(move || kept.parcels(&lease, knows_brief)).await;
         made.map_err(|_| ClientError::Unexpected("making parcels ended"))?
-    }
-
-    /// (A)
-    fn judged(&self, caller: NodeId, ask: &ParcelAsk) -> Result<LeaseBody, ClientError> {
-        let bad = |name: String| {
-            ClientError::Refused(RefusalMsg::new(errors::BAD_PERMIT, [("op", "task".to_owned()), ("name", name)]))
-        };
-        let lease = LeaseBody::parse(&ask.lease).ok_or_else(|| bad("permit_target".to_owned()))?;
-        let keys = [(0, self.0.permit_key)];
-        let facts = PermitFacts {
-            keys: &keys,
-            node: lease.node,
-            cloud: self.0.cloud.0[..8].try_into().expect("a key has 32 bytes"),
-            generation: None,
-            op: PermitOp::Task,
-            target: LeaseBody::target(&ask.lease),
-            now: (self.0.now)(),
-            revocation_epoch: 0,
-            revoked: &[],
-            caller,
-            spent: 0,
-            wanted: 0,
-        };
-        Permit::check(&ask.permit, &facts).map_err(|name| bad(name.to_string()))?;
-        Ok(lease)
     }
 
     /// (B)

@@ -1,11 +1,14 @@
 //! What an item made: hashed, and stored sealed below its folder.
 
 use super::input::Buckets;
-use client::compute::{LOG, Made, STDOUT, block_name, files_name, folder_of_attempt, result_hash};
+use client::compute::{
+    LOG, Made, STDOUT, SealedBlock, block_name, block_object, files_name, folder_of_attempt, result_hash,
+};
 use client::{Client, ClientError, PutAsk, SMALL_MAX, Small};
 use codec::records;
 use model::compute::Partitioning;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use wire::compute::Parcel;
 
 /// An object to be stored: the place of the link that writes it, its name, its bytes.
@@ -62,19 +65,16 @@ pub fn whole(
     product(objects, check_key, &made)
 }
 
-/// The product of a mapper: one block a part.
-pub fn blocks(serial: u64, parcel: &Parcel, check_key: &[u8; 32], stage: u8, parts: Vec<Vec<u8>>) -> Product {
+/// The blocks of a mapper as objects, for where they are stored instead of kept.
+pub fn blocks(serial: u64, parcel: &Parcel, stage: u8, blocks: &[Arc<SealedBlock>]) -> Vec<Object> {
     let (link, folder) = &parcel.out;
     let job = folder.strip_suffix(&client::compute::folder_of_item(stage, parcel.item)).unwrap_or(folder);
-    let numbered: Vec<(u32, Vec<u8>)> = (0u32..).zip(parts).collect();
-    let made: Vec<Made> = numbered.iter().map(|(part, content)| made(&part.to_string(), content)).collect();
-    let objects = numbered.into_iter().map(|(part, content)| Object {
-        link: parcel.parts.get(part as usize).copied().unwrap_or(*link),
-        name: format!("{job}{}", block_name(part, parcel.item, serial)),
-        content,
-    });
-    let objects: Vec<Object> = objects.collect();
-    product(objects, check_key, &made)
+    let object = |block: &Arc<SealedBlock>| Object {
+        link: parcel.parts.get(block.head.part as usize).copied().unwrap_or(*link),
+        name: format!("{job}{}", block_name(block.head.part, parcel.item, serial)),
+        content: block_object(block),
+    };
+    blocks.iter().map(object).collect()
 }
 
 fn product(objects: Vec<Object>, check_key: &[u8; 32], made: &[Made]) -> Product {

@@ -1,14 +1,16 @@
 //! The loop that asks for work while the owner lends, and what all attempts share.
 
 use super::attempt::Attempt;
+use super::blocks::BlockStore;
 use super::guests::{Gate, Mood};
 use super::input;
+use super::shuffle::Shuffler;
 use crate::fleet::owner_loop::OwnerView;
 use crate::session::Session;
 use client::{Client, ClientError};
 use model::compute::{Trust, TrustSet};
 use model::errors::{self, ErrorId};
-use model::{JobId, NodeState, Span, Stamp};
+use model::{JobId, NodeId, NodeState, Span, Stamp};
 use sandbox::Runner;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,6 +60,8 @@ pub struct ComputingParts {
     pub walls: u8,
     /// All guests.
     pub gate: Gate,
+    /// Blocks of shuffles.
+    pub blocks: BlockStore,
     /// Clock.
     pub now: fn() -> Stamp,
     /// For tests: results are made up.
@@ -69,6 +73,8 @@ pub struct Shared {
     session: Arc<Session>,
     /// Reads and writes as this node.
     pub client: Client,
+    /// Its side of shuffles.
+    pub shuffler: Shuffler,
     /// Starts sandboxes.
     pub runner: Runner,
     key: [u8; 32],
@@ -92,8 +98,10 @@ pub struct Computing {
 impl Computing {
     /// Of these parts.
     pub fn new(parts: ComputingParts) -> Self {
+        let own = NodeId(wire::signed::public_of(&parts.key));
         let shared = Shared {
             session: parts.session,
+            shuffler: Shuffler { client: parts.client.clone(), store: parts.blocks, own },
             client: parts.client,
             runner: parts.runner,
             key: parts.key,

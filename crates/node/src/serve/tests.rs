@@ -2,12 +2,15 @@
 //! falls behind, pays on and lies.
 
 use super::*;
+use crate::compute::{BlockStore, Leases};
 use crate::fleet::owner_loop::{OwnerConfig, OwnerHandle};
 use crate::fleet::sensors::ScriptedSensors;
 use crate::storage::{LABEL_LEN, StoreLimits};
+use client::compute::{SealedBlock, seal_blocks};
 use model::{Bytes, PgId, Scheme, SegmentId, Span};
 use net::{EndpointConfig, SecretKey};
 use std::net::SocketAddr;
+use wire::shuffle::{BlockHead, GetBlocks, PutBlocks};
 use wire::signed::public_of;
 
 const NOW: Stamp = Stamp(1_800_000_000_000);
@@ -67,9 +70,11 @@ impl World {
         let receipts = Receipts::open(dir.path(), NodeId(public_of(&NODE)));
         let (_, quarantined) = watch::channel(false);
         let key = public_of(&CENTER);
-        let keeper = Keeper::new(dir.path().join("jobs"), CLOUD, key, || NOW);
+        let leases = Leases::new(CLOUD, key, || NOW);
+        let blocks = BlockStore::open(dir.path().join("blocks"), 1 << 20).unwrap();
+        let served = (Keeper::new(dir.path().join("jobs"), leases), Holding::new(leases, blocks));
         let (owned, paid) = (owner.watch(), receipts.clone());
-        let server = Server::new(NODE, CLOUD, key, store, owned, quarantined, paid, || NOW, false, keeper);
+        let server = Server::new(NODE, CLOUD, key, store, owned, quarantined, paid, || NOW, false, served);
         tokio::spawn(server.run(node.clone()));
         caller.learn(node.addr());
         Self { _dir: dir, _owner: owner, node, caller, receipts, data }
@@ -206,4 +211,92 @@ async fn a_bad_receipt_ends_the_stream_and_one_that_is_missing_is_refused() {
     let (mut stream, _) = world.ask(&free, &[]).await;
     stream.read_exact(&mut bytes).await.unwrap();
     assert!(bytes == world.data);
+}
+
+/// A lease of this stage and item for the caller, with its permit.
+fn lease(stage: u8, first: u32) -> (Vec<u8>, Vec<u8>) {
+    let node = NodeId([21; 32]);
+    let body = wire::signed::LeaseBody {
+        stage,
+        count: 1,
+        first,
+        direct: true,
+        job: model::JobId([22; 16]),
+        serial: 23,
+        expected_fuel: 0,
+        max_fuel: 1,
+        node,
+        engine: [0; 16],
+    };
+    let body = body.to_bytes();
+    let target = wire::signed::LeaseBody::target(&body);
+    let permit = Permit { op: PermitOp::Task, target, node: node.0, ..permit() };
+    (body.to_vec(), permit.sign(&CENTER).to_vec())
+}
+
+impl World {
+    async fn put_blocks(&self, (lease, permit): &(Vec<u8>, Vec<u8>), item: u32, blocks: &[SealedBlock]) -> BlockAnswer {
+        let heads = blocks.iter().map(|block| block.head.clone()).collect();
+        let put = PutBlocks { lease: lease.clone(), permit: permit.clone(), item, heads };
+        let mut stream = self.open(&StreamOpen::PutBlocks(Box::new(put))).await;
+        for block in blocks {
+            let _ = stream.write_all(&block.bytes).await; // who refuses reads no further
+        }
+        let _ = stream.finish();
+        self.said(&mut stream).await
+    }
+
+    async fn get_block(
+        &self,
+        (lease, permit): &(Vec<u8>, Vec<u8>),
+        part: u32,
+        of: (u32, u64),
+    ) -> (BlockAnswer, Vec<u8>) {
+        let get = GetBlocks { lease: lease.clone(), permit: permit.clone(), stage: 0, part, of: vec![of] };
+        let mut stream = self.open(&StreamOpen::GetBlocks(Box::new(get))).await;
+        let answer = self.said(&mut stream).await;
+        let mut bytes = Vec::new();
+        if let BlockAnswer::Block(head) = &answer {
+            bytes.resize(usize::try_from(head.sealed).unwrap(), 0);
+            stream.read_exact(&mut bytes).await.unwrap();
+        }
+        (answer, bytes)
+    }
+
+    async fn open(&self, open: &StreamOpen) -> Stream {
+        let link = self.caller.connect(self.node.id(), Duration::from_secs(5)).await.unwrap();
+        let mut stream = link.open().await.unwrap();
+        stream.write_frame(&wire::encode(open)).await.unwrap();
+        stream
+    }
+
+    async fn said(&self, stream: &mut Stream) -> BlockAnswer {
+        let frame = stream.read_frame(wire::limits::BLOCK_ANSWER_MAX).await.unwrap();
+        wire::decode(&frame, REQUEST_MAX).unwrap()
+    }
+}
+
+fn is_refused(answer: &BlockAnswer) -> bool {
+    matches!(answer, BlockAnswer::Refused(no) if no.id == errors::BAD_PERMIT)
+}
+
+#[tokio::test]
+async fn blocks_are_kept_for_a_mapper_and_given_to_who_merges_their_part_alone() {
+    let world = World::new().await;
+    let parts = vec![b"a\t1\n".to_vec(), b"b\t1\n".repeat(100_000), Vec::new()];
+    let (blocks, _) = seal_blocks(&model::JobId([22; 16]), &[1; 32], &[2; 32], parts).unwrap();
+    let (maps, merges) = (lease(0, 7), lease(1, 1));
+    assert!(is_refused(&world.put_blocks(&maps, 8, &blocks).await), "an item that the lease does not name");
+    let forged = (maps.0.clone(), merges.1.clone());
+    assert!(is_refused(&world.put_blocks(&forged, 7, &blocks).await), "another lease's permit");
+    assert_eq!(world.put_blocks(&maps, 7, &blocks).await, BlockAnswer::Kept);
+    let (answer, bytes) = world.get_block(&merges, 1, (7, 23)).await;
+    assert_eq!((answer, &bytes), (BlockAnswer::Block(blocks[1].head.clone()), &blocks[1].bytes));
+    assert_eq!(world.get_block(&merges, 1, (7, 24)).await.0, BlockAnswer::Missing, "another attempt's");
+    assert!(is_refused(&world.get_block(&merges, 0, (7, 23)).await.0), "another part");
+    assert!(is_refused(&world.get_block(&maps, 7, (7, 23)).await.0), "a mapper merges nothing");
+    let too_much =
+        [SealedBlock { bytes: vec![0; 1 << 20], head: BlockHead { sealed: 1 << 20, ..blocks[1].head.clone() } }];
+    let refused = world.put_blocks(&maps, 7, &too_much).await;
+    assert!(matches!(refused, BlockAnswer::Refused(no) if no.id == errors::NOT_LENDING), "more than the room");
 }

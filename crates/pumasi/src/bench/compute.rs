@@ -5,6 +5,7 @@
 
 mod dispatch;
 mod jobs;
+mod killing;
 mod native;
 mod noop;
 mod sha256;
@@ -93,6 +94,7 @@ impl Bench<'_> {
         native::run(self).await;
         noop::run(self).await;
         yielding::run(self).await;
+        killing::run(self).await;
         jobs::run(self).await;
     }
 }

@@ -450,8 +450,8 @@ impl Cloud {
         if told { Ok(()) } else { Err(String::from_utf8_lossy(&out.stderr).trim().to_owned()) }
     }
 
-    /// A killed node starts again and is on.
-    pub async fn comes_back(&mut self, index: usize) -> Result<(), String> {
+    /// A killed node starts again; nothing is waited for.
+    pub fn starts_again(&mut self, index: usize) -> Result<(), String> {
         let machine = &self.nodes[index];
         let child = self.spawn(
             &machine.app.home,
@@ -459,6 +459,12 @@ impl Cloud {
             &format!("{}-again.log", machine.name),
         )?;
         self.nodes[index].child = Some(child);
+        Ok(())
+    }
+
+    /// A killed node starts again and is on.
+    pub async fn comes_back(&mut self, index: usize) -> Result<(), String> {
+        self.starts_again(index)?;
         self.lends(index).await?;
         let name = &self.nodes[index].name;
         let detail = node_cli::one(&self.operator, name).await.map_err(|e| said(&e))?;

@@ -3,6 +3,7 @@
 use model::compute::*;
 use model::*;
 use wire::compute::*;
+use wire::shuffle::*;
 use wire::storage::StreamOpen;
 use wire::{PeerAddr, Reply, Request};
 
@@ -56,6 +57,7 @@ pub fn requests() -> Vec<(&'static str, Request)> {
         WorkReport::Failed(9, trouble),
         WorkReport::Parked(9),
         WorkReport::Over(9),
+        WorkReport::Missing(9, 0, vec![3, 4]),
     ];
     let items = JobItemsAsk { job: JobId([1; 16]), stage: 1, after: Some(7), limit: 9 };
     vec![
@@ -71,6 +73,8 @@ pub fn requests() -> Vec<(&'static str, Request)> {
             "lease_show",
             Request::LeaseShow(Box::new(LeaseShow { node: ask(), leases: vec![(vec![1; 112], vec![2; 224])] })),
         ),
+        ("job_blocks", Request::JobBlocks(items)),
+        ("jobs_live", Request::JobsLive(vec![JobId([1; 16])])),
     ]
 }
 
@@ -95,6 +99,7 @@ fn detail() -> JobDetail {
         running: 2,
         nodes: 2,
         moved: 1,
+        copies: 2,
         retried: 3,
         checked: 4,
         fuel: 5,
@@ -114,15 +119,21 @@ fn detail() -> JobDetail {
     }
 }
 
+fn holder() -> PeerAddr {
+    PeerAddr { id: NodeId([1; 32]), direct: vec!["127.3.0.1:7".parse().unwrap()], relays: vec![] }
+}
+
 pub fn replies() -> Vec<(&'static str, Reply)> {
     let lease = WorkLease {
         body: vec![1; 112],
         permit: vec![2; 224],
         life: Span::secs(90),
-        keepers: vec![PeerAddr { id: NodeId([1; 32]), direct: vec!["127.3.0.1:7".parse().unwrap()], relays: vec![] }],
+        keepers: vec![holder()],
         trust: Trust::Own,
         memory_mib: 256,
         deep_stack: true,
+        holders: vec![Some(holder()), None],
+        spill: true,
     };
     let item = JobItem { item: 1, serial: 2, node: Alias(3), hash: [4; 32], fuel: 5, bytes: 6, verified: true };
     let fates = vec![vec![ItemFate::Store, ItemFate::Unknown], vec![]];
@@ -132,6 +143,37 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         ("job_items", Reply::JobItems(JobItemPage { items: vec![item], more: true })),
         ("work", Reply::Work(vec![lease])),
         ("work_taken", Reply::WorkTaken(WorkTaken { fates })),
+        ("job_blocks", Reply::JobBlocks(Box::new(blocks_page()))),
+        ("jobs_live", Reply::JobsLive(vec![true, false])),
+    ]
+}
+
+fn blocks_page() -> BlocksPage {
+    BlocksPage {
+        holders: vec![Some(holder()), None],
+        makers: vec![holder()],
+        items: vec![BlocksOf { item: 1, serial: 2, hash: [3; 32], maker: 0 }],
+        more: true,
+    }
+}
+
+fn block_head() -> BlockHead {
+    BlockHead { part: 1, size: 2, hash: [3; 32], sealed: 4, path: vec![[5; 32]] }
+}
+
+/// What nodes say to each other of blocks.
+pub fn blocks() -> Vec<(&'static str, Vec<u8>)> {
+    let (lease, permit) = (vec![1; 112], vec![2; 224]);
+    let put = PutBlocks { lease: lease.clone(), permit: permit.clone(), item: 3, heads: vec![block_head()] };
+    let get = GetBlocks { lease, permit, stage: 0, part: 1, of: vec![(2, 3)] };
+    let refused = BlockAnswer::Refused(wire::RefusalMsg::new(errors::NOT_LENDING, [("why", "off".to_owned())]));
+    vec![
+        ("put_blocks", wire::encode(&StreamOpen::PutBlocks(Box::new(put)))),
+        ("get_blocks", wire::encode(&StreamOpen::GetBlocks(Box::new(get)))),
+        ("blocks_kept", wire::encode(&BlockAnswer::Kept)),
+        ("block", wire::encode(&BlockAnswer::Block(block_head()))),
+        ("block_missing", wire::encode(&BlockAnswer::Missing)),
+        ("block_refused", wire::encode(&refused)),
     ]
 }
 
@@ -160,9 +202,11 @@ pub fn parcels() -> Vec<u8> {
         output: OutputForm::Parts(Partitioning::Range(vec![b"k".to_vec()])),
         count: 7,
         tells_index: true,
+        shuffle: Some([6; 32]),
     };
     let part = PartOf { link: 1, name: "in/a".into(), file: "a".into(), from: 2, to: 3 };
-    let parcel = Parcel { item: 4, inputs: vec![part], out: (0, "o/0/4/".into()), parts: vec![5] };
+    let parcel =
+        Parcel { item: 4, inputs: vec![part], out: (0, "o/0/4/".into()), parts: vec![5], block_key: Some([7; 32]) };
     let parcels = Parcels { brief: Some(Box::new(brief)), links: vec!["pmg1b".into()], items: vec![parcel] };
     wire::encode(&ParcelAnswer::Parcels(Box::new(parcels)))
 }

@@ -74,6 +74,7 @@ fn read_as_everything(bytes: &[u8]) {
     let _ = wire::decode::<StreamOpen>(bytes, limits::REQUEST_MAX);
     let _ = wire::decode::<PieceAnswer>(bytes, limits::REQUEST_MAX);
     let _ = wire::decode::<wire::compute::ParcelAnswer>(bytes, limits::PARCELS_MAX);
+    let _ = wire::decode::<wire::shuffle::BlockAnswer>(bytes, limits::BLOCK_ANSWER_MAX);
     let _ = wire::signed::LeaseBody::parse(bytes);
     let _ = (Permit::parse(bytes), Receipt::check(bytes, &[1; 32]), PieceReceipt::check(bytes), Binding::check(bytes));
     let _ = (wire::signed::BucketLog::parse(bytes), wire::storage::locator_of(bytes));

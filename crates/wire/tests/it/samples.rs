@@ -656,7 +656,8 @@ pub fn streams() -> Vec<(&'static str, Vec<u8>)> {
         sealed_bytes: 70_000,
         label: vec![6; 512],
     };
-    vec![
+    let mut all = crate::compute::blocks();
+    all.extend([
         ("parcels", crate::compute::parcel_ask()),
         ("answer_parcels", crate::compute::parcels()),
         ("locate", wire::encode(&StreamOpen::Locate(locate))),
@@ -675,5 +676,6 @@ pub fn streams() -> Vec<(&'static str, Vec<u8>)> {
             "answer_refused",
             wire::encode(&PieceAnswer::Refused(RefusalMsg::new(errors::BAD_PERMIT, [("op", "put".into())]))),
         ),
-    ]
+    ]);
+    all
 }

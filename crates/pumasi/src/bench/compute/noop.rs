@@ -140,5 +140,6 @@ fn brief(hash: [u8; 32]) -> Brief {
         output: OutputForm::Whole,
         count: 1,
         tells_index: true,
+        shuffle: None,
     }
 }

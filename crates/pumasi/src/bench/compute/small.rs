@@ -64,13 +64,19 @@ impl Small {
         self.cloud.machine(0)
     }
 
-    /// A command of that member; its output, and what it and its children used of the processors in s.
-    pub async fn command(&self, args: &[&str]) -> Result<(Vec<u8>, f64), Fault> {
+    /// A command of that member, not started yet.
+    pub fn prepared(&self, args: &[&str]) -> Result<tokio::process::Command, Fault> {
         let exe = std::env::current_exe().map_err(Fault::bug)?;
         let home = self.member().home.data;
         let mut command = tokio::process::Command::new(exe);
         command.args(args).env("PUMASI_HOME", home.parent().unwrap_or(&home)).env_remove("XDG_RUNTIME_DIR");
         command.env_remove(PARENT_PIPE).stdin(Stdio::null()).kill_on_drop(true);
+        Ok(command)
+    }
+
+    /// A command of that member; its output, and what it and its children used of the processors in s.
+    pub async fn command(&self, args: &[&str]) -> Result<(Vec<u8>, f64), Fault> {
+        let mut command = self.prepared(args)?;
         let before = ended_children_cpu_s();
         let out = command.output().await.map_err(Fault::bug)?;
         let cpu_s = ended_children_cpu_s() - before;

@@ -107,7 +107,7 @@ pub fn said(app: &App, detail: &JobDetail) -> String {
 /// Figures of a job for its sentences.
 pub fn counts(detail: &JobDetail) -> Args {
     args!["done" => detail.line.done, "items" => detail.line.items, "running" => detail.running,
-        "nodes" => detail.nodes, "checked" => detail.checked, "moved" => detail.moved, "retried" => detail.retried,
+        "nodes" => detail.nodes, "checked" => detail.checked, "moved" => detail.moved, "copies" => detail.copies, "retried" => detail.retried,
         "failed" => detail.line.failed, "fuel" => giga(detail.fuel), "extra" => giga(detail.fuel_extra)]
 }
 
@@ -123,7 +123,7 @@ pub fn fields(detail: &JobDetail) -> Value {
         "id": detail.line.id.to_string(), "state": detail.line.state.word(), "kind": detail.line.kind.word(),
         "trust": detail.line.trust.word(), "check": detail.line.check.word(),
         "items": detail.line.items, "done": detail.line.done, "failed": detail.line.failed,
-        "running": detail.running, "nodes": detail.nodes, "moved": detail.moved, "retried": detail.retried,
+        "running": detail.running, "nodes": detail.nodes, "moved": detail.moved, "copies": detail.copies, "retried": detail.retried,
         "checked": detail.checked, "fuel": detail.fuel, "fuel_extra": detail.fuel_extra,
         "eta_ms": detail.eta.map(|eta| eta.as_ms()),
         "waits": detail.waits.iter().map(|w| json!({"why": w.why, "nodes": w.nodes})).collect::<Vec<_>>(),

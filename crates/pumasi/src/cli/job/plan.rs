@@ -299,6 +299,7 @@ fn spec(
         output,
         count,
         tells_index: false,
+        shuffle: None,
     };
     let needs = |name: &str| modules.at(name, seed).ok_or_else(|| Fault::bad_value(name, "", "no module is named"));
     let mut stages = Vec::new();
@@ -319,6 +320,7 @@ fn spec(
             let output = if has_reduce { OutputForm::Parts(partitioning) } else { OutputForm::Whole };
             let mut map = brief(needs("map")?, InputForm::Lines, output, count);
             map.combine = if has_reduce { modules.at("combine", seed) } else { None };
+            map.shuffle = has_reduce.then(secret::random);
             stages.push(StageSpec { brief: map, items });
             if has_reduce {
                 let input = InputForm::Merged { stage: 0, items: count };
