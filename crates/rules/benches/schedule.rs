@@ -41,6 +41,7 @@ fn job(trust: Trust) -> JobFacts {
         fuel_max: 1_000_000,
         wall: Span::mins(1),
         bytes_in: 100,
+        parts: 0,
     };
     JobFacts {
         id: JobId([1; 16]),

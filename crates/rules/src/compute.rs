@@ -2,7 +2,8 @@
 //!
 //! [`Scheduler`] is the machine that decides everything about the live jobs of a center: a shell keeps its [`Record`]s, then
 //! sends its other [`Effect`]s. [`facts`] says what it is told of nodes and jobs, [`message`] what goes in and comes out,
-//! [`limits`] names every limit. [`quorum`] judges results, [`survival`] says how likely a PC stays on, [`progress`] is what a
+//! [`limits`] names every limit. [`quorum`] judges results, [`survival`] says how likely a PC stays on, [`shuffle`] where
+//! blocks lie between map and reduce, [`progress`] is what a
 //! member reads.
 
 mod attempt;
@@ -17,16 +18,19 @@ pub mod message;
 pub mod progress;
 mod query;
 pub mod quorum;
+mod ready;
 mod report;
 pub mod scheduler;
+pub mod shuffle;
 pub mod survival;
 #[cfg(test)]
 mod tests;
 
 pub use facts::{JobFacts, Lease, LeaseState, NodeFacts, SlotFacts, StageFacts};
 pub use message::{
-    Checked, Effect, Evidence, Fold, Input, ItemResult, Pay, PayAct, Record, Refused, Report, ResultHash, Standing,
-    Strike, Taken, Verdict, Vote,
+    Accepted, Checked, Effect, Evidence, Fold, Input, ItemResult, Pay, PayAct, Record, Refused, Report, ResultHash,
+    Standing, Strike, Taken, Verdict, Vote,
 };
 pub use progress::{Failure, Progress, StageProgress, Waiting, WhyNot};
 pub use scheduler::Scheduler;
+pub use shuffle::Shuffle;

@@ -94,6 +94,7 @@ impl Scheduler {
         let facts = self.nodes.get(&alias)?.facts.clone()?;
         let (at, now) = (task.at, turn.now);
         self.reserve(turn, at, task.count);
+        self.tend_holders(turn, at.key, at.stage);
         let serial = self.fresh_serial();
         let job = self.jobs.get_mut(&at.key)?;
         let (trust, account, id) = (job.facts.trust, job.facts.account, job.facts.id);
@@ -112,7 +113,8 @@ impl Scheduler {
             entry.live.push(serial);
             entry.attempts = entry.attempts.saturating_add(1);
             (entry.wanted_since, deep_stack) = (None, deep_stack | entry.is_deep);
-            if is_pair && entry.ballots.is_empty() && entry.checking == Checking::No {
+            let is_known = stage.kept.contains_key(&item);
+            if is_pair && !is_known && entry.ballots.is_empty() && entry.checking == Checking::No {
                 (entry.checking, entry.missing) = (Checking::Open, 2);
                 stage.open.insert(item);
             }
@@ -164,6 +166,9 @@ impl Scheduler {
             self.record(turn, Record::State { job: id, state: JobState::Running });
         }
         let direct = trust != Trust::Public;
+        let given = &self.jobs[&at.key].stages[usize::from(at.stage)];
+        let spill = given.spill.is_some();
+        let holders = if spill { Vec::new() } else { given.holders.clone() };
         let (stage, first) = (at.stage, at.item);
         let not_after = until;
         Some(Lease {
@@ -178,11 +183,13 @@ impl Scheduler {
             deep_stack,
             not_after,
             direct,
+            holders,
+            spill,
         })
     }
 
     /// Moves the cursor over a task, and what is reserved with it.
-    fn reserve(&mut self, turn: &mut Turn<'_>, at: At, count: u32) {
+    pub(super) fn reserve(&mut self, turn: &mut Turn<'_>, at: At, count: u32) {
         let Some(stage) = self.stage(at) else { return };
         let end = at.item + count;
         if end <= stage.cursor {

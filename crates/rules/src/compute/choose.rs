@@ -104,10 +104,10 @@ impl Scheduler {
     }
 
     fn feed_job(&mut self, turn: &mut Turn<'_>, key: Key) {
-        let Some(stage) = self.ready_stage(key) else { return };
+        let Some(job) = self.jobs.get(&key).filter(|job| job.is_open()) else { return };
+        let Some(most) = job.ready_stages().map(|at| job.stages[at].plain_ready()).max() else { return };
         let room: usize = self.parked.values().map(|parked| parked.slots.len()).sum();
-        let ready = &self.jobs[&key].stages[stage];
-        if ready.plain_ready() as usize >= room.saturating_mul(BUNDLE_ITEMS as usize) {
+        if most as usize >= room.saturating_mul(BUNDLE_ITEMS as usize) {
             // More work than room: everybody who waits is asked in turn, from a drawn beginning.
             let asks: Vec<u64> = self.parked.keys().copied().collect();
             let from = usize::try_from(quorum::below(asks.len() as u64, turn.rng)).unwrap_or(0);
@@ -159,11 +159,6 @@ impl Scheduler {
         Some((chosen.2, chosen.3, chosen.4))
     }
 
-    fn ready_stage(&self, key: Key) -> Option<usize> {
-        let job = self.jobs.get(&key)?;
-        if job.is_open() { job.ready_stage() } else { None }
-    }
-
     /// (A) (B) What a slot of this node runs next.
     fn pick(&self, now: Stamp, alias: Alias, slot: SlotFacts) -> Option<Task> {
         let node = self.nodes.get(&alias)?;
@@ -200,9 +195,26 @@ impl Scheduler {
         slot: SlotFacts,
         key: Key,
     ) -> Result<Option<Task>, WhyNot> {
-        let Some((at_stage, job)) = self.ready_stage(key).and_then(|stage| Some((stage, self.jobs.get(&key)?))) else {
-            return Ok(None);
-        };
+        let Some(job) = self.jobs.get(&key).filter(|job| job.is_open()) else { return Ok(None) };
+        let mut why = None;
+        for at in job.ready_stages() {
+            match self.pick_in_stage(now, (node, facts), slot, (key, at)) {
+                Ok(Some(task)) => return Ok(Some(task)),
+                Ok(None) => {}
+                Err(not) => why = why.or(Some(not)),
+            }
+        }
+        why.map_or(Ok(None), Err)
+    }
+
+    fn pick_in_stage(
+        &self,
+        now: Stamp,
+        (node, facts): (&Node, &NodeFacts),
+        slot: SlotFacts,
+        (key, at_stage): (Key, usize),
+    ) -> Result<Option<Task>, WhyNot> {
+        let job = &self.jobs[&key];
         self.fits_job(now, node, job, at_stage)?;
         let stage = &job.stages[at_stage];
         fits_slot(stage.facts.memory_mib, stage.facts.scratch_mib, slot)?;
@@ -223,7 +235,6 @@ impl Scheduler {
     /// A run of plain items, as long as its node and the other nodes allow.
     fn plain_task(&self, facts: &NodeFacts, job: &Job, at: usize) -> Option<(u32, u32)> {
         let stage = &job.stages[at];
-        let first = stage.again.first().copied().or((stage.cursor < stage.facts.items).then_some(stage.cursor))?;
         let takes = stage.law.takes(1, facts.speed_milli);
         let item = takes.filter(|_| stage.law.items() >= PILOTS.min(stage.facts.items)).map(Span::as_ms);
         let most = match item {
@@ -237,12 +248,12 @@ impl Scheduler {
             _ => 1,
         };
         let most = u32::try_from(most).unwrap_or(1);
-        let count = if stage.again.contains(&first) {
-            (first..first.saturating_add(most)).take_while(|item| stage.again.contains(item)).count() as u32
-        } else {
-            most.min(stage.facts.items - first)
-        };
-        Some((first, count))
+        let lane = job.merged(at).and_then(|merged| {
+            let holders = job.stages[merged].holders.iter();
+            holders.take(stage.again.lanes()).position(|holder| *holder == facts.alias)
+        });
+        let fresh = stage.facts.items.saturating_sub(stage.cursor).min(most);
+        stage.again.run(lane, most).or((fresh > 0).then_some((stage.cursor, fresh)))
     }
 
     /// Whether a node may run items of this stage at all.
@@ -273,6 +284,9 @@ impl Scheduler {
         }
         if length > TASK_MAX && facts.session_age < STEADY_AGE && job.facts.trust != Trust::Own {
             return Err(WhyNot::TooYoung);
+        }
+        if job.merged(at).is_some() && Self::is_barred(job, facts.alias, facts.owner) {
+            return Err(WhyNot::Failed);
         }
         Ok(())
     }
@@ -354,13 +368,14 @@ impl Scheduler {
     fn pick_tail(&self, now: Stamp, (node, facts): (&Node, &NodeFacts), slot: SlotFacts) -> Option<Task> {
         let mut best: Option<(u64, Task)> = None;
         for (key, job) in self.jobs.iter().filter(|(_, job)| job.is_in_tail() && job.is_open()) {
-            let stage = &job.stages[job.at];
-            let fits = self.fits_job(now, node, job, job.at).is_ok()
-                && fits_slot(stage.facts.memory_mib, stage.facts.scratch_mib, slot).is_ok();
-            if !fits {
-                continue;
-            }
-            for serial in job.leases.iter().take(TAIL_LOOK) {
+            let fits = |at: usize| {
+                let stage = &job.stages[at];
+                self.fits_job(now, node, job, at).is_ok()
+                    && fits_slot(stage.facts.memory_mib, stage.facts.scratch_mib, slot).is_ok()
+            };
+            let all: Vec<bool> = (0..job.stages.len()).map(|at| at <= job.at && fits(at)).collect();
+            let oldest = job.leases.iter().take(TAIL_LOOK);
+            for serial in oldest.filter(|serial| all[usize::from(self.attempts[serial].stage)]) {
                 if let Some((late, first, count)) = self.is_late(now, *serial, job, facts) {
                     let at = At { key: *key, stage: self.attempts[serial].stage, item: first };
                     if best.as_ref().is_none_or(|(latest, _)| late > *latest) {

@@ -77,6 +77,10 @@ pub struct StageFacts {
     pub wall: Span,
     /// Mean input of an item.
     pub bytes_in: u64,
+    /// Parts into which outputs are cut for the next stage, whose item p merges part p of all of them; 0: outputs are ordinary
+    /// objects. Counts only where the next stage has exactly so many items.
+    #[serde(default)]
+    pub parts: u32,
 }
 
 /// The right to run a task: `count` items from `first` on.
@@ -104,6 +108,11 @@ pub struct Lease {
     pub not_after: Stamp,
     /// The node stores outputs before it reports and reports only once; otherwise it reports `computed` and is told what to store.
     pub direct: bool,
+    /// Part p of each output goes to the p-th of these modulo their number, or to the next one where that is the machine itself.
+    /// Empty where outputs are ordinary objects, and where blocks go through storage.
+    pub holders: Vec<Alias>,
+    /// Blocks go through storage.
+    pub spill: bool,
 }
 
 /// How a lease stands, as a check-in says.

@@ -2,13 +2,15 @@
 //!
 //! (A) Everything a restart keeps changes only in [`Job::apply`], so a job built from its records is the job that wrote them.
 //! (B) An item is in at most one of the three queues of its stage. (C) An item without entry is either done, given up, beyond the
-//! cursor, or (after a restart) not yet known.
+//! cursor, or (after a restart) not yet known. (D) Of an item whose output is cut into parts the result that counts is kept, also
+//! while its lost blocks are made again. (E) Nothing of a stage is handed out while one before it lacks an output.
 
 use super::bits::Bits;
 use super::law::Law;
 use super::limits::{ATTEMPTS_LOST_MAX, ATTEMPTS_MAX, LISTED_MAX};
-use super::message::{Checked, Evidence, Fold, Record, Strike, Vote};
+use super::message::{Accepted, Checked, Evidence, Fold, Record, Strike, Vote};
 use super::quorum::{Demand, agree};
+use super::ready::Ready;
 use model::{Alias, FailKind, JobState, MemberId, Stamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +28,7 @@ pub(super) enum Output {
 }
 
 /// A result, and what the scheduler made of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Ballot {
     pub(super) vote: Vote,
     pub(super) output: Output,
@@ -149,8 +151,8 @@ pub(super) struct Stage {
     pub(super) done: Bits,
     pub(super) verified: Bits,
     pub(super) failed: BTreeMap<u32, GivenUp>,
-    /// Plain items that are handed out again.
-    pub(super) again: BTreeSet<u32>,
+    /// Plain items that are handed out again; of a stage that merges parts, all of them.
+    pub(super) again: Ready,
     /// Items for which not every node will do.
     pub(super) special: BTreeSet<u32>,
     /// Items that wait for their time.
@@ -165,6 +167,16 @@ pub(super) struct Stage {
     pub(super) waived: u32,
     /// Known results that may be asked for again.
     pub(super) canaries: Vec<Vote>,
+    /// Who holds the blocks of its parts.
+    pub(super) holders: Vec<Alias>,
+    /// When that was looked at last.
+    pub(super) holders_at: Stamp,
+    /// The first attempt whose blocks go through storage.
+    pub(super) spill: Option<u64>,
+    /// Waves in which lost blocks were made again.
+    pub(super) waves: u32,
+    /// (D) Results that count, where outputs are cut into parts.
+    pub(super) kept: BTreeMap<u32, Accepted>,
 }
 
 impl Stage {
@@ -176,7 +188,7 @@ impl Stage {
             done: bits.clone(),
             verified: bits,
             failed: BTreeMap::new(),
-            again: BTreeSet::new(),
+            again: Ready::default(),
             special: BTreeSet::new(),
             held: BTreeSet::new(),
             items: BTreeMap::new(),
@@ -187,6 +199,11 @@ impl Stage {
             fuel_max: facts.fuel_max,
             waived: 0,
             canaries: Vec::new(),
+            holders: Vec::new(),
+            holders_at: Stamp::EPOCH,
+            spill: None,
+            waves: 0,
+            kept: BTreeMap::new(),
             facts,
         }
     }
@@ -218,7 +235,7 @@ impl Stage {
 
     /// Takes an item out of every queue. (B)
     pub(super) fn unqueue(&mut self, item: u32) {
-        self.again.remove(&item);
+        self.again.remove(item);
         self.special.remove(&item);
         if let Some(entry) = self.items.get(&item) {
             self.held.remove(&(entry.not_before, item));
@@ -251,6 +268,12 @@ impl Stage {
 
     fn accept(&mut self, item: u32, vote: &Vote, checked: Checked) {
         let was_done = self.done.get(item);
+        if self.facts.parts > 0 {
+            let is_same = self.kept.get(&item).is_some_and(|kept| kept.vote.serial == vote.serial);
+            if !is_same {
+                self.kept.insert(item, Accepted { vote: vote.clone(), was_verified: false });
+            }
+        }
         let entry = self.items.entry(item).or_default();
         let old = entry.accepted.and_then(|serial| entry.ballot(serial)).map(|ballot| ballot.vote.result);
         entry.put(vote).output = Output::Stored;
@@ -279,6 +302,7 @@ impl Stage {
         self.close(item);
         self.verified.set(item, false);
         self.done.set(item, false);
+        self.kept.remove(&item);
         self.failed.insert(item, why);
         if let Some(entry) = self.items.get_mut(&item) {
             entry.accepted = None;
@@ -294,8 +318,49 @@ impl Stage {
         self.close(item);
         self.unqueue(item);
         self.done.set(item, false);
+        self.kept.remove(&item);
         let live = self.items.remove(&item).map(|entry| entry.live).unwrap_or_default();
         self.items.insert(item, Item { live, ..Item::default() });
+    }
+
+    /// (D) The blocks of these items are lost, what they came to is not forgotten.
+    fn rerun(&mut self, items: &[u32], wave: u32) {
+        self.waves = self.waves.max(wave);
+        let end = self.facts.items;
+        for item in items.iter().copied().filter(|item| *item < end) {
+            if !self.done.set(item, false) {
+                continue;
+            }
+            let was_verified = self.verified.set(item, false);
+            if let Some(kept) = self.kept.get_mut(&item) {
+                kept.was_verified = was_verified;
+                self.fuel = self.fuel.saturating_sub(kept.vote.result.fuel);
+                self.bytes = self.bytes.saturating_sub(kept.vote.result.bytes);
+            }
+            self.unqueue(item);
+            match self.items.get_mut(&item) {
+                Some(entry) if entry.checking == Checking::Open => {
+                    entry.accepted = None;
+                    let stored = entry.ballots.iter_mut().filter(|ballot| ballot.output == Output::Stored);
+                    stored.for_each(|ballot| ballot.output = Output::None);
+                }
+                entry => {
+                    let live = entry.map(|entry| std::mem::take(&mut entry.live)).unwrap_or_default();
+                    self.items.insert(item, Item { live, ..Item::default() });
+                }
+            }
+        }
+    }
+
+    /// Whether an output that was not checked is still the item's, as far as that is known.
+    pub(super) fn is_unchecked(&self, item: u32, serial: u64) -> bool {
+        let is_its = self.kept.get(&item).is_none_or(|kept| kept.vote.serial == serial);
+        self.done.get(item) && !self.verified.get(item) && is_its
+    }
+
+    /// (D) What an item that is run again came to before.
+    pub(super) fn before(&self, item: u32) -> Option<&Accepted> {
+        self.kept.get(&item).filter(|_| !self.done.get(item))
     }
 
     fn unfold(&mut self, fold: &Fold) {
@@ -305,6 +370,8 @@ impl Stage {
         self.verified = Bits::from_words(&fold.verified, self.facts.items);
         (self.fuel, self.bytes, self.waived) = (fold.fuel, fold.bytes, fold.waived);
         self.law.add_folded(self.done.ones(), fold.fuel, fold.largest);
+        (self.holders, self.spill, self.waves) = (fold.holders.clone(), fold.spill, fold.waves);
+        self.kept = fold.kept.iter().map(|kept| (kept.vote.result.item, kept.clone())).collect();
     }
 
     fn retry(&mut self) {
@@ -340,15 +407,22 @@ pub(super) struct Job {
     pub(super) liars: Vec<(Alias, Evidence)>,
     pub(super) differ: Vec<Evidence>,
     pub(super) ended_at: Option<Stamp>,
+    /// Reports of missing blocks, by node.
+    pub(super) says_missing: BTreeMap<Alias, u32>,
     /// It is looked through for checks nobody can do.
     pub(super) is_watched: bool,
 }
 
 impl Job {
-    /// A job of which nothing has run. Stages and items beyond the limits are cut.
+    /// A job of which nothing has run. Stages and items beyond the limits are cut; parts that no next stage merges are none.
     pub(super) fn new(mut facts: JobFacts) -> Self {
         facts.stages.truncate(super::limits::STAGES_MAX);
         facts.stages.iter_mut().for_each(|stage| stage.items = stage.items.min(super::limits::ITEMS_MAX));
+        for at in 0..facts.stages.len() {
+            let next = facts.stages.get(at + 1).map_or(0, |next| next.items);
+            let stage = &mut facts.stages[at];
+            stage.parts = if stage.parts == next { stage.parts } else { 0 };
+        }
         Self {
             stages: facts.stages.iter().cloned().map(Stage::new).collect(),
             facts,
@@ -367,6 +441,7 @@ impl Job {
             liars: Vec::new(),
             differ: Vec::new(),
             ended_at: None,
+            says_missing: BTreeMap::new(),
             is_watched: false,
         }
     }
@@ -381,10 +456,21 @@ impl Job {
         (!self.state.is_over() || may_redo) && !self.keeper_off && !self.many_failed
     }
 
-    /// Stages of which something may be handed out: the one that runs, and earlier ones whose items are run again.
+    /// Stages of which something may be handed out: the one that runs, and earlier ones whose items are run again. (E)
+    pub(super) fn ready_stages(&self) -> impl Iterator<Item = usize> {
+        let full = self.stages.iter().take_while(|stage| stage.is_full()).count();
+        let begun = (self.at + 1).min(self.stages.len());
+        (0..begun.min(full + 1)).filter(|at| self.stages[*at].is_ready())
+    }
+
+    /// The first of them.
     pub(super) fn ready_stage(&self) -> Option<usize> {
-        let last = self.stages.len().checked_sub(1)?;
-        (0..=self.at.min(last)).find(|at| self.stages[*at].is_ready())
+        self.ready_stages().next()
+    }
+
+    /// The stage whose parts the items of this one merge.
+    pub(super) fn merged(&self, at: usize) -> Option<usize> {
+        at.checked_sub(1).filter(|before| self.stages[*before].facts.parts > 0)
     }
 
     /// (A) Makes it so. Records of nodes are not for jobs.
@@ -398,7 +484,12 @@ impl Job {
                 (self.many_failed, self.goes_on) = (false, false);
             }
             Record::Standing { .. } | Record::Differ { .. } => {}
-            Record::Cursor { stage, .. } | Record::FuelMax { stage, .. } | Record::Folded { stage, .. } => {
+            Record::Cursor { stage, .. }
+            | Record::FuelMax { stage, .. }
+            | Record::Folded { stage, .. }
+            | Record::Holders { stage, .. }
+            | Record::Spill { stage, .. }
+            | Record::Rerun { stage, .. } => {
                 if let Some(stage) = self.stages.get_mut(usize::from(*stage)) {
                     apply_to_stage(stage, record);
                 }
@@ -424,6 +515,9 @@ fn apply_to_stage(stage: &mut Stage, record: &Record) {
         Record::Cursor { end, .. } => stage.reserved = stage.reserved.max(*end).min(stage.facts.items),
         Record::FuelMax { fuel, .. } => stage.fuel_max = *fuel,
         Record::Folded { fold, .. } => stage.unfold(fold),
+        Record::Holders { nodes, .. } => stage.holders = nodes.clone(),
+        Record::Spill { from, .. } => stage.spill = Some(stage.spill.map_or(*from, |first| first.min(*from))),
+        Record::Rerun { items, wave, .. } => stage.rerun(items, *wave),
         _ => {}
     }
 }
@@ -472,6 +566,6 @@ impl Job {
     pub(super) fn is_in_tail(&self) -> bool {
         !self.state.is_over()
             && !self.leases.is_empty()
-            && self.stages.get(self.at).is_some_and(|stage| stage.plain_ready() == 0)
+            && self.ready_stages().all(|stage| self.stages[stage].plain_ready() == 0)
     }
 }

@@ -68,9 +68,23 @@ impl Scheduler {
         let was_done = self.stage(at).is_some_and(|stage| stage.done.get(at.item));
         let vote = stored.vote.clone();
         let (result, serial, node) = (vote.result, vote.serial, vote.node);
-        self.record(turn, Record::Done { item, vote, checked: Checked::Enough });
-        self.record(turn, Record::Verified { item, copies });
         if was_done {
+            self.record(turn, Record::Done { item, vote, checked: Checked::Enough });
+            turn.out.push(Effect::Replaced { item, result, serial, node });
+            self.rerun_later_stages(turn, at);
+        } else {
+            self.accept(turn, at, vote, Checked::Enough);
+        }
+        self.record(turn, Record::Verified { item, copies });
+    }
+
+    /// An item has its output. Where one that was run again came to something else than before, so does what was made from it.
+    pub(super) fn accept(&mut self, turn: &mut Turn<'_>, at: At, vote: Vote, checked: Checked) {
+        let item = self.item_ref(at);
+        let before = self.stage(at).and_then(|stage| stage.before(at.item)).map(|before| before.vote.result.hash);
+        let (result, serial, node) = (vote.result, vote.serial, vote.node);
+        self.record(turn, Record::Done { item, vote, checked });
+        if before.is_some_and(|before| before != result.hash) {
             turn.out.push(Effect::Replaced { item, result, serial, node });
             self.rerun_later_stages(turn, at);
         }
@@ -102,7 +116,7 @@ impl Scheduler {
     }
 
     /// Results that agree count for their nodes and are paid. (C)
-    fn credit(&mut self, turn: &mut Turn<'_>, at: At, right: &[Ballot]) {
+    pub(super) fn credit(&mut self, turn: &mut Turn<'_>, at: At, right: &[Ballot]) {
         let job = &self.jobs[&at.key];
         let (trust, account) = (job.facts.trust, job.facts.account);
         for ballot in right {
@@ -196,7 +210,7 @@ impl Scheduler {
             let at = old.at;
             let Some(stage) = self.stage(at) else { continue };
             let is_open = stage.items.get(&at.item).is_some_and(|entry| entry.checking == Checking::Open);
-            if !stage.done.get(at.item) || stage.verified.get(at.item) || is_open {
+            if !stage.is_unchecked(at.item, old.serial) || is_open {
                 continue;
             }
             let region = self.nodes.get(&node).and_then(|node| node.facts.as_ref()).and_then(|f| f.region.clone());
@@ -338,7 +352,7 @@ impl Scheduler {
             stage.held.insert((not_before, at.item));
             self.timer(not_before, Timer::Item(at));
         } else if is_plain {
-            stage.again.insert(at.item);
+            self.queue(now, at);
         } else {
             stage.special.insert(at.item);
         }

@@ -143,3 +143,23 @@ pub const ARBITER_WAIT: Span = Span::mins(5);
 pub const COUNT_EVERY: Span = Span::secs(10);
 /// Earnings that wait are looked through so often.
 pub const AGE_EVERY: Span = Span::mins(10);
+/// Nodes that hold the blocks of one stage.
+pub const SHUFFLE_HOLDERS_MAX: usize = 16;
+/// Whether holders are still there is looked at so often.
+pub const HOLDERS_EVERY: Span = Span::secs(10);
+/// Among so few nodes newcomers are looked for with each lease while a stage has its pilots.
+pub const HOLDERS_LOOK: usize = 64;
+/// A part waits so long for its holder to have room; then anybody merges it.
+pub const HOLDER_WAIT: Span = Span::secs(3);
+/// Waves of a stage in which lost blocks are made again; from then on its blocks go through storage.
+pub const SHUFFLE_WAVES_MAX: u32 = 3;
+/// Blocks that wait longer than this go through storage.
+pub const SHUFFLE_LAG_MAX: Span = Span::mins(60);
+/// So do all blocks of a stage of which more items than this are expected to lose both copies of one …
+pub const SHUFFLE_LOST_LEAST: u64 = 1;
+/// … and more than this share of its items: to make so few again is cheaper than to store everybody's.
+pub const SHUFFLE_LOST_SHARE: Ppm = Ppm(1_000);
+/// Items that one report names as missing.
+pub const MISSING_MAX: usize = 4_096;
+/// After so many such reports a stranger's node merges nothing more of that job.
+pub const MISSING_SAYS_MAX: u32 = 32;

@@ -147,6 +147,15 @@ pub enum Report {
         /// Which lease.
         serial: u64,
     },
+    /// The node gives a lease back that merges parts: blocks of these items of the stage before are to be had nowhere.
+    Missing {
+        /// Which lease.
+        serial: u64,
+        /// Stage of the items.
+        stage: u8,
+        /// Items, at most [`super::limits::MISSING_MAX`].
+        items: Vec<u32>,
+    },
 }
 
 /// What a node does with an output it computed. A checker hears the same words as the first.
@@ -330,6 +339,35 @@ pub enum Record {
         /// What it came to.
         fold: Fold,
     },
+    /// Who holds the blocks of a stage, part by part.
+    Holders {
+        /// The job.
+        job: JobId,
+        /// The stage whose outputs they are.
+        stage: u8,
+        /// Part p lies with the p-th modulo their number.
+        nodes: Vec<Alias>,
+    },
+    /// Blocks of a stage go through storage from now on.
+    Spill {
+        /// The job.
+        job: JobId,
+        /// The stage whose outputs they are.
+        stage: u8,
+        /// The first attempt whose blocks lie there.
+        from: u64,
+    },
+    /// Blocks of these items are to be had nowhere: the items are run again, and what they came to must come out again.
+    Rerun {
+        /// The job.
+        job: JobId,
+        /// The stage.
+        stage: u8,
+        /// Which time of this stage.
+        wave: u32,
+        /// Items.
+        items: Vec<u32>,
+    },
 }
 
 impl Record {
@@ -341,7 +379,10 @@ impl Record {
             | Self::Retried { job }
             | Self::State { job, .. }
             | Self::ManyFailed { job, .. }
-            | Self::Folded { job, .. } => Some(*job),
+            | Self::Folded { job, .. }
+            | Self::Holders { job, .. }
+            | Self::Spill { job, .. }
+            | Self::Rerun { job, .. } => Some(*job),
             Self::Voted { item, .. }
             | Self::Done { item, .. }
             | Self::Verified { item, .. }
@@ -423,6 +464,23 @@ pub struct Fold {
     pub largest: u64,
     /// Checks waived.
     pub waived: u32,
+    /// Who holds its blocks.
+    pub holders: Vec<Alias>,
+    /// The first attempt whose blocks lie in storage.
+    pub spill: Option<u64>,
+    /// Waves in which lost blocks were made again.
+    pub waves: u32,
+    /// Whose blocks count, where outputs are cut into parts.
+    pub kept: Vec<Accepted>,
+}
+
+/// The result that counts of an item whose output is cut into parts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// Whose, which attempt, and what it said.
+    pub vote: Vote,
+    /// While it is run again because its blocks are lost: it was checked as far as its job asks.
+    pub was_verified: bool,
 }
 
 /// What follows.

@@ -119,7 +119,7 @@ impl Scheduler {
             for old in &known.unchecked {
                 let is_ours = self.jobs.get(&old.at.key).is_some_and(|of| of.facts.id == job.facts.id);
                 let stage = job.stages.get(usize::from(old.at.stage));
-                if !is_ours || stage.is_none_or(|stage| stage.verified.get(old.at.item)) {
+                if !is_ours || stage.is_none_or(|stage| !stage.is_unchecked(old.at.item, old.serial)) {
                     continue;
                 }
                 let vote = super::Vote {
@@ -149,6 +149,10 @@ fn fold(stage: &Stage) -> Fold {
         bytes: stage.bytes,
         largest: stage.law.largest(),
         waived: stage.waived,
+        holders: stage.holders.clone(),
+        spill: stage.spill,
+        waves: stage.waves,
+        kept: stage.kept.values().cloned().collect(),
     }
 }
 

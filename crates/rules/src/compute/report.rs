@@ -9,7 +9,9 @@ use super::limits::{
     AUTO_FUEL_LEAST, AUTO_FUEL_TIMES, BUNDLE_ITEMS, HOST_AGAIN, INPUT_AGAIN, INPUT_TRIES, PILOTS, REDO_WINDOW,
     SAME_NODE_AGAIN, STORE_WITHIN, STRIKE_OWNERS, STRIKES,
 };
-use super::message::{Checked, Effect, ItemResult, PayAct, Record, Refused, Report, Strike, Taken, Verdict, Vote};
+use super::message::{
+    Accepted, Checked, Effect, ItemResult, PayAct, Record, Refused, Report, Strike, Taken, Verdict, Vote,
+};
 use super::quorum::{self, agree};
 use super::scheduler::{At, Scheduler, Timer, Turn};
 use model::{Alias, FailKind, MemberId, Span, Trust};
@@ -47,6 +49,10 @@ impl Scheduler {
                 if self.attempts.get(&serial).is_some_and(|attempt| attempt.node == node) {
                     self.lose(turn, serial, false);
                 }
+                turn.out.push(Effect::Noted { node, serial });
+            }
+            Report::Missing { serial, stage, items } => {
+                self.missing(turn, node, serial, (stage, items));
                 turn.out.push(Effect::Noted { node, serial });
             }
         }
@@ -145,6 +151,7 @@ impl Scheduler {
         let stage = self.stage(at).expect("the item's stage is known");
         let is_odd = demand.trust == Trust::Public && stage.law.is_odd(said.fuel);
         let is_done = stage.done.get(at.item);
+        let before = stage.before(at.item).cloned();
         let Some(entry) = stage.items.get_mut(&at.item) else {
             // Done, and nobody knows with what any more.
             return Verdict::Drop;
@@ -175,12 +182,18 @@ impl Scheduler {
         let fuel = vote.result.fuel;
         // What the submitter's own machine says is believed as its own words are.
         let (is_own, is_open) = (vote.owner == account, entry.checking == Checking::Open);
+        let again = before.filter(|_| is_first && demand.trust != Trust::Own).map(|before| Again::of(&before, &vote));
         entry.ballots.push(Ballot { vote, output, is_kept: false, is_counted: false, paid: None });
-        if is_first {
+        if let Some(Again::Joins(ballot)) = again {
+            entry.ballots.push(*ballot);
+            self.open_check(turn, at);
+        } else if again == Some(Again::Contradicts) {
+            self.open_check(turn, at);
+        } else if is_first && again != Some(Again::Matches) {
             if is_open || (!is_own && (is_odd || quorum::is_checked(demand, validated, turn.rng))) {
                 self.open_check(turn, at);
             }
-        } else {
+        } else if !is_first {
             self.jobs.get_mut(&at.key).expect("known").extra_fuel += fuel;
             self.open_check(turn, at);
         }
@@ -248,9 +261,9 @@ impl Scheduler {
     /// An output is stored: it becomes the item's, waits for a ruling, or is one too many.
     fn stored(&mut self, turn: &mut Turn<'_>, serial: u64, at: At) -> Taken {
         let trust = self.jobs[&at.key].facts.trust;
-        let item = self.item_ref(at);
         let stage = self.stage(at).expect("the item's stage is known");
         let is_done = stage.done.get(at.item);
+        let before = stage.before(at.item).cloned();
         let Some(entry) = stage.items.get_mut(&at.item) else { return Taken::Duplicate };
         let checking = entry.checking;
         let Some(vote) = entry.ballot(serial).map(|ballot| ballot.vote.clone()) else { return Taken::Duplicate };
@@ -269,14 +282,22 @@ impl Scheduler {
         let checked = match (checking, trust) {
             (Checking::Open, _) => Checked::Drawn,
             (_, Trust::Own) => Checked::Enough,
+            _ if before.as_ref().is_some_and(|b| b.was_verified && agree(&b.vote.result, &vote.result)) => {
+                Checked::Enough
+            }
             _ => Checked::Not,
         };
-        self.record(turn, Record::Done { item, vote, checked });
+        self.accept(turn, at, vote, checked);
         self.fix_fuel(turn, at);
         match trust {
             Trust::Own => {}
             Trust::Circle => self.pay(turn, PayAct::Post, at, serial),
             Trust::Public => self.pay(turn, PayAct::Pending, at, serial),
+        }
+        if checked == Checked::Enough && trust != Trust::Own {
+            // It came out as it did when it was checked: that is one more check passed.
+            let right: Vec<Ballot> = self.ballot(at, serial).into_iter().cloned().collect();
+            self.credit(turn, at, &right);
         }
         if checked == Checked::Not && trust == Trust::Public {
             self.watch_window(turn, serial);
@@ -284,9 +305,18 @@ impl Scheduler {
         Taken::Accepted
     }
 
-    /// The limit of fuel follows from the first items.
+    fn ballot(&self, at: At, serial: u64) -> Option<&Ballot> {
+        let stage = self.jobs.get(&at.key)?.stages.get(usize::from(at.stage))?;
+        stage.items.get(&at.item).and_then(|entry| entry.ballot(serial))
+    }
+
+    /// The limit of fuel follows from the first items, and so does where blocks go.
     fn fix_fuel(&mut self, turn: &mut Turn<'_>, at: At) {
         let job = self.jobs[&at.key].facts.id;
+        let Some(stage) = self.stage(at) else { return };
+        if stage.law.items() == PILOTS.min(stage.facts.items) {
+            self.judge_spill(turn, at.key, at.stage);
+        }
         let Some(stage) = self.stage(at) else { return };
         if stage.fuel_max == 0 && stage.law.items() >= PILOTS {
             let fuel = stage.law.largest().saturating_mul(AUTO_FUEL_TIMES).max(AUTO_FUEL_LEAST);
@@ -294,7 +324,7 @@ impl Scheduler {
         }
     }
 
-    fn failed(
+    pub(super) fn failed(
         &mut self,
         turn: &mut Turn<'_>,
         (node, serial, item): (Alias, u64, u32),
@@ -381,6 +411,38 @@ impl Scheduler {
             beyond.iter().for_each(|old| self.pay_unchecked(turn, PayAct::Post, node, old));
         }
         self.watch_age(turn.now);
+    }
+}
+
+/// What the first new result of an item that is run again is beside the one it had before.
+#[derive(Debug, PartialEq)]
+enum Again {
+    /// What was checked has come out again.
+    Matches,
+    /// Another owner's: the two are compared.
+    Joins(Box<Ballot>),
+    /// The same owner's, and another one: others have to say.
+    Contradicts,
+    /// The same owner's, which says as little as before.
+    Same,
+}
+
+impl Again {
+    fn of(before: &Accepted, vote: &Vote) -> Self {
+        let agrees = agree(&before.vote.result, &vote.result);
+        let is_counted = before.was_verified;
+        match () {
+            () if agrees && before.was_verified => Self::Matches,
+            () if before.vote.owner != vote.owner => Self::Joins(Box::new(Ballot {
+                vote: before.vote.clone(),
+                output: Output::None,
+                is_kept: false,
+                is_counted,
+                paid: Some(if is_counted { PayAct::Post } else { PayAct::Pending }),
+            })),
+            () if agrees => Self::Same,
+            () => Self::Contradicts,
+        }
     }
 }
 

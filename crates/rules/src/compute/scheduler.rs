@@ -39,6 +39,8 @@ pub(super) enum Timer {
     Item(At),
     Job(Key),
     Checks(Key),
+    /// Items kept for holders; of no item in particular.
+    Kept(At),
     Tail,
     Age,
 }
@@ -52,6 +54,8 @@ pub(super) struct Unchecked {
     pub(super) serial: u64,
     pub(super) result: ItemResult,
     pub(super) said_at: Stamp,
+    /// The how manyth of all.
+    pub(super) nth: u64,
 }
 
 /// A node as the scheduler knows it.
@@ -113,6 +117,10 @@ pub struct Scheduler {
     watches_age: bool,
     wake: Option<Stamp>,
     pub(super) spread: Spread,
+    /// Unchecked results noted so far.
+    noted: u64,
+    /// Items made anew, with how many had been noted by then: what is noted of them before is not the item's any more.
+    stale: BTreeMap<At, u64>,
 }
 
 impl Scheduler {
@@ -134,6 +142,8 @@ impl Scheduler {
             watches_age: false,
             wake: None,
             spread: Spread::default(),
+            noted: 0,
+            stale: BTreeMap::new(),
         }
     }
 
@@ -145,6 +155,7 @@ impl Scheduler {
         self.pass_time(&mut turn);
         self.take_in(&mut turn, input);
         self.feed(&mut turn);
+        self.forget_stale();
         for (ask, (node, leases)) in std::mem::take(&mut turn.grants) {
             turn.out.push(Effect::Grant { ask, node, leases });
         }
@@ -192,8 +203,14 @@ impl Scheduler {
 
     /// The start number of the center, then a running number.
     pub(super) fn fresh_serial(&mut self) -> u64 {
+        let serial = self.coming_serial();
         self.next_serial += 1;
-        u64::from(self.life) << 40 | self.next_serial
+        serial
+    }
+
+    /// Number of the next attempt.
+    pub(super) fn coming_serial(&self) -> u64 {
+        u64::from(self.life) << 40 | (self.next_serial + 1)
     }
 
     pub(super) fn stage(&mut self, at: At) -> Option<&mut Stage> {
@@ -220,11 +237,16 @@ impl Scheduler {
             return;
         };
         job.apply(record);
+        if let Record::Reopened { item, compared: false } = record {
+            self.stale.insert(At { key, stage: item.stage, item: item.item }, self.noted);
+        }
         if let (Record::Done { item, vote, checked: super::message::Checked::Not }, model::Trust::Public) =
             (record, job.facts.trust)
         {
             let at = At { key, stage: item.stage, item: item.item };
+            self.noted += 1;
             self.nodes.entry(vote.node).or_default().unchecked.push_back(Unchecked {
+                nth: self.noted,
                 at,
                 owner: vote.owner,
                 network: vote.network,
@@ -232,6 +254,17 @@ impl Scheduler {
                 result: vote.result,
                 said_at: vote.at,
             });
+        }
+    }
+
+    /// Results of items that were made anew since are nobody's window's any more.
+    fn forget_stale(&mut self) {
+        if self.stale.is_empty() {
+            return;
+        }
+        let stale = std::mem::take(&mut self.stale);
+        for node in self.nodes.values_mut() {
+            node.unchecked.retain(|old| stale.get(&old.at).is_none_or(|nth| old.nth > *nth));
         }
     }
 
@@ -331,14 +364,18 @@ impl Scheduler {
     pub(super) fn advance(&mut self, turn: &mut Turn<'_>, key: Key) {
         loop {
             let Some(job) = self.jobs.get_mut(&key).filter(|job| !job.state.is_over()) else { return };
-            let Some(stage) = job.stages.get(job.at) else { return self.end(turn, key, JobState::Done) };
-            if !stage.is_complete() || !job.stages[..job.at].iter().all(Stage::is_complete) {
+            // A stage that is run again may fail only now: then what comes after it cannot end either.
+            let broken = job.stages[..job.at.min(job.stages.len())].iter().position(|stage| !stage.failed.is_empty());
+            let at = broken.unwrap_or(job.at);
+            let Some(stage) = job.stages.get(at) else { return self.end(turn, key, JobState::Done) };
+            if !stage.is_complete() || !job.stages[..at].iter().all(Stage::is_complete) {
                 return;
             }
             let failed = !stage.failed.is_empty();
             if job.at + 1 < job.stages.len() && !failed {
                 job.at += 1;
                 turn.hungry.insert(key);
+                self.begin_merging(turn, key);
                 continue;
             }
             let any_done = stage.done.ones() > 0 || stage.facts.items == 0;
@@ -387,6 +424,7 @@ impl Scheduler {
                 Timer::Item(at) => self.settle(turn, at),
                 Timer::Checks(key) => self.look_at_checks(turn, key),
                 Timer::Job(key) => self.job_timer(turn, key),
+                Timer::Kept(at) => self.release_kept(turn, at),
                 Timer::Tail => self.feed_tails(turn),
                 Timer::Age => self.age(turn),
             }
@@ -406,12 +444,16 @@ impl Scheduler {
         }
         if job.unknown_until.is_some_and(|until| until <= turn.now) {
             job.unknown_until = None;
-            for stage in &mut job.stages {
-                let unknown = (0..stage.cursor).filter(|item| {
-                    !stage.done.get(*item) && !stage.failed.contains_key(item) && !stage.items.contains_key(item)
-                });
-                stage.again.extend(unknown.collect::<Vec<_>>());
+            let mut unknown = Vec::new();
+            for (number, stage) in job.stages.iter().enumerate() {
+                let number = u8::try_from(number).expect("at most 32 stages");
+                let is_known = |item: &u32| {
+                    stage.done.get(*item) || stage.failed.contains_key(item) || stage.items.contains_key(item)
+                };
+                let items = (0..stage.cursor).filter(|item| !is_known(item) && !stage.again.contains(*item));
+                unknown.extend(items.map(|item| At { key, stage: number, item }));
             }
+            unknown.into_iter().for_each(|at| self.queue(turn.now, at));
             turn.hungry.insert(key);
         }
     }

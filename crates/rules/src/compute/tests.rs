@@ -2,6 +2,7 @@
 
 mod chaos;
 mod scripted;
+mod shuffle;
 
 use super::*;
 use model::{Alias, Check, JobId, MemberId, Ppm, Span, Stamp, Trust, TrustSet};
@@ -38,6 +39,7 @@ fn stage(items: u32) -> StageFacts {
         fuel_max: 0,
         wall: Span::mins(30),
         bytes_in: 1_000,
+        parts: 0,
     }
 }
 

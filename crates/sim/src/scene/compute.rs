@@ -153,6 +153,7 @@ impl Fleet {
             fuel_max: 0,
             wall: Span::hours(2),
             bytes_in: 1_000_000,
+            parts: 0,
         };
         let facts = JobFacts {
             id: JOB,

@@ -1,5 +1,6 @@
 use super::*;
 use crate::compute::quorum::below;
+use crate::compute::shuffle::push_to;
 use model::{FailKind, ItemRef, JobState};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,12 @@ struct World {
     said: BTreeMap<(ItemRef, u64), ItemResult>,
     replaced: u32,
     restarts: u32,
+    /// Who has which block: job, map item, attempt, part. Nobody's are in storage.
+    blocks: BTreeSet<(JobId, u32, u64, u32, Option<Alias>)>,
+    missed: u32,
+    /// How often each item has been run again for lost blocks.
+    reruns: BTreeMap<ItemRef, u32>,
+    waves: u32,
 }
 
 impl World {
@@ -45,6 +52,10 @@ impl World {
             said: BTreeMap::new(),
             replaced: 0,
             restarts: 0,
+            blocks: BTreeSet::new(),
+            missed: 0,
+            reruns: BTreeMap::new(),
+            waves: 0,
         };
         for facts in world.jobs.clone() {
             let out = world.desk.put(Input::Submit(facts));
@@ -76,6 +87,15 @@ impl World {
                 | Effect::Record(Record::Failed { item, .. }) => {
                     self.accepted.remove(item);
                     self.verified.remove(item);
+                }
+                Effect::Record(Record::Rerun { job, stage, items, wave }) => {
+                    for item in items {
+                        let item = ItemRef { job: *job, stage: *stage, item: *item };
+                        assert!(self.accepted.remove(&item).is_some(), "(A) only what is there is lost");
+                        self.verified.remove(&item);
+                        *self.reruns.entry(item).or_default() += 1;
+                    }
+                    self.waves = self.waves.max(*wave);
                 }
                 _ => {}
             }
@@ -161,7 +181,7 @@ impl World {
         for job in s.jobs.values() {
             for stage in &job.stages {
                 for (item, entry) in &stage.items {
-                    let queues = u32::from(stage.again.contains(item))
+                    let queues = u32::from(stage.again.contains(*item))
                         + u32::from(stage.special.contains(item))
                         + stage.held.iter().filter(|(_, held)| held == item).count() as u32;
                     assert!(queues <= 1, "one queue at most");
@@ -203,6 +223,12 @@ impl World {
         let node = self.hosts[host].facts.alias;
         let items: Vec<(u32, Said)> = items.iter().map(|(item, said)| (*item, *said)).collect();
         let lies = self.hosts[host].lies;
+        if stage == 1 && self.misses(host, which) {
+            return;
+        }
+        if stage == 0 {
+            self.push_blocks(host, which);
+        }
         let (mut computed, mut stored) = (Vec::new(), Vec::new());
         for (item, said) in items {
             let of = ItemRef { job, stage, item };
@@ -228,6 +254,50 @@ impl World {
         }
     }
 
+    /// A mapper keeps its blocks and pushes them, or stores them.
+    fn push_blocks(&mut self, host: usize, which: usize) {
+        let lease = self.hosts[host].leases[which].0.clone();
+        let me = self.hosts[host].facts.alias;
+        let parts = self.jobs.iter().find(|job| job.id == lease.job).map_or(0, |job| job.stages[0].parts);
+        for item in lease.first..lease.first + u32::from(lease.count) {
+            for part in 0..parts {
+                let to = push_to(&lease.holders, part, me);
+                let places = if lease.spill { [Some(None), None] } else { [Some(Some(me)), to.map(Some)] };
+                let places = places.into_iter().flatten();
+                self.blocks.extend(places.map(|place| (lease.job, item, lease.serial, part, place)));
+            }
+        }
+    }
+
+    /// Whether a machine that merges cannot get all blocks of its parts; then it says so.
+    fn misses(&mut self, host: usize, which: usize) -> bool {
+        let lease = self.hosts[host].leases[which].0.clone();
+        let Some(shuffle) = self.desk.scheduler.shuffle(lease.job, 0) else { return false };
+        let has = |item: u32, serial: u64, part: u32| {
+            let from = (lease.job, item, serial, part, None);
+            self.blocks.range(from..=(lease.job, item, serial, part, Some(Alias(u32::MAX)))).next().is_some()
+        };
+        let parts = lease.first..lease.first + u32::from(lease.count);
+        let of = shuffle.items(0).map(|kept| (kept.vote.result.item, kept.vote.serial));
+        let lost: Vec<u32> =
+            of.filter(|(item, serial)| parts.clone().any(|part| !has(*item, *serial, part))).map(|of| of.0).collect();
+        if lost.is_empty() {
+            return false;
+        }
+        self.missed += 1;
+        self.hosts[host].leases.remove(which);
+        let report = Report::Missing { serial: lease.serial, stage: 0, items: lost };
+        self.put(Input::Report { node: self.hosts[host].facts.alias, report }, 0.0);
+        true
+    }
+
+    /// A machine's disk is gone, and with it every block it had.
+    fn wipe(&mut self, host: usize) {
+        let alias = self.hosts[host].facts.alias;
+        self.hosts[host].leases.clear();
+        self.blocks.retain(|(_, _, _, _, place)| *place != Some(alias));
+    }
+
     fn check_in(&mut self, host: usize) {
         let leases = self.hosts[host].leases.iter();
         let leases =
@@ -249,12 +319,17 @@ impl World {
     fn restart(&mut self, folded: bool) {
         self.restarts += 1;
         let before: Vec<_> = self.jobs.iter().map(|job| self.desk.scheduler.progress(self.desk.now, job.id)).collect();
+        let blocks: Vec<_> = self.jobs.iter().map(|job| blocks_of(&self.desk, job.id)).collect();
         if folded {
             let standing = self.desk.records.iter().filter(|record| record.job().is_none()).cloned();
             let folds = self.jobs.iter().flat_map(|job| self.desk.scheduler.fold(job.id));
             self.desk.records = standing.chain(folds).collect();
         }
         self.desk.restart(&self.jobs);
+        let is_known = |job: &JobFacts| self.desk.scheduler.jobs().contains(&job.id);
+        for (job, before) in self.jobs.iter().zip(blocks).filter(|(job, before)| before.is_some() && is_known(job)) {
+            assert!(before == blocks_of(&self.desk, job.id), "(B) of blocks");
+        }
         for (facts, before) in self.jobs.iter().zip(before) {
             let (Some(before), Some(after)) = (before, self.desk.scheduler.progress(self.desk.now, facts.id)) else {
                 continue;
@@ -281,7 +356,8 @@ impl World {
                 self.hosts[host].leases.clear();
                 self.put(Input::Goodbye { node }, 0.0);
             }
-            81..=82 => self.hosts[host].leases.clear(),
+            81 => self.hosts[host].leases.clear(),
+            82 => self.wipe(host),
             83 => self.put(Input::Suspect { node }, 0.0),
             84 => self.put(Input::Back { node }, 0.0),
             85..=86 => {
@@ -342,6 +418,15 @@ impl World {
     }
 }
 
+/// Where blocks lie, as far as it is durable.
+type Blocks = (Vec<Alias>, Option<u64>, u32, Vec<Accepted>);
+
+fn blocks_of(desk: &Desk, job: JobId) -> Option<Blocks> {
+    let shuffle = desk.scheduler.shuffle(job, 0)?;
+    let items = shuffle.items(0).map(|kept| Accepted { was_verified: false, ..kept.clone() }).collect();
+    Some((shuffle.holders.clone(), shuffle.spill_from, shuffle.waves, items))
+}
+
 fn play(seed: u64, jobs: Vec<JobFacts>, liars: u32, steps: u32) -> World {
     let mut world = World::new(seed, jobs, liars);
     for _ in 0..steps {
@@ -370,6 +455,7 @@ proptest! {
     fn whatever_dies_everything_is_accepted_once(seed: u64, one in any_job(1), other in any_job(2), liars in 0u32..3) {
         let mut mapreduce = one;
         mapreduce.stages.push(stage(3));
+        mapreduce.stages[0].parts = 3;
         let world = play(seed, vec![mapreduce, other], liars, 600);
         for job in &world.jobs {
             let Some(progress) = world.desk.scheduler.progress(world.desk.now, job.id) else { continue };
@@ -391,7 +477,35 @@ proptest! {
 
 #[test]
 fn the_small_world_does_what_it_is_for() {
+    let (mut waves, mut missed, mut spilled, mut reduced) = (0, 0, 0, 0);
     let (mut replaced, mut restarts, mut accepted, mut quarantined, mut lost) = (0, 0, 0, 0, 0);
+    for seed in 0..40 {
+        let mut shuffled = job(1, if seed % 2 == 0 { Trust::Public } else { Trust::Circle }, Check::Standard, 60);
+        shuffled.stages[0].parts = 60;
+        shuffled.stages.push(stage(60));
+        let mut world = World::new(seed, vec![shuffled], 1);
+        for step in 0..3_000 {
+            world.step();
+            // Now and then somebody loses all it has.
+            if step % 16 == 0 {
+                for _ in 0..3 {
+                    let host = world.below(9) as usize;
+                    world.wipe(host);
+                }
+            }
+        }
+        world.calm();
+        let of_job = |record: &&Record| matches!(record, Record::Spill { .. });
+        spilled += world.desk.records.iter().filter(of_job).count() as u32;
+        // A copy that ran already when blocks began to go through storage may still have won.
+        let most = limits::SHUFFLE_WAVES_MAX + 2;
+        assert!(world.reruns.values().all(|times| *times <= most), "(C of shuffle) {:?}", world.reruns);
+        waves += world.waves;
+        missed += world.missed;
+        let is_done =
+            world.desk.scheduler.progress(world.desk.now, JobId([1; 16])).is_none_or(|p| p.state == JobState::Done);
+        reduced += u32::from(is_done);
+    }
     for seed in 0..40 {
         let jobs = vec![job(1, Trust::Public, Check::Standard, 120), job(2, Trust::Public, Check::Fast, 80)];
         let world = play(seed, jobs, 2, 600);
@@ -407,6 +521,7 @@ fn the_small_world_does_what_it_is_for() {
             .map(|p| p.moved)
             .sum::<u32>();
     }
+    assert!(waves > 10 && missed > waves && spilled > 0 && reduced > 10, "{waves} {missed} {spilled} {reduced}");
     println!("{replaced} replaced, {restarts} restarts, {accepted} accepted, {quarantined} quarantined, {lost} moved");
     assert!(replaced > 5 && restarts > 100 && accepted > 7_000 && quarantined > 20 && lost > 100);
 }
