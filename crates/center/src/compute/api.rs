@@ -9,7 +9,7 @@ use crate::fleet::store as fleet;
 use crate::refuse::{Refused, bad_value};
 use crate::storage::store as storage;
 use crate::{Caller, Center};
-use model::compute::{Check, JobState, Trust};
+use model::compute::{Check, JobKind, JobState, Trust};
 use model::{Alias, JobId, Span, errors};
 use rules::compute::{Input, JobFacts, StageFacts};
 use std::collections::BTreeMap;
@@ -40,7 +40,7 @@ pub async fn submit(center: &Center, caller: &Caller, ask: JobSubmit) -> Result<
         return Err(RefusalMsg::new(errors::BUCKET_UNKNOWN, args).into());
     }
     enough_owners(center, &ask, now)?;
-    let facts = JobFacts {
+    let mut facts = JobFacts {
         id: ask.id,
         account: member.id,
         trust: ask.trust,
@@ -59,9 +59,15 @@ pub async fn submit(center: &Center, caller: &Caller, ask: JobSubmit) -> Result<
                 fuel_max: stage.fuel_max,
                 wall: stage.wall,
                 bytes_in: stage.bytes_in,
+                parts: 0,
             })
             .collect(),
     };
+    if ask.kind == JobKind::MapReduce {
+        // What a stage makes is cut into as many parts as the next one has items.
+        let items: Vec<u32> = facts.stages.iter().skip(1).map(|stage| stage.items).collect();
+        facts.stages.iter_mut().zip(items).for_each(|(stage, parts)| stage.parts = parts);
+    }
     let row = JobRow {
         facts,
         member: member.id,

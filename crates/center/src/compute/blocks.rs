@@ -1,15 +1,14 @@
 //! What nodes ask of shuffles: where blocks lie, and whether those they hold are still wanted.
 
-use super::{board, store};
 use crate::fleet::api::alias_of;
 use crate::refuse::{Refused, bad_value, not_allowed};
 use crate::{Caller, Center};
-use model::{Alias, JobId, Presence};
+use model::{Alias, JobId, Presence, errors};
 use std::collections::BTreeMap;
 use wire::compute::JobItemsAsk;
 use wire::limits::{JOBS_LIVE_MAX, PAGE_MAX};
 use wire::shuffle::{BlocksOf, BlocksPage, NO_MAKER};
-use wire::{PeerAddr, Reply};
+use wire::{PeerAddr, RefusalMsg, Reply};
 
 /// Where a node is reached; none while it is not on.
 pub fn addr(center: &Center, node: Alias) -> Option<PeerAddr> {
@@ -24,22 +23,33 @@ pub async fn blocks(center: &Center, caller: &Caller, ask: JobItemsAsk) -> Resul
     if !center.board().was_granted_after(now, &ask.job, alias, ask.stage) {
         return Err(not_allowed(caller.id.short(), "get", "blocks of a job it has no work of").into());
     }
-    let limit = u32::from(ask.limit).clamp(1, PAGE_MAX as u32);
-    let read = center.db().read(move |q| Ok(store::items(q, &ask.job, ask.stage, ask.after, limit)?));
-    let (rows, more) = read.await?;
+    let limit = usize::from(ask.limit).clamp(1, PAGE_MAX);
+    let (holders, rows) = {
+        let board = center.board();
+        let unknown = || RefusalMsg::new(errors::JOB_UNKNOWN, [("id", ask.job.to_string())]);
+        let shuffle = board.scheduler().shuffle(ask.job, ask.stage).ok_or_else(unknown)?;
+        let from = ask.after.map_or(0, |after| after.saturating_add(1));
+        let rows: Vec<_> = shuffle
+            .items(from)
+            .take(limit + 1)
+            .map(|kept| (kept.vote.node, kept.vote.serial, kept.vote.result))
+            .collect();
+        (shuffle.holders, rows)
+    };
+    let more = rows.len() > limit;
     let (mut makers, mut places) = (Vec::new(), BTreeMap::<Alias, u16>::new());
     let mut items = Vec::with_capacity(rows.len());
-    for row in rows {
-        let maker = *places.entry(row.node).or_insert_with(|| match addr(center, row.node) {
+    for (node, serial, result) in rows.into_iter().take(limit) {
+        let maker = *places.entry(node).or_insert_with(|| match addr(center, node) {
             Some(addr) => {
                 makers.push(addr);
                 u16::try_from(makers.len() - 1).unwrap_or(NO_MAKER)
             }
             None => NO_MAKER,
         });
-        items.push(BlocksOf { item: row.item, serial: row.serial, hash: row.hash, maker });
+        items.push(BlocksOf { item: result.item, serial, hash: result.hash, maker });
     }
-    let holders = board::holders(center, &ask.job, ask.stage).into_iter().map(|node| addr(center, node)).collect();
+    let holders = holders.into_iter().map(|node| addr(center, node)).collect();
     Ok(Reply::JobBlocks(Box::new(BlocksPage { holders, makers, items, more })))
 }
 

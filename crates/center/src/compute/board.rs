@@ -296,11 +296,6 @@ pub fn end_asks(center: &Center, node: Alias) {
     asks.into_iter().for_each(|ask| end_ask(center, ask));
 }
 
-/// Who holds the parts of a stage.
-pub fn holders(_center: &Center, _job: &JobId, _stage: u8) -> Vec<Alias> {
-    Vec::new()
-}
-
 /// A node said goodbye.
 pub fn goodbye(center: &Center, node: Alias) {
     end_asks(center, node);

@@ -171,8 +171,8 @@ fn signed(center: &Center, node: NodeId, session: NodeId, lease: &Lease) -> Opti
         trust,
         memory_mib: lease.memory_mib,
         deep_stack: lease.deep_stack,
-        holders: Vec::new(),
-        spill: false,
+        holders: lease.holders.iter().map(|holder| super::blocks::addr(center, *holder)).collect(),
+        spill: lease.spill,
     })
 }
 
@@ -251,6 +251,9 @@ fn taken_up(center: &Center, node: NodeId, body: &[u8], permit: &[u8]) -> Option
         deep_stack: false,
         not_after: now + rules::compute::limits::LEASE,
         direct: lease.direct,
+        // It has heard before where its blocks go.
+        holders: Vec::new(),
+        spill: false,
     })
 }
 
@@ -313,7 +316,7 @@ fn to_rules(report: WorkReport) -> Report {
         },
         WorkReport::Parked(serial) => Report::Parked { serial },
         WorkReport::Over(serial) => Report::Over { serial },
-        WorkReport::Missing(serial, _, _) => Report::Over { serial },
+        WorkReport::Missing(serial, stage, items) => Report::Missing { serial, stage, items },
     }
 }
 
