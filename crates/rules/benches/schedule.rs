@@ -70,7 +70,7 @@ impl Bench {
     }
 
     fn work(&mut self, node: Alias, lease: &Lease) {
-        let result = |item| ItemResult { item, hash: [item as u8; 32], fuel: 1_000, bytes: 1 };
+        let result = |item| ItemResult { item, hash: [item as u8; 32], fuel: 1_000, bytes: 1, of: [0; 32] };
         let items: Vec<ItemResult> = (lease.first..lease.first + u32::from(lease.count)).map(result).collect();
         let serial = lease.serial;
         if lease.direct {

@@ -96,13 +96,13 @@ impl Scheduler {
         self.reserve(turn, at, task.count);
         self.tend_holders(turn, at.key, at.stage);
         let serial = self.fresh_serial();
+        let validated = self.validated_in(at.key, alias);
         let job = self.jobs.get_mut(&at.key)?;
         let (trust, account, id) = (job.facts.trust, job.facts.account, job.facts.id);
         job.leases.insert(serial);
         job.copies += u32::from(task.is_copy);
         *job.by_owner.entry(facts.owner).or_default() += task.count;
         let is_first = job.state == JobState::Queued;
-        let validated = self.nodes.get(&alias).map_or(0, |node| node.standing.validated);
         // What will be checked in any case need not wait for its first result.
         let is_pair = !task.is_copy && facts.owner != account && check_share(job.demand(), validated) == Ppm::ONE;
         let stage = &mut job.stages[usize::from(at.stage)];

@@ -339,7 +339,7 @@ impl Scheduler {
     }
 
     fn is_arbiter(&self, node: &Node, facts: &NodeFacts, job: &Job) -> bool {
-        facts.owner == job.facts.account || node.standing.validated >= ARBITER_AFTER
+        facts.owner == job.facts.account || (node.standing.validated >= ARBITER_AFTER && !job.is_odd(facts.alias))
     }
 
     /// Whether no other attempt or result of the item is of this node, its owner, or where they must differ its network or region.

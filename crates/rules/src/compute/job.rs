@@ -7,7 +7,7 @@
 
 use super::bits::Bits;
 use super::law::Law;
-use super::limits::{ATTEMPTS_LOST_MAX, ATTEMPTS_MAX, LISTED_MAX};
+use super::limits::{ATTEMPTS_LOST_MAX, ATTEMPTS_MAX, LISTED_MAX, OTHER_INPUT_MAX};
 use super::message::{Accepted, Checked, Evidence, Fold, Record, Strike, Vote};
 use super::quorum::{Demand, agree};
 use super::ready::Ready;
@@ -406,6 +406,8 @@ pub(super) struct Job {
     pub(super) extra_fuel: u64,
     pub(super) liars: Vec<(Alias, Evidence)>,
     pub(super) differ: Vec<Evidence>,
+    /// Items of which a node ran something else than two others who agree, a few of them.
+    pub(super) odd: BTreeMap<Alias, BTreeSet<(u8, u32)>>,
     pub(super) ended_at: Option<Stamp>,
     /// Reports of missing blocks, by node.
     pub(super) says_missing: BTreeMap<Alias, u32>,
@@ -440,6 +442,7 @@ impl Job {
             extra_fuel: 0,
             liars: Vec::new(),
             differ: Vec::new(),
+            odd: BTreeMap::new(),
             ended_at: None,
             says_missing: BTreeMap::new(),
             is_watched: false,
@@ -473,17 +476,40 @@ impl Job {
         at.checked_sub(1).filter(|before| self.stages[*before].facts.parts > 0)
     }
 
+    /// Whether an attempt's result has been told as another than the rest.
+    pub(super) fn is_told(&self, serial: u64, item: u32) -> bool {
+        self.differ.iter().any(|told| told.serial == serial && told.item.item == item)
+    }
+
+    /// Whether a node has run something else than the others too often in this job.
+    pub(super) fn is_odd(&self, node: Alias) -> bool {
+        self.odd.get(&node).is_some_and(|items| items.len() > OTHER_INPUT_MAX)
+    }
+
+    fn differ(&mut self, evidence: &Evidence) {
+        let at = (evidence.item.stage, evidence.item.item);
+        let mut has_counted = false;
+        if evidence.said.of != evidence.found.of && evidence.by.len() >= 2 {
+            let odd = self.odd.entry(evidence.node).or_default();
+            has_counted = odd.len() <= OTHER_INPUT_MAX && odd.insert(at);
+        }
+        // What counts is kept in any case.
+        if (has_counted || self.differ.len() < LISTED_MAX) && !self.is_told(evidence.serial, evidence.item.item) {
+            self.differ.push(evidence.clone());
+        }
+    }
+
     /// (A) Makes it so. Records of nodes are not for jobs.
     pub(super) fn apply(&mut self, record: &Record) {
         match record {
             Record::State { state, .. } => self.state = *state,
             Record::ManyFailed { paused, .. } => (self.many_failed, self.goes_on) = (*paused, !*paused),
-            Record::Differ { evidence } if self.differ.len() < LISTED_MAX => self.differ.push(evidence.clone()),
+            Record::Differ { evidence } => self.differ(evidence),
             Record::Retried { .. } => {
                 self.stages.iter_mut().for_each(Stage::retry);
                 (self.many_failed, self.goes_on) = (false, false);
             }
-            Record::Standing { .. } | Record::Differ { .. } => {}
+            Record::Standing { .. } => {}
             Record::Cursor { stage, .. }
             | Record::FuelMax { stage, .. }
             | Record::Folded { stage, .. }

@@ -4,6 +4,9 @@
 //! [`REDO_WINDOW`] unchecked items are run again before anything else of their jobs; circle machines are told, not punished.
 //! (C) Agreeing results are paid when that is clear, wrong ones never; pay that waits is forfeited with its node.
 //! (D) A check nobody is there for is waived, a dispute given up, both after [`CHECK_WAIT`]; a strict check waits.
+//! (E) Who ran something else than the others is told and not blamed: a keeper can give one machine another input. So that saying so
+//! is no way out of being checked, more than [`super::limits::OTHER_INPUT_MAX`] times in one job make every result of that node in
+//! that job checked, and its unchecked ones run again. Its standing elsewhere is untouched: no keeper can spoil it.
 
 use super::job::{Ballot, Checking, Output, agree_with, result_of};
 use super::limits::{CANARIES_KEPT, CANCEL_UNLESS_WITHIN, CHECK_WAIT, REDO_WINDOW, SAME_NODE_AGAIN};
@@ -11,6 +14,7 @@ use super::message::{Checked, Effect, Evidence, ItemResult, Pay, PayAct, Record,
 use super::quorum::{self, Ruling};
 use super::scheduler::{At, Key, Node, Scheduler, Timer, Turn, Unchecked};
 use model::{Alias, Check, FailKind, Stamp, Trust};
+use std::collections::VecDeque;
 
 impl Scheduler {
     /// Rules on an item's results and does what follows.
@@ -26,10 +30,8 @@ impl Scheduler {
         entry.is_disputed = votes.iter().any(|vote| !quorum::agree(&vote.result, &votes[0].result));
         match ruling {
             Ruling::More(more) => entry.missing = more,
-            Ruling::Stands(hash, fuel) => {
-                return self.conclude(turn, at, &ItemResult { item: at.item, hash, fuel, bytes: 0 });
-            }
-            Ruling::Hopeless => return self.no_ruling(turn, at),
+            Ruling::Stands(result) => return self.conclude(turn, at, &result),
+            Ruling::Hopeless | Ruling::Unlike => return self.no_ruling(turn, at),
         }
         self.settle(turn, at);
     }
@@ -40,7 +42,8 @@ impl Scheduler {
         let stage = self.stage(at).expect("the item is known");
         let entry = stage.items.get_mut(&at.item).expect("it is being judged");
         let right: Vec<Ballot> = entry.ballots.iter().filter(|b| agree_with(b, stands)).cloned().collect();
-        let wrong: Vec<Ballot> = entry.ballots.iter().filter(|b| !agree_with(b, stands)).cloned().collect();
+        let others = entry.ballots.iter().filter(|b| !agree_with(b, stands)).cloned();
+        let (wrong, aside): (Vec<Ballot>, Vec<Ballot>) = others.partition(|b| b.vote.result.of == stands.of);
         let copies = u8::try_from(right.len()).unwrap_or(u8::MAX);
         let is_kept = right.iter().any(|ballot| Some(ballot.vote.serial) == entry.accepted);
         if is_kept {
@@ -55,11 +58,43 @@ impl Scheduler {
         }
         self.keep_canary(turn, at, &right);
         self.credit(turn, at, &right);
+        for ballot in &aside {
+            self.set_aside(turn, at, ballot, &right);
+        }
         for ballot in &wrong {
             self.blame(turn, at, ballot, &right);
         }
         self.settle(turn, at);
         self.advance(turn, at.key);
+    }
+
+    /// (E) Its result was made from something else than the others': told, not blamed.
+    fn set_aside(&mut self, turn: &mut Turn<'_>, at: At, other: &Ballot, right: &[Ballot]) {
+        let job = &self.jobs[&at.key];
+        let (node, owner, account) = (other.vote.node, other.vote.owner, job.facts.account);
+        let was_odd = job.is_odd(node);
+        if job.is_told(other.vote.serial, at.item) {
+            return;
+        }
+        let evidence = self.evidence(turn, at, other, right);
+        self.record(turn, Record::Differ { evidence });
+        let is_odd = self.jobs[&at.key].is_odd(node);
+        self.pay(turn, if is_odd { PayAct::Forfeit } else { PayAct::Post }, at, other.vote.serial);
+        if is_odd && !was_odd && owner != account {
+            self.redo(turn, node, Some(at.key));
+        }
+    }
+
+    fn evidence(&self, turn: &Turn<'_>, at: At, wrong: &Ballot, right: &[Ballot]) -> Evidence {
+        Evidence {
+            item: self.item_ref(at),
+            node: wrong.vote.node,
+            serial: wrong.vote.serial,
+            said: wrong.vote.result,
+            found: right[0].vote.result,
+            by: right.iter().map(|ballot| ballot.vote.node).collect(),
+            at: turn.now,
+        }
     }
 
     /// Another output than the one given out so far, or the first one.
@@ -159,18 +194,10 @@ impl Scheduler {
         let job = &self.jobs[&at.key];
         let (trust, account) = (job.facts.trust, job.facts.account);
         let (node, owner) = (wrong.vote.node, wrong.vote.owner);
-        let evidence = Evidence {
-            item: self.item_ref(at),
-            serial: wrong.vote.serial,
-            said: wrong.vote.result,
-            found: right[0].vote.result,
-            by: right.iter().map(|ballot| ballot.vote.node).collect(),
-            at: turn.now,
-        };
+        let evidence = self.evidence(turn, at, wrong, right);
         self.pay(turn, PayAct::Forfeit, at, wrong.vote.serial);
         if trust != Trust::Public || owner == account {
-            let is_told = self.jobs[&at.key].differ.iter().any(|told| told.serial == evidence.serial);
-            if !is_told {
+            if !self.jobs[&at.key].is_told(evidence.serial, at.item) {
                 self.record(turn, Record::Differ { evidence });
             }
             return;
@@ -186,7 +213,7 @@ impl Scheduler {
         }
         turn.out.push(Effect::Quarantine { node, owner, why: evidence });
         self.take_work_back(turn, node);
-        self.redo(turn, node);
+        self.redo(turn, node, None);
     }
 
     /// A node out of public computing runs nothing of strangers any more.
@@ -202,11 +229,16 @@ impl Scheduler {
         }
     }
 
-    /// (B) Its last unchecked items are run again.
-    fn redo(&mut self, turn: &mut Turn<'_>, node: Alias) {
+    /// (B) Its last unchecked items are run again; (E) of one job only, where nobody knows whether it lied.
+    fn redo(&mut self, turn: &mut Turn<'_>, node: Alias, only: Option<Key>) {
         let all = self.nodes.get_mut(&node).map(|node| std::mem::take(&mut node.unchecked)).unwrap_or_default();
+        let (all, kept): (VecDeque<_>, _) = all.into_iter().partition(|old| only.is_none_or(|key| key == old.at.key));
+        self.nodes.entry(node).or_default().unchecked = kept;
+        let (is_blamed, pay) = (only.is_none(), if only.is_none() { PayAct::Forfeit } else { PayAct::Pending });
         for old in all.into_iter().rev().take(REDO_WINDOW) {
-            self.pay_unchecked(turn, PayAct::Forfeit, node, &old);
+            if is_blamed {
+                self.pay_unchecked(turn, PayAct::Forfeit, node, &old);
+            }
             let at = old.at;
             let Some(stage) = self.stage(at) else { continue };
             let is_open = stage.items.get(&at.item).is_some_and(|entry| entry.checking == Checking::Open);
@@ -230,7 +262,7 @@ impl Scheduler {
             let entry = self.stage(at).and_then(|stage| stage.items.get_mut(&at.item)).expect("just opened");
             entry.accepted = Some(old.serial);
             if let Some(ballot) = entry.ballot_mut(old.serial) {
-                (ballot.output, ballot.paid, ballot.is_counted) = (Output::Stored, Some(PayAct::Forfeit), true);
+                (ballot.output, ballot.paid, ballot.is_counted) = (Output::Stored, Some(pay), is_blamed);
             }
             self.judge(turn, at);
         }
@@ -244,7 +276,18 @@ impl Scheduler {
         if is_done && (trust != Trust::Public || !self.is_live(at.key)) {
             return self.waive(turn, at);
         }
-        self.give_up(turn, at, FailKind::Disputed, 0);
+        let ballots = self.stage(at).and_then(|stage| stage.items.get(&at.item)).map(|entry| entry.ballots.clone());
+        let ballots = ballots.unwrap_or_default();
+        let votes: Vec<&Vote> = ballots.iter().map(|ballot| &ballot.vote).collect();
+        if !quorum::is_unlike(&votes) {
+            return self.give_up(turn, at, FailKind::Disputed, 0);
+        }
+        // What each was given to run is told.
+        for (place, ballot) in ballots.iter().enumerate().skip(1) {
+            let evidence = self.evidence(turn, at, ballot, std::slice::from_ref(&ballots[place - 1]));
+            self.record(turn, Record::Differ { evidence });
+        }
+        self.give_up(turn, at, FailKind::Input, 0);
     }
 
     fn waive(&mut self, turn: &mut Turn<'_>, at: At) {
@@ -441,6 +484,12 @@ impl Scheduler {
                     && self.fits_item(now, facts, job, at, true).is_ok()
             })
         })
+    }
+
+    /// (E) Checks that a node has passed in a row, as this job counts them.
+    pub(super) fn validated_in(&self, key: Key, node: Alias) -> u32 {
+        let is_odd = self.jobs.get(&key).is_some_and(|job| job.is_odd(node));
+        self.nodes.get(&node).filter(|_| !is_odd).map_or(0, |node| node.standing.validated)
     }
 
     /// Whether a node was heard of lately.

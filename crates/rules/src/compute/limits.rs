@@ -107,6 +107,9 @@ pub const WRONG_AT_FIRST: Ppm = Ppm::percent(10);
 pub const WRONG_MAX: Ppm = Ppm::percent(1);
 /// Results of one item that are compared, at most; more that differ blame nobody.
 pub const VOTES_MAX: usize = 5;
+/// So often in one job a node may have run something else than two others who agree; from then on each of its results of that
+/// job is checked, what it did of it unchecked is run again, and results that do not count are not paid.
+pub const OTHER_INPUT_MAX: usize = 3;
 /// Networks, or regions, from which on two copies must differ in it.
 pub const SPREAD_FROM: usize = 3;
 /// A check that no machine is left to do is waited for so long, then waived; a dispute is given up.

@@ -105,6 +105,8 @@ pub struct ItemResult {
     pub fuel: u64,
     /// Bytes of output.
     pub bytes: u64,
+    /// What was run: keyed hash of engine, module, arguments and inputs. Results of other inputs say nothing of each other.
+    pub of: ResultHash,
 }
 
 /// What a node says of a lease.
@@ -204,6 +206,8 @@ pub enum Refused {
 pub struct Evidence {
     /// Which item.
     pub item: ItemRef,
+    /// Whose result it was.
+    pub node: Alias,
     /// The attempt that was wrong.
     pub serial: u64,
     /// What it said.
@@ -299,7 +303,7 @@ pub enum Record {
         /// Whether the output it had is still compared.
         compared: bool,
     },
-    /// Results of circle machines differ: nobody is blamed, both are told.
+    /// Results of circle machines differ, or anybody's were made from other inputs: nobody is blamed, all are told.
     Differ {
         /// What one said and others found.
         evidence: Evidence,

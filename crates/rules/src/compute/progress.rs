@@ -30,7 +30,7 @@ pub struct Progress {
     pub eta: Option<Span>,
     /// Nodes found lying in it, at most [`super::limits::LISTED_MAX`].
     pub liars: Vec<(Alias, Evidence)>,
-    /// Circle machines whose results differ.
+    /// Circle machines whose results differ, and any that were given other inputs than the rest.
     pub differ: Vec<Evidence>,
     /// Items given up, at most [`super::limits::LISTED_MAX`].
     pub failures: Vec<Failure>,

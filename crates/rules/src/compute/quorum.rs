@@ -4,7 +4,8 @@
 //! in a row is always checked. (B) No result stands against another with fewer than two that agree, more than any other result
 //! has. (C) A strict result has two that agree; a standard one is wrong with at most [`WRONG_MAX`], as Sarmenta counts it.
 //! (D) Steps count like bytes: the right output with other fuel is another result. (E) After [`VOTES_MAX`] results of which none
-//! has won, nobody is blamed.
+//! has won, nobody is blamed. (F) Results of other inputs are never held against each other: first most owners say what is to be
+//! run, at least two of them, then only theirs are compared; who ran something else is neither right nor wrong.
 
 use super::limits::{
     CANARY_SHARE, CHECK_CIRCLE, CHECK_FLOOR_FAST, CHECK_FLOOR_STANDARD, TRUSTED_AFTER, VOTES_MAX, WRONG_AT_FIRST,
@@ -31,10 +32,12 @@ pub struct Demand {
 pub enum Ruling {
     /// So many more results are needed.
     More(u8),
-    /// This result stands, the others are wrong.
-    Stands(ResultHash, u64),
+    /// This result stands; others of the same inputs are wrong, those of other inputs say nothing.
+    Stands(ItemResult),
     /// They differ, and more of them will not help. (E)
     Hopeless,
+    /// They were made from different inputs, and more of them will not help. (E, F)
+    Unlike,
 }
 
 /// Share of the results of a node with `validated` checks in a row that are checked.
@@ -89,11 +92,33 @@ fn is_enough(demand: Demand, agreeing: &[&Vote]) -> bool {
 
 /// Whether two results are one. (D)
 pub fn agree(one: &ItemResult, other: &ItemResult) -> bool {
-    one.hash == other.hash && one.fuel == other.fuel
+    one.hash == other.hash && one.fuel == other.fuel && one.of == other.of
+}
+
+/// (F) What is to be run, as all say, or most of them and at least two.
+fn inputs(votes: &[&Vote]) -> Option<ResultHash> {
+    let count = |of: &ResultHash| votes.iter().filter(|vote| vote.result.of == *of).count();
+    let best = votes.iter().map(|vote| vote.result.of).max_by_key(|of| (count(of), *of))?;
+    let others = votes.iter().filter(|vote| vote.result.of != best).map(|vote| count(&vote.result.of)).max();
+    others.is_none_or(|others| count(&best) >= 2 && count(&best) > others).then_some(best)
+}
+
+/// (F) Whether it is open what is to be run.
+pub fn is_unlike(votes: &[&Vote]) -> bool {
+    !votes.is_empty() && inputs(votes).is_none()
 }
 
 /// Rules on the results of an item that is being checked.
 pub fn rule(demand: Demand, votes: &[&Vote]) -> Ruling {
+    let all = votes.len();
+    let Some(inputs) = inputs(votes) else {
+        return match all {
+            0 => Ruling::More(2),
+            _ if all >= VOTES_MAX => Ruling::Unlike,
+            _ => Ruling::More(1),
+        };
+    };
+    let votes: Vec<&Vote> = votes.iter().copied().filter(|vote| vote.result.of == inputs).collect();
     let of = |vote: &Vote| votes.iter().copied().filter(|other| agree(&vote.result, &other.result)).collect::<Vec<_>>();
     let Some(best) =
         votes.iter().map(|vote| of(vote)).reduce(|best, group| if group.len() > best.len() { group } else { best })
@@ -103,11 +128,11 @@ pub fn rule(demand: Demand, votes: &[&Vote]) -> Ruling {
     let result = &best[0].result;
     let rival = votes.iter().filter(|vote| !agree(&vote.result, result)).map(|vote| of(vote).len()).max();
     match rival {
-        None if is_enough(demand, &best) => Ruling::Stands(result.hash, result.fuel),
-        Some(rival) if best.len() >= 2 && best.len() > rival => Ruling::Stands(result.hash, result.fuel),
+        None if is_enough(demand, &best) => Ruling::Stands(*result),
+        Some(rival) if best.len() >= 2 && best.len() > rival => Ruling::Stands(*result),
         // One network of liars cannot make an item cost without end; that nobody differs is as sure as it gets.
-        None if votes.len() >= VOTES_MAX => Ruling::Stands(result.hash, result.fuel),
-        Some(_) if votes.len() >= VOTES_MAX => Ruling::Hopeless,
+        None if all >= VOTES_MAX => Ruling::Stands(*result),
+        Some(_) if all >= VOTES_MAX => Ruling::Hopeless,
         _ => Ruling::More(1),
     }
 }
@@ -131,7 +156,7 @@ mod tests {
             network: u64::from(node),
             region: None,
             serial: u64::from(node),
-            result: ItemResult { item: 0, hash: [says; 32], fuel, bytes: 1 },
+            result: ItemResult { item: 0, hash: [says; 32], fuel, bytes: 1, of: [0; 32] },
             validated,
             at: Stamp(0),
         }
@@ -171,21 +196,46 @@ mod tests {
         let two = [vote(1, 7, 500, 0), vote(2, 7, 505, 0)];
         assert_eq!(ruled(STRICT, &two), Ruling::More(1), "(D)");
         let three = [two[0].clone(), two[1].clone(), vote(3, 7, 500, 0)];
-        assert_eq!(ruled(STRICT, &three), Ruling::Stands([7; 32], 500), "(B)");
+        assert_eq!(ruled(STRICT, &three), Ruling::Stands(three[0].result), "(B)");
         let all: Vec<Vote> = (0..5).map(|node| vote(node, node as u8, 1, 0)).collect();
         assert_eq!(ruled(STANDARD, &all[..4]), Ruling::More(1));
         assert_eq!(ruled(STANDARD, &all), Ruling::Hopeless, "(E)");
     }
 
+    fn from(of: u8, vote: Vote) -> Vote {
+        Vote { result: ItemResult { of: [of; 32], ..vote.result }, ..vote }
+    }
+
+    #[test]
+    fn results_of_other_inputs_are_not_held_against_each_other() {
+        let two = [from(1, vote(1, 7, 5, 50)), from(2, vote(2, 7, 5, 50))];
+        assert_eq!(ruled(FAST, &two), Ruling::More(1), "(F) the same bytes by chance prove nothing");
+        let three = [two[0].clone(), two[1].clone(), from(1, vote(3, 7, 5, 50))];
+        assert_eq!(ruled(STANDARD, &three), Ruling::Stands(three[0].result), "(F)");
+        // Two that lie alike about what they ran decide nothing against two others.
+        let four = [two[0].clone(), two[1].clone(), from(2, vote(3, 9, 5, 50)), from(1, vote(4, 7, 5, 50))];
+        assert_eq!(ruled(STANDARD, &four), Ruling::More(1), "(F)");
+        let all: Vec<Vote> = (0..5).map(|node| from(node, vote(node.into(), 7, 5, 50))).collect();
+        assert_eq!((ruled(FAST, &all[..4]), ruled(FAST, &all)), (Ruling::More(1), Ruling::Unlike), "(E)");
+        // Among those of the same inputs a liar is found as ever.
+        let lie = [two[0].clone(), two[1].clone(), from(1, vote(3, 9, 5, 50)), from(1, vote(4, 7, 5, 50))];
+        assert_eq!((ruled(FAST, &lie[..3]), ruled(FAST, &lie)), (Ruling::More(1), Ruling::Stands(two[0].result)));
+    }
+
     proptest! {
         #[test]
-        fn no_minority_ever_stands(says in proptest::collection::vec((0u8..3, 0u32..20), 0..6)) {
-            let votes: Vec<Vote> = says.iter().enumerate().map(|(node, (says, v))| vote(node as u32, *says, 1, *v)).collect();
+        fn no_minority_ever_stands(says in proptest::collection::vec((0u8..3, 0u32..20, 0u8..2), 0..6)) {
+            let votes: Vec<Vote> = says.iter().enumerate().map(|(node, (says, v, of))| from(*of, vote(node as u32, *says, 1, *v))).collect();
             for demand in [STANDARD, FAST, STRICT] {
-                if let Ruling::Stands(hash, _) = ruled(demand, &votes) {
-                    let of = |hash: [u8; 32]| votes.iter().filter(|vote| vote.result.hash == hash).count();
-                    prop_assert!(of(hash) >= 2, "(B)");
-                    prop_assert!((0..3).all(|other| [other; 32] == hash || of([other; 32]) < of(hash)), "(B)");
+                if let Ruling::Stands(stands) = ruled(demand, &votes) {
+                    let run = |of: [u8; 32]| votes.iter().filter(|vote| vote.result.of == of).count();
+                    prop_assert!(run(stands.of) >= 2, "(F)");
+                    prop_assert!((0..2).all(|other| [other; 32] == stands.of || run([other; 32]) < run(stands.of)), "(F)");
+                    let of = |hash: [u8; 32]| {
+                        votes.iter().filter(|vote| vote.result.hash == hash && vote.result.of == stands.of).count()
+                    };
+                    prop_assert!(of(stands.hash) >= 2, "(B)");
+                    prop_assert!((0..3).all(|other| [other; 32] == stands.hash || of([other; 32]) < of(stands.hash)), "(B)");
                 }
             }
         }

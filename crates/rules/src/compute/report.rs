@@ -213,7 +213,7 @@ impl Scheduler {
             region: attempt.region.clone(),
             serial,
             result: *said,
-            validated: self.nodes.get(&attempt.node).map_or(0, |node| node.standing.validated),
+            validated: self.validated_in(attempt.key, attempt.node),
             at: turn.now,
         };
         (vote, attempt.bit(said.item).unwrap_or(0))

@@ -1,6 +1,7 @@
 //! Scripted cases by hand, and a small world that does everything wrong at random.
 
 mod chaos;
+mod inputs;
 mod scripted;
 mod shuffle;
 
@@ -60,7 +61,7 @@ fn job(id: u8, trust: Trust, check: Check, items: u32) -> JobFacts {
 fn truth(stage: u8, item: u32) -> ItemResult {
     let mut hash = [stage; 32];
     hash[..4].copy_from_slice(&item.to_le_bytes());
-    ItemResult { item, hash, fuel: 1_000_000 + u64::from(item), bytes: 10 }
+    ItemResult { item, hash, fuel: 1_000_000 + u64::from(item), bytes: 10, of: [9; 32] }
 }
 
 /// A scheduler, its clock and its stored records.

@@ -340,7 +340,7 @@ fn truth(item: u32) -> ItemResult {
     let mut hash: ResultHash = [0; 32];
     hash[..4].copy_from_slice(&item.to_le_bytes());
     // Items differ by up to a quarter.
-    ItemResult { item, hash, fuel: FUEL + u64::from(item % 251) * (FUEL / 1_004), bytes: 1_000 }
+    ItemResult { item, hash, fuel: FUEL + u64::from(item % 251) * (FUEL / 1_004), bytes: 1_000, of: [0; 32] }
 }
 
 fn wrong(item: u32, by: u32) -> ResultHash {
