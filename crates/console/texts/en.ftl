@@ -1280,6 +1280,7 @@ job-eta = {" "}· ends in { $eta }
 job-ended = job { $job } is { $state }: { $done } of { $items } items, { $failed } failed, { $checked } checked, { $moved } moved, { $copies } copied, { $retried } retried; { $fuel } Gsteps and { $extra } for checks and copies
     { $outputs } outputs of { $size } are in my:{ $bucket }/{ $to }
 job-liar = { $name } ({ $node }) said something wrong of item { $item }: others who ran it agree on another result; it gets no work of strangers any more
+job-differs = { $name } ({ $node }) said something else of item { $item } than others: it was given other inputs, or computes differently; nobody is blamed
 job-failure = item { $stage }.{ $item } failed after { $tries } tries: { $kind }; `pumasi job logs { $job } { $item } --stage { $stage }`
 job-show = 
     { $job } { $name }: { $state }, { $done } of { $items } items done, { $failed } failed

@@ -1280,6 +1280,7 @@ job-eta = {" "}· { $eta } 后结束
 job-ended = 作业 { $job } 为 { $state }：{ $items } 项中完成 { $done }，失败 { $failed }，校验 { $checked }，移动 { $moved }，另起副本 { $copies }，重试 { $retried }；{ $fuel } 十亿步，另有 { $extra } 用于校验与副本
     { $outputs } 个输出共 { $size }，在 `my:{ $bucket }/{ $to }`
 job-liar = { $name }（{ $node }）对第 { $item } 项说了错误的结果：其他运行者一致得到另一个结果；它不再得到陌生人的工作
+job-differs = { $name }（{ $node }）对第 { $item } 项的结果与其他运行者不同：它得到的输入不同，或计算方式不同；不归咎于任何人
 job-failure = 第 { $stage }.{ $item } 项在 { $tries } 次尝试后失败：{ $kind }；`pumasi job logs { $job } { $item } --stage { $stage }`
 job-show = 
     { $job } { $name }：{ $state }，{ $items } 项中完成 { $done }，失败 { $failed }

@@ -113,6 +113,8 @@ pub struct JobDetail {
     pub waits: Vec<Waits>,
     /// Machines whose results were wrong, with what shows it.
     pub liars: Vec<Liar>,
+    /// Machines that said something else than others and are not blamed: of a circle, or given other inputs than the rest.
+    pub differ: Vec<Liar>,
     /// Items given up, the first of them, at most [`crate::limits::FAILURES_MAX`].
     pub failures: Vec<ItemFailure>,
     /// Until when results are handed out.

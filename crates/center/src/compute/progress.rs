@@ -2,7 +2,7 @@
 
 use model::compute::FailKind;
 use model::{Alias, Span};
-use rules::compute::{Progress, Waiting, WhyNot};
+use rules::compute::{Evidence, Progress, Waiting, WhyNot};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use wire::compute::{ItemFailure, JobDetail, JobLine, Liar, StageDetail, Waits};
@@ -23,6 +23,7 @@ pub struct Kept {
     eta: Option<Span>,
     waits: Vec<(String, u32)>,
     liars: Vec<KeptLiar>,
+    differ: Vec<KeptLiar>,
     failures: Vec<(u8, u32, FailKind, u16)>,
 }
 
@@ -33,6 +34,18 @@ struct KeptLiar {
     item: u32,
     said: ([u8; 32], u64),
     found: ([u8; 32], u64),
+}
+
+impl KeptLiar {
+    fn of(node: Alias, why: &Evidence) -> Self {
+        let (said, found) = ((why.said.hash, why.said.fuel), (why.found.hash, why.found.fuel));
+        Self { node, stage: why.item.stage, item: why.item.item, said, found }
+    }
+
+    fn told(self, names: &BTreeMap<Alias, String>) -> Liar {
+        let Self { node, stage, item, said, found } = self;
+        Liar { name: names.get(&node).cloned().unwrap_or_default(), node, stage, item, said, others: found }
+    }
 }
 
 fn why_not(why: WhyNot) -> &'static str {
@@ -80,17 +93,8 @@ impl Kept {
             fuel_extra: progress.extra_fuel,
             eta: progress.eta,
             waits,
-            liars: progress
-                .liars
-                .iter()
-                .map(|(node, why)| KeptLiar {
-                    node: *node,
-                    stage: why.item.stage,
-                    item: why.item.item,
-                    said: (why.said.hash, why.said.fuel),
-                    found: (why.found.hash, why.found.fuel),
-                })
-                .collect(),
+            liars: progress.liars.iter().map(|(node, why)| KeptLiar::of(*node, why)).collect(),
+            differ: progress.differ.iter().map(|why| KeptLiar::of(why.node, why)).collect(),
             failures: progress
                 .failures
                 .iter()
@@ -132,18 +136,8 @@ impl Kept {
             fuel_extra: self.fuel_extra,
             eta: self.eta,
             waits: self.waits.into_iter().map(|(why, nodes)| Waits { why, nodes }).collect(),
-            liars: self
-                .liars
-                .into_iter()
-                .map(|liar| Liar {
-                    name: names.get(&liar.node).cloned().unwrap_or_default(),
-                    node: liar.node,
-                    stage: liar.stage,
-                    item: liar.item,
-                    said: liar.said,
-                    others: liar.found,
-                })
-                .collect(),
+            liars: self.liars.into_iter().map(|one| one.told(names)).collect(),
+            differ: self.differ.into_iter().map(|one| one.told(names)).collect(),
             failures: self
                 .failures
                 .into_iter()
@@ -156,6 +150,6 @@ impl Kept {
 
     /// Nodes it names.
     pub fn named(&self) -> Vec<Alias> {
-        self.liars.iter().map(|liar| liar.node).collect()
+        self.liars.iter().chain(&self.differ).map(|one| one.node).collect()
     }
 }

@@ -300,8 +300,13 @@ pub async fn reports(center: &Center, caller: &Caller, said: WorkSaid) -> Result
 
 fn to_rules(report: WorkReport) -> Report {
     let results = |items: Vec<wire::compute::ItemResult>| {
-        let one =
-            |r: wire::compute::ItemResult| ItemResult { item: r.item, hash: r.hash, fuel: r.fuel, bytes: r.bytes };
+        let one = |r: wire::compute::ItemResult| ItemResult {
+            item: r.item,
+            hash: r.hash,
+            fuel: r.fuel,
+            bytes: r.bytes,
+            of: r.of,
+        };
         items.into_iter().map(one).collect()
     };
     match report {

@@ -160,6 +160,39 @@ fn map_and_reduce_equal_the_plain_answer_and_stop_and_results_do_what_they_say()
 }
 
 #[test]
+fn blocks_that_are_nowhere_to_be_had_are_made_again() {
+    let (world, _lenders) = cloud(&["b", "c"], "always");
+    texts(&world, 60);
+    let map = ["map", "guest:wordcount-map", "my:in/", "--reduce", "guest:wordcount-reduce"];
+    let more = ["--split", "1KiB", "--parts", "5", "--to", "my:words/", "-q"];
+    let run = world.spawn("a", &[&map[..], &more].concat());
+    world.until("some are mapped", PATIENCE, || done(&world), |done| *done > 8);
+    // Every copy of every block so far, on all machines at once.
+    for home in ["a", "b", "c"] {
+        let _ = std::fs::remove_dir_all(world.home(home).join("data/blocks"));
+    }
+    let seen = job(&world);
+    assert_eq!(seen["stages"][1]["done"], 0, "the blocks went before any was merged: {seen}");
+    let out = run.wait_with_output().expect("it ends");
+    let ended = job(&world);
+    assert!(out.status.success(), "{} {ended}", String::from_utf8_lossy(&out.stderr));
+    let mut counted = Vec::new();
+    for part in 0..5 {
+        counted.extend(world.run("a", &["cat", &format!("my:words/part-{part:05}")]).stdout);
+    }
+    let read = |n| std::fs::read(world.home("files").join(format!("texts/text{n:03}"))).expect("a file");
+    let all: Vec<u8> = (0..60).flat_map(|n: u32| [read(n), b"\n".to_vec()].concat()).collect();
+    let plain = world.pipe("a", &["run", "--local", "guest:wordcount-map", "-q"], &all);
+    let lines = |text: &[u8]| {
+        let mut lines: Vec<String> = String::from_utf8_lossy(text).lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(lines(&counted), lines(&plain));
+    assert!(ended["fuel_extra"].as_u64().is_some_and(|fuel| fuel > 0), "what was mapped twice is told: {ended}");
+}
+
+#[test]
 fn modules_that_misbehave_end_with_what_to_type_and_hurt_nobody() {
     let (world, _lenders) = cloud(&["b", "c"], "always");
     texts(&world, 4);

@@ -114,6 +114,7 @@ fn detail() -> JobDetail {
             said: ([1; 32], 2),
             others: ([3; 32], 4),
         }],
+        differ: Vec::new(),
         failures: vec![ItemFailure { stage: 0, item: 9, kind: FailKind::Guest, tries: 3 }],
         deadline: NOW,
     }

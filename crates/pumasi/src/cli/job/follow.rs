@@ -15,7 +15,7 @@ use model::compute::JobState;
 use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::time::Duration;
-use wire::compute::JobDetail;
+use wire::compute::{JobDetail, Liar};
 use wire::{Reply, Request};
 
 /// Pause between two looks.
@@ -104,6 +104,19 @@ pub fn said(app: &App, detail: &JobDetail) -> String {
     words
 }
 
+fn said_otherwise(one: &Liar) -> Value {
+    let hex = |hash: &[u8; 32]| blake3::Hash::from_bytes(*hash).to_hex().to_string();
+    json!({"node": one.node.to_string(), "name": one.name, "stage": one.stage, "item": one.item,
+        "said": {"hash": hex(&one.said.0), "fuel": one.said.1},
+        "others": {"hash": hex(&one.others.0), "fuel": one.others.1}})
+}
+
+/// Machines that said something else than others, with the key of what is told of them.
+pub fn odd(detail: &JobDetail) -> impl Iterator<Item = (&'static str, &Liar)> {
+    let liars = detail.liars.iter().map(|one| ("job-liar", one));
+    liars.chain(detail.differ.iter().map(|one| ("job-differs", one)))
+}
+
 /// Figures of a job for its sentences.
 pub fn counts(detail: &JobDetail) -> Args {
     args!["done" => detail.line.done, "items" => detail.line.items, "running" => detail.running,
@@ -118,7 +131,6 @@ pub fn giga(fuel: u64) -> String {
 
 /// A job as JSON.
 pub fn fields(detail: &JobDetail) -> Value {
-    let hex = |hash: &[u8; 32]| blake3::Hash::from_bytes(*hash).to_hex().to_string();
     json!({
         "id": detail.line.id.to_string(), "state": detail.line.state.word(), "kind": detail.line.kind.word(),
         "trust": detail.line.trust.word(), "check": detail.line.check.word(),
@@ -127,9 +139,8 @@ pub fn fields(detail: &JobDetail) -> Value {
         "checked": detail.checked, "fuel": detail.fuel, "fuel_extra": detail.fuel_extra,
         "eta_ms": detail.eta.map(|eta| eta.as_ms()),
         "waits": detail.waits.iter().map(|w| json!({"why": w.why, "nodes": w.nodes})).collect::<Vec<_>>(),
-        "liars": detail.liars.iter().map(|l| json!({"node": l.node.to_string(), "name": l.name, "stage": l.stage,
-            "item": l.item, "said": {"hash": hex(&l.said.0), "fuel": l.said.1},
-            "others": {"hash": hex(&l.others.0), "fuel": l.others.1}})).collect::<Vec<_>>(),
+        "liars": detail.liars.iter().map(said_otherwise).collect::<Vec<_>>(),
+        "differ": detail.differ.iter().map(said_otherwise).collect::<Vec<_>>(),
         "failures": detail.failures.iter().map(|f| json!({"stage": f.stage, "item": f.item, "kind": f.kind.word(),
             "tries": f.tries})).collect::<Vec<_>>(),
         "stages": detail.stages.iter().map(|s| json!({"items": s.items, "done": s.done, "verified": s.verified,
@@ -154,8 +165,8 @@ pub fn end(app: &App, spec: &JobSpec, ended: Ended) -> Result<u8, Fault> {
         .with("state", detail.line.state.word())
         .with("job", spec.job.short());
     app.out.done("job", all, "job-ended", words);
-    for liar in &detail.liars {
-        app.out.say("job-liar", args!["name" => &liar.name, "node" => liar.node.to_string(), "item" => liar.item]);
+    for (key, one) in odd(detail) {
+        app.out.say(key, args!["name" => &one.name, "node" => one.node.to_string(), "item" => one.item]);
     }
     let state = detail.line.state;
     if state == JobState::Done && took.wrong.is_empty() {

@@ -115,12 +115,8 @@ pub async fn show(app: &App, job: &str) -> Result<(), Fault> {
         for waits in &detail.waits {
             out.print(&out.text(&waits.why, args!["n" => waits.nodes]));
         }
-        for liar in &detail.liars {
-            out.print(&out.text(
-                "job-liar",
-                args!["name" => &liar.name, "node" => liar.node.to_string(),
-                "item" => liar.item],
-            ));
+        for (key, one) in follow::odd(&detail) {
+            out.print(&out.text(key, args!["name" => &one.name, "node" => one.node.to_string(), "item" => one.item]));
         }
         for failure in &detail.failures {
             out.print(&out.text(
