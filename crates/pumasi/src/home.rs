@@ -115,6 +115,10 @@ impl Home {
     pub fn jobs(&self) -> PathBuf {
         self.data.join("jobs")
     }
+    /// Results of one's own jobs that are known.
+    pub fn results(&self) -> PathBuf {
+        self.jobs().join("results.sqlite")
+    }
     /// The center's folder, where this machine is one.
     pub fn center(&self) -> PathBuf {
         self.data.join("center")

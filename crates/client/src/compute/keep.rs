@@ -109,7 +109,8 @@ impl Links<'_> {
             };
             blocks.push(self.link(&self.kept.folder, &below, GrantOps::PUT)?);
         }
-        Ok(Parcel { item, inputs, out: (link, out), parts: blocks })
+        let number = self.kept.spec.number_in(self.lease.stage, item);
+        Ok(Parcel { item, number, inputs, out: (link, out), parts: blocks })
     }
 
     /// The link an input is read by.

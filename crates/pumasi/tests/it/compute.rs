@@ -261,6 +261,152 @@ fn the_owner_comes_first_and_guests_stand_still() {
     world.ok("a", &["job", "stop", "last"]);
 }
 
+/// How a job that a command hands in ends: items that were handed in, items that were known, outputs.
+fn ran(world: &World, args: &[&str]) -> (u64, u64, u64) {
+    let out = world.ok("a", &[&args[..1], &["--json"], &args[1..]].concat());
+    let last: Value = serde_json::from_str(out.lines().last().unwrap_or_default()).expect("it ends with an object");
+    let number = |key: &str| last[key].as_u64().unwrap_or_else(|| panic!("{key} in {last}"));
+    assert_eq!(last["state"], "done", "{last}");
+    (number("items"), number("known"), number("outputs"))
+}
+
+fn jobs(world: &World) -> usize {
+    world.ok("a", &["job", "list", "-o", "id"]).lines().count()
+}
+
+fn cat(world: &World, name: &str) -> String {
+    world.ok("a", &["cat", name])
+}
+
+#[test]
+fn what_is_known_is_not_computed_again() {
+    let (world, _lenders) = cloud(&["b", "c"], "always");
+    let plain = texts(&world, 6);
+    let run = |to: &str, more: &[&str]| {
+        let args = ["run", "guest:wordcount-map", "--each", "my:in/*", "--to", to, "-q"];
+        ran(&world, &[&args[..], more].concat())
+    };
+    let is_plain = |to: &str| {
+        plain.iter().for_each(|(name, counted)| {
+            assert!(world.run("a", &["cat", &format!("{to}{name}")]).stdout == *counted, "{to}{name}");
+        });
+    };
+    assert_eq!(run("my:out/", &[]), (6, 0, 6));
+    assert_eq!(jobs(&world), 1);
+    let said = world.run("a", &["run", "guest:wordcount-map", "--each", "my:in/*", "--to", "my:out/"]);
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.contains("6 items, all of them known") && said.contains("6 outputs of"), "{said}");
+    assert_eq!(run("my:out/", &["--name", "another", "--wall", "1min"]), (0, 6, 6), "nothing that a guest sees");
+    assert_eq!(run("my:out/copies/", &[]), (0, 6, 6), "by copies");
+    is_plain("my:out/");
+    is_plain("my:out/copies/");
+    assert_eq!(jobs(&world), 1, "nothing was handed in");
+
+    // Whatever a guest sees makes another item; from another bucket nothing is copied.
+    assert_eq!(run("my:out/", &["--memory", "128MiB"]), (6, 0, 6));
+    assert_eq!(run("my:out/", &["--fresh"]), (6, 0, 6), "asked to compute anew");
+    assert_eq!(run("my:other/", &[]), (6, 0, 6));
+    assert_eq!((run("my:other/", &[]), run("my:out/", &[])), ((0, 6, 6), (0, 6, 6)));
+    assert_eq!(jobs(&world), 4);
+
+    // One output is gone from one place, then from both.
+    world.ok("a", &["rm", "my:out/text003"]);
+    assert_eq!(run("my:out/", &[]), (0, 6, 6), "there is a copy");
+    is_plain("my:out/");
+    ["my:out/text003", "my:out/copies/text003"].iter().for_each(|name| drop(world.ok("a", &["rm", name])));
+    assert_eq!(run("my:out/", &[]), (1, 5, 6));
+    is_plain("my:out/");
+    // One that was written over is not what was remembered.
+    let noise = file(&world, "noise", b"not what a guest wrote");
+    world.ok("a", &["cp", &noise, "my:out/copies/text004"]);
+    world.ok("a", &["cp", &noise, "my:out/text004"]);
+    assert_eq!(run("my:out/", &[]), (1, 5, 6));
+    is_plain("my:out/");
+
+    // One input is another one, then what it was: the same bytes in a new version are looked at anew.
+    let old = world.home("files").join("texts/text001").display().to_string();
+    let changed = file(&world, "changed", b"one two two");
+    let counted = world.pipe("a", &["run", "--local", "guest:wordcount-map", "-q"], b"one two two");
+    world.ok("a", &["cp", &changed, "my:in/text001"]);
+    assert_eq!(run("my:out/", &[]), (1, 5, 6));
+    assert!(world.run("a", &["cat", "my:out/text001"]).stdout == counted);
+    world.ok("a", &["cp", &old, "my:in/text001"]);
+    assert_eq!(run("my:out/", &[]), (1, 5, 6));
+    is_plain("my:out/");
+
+    // Handed in, left alone, and taken over later; a mapper without a reducer too.
+    let map = ["map", "guest:wordcount-map", "my:in/", "--split", "4KiB", "--to", "my:maps/", "-q"];
+    world.ok("a", &[&map[..], &["--detach"]].concat());
+    world.ok("a", &["job", "wait", "last", "-q"]);
+    let (_, known, outputs) = ran(&world, &map);
+    assert!(known == outputs && known > 0);
+
+    // A damaged cache is an empty one.
+    let cache = world.home("a").join("data/jobs/results.sqlite");
+    std::fs::write(&cache, [b'x'; 9_000]).expect("a file can be written");
+    assert_eq!(run("my:out/", &[]), (6, 0, 6));
+    assert_eq!(run("my:out/", &[]), (0, 6, 6));
+    is_plain("my:out/");
+}
+
+/// Writes what it reads, and traps where that begins with an X.
+const ECHO: &str = r#"(module
+    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (func (export "_start")
+        (i32.store (i32.const 0) (i32.const 64))
+        (i32.store (i32.const 4) (i32.const 1024))
+        (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+        (if (i32.eq (i32.load8_u (i32.const 64)) (i32.const 88)) (then unreachable))
+        (i32.store (i32.const 4) (i32.load (i32.const 8)))
+        (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))"#;
+
+#[test]
+fn items_keep_their_numbers_where_others_are_known() {
+    let (world, _lenders) = cloud(&["b", "c"], "always");
+    let echo = file(&world, "echo.wasm", &wat::parse_str(ECHO).expect("a module in text form"));
+    let write = |n: u32, text: &str| file(&world, &format!("words/w{n}"), text.as_bytes());
+    (0..5).for_each(|n| drop(write(n, &format!("word {n}"))));
+    let folder = world.home("files").join("words").display().to_string();
+    let words = ["run", &echo, "--each", &folder, "--pattern", "p-{index}", "--to", "my:words/", "-q"];
+    assert_eq!(ran(&world, &words), (5, 0, 5));
+    assert_eq!(ran(&world, &words), (0, 5, 5), "the same files of this machine");
+    write(3, "another");
+    assert_eq!(ran(&world, &words), (1, 4, 5));
+    let read = |n: u32| cat(&world, &format!("my:words/p-{n}"));
+    assert_eq!((0..5).map(read).collect::<Vec<_>>(), ["word 0", "word 1", "word 2", "another", "word 4"]);
+
+    // One before all others moves every number: outputs go over one another.
+    file(&world, "words/a-first", b"before");
+    assert_eq!(ran(&world, &words), (1, 5, 6));
+    let all = ["before", "word 0", "word 1", "word 2", "another", "word 4"];
+    assert_eq!((0..6).map(read).collect::<Vec<_>>(), all);
+
+    // The one that is handed in fails: it is told by its number, the others are the job's results too.
+    write(2, "X");
+    assert_eq!(world.refused("a", &words, 0), ("E0405".into(), 20));
+    let failures = &job(&world)["failures"];
+    assert_eq!((failures[0]["item"].as_u64(), failures.as_array().map(Vec::len)), (Some(3), Some(1)), "{failures}");
+    let log = |item: &str| world.run("a", &["job", "logs", "last", item]);
+    assert!(!log("3").stdout.is_empty());
+    let (known, told) = (log("2"), String::from_utf8_lossy(&log("2").stderr).into_owned());
+    assert!(known.stdout.is_empty() && told.contains("known from an earlier run"), "{told}");
+    let to = world.home("fetched").display().to_string();
+    assert_eq!(world.refused("a", &["job", "results", "last", "--to", &to], 0), ("E0405".into(), 20));
+    let fetched = |n: u32| std::fs::read_to_string(world.home("fetched").join(format!("p-{n}"))).ok();
+    assert_eq!((fetched(2).as_deref(), fetched(3), fetched(5).as_deref()), (Some("word 1"), None, Some("word 4")));
+
+    // Guests that are told their number are told the right one.
+    let steps = ["run", "guest:steps", "--count", "4", "--to", "my:steps/", "-q", "--", "1", "100"];
+    assert_eq!(ran(&world, &steps), (4, 0, 4));
+    let before = cat(&world, "my:steps/part-00002");
+    assert_ne!(before, cat(&world, "my:steps/part-00000"), "the number counts");
+    world.ok("a", &["rm", "my:steps/part-00002"]);
+    assert_eq!(ran(&world, &steps), (1, 3, 4));
+    assert_eq!(cat(&world, "my:steps/part-00002"), before);
+}
+
 /// Sandboxes below a process, each with the nanoseconds it ran.
 fn guests_of(agent: u32) -> BTreeMap<u32, u64> {
     let out = Command::new("ps").args(["-o", "pid=", "--ppid", &agent.to_string()]).output().expect("ps runs");

@@ -1,7 +1,7 @@
 //! From a manifest to a job that is handed in: inputs found or uploaded, items cut, keys given to this machine's agent.
 
-use super::manifest::{Manifest, Module, guest_limits};
-use super::{follow, guest};
+use super::manifest::{CacheUse, Manifest, Module, guest_limits};
+use super::{follow, guest, known};
 use crate::app::App;
 use crate::cli::recovery::address;
 use crate::cli::session::{MINE, Place, Session, client_fault, progress};
@@ -9,12 +9,14 @@ use crate::fault::Fault;
 use crate::membership::Membership;
 use crate::{clock, secret};
 use client::account::Me;
-use client::compute::{ItemsSpec, JobAsk, JobSpec, ModuleAsk, SourceSpec, Speaker, StageSpec, stage_of};
+use client::compute::{
+    Earlier, Identity, ItemsSpec, JobAsk, JobSpec, ModuleAsk, SourceSpec, Speaker, StageSpec, stage_of,
+};
 use client::{Bucket, PutAsk};
 use console::args;
 use model::compute::{JobKind, Partitioning, Trust};
 use model::{Bytes, JobId, NodeId, Span, errors};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use wire::compute::{Brief, InputForm, ModuleRef, OutputForm, PartOf};
 
@@ -26,18 +28,37 @@ const PART_BYTES: u64 = 256 << 20;
 const PARTS_AUTO_MAX: u64 = 64;
 
 /// An object that is read.
-struct Found {
+#[derive(Default)]
+pub struct Found {
     source: u16,
     name: String,
     size: u64,
+    /// File of this machine that it is to be made from.
+    file: Option<PathBuf>,
+    /// What stands for its content, where that was asked for.
+    pub identity: Option<Identity>,
 }
 
 /// Inputs as they were found.
 #[derive(Default)]
-struct Inputs {
+pub struct Inputs {
     sources: Vec<SourceSpec>,
     buckets: BTreeMap<String, Bucket>,
     objects: Vec<Found>,
+    /// Where each object stands, by its source and name.
+    places: HashMap<(u16, String), usize>,
+}
+
+impl Inputs {
+    fn push(&mut self, found: Found) {
+        self.places.insert((found.source, found.name.clone()), self.objects.len());
+        self.objects.push(found);
+    }
+
+    /// The object that an item reads.
+    pub fn found(&self, part: &PartOf) -> Option<&Found> {
+        self.objects.get(*self.places.get(&(part.link, part.name.clone()))?)
+    }
 }
 
 /// Hands a job in, and follows it unless it shall go on alone.
@@ -54,8 +75,18 @@ pub async fn submit(app: &App, manifest: &Manifest, detach: bool) -> Result<u8, 
         let job = JobId(secret::random());
         let to = Place::parse(&manifest.output.to)?.own(&manifest.output.to)?;
         let bucket = session.bucket_or_make(&to.bucket).await?;
-        let inputs = inputs(app, session, manifest, (&job, &to.bucket, &bucket)).await?;
-        let (spec, stages) = spec(manifest, &modules, &inputs, (job, to))?;
+        let inputs = inputs(session, manifest, (&job, &to.bucket, &bucket)).await?;
+        let (mut spec, mut stages) = spec(manifest, &modules, &inputs, (job, to))?;
+        known::take(app, session, manifest, (&bucket, &inputs), &mut spec).await?;
+        let known = spec.earlier.items;
+        if known > 0 {
+            if spec.items() == 0 {
+                known::all(app, &spec);
+                return Ok(0);
+            }
+            stages.iter_mut().zip(&spec.stages).for_each(|(told, stage)| told.items = stage.items.count());
+        }
+        upload(app, session, &bucket, (&inputs, &spec)).await?;
         let ask = JobAsk {
             spec,
             modules: modules.asks(),
@@ -78,11 +109,13 @@ pub async fn submit(app: &App, manifest: &Manifest, detach: bool) -> Result<u8, 
         keep(app, &prepared.kept)?;
         session.client.submit_job(prepared.submit).await.map_err(shown)?;
         let items = prepared.kept.spec.items();
-        app.out.say("job-begun", args!["job" => job.to_string(), "items" => items, "name" => &manifest.name]);
+        let key = if known > 0 { "job-begun-known" } else { "job-begun" };
+        let all = items + u64::from(known);
+        app.out.say(key, args!["job" => job.to_string(), "items" => all, "known" => known, "name" => &manifest.name]);
         if detach {
             app.out.done(
                 "job",
-                serde_json::json!({"id": job.to_string(), "items": items}),
+                serde_json::json!({"id": job.to_string(), "items": items, "known": known}),
                 "job-detached",
                 args![
                 "job" => job.short()],
@@ -215,7 +248,6 @@ fn matches(pattern: &str, name: &str) -> bool {
 }
 
 async fn inputs(
-    app: &App,
     session: &Session,
     manifest: &Manifest,
     (job, to_bucket, to): (&JobId, &str, &Bucket),
@@ -232,15 +264,15 @@ async fn inputs(
         let source = u16::try_from(inputs.sources.len()).map_err(Fault::bug)?;
         inputs.sources.push(SourceSpec { bucket: to_bucket.to_owned(), base: folder.clone(), is_object: false });
         inputs.buckets.insert(to_bucket.to_owned(), to.clone());
-        for (n, path) in files.iter().enumerate() {
+        let identities = match manifest.cache()? {
+            CacheUse::Off => vec![None; files.len()],
+            _ => known::identities(&files).await?.into_iter().map(Some).collect(),
+        };
+        for (n, (path, identity)) in files.into_iter().zip(identities).enumerate() {
             let file = path.file_name().map_or_else(|| n.to_string(), |name| name.to_string_lossy().into_owned());
             let name = format!("{folder}/{n}/{file}");
-            let size = std::fs::metadata(path).map_err(|e| Fault::file(path, &e))?.len();
-            let content = std::fs::File::open(path).map_err(|e| Fault::file(path, &e))?;
-            let ask = PutAsk { size_hint: size, ..PutAsk::new(&name) };
-            let put = session.client.put(to, ask, Box::new(content), &progress(app)).await;
-            put.map_err(|e| client_fault(e, &path.display().to_string()))?;
-            inputs.objects.push(Found { source, name, size });
+            let size = std::fs::metadata(&path).map_err(|e| Fault::file(&path, &e))?.len();
+            inputs.push(Found { source, name, size, file: Some(path), identity });
         }
     }
     if inputs.objects.len() > OBJECTS_MAX {
@@ -250,6 +282,24 @@ async fn inputs(
         return Err(Fault::new(errors::NO_INPUT, [("prefix", &manifest.input.each.join(" "))]));
     }
     Ok(inputs)
+}
+
+/// Stores the files of this machine that the job's items read.
+async fn upload(app: &App, session: &Session, to: &Bucket, (inputs, spec): (&Inputs, &JobSpec)) -> Result<(), Fault> {
+    let Some(stage) = spec.stages.first() else { return Ok(()) };
+    let mut stored = BTreeSet::new();
+    for part in (0..stage.items.count()).flat_map(|item| stage.items.of(item)) {
+        let Some(path) = inputs.found(part).and_then(|found| found.file.as_ref()) else { continue };
+        if !stored.insert(&part.name) {
+            continue;
+        }
+        let content = std::fs::File::open(path).map_err(|e| Fault::file(path, &e))?;
+        let size = content.metadata().map_err(|e| Fault::file(path, &e))?.len();
+        let ask = PutAsk { size_hint: size, ..PutAsk::new(&part.name) };
+        let put = session.client.put(to, ask, Box::new(content), &progress(app)).await;
+        put.map_err(|e| client_fault(e, &path.display().to_string()))?;
+    }
+    Ok(())
 }
 
 /// Objects below a place, or that a place with `*` names.
@@ -272,8 +322,11 @@ async fn stored(session: &Session, inputs: &mut Inputs, text: &str) -> Result<()
     let base = if is_object { place.key.clone() } else { base };
     let source = u16::try_from(inputs.sources.len()).map_err(Fault::bug)?;
     inputs.sources.push(SourceSpec { bucket: place.bucket.clone(), base, is_object });
+    for entry in entries {
+        let identity = Some(Identity::stored(bucket.id(), &entry));
+        inputs.push(Found { source, name: entry.name, size: entry.size.0, file: None, identity });
+    }
     inputs.buckets.insert(place.bucket.clone(), bucket);
-    inputs.objects.extend(entries.into_iter().map(|e| Found { source, name: e.name, size: e.size.0 }));
     Ok(())
 }
 
@@ -342,6 +395,7 @@ fn spec(
         pattern,
         sources: inputs.sources.clone(),
         stages,
+        earlier: Earlier::default(),
     };
     spec.check_names().map_err(|e| Fault::bad_value("names", &spec.pattern, &e.to_string()))?;
     let told = |stage: &StageSpec| {
@@ -438,7 +492,7 @@ mod tests {
 
     #[test]
     fn splits_cover_every_byte_once_and_small_objects_share_one() {
-        let found = |name: &str, size| Found { source: 0, name: name.to_owned(), size };
+        let found = |name: &str, size| Found { name: name.to_owned(), size, ..Found::default() };
         let objects = vec![found("a", 10), found("b", 250), found("c", 0), found("d", 60), found("e", 50)];
         let inputs = Inputs { objects, ..Inputs::default() };
         let ItemsSpec::Objects(items) = splits(&inputs, 100) else { panic!("objects") };
