@@ -86,26 +86,16 @@ impl Client {
         let there = self.list(bucket, &spec.to).await?;
         let there: Arc<BTreeMap<String, Entry>> = Arc::new(there.into_iter().map(|e| (e.name.clone(), e)).collect());
         let (mut adopted, mut names) = (Adopted::default(), JoinSet::new());
-        let mut taken = BTreeSet::new();
+        let mut taken: BTreeSet<String> = spec.earlier.outputs.iter().map(|(name, _)| name.clone()).collect();
         let total = items.len() as u64;
         for (n, item) in items.iter().enumerate() {
             let made = attempts.remove(&(item.item, item.serial)).unwrap_or_default();
-            if hash_of(spec, check_key, item, &made) != item.hash {
+            let is_right = hash_of(spec, check_key, item, &made) == item.hash;
+            let called = if is_right { called(spec, item, made, &mut taken)? } else { None };
+            let Some(called) = called else {
                 adopted.wrong.push(spec.number_of(item.item));
                 continue;
-            }
-            let called = |entry: Entry| {
-                let name = output_name(spec, item.item, below(spec, item, &entry.name))?;
-                Ok((entry, name))
             };
-            let called: Result<Vec<(Entry, String)>, ClientError> = made.into_iter().map(called).collect();
-            let called = called?;
-            // What a stranger named is a name below the job's place, and nobody else's.
-            let mut is_lawful = |(_, name): &(Entry, String)| is_below(spec, name) && taken.insert(name.clone());
-            if !called.iter().all(&mut is_lawful) {
-                adopted.wrong.push(spec.number_of(item.item));
-                continue;
-            }
             for (entry, name) in called {
                 let (bytes, hash) = (entry.size.0, entry.hash);
                 let old = there.get(&name).filter(|old| old.hash == hash && old.size == entry.size);
@@ -209,6 +199,25 @@ pub(super) fn named<T>(
     done: Option<Result<Result<T, ClientError>, tokio::task::JoinError>>,
 ) -> Result<Option<T>, ClientError> {
     done.map(|done| done.map_err(|_| ClientError::Unexpected("naming ended"))?).transpose()
+}
+
+/// An item's objects with the names they shall have; nothing where one of them is not the item's to give: what a stranger named is
+/// below the job's place, and nobody else's, also not that of an item that was known before.
+fn called(
+    spec: &JobSpec,
+    item: &JobItem,
+    made: Vec<Entry>,
+    taken: &mut BTreeSet<String>,
+) -> Result<Option<Vec<(Entry, String)>>, ClientError> {
+    let mut all = Vec::with_capacity(made.len());
+    for entry in made {
+        let name = output_name(spec, item.item, below(spec, item, &entry.name))?;
+        if !is_below(spec, &name) || !taken.insert(name.clone()) {
+            return Ok(None);
+        }
+        all.push((entry, name));
+    }
+    Ok(Some(all))
 }
 
 /// Name of an object below its attempt's folder.

@@ -3,6 +3,7 @@
 
 mod follow;
 mod guest;
+mod inputs;
 mod known;
 mod local;
 mod manifest;

@@ -37,6 +37,9 @@ fn read(file: &str, from: u64, to: u64, version: u8) -> (PartOf, Identity) {
     (part, Identity::Stored { bucket: BucketId([6; 16]), version: [version; 16], hash: [8; 32] })
 }
 
+/// Inputs of an item.
+type Two = [(PartOf, Identity); 2];
+
 fn key(brief: &Brief, number: u32, inputs: &[(PartOf, Identity)]) -> CacheKey {
     KEYING.key_of(brief, number, inputs)
 }
@@ -50,7 +53,7 @@ fn each_ingredient_changes_the_key() {
         change(&mut brief);
         key(&brief, 3, &inputs)
     };
-    let over = |change: &dyn Fn(&mut [(PartOf, Identity); 2])| {
+    let over = |change: &dyn Fn(&mut Two)| {
         let mut inputs = inputs.clone();
         change(&mut inputs);
         key(&base, 3, &inputs)

@@ -1,8 +1,8 @@
 //! What earlier runs spare a job on this machine: known items get their outputs by a copy and are not handed in; results that are taken
 //! over are remembered (`docs/design/compute.md` §8).
 
+use super::inputs::Inputs;
 use super::manifest::{CacheUse, Manifest};
-use super::plan::Inputs;
 use crate::app::App;
 use crate::cli::session::{Session, client_fault, progress};
 use crate::clock;

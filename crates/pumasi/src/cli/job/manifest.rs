@@ -327,7 +327,8 @@ mod tests {
         };
         let (mut on, mut off) = (with("account"), with("off"));
         assert_eq!((on.cache().unwrap(), off.cache().unwrap()), (CacheUse::Account, CacheUse::Off));
-        (on.make_fresh(), off.make_fresh());
+        on.make_fresh();
+        off.make_fresh();
         assert_eq!((on.cache().unwrap(), off.cache().unwrap()), (CacheUse::Fresh, CacheUse::Off));
         assert!(with("job").cache().is_err());
         write("trusts = 'self'\n");
