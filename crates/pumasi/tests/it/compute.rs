@@ -218,7 +218,9 @@ fn nothing_of_a_job_stands_where_its_member_did_not_put_it() {
     world.ok("a", &["cp", &text, &format!("my:in/{}", planted[2])]);
     let env = format!("WORD={}", planted[1]);
     let run = ["run", "guest:wordcount-map", "--each", "my:in/*", "--to", "my:out/", "--trust", "public", "-q"];
-    world.ok("a", &[&run[..], &["--name", planted[3], "--env", &env, "--", planted[1]]].concat());
+    let run = [&run[..], &["--name", planted[3], "--env", &env, "--", planted[1]]].concat();
+    assert_eq!(ran(&world, &run), (1, 0, 1));
+    assert_eq!(ran(&world, &run), (0, 1, 1), "two strangers found the same");
     let pid = world.center_pid("a").expect("the center runs");
     let mut seen = 0;
     let mut look = |path: &Path| {
@@ -233,6 +235,8 @@ fn nothing_of_a_job_stands_where_its_member_did_not_put_it() {
             assert!(!stands, "{secret} in {}", path.display());
         }
     };
+    // What is known of it on the member's own disk.
+    look(&world.home("a").join("data/jobs/results.sqlite"));
     // What the center sends, its database and its log.
     look(&tap.join(&pid));
     for file in std::fs::read_dir(world.home("a").join("data/center")).expect("the center's folder").flatten() {
@@ -366,36 +370,39 @@ const ECHO: &str = r#"(module
 fn items_keep_their_numbers_where_others_are_known() {
     let (world, _lenders) = cloud(&["b", "c"], "always");
     let echo = file(&world, "echo.wasm", &wat::parse_str(ECHO).expect("a module in text form"));
-    let write = |n: u32, text: &str| file(&world, &format!("words/w{n}"), text.as_bytes());
-    (0..5).for_each(|n| drop(write(n, &format!("word {n}"))));
+    let write = |n: u32, text: &str| file(&world, &format!("words/w{n:02}"), text.as_bytes());
+    let mut all: Vec<String> = (0..24).map(|n| format!("word {n}")).collect();
+    (0..24).zip(&all).for_each(|(n, word)| drop(write(n, word)));
     let folder = world.home("files").join("words").display().to_string();
     let words = ["run", &echo, "--each", &folder, "--pattern", "p-{index}", "--to", "my:words/", "-q"];
-    assert_eq!(ran(&world, &words), (5, 0, 5));
-    assert_eq!(ran(&world, &words), (0, 5, 5), "the same files of this machine");
+    assert_eq!(ran(&world, &words), (24, 0, 24));
+    assert_eq!(ran(&world, &words), (0, 24, 24), "the same files of this machine");
     write(3, "another");
-    assert_eq!(ran(&world, &words), (1, 4, 5));
-    let read = |n: u32| cat(&world, &format!("my:words/p-{n}"));
-    assert_eq!((0..5).map(read).collect::<Vec<_>>(), ["word 0", "word 1", "word 2", "another", "word 4"]);
+    "another".clone_into(&mut all[3]);
+    assert_eq!(ran(&world, &words), (1, 23, 24));
+    let outputs = |count: u32| (0..count).map(|n| cat(&world, &format!("my:words/p-{n}"))).collect::<Vec<_>>();
+    assert_eq!(outputs(24), all);
 
-    // One before all others moves every number: outputs go over one another.
-    file(&world, "words/a-first", b"before");
-    assert_eq!(ran(&world, &words), (1, 5, 6));
-    let all = ["before", "word 0", "word 1", "word 2", "another", "word 4"];
-    assert_eq!((0..6).map(read).collect::<Vec<_>>(), all);
+    // Some before all others move every number: outputs go over one another, more than are copied at a time.
+    let before: Vec<String> = (0..12).map(|n| format!("before {n}")).collect();
+    (0..12).zip(&before).for_each(|(n, text)| drop(file(&world, &format!("words/a{n:02}"), text.as_bytes())));
+    assert_eq!(ran(&world, &words), (12, 24, 36));
+    all = [before, all].concat();
+    assert_eq!(outputs(36), all);
 
     // The one that is handed in fails: it is told by its number, the others are the job's results too.
     write(2, "X");
     assert_eq!(world.refused("a", &words, 0), ("E0405".into(), 20));
     let failures = &job(&world)["failures"];
-    assert_eq!((failures[0]["item"].as_u64(), failures.as_array().map(Vec::len)), (Some(3), Some(1)), "{failures}");
+    assert_eq!((failures[0]["item"].as_u64(), failures.as_array().map(Vec::len)), (Some(14), Some(1)), "{failures}");
     let log = |item: &str| world.run("a", &["job", "logs", "last", item]);
-    assert!(!log("3").stdout.is_empty());
+    assert!(!log("14").stdout.is_empty());
     let (known, told) = (log("2"), String::from_utf8_lossy(&log("2").stderr).into_owned());
     assert!(known.stdout.is_empty() && told.contains("known from an earlier run"), "{told}");
     let to = world.home("fetched").display().to_string();
     assert_eq!(world.refused("a", &["job", "results", "last", "--to", &to], 0), ("E0405".into(), 20));
     let fetched = |n: u32| std::fs::read_to_string(world.home("fetched").join(format!("p-{n}"))).ok();
-    assert_eq!((fetched(2).as_deref(), fetched(3), fetched(5).as_deref()), (Some("word 1"), None, Some("word 4")));
+    assert_eq!((fetched(13).as_deref(), fetched(14), fetched(16).as_deref()), (Some("word 1"), None, Some("word 4")));
 
     // Guests that are told their number are told the right one.
     let steps = ["run", "guest:steps", "--count", "4", "--to", "my:steps/", "-q", "--", "1", "100"];
