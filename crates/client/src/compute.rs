@@ -9,6 +9,8 @@
 
 mod adopt;
 mod blocks;
+mod cache;
+mod earlier;
 mod keep;
 mod result;
 mod spec;
@@ -17,10 +19,14 @@ mod work;
 
 pub use adopt::{Adopted, Output};
 pub use blocks::{BlockAt, BlocksAll, Merges, SealedBlock, UnderLease, block_object, block_of_object, seal_blocks};
+pub use cache::{
+    CacheKey, ENTRIES_MAX, Identity, Keying, Known, KnownPlace, LIFE as RESULT_LIFE, PLACES_MAX, ResultCache,
+};
+pub use earlier::{Given, Sources, remembered};
 pub use keep::{KeptJob, SOURCES_MAX};
 pub use result::{
     LOG, Made, STDOUT, block_below, block_name, files_name, folder_of, folder_of_attempt, folder_of_item,
     folder_of_part, result_hash,
 };
-pub use spec::{ItemsSpec, JobSpec, JobSpecError, SourceSpec, StageSpec};
+pub use spec::{Earlier, ItemsSpec, JobSpec, JobSpecError, SourceSpec, StageSpec};
 pub use submit::{HIDDEN_JOBS, JobAsk, ModuleAsk, Speaker, Submitted, link_note, stage_of};

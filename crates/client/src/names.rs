@@ -147,6 +147,16 @@ impl Client {
         self.name_anew(bucket, (from, None), to, CommitOp::Copy, expect).await
     }
 
+    /// The same for one version of `from`, whichever is the newest by now.
+    pub(crate) async fn copy_version(
+        &self,
+        bucket: &Bucket,
+        (from, version): (&str, [u8; 16]),
+        to: &str,
+    ) -> Result<Entry, ClientError> {
+        self.name_anew(bucket, (from, Some(version)), to, CommitOp::Copy, Expect::Any).await
+    }
+
     async fn name_anew(
         &self,
         bucket: &Bucket,

@@ -1194,6 +1194,7 @@ help-run = Run a module over many inputs, on everybody's idle cores or here
 help-run-examples = 
     pumasi run thumb.wasm --each 'my:photos/*' --to my:thumbs/ -- 256
     pumasi run pi.wasm --count 1000 --to my:pi/ --trust public
+    pumasi run thumb.wasm --each 'my:photos/*' --to my:thumbs/ --fresh -- 256
     pumasi run --local guest:wordcount-map < book.txt
 help-run--module = A WebAssembly module (WASI command), or guest:NAME for one that comes with the program
 help-run--local = Here, in the same sandbox, without a cloud
@@ -1213,6 +1214,7 @@ help-run--max_output = Most output of one item
 help-run--deadline = Nothing is handed out after it
 help-run--env = A variable for the module; may be given more than once
 help-run--seed = Seed of the module's randomness
+help-run--fresh = Compute everything, also items whose result is known from earlier runs
 help-run--detach = Do not wait for the end
 help-run--args = Arguments of the module, after --
 help-map = Map and reduce over what is stored: lines in, records out
@@ -1238,12 +1240,16 @@ help-map--max_output = Most output of one item
 help-map--deadline = Nothing is handed out after it
 help-map--env = A variable for the modules; may be given more than once
 help-map--seed = Seed of the modules' randomness
+help-map--fresh = Compute everything, also items whose result is known from earlier runs
 help-map--detach = Do not wait for the end
 help-map--args = Arguments of the mapper, after --
 help-job = Your jobs
 help-job-submit = Hand in a job that a file describes
-help-job-submit-examples = pumasi job submit wordcount.toml
+help-job-submit-examples = 
+    pumasi job submit wordcount.toml
+    pumasi job submit wordcount.toml --fresh
 help-job-submit--file = A manifest, TOML or JSON
+help-job-submit--fresh = Compute everything, also items whose result is known from earlier runs
 help-job-submit--detach = Do not wait for the end
 help-job-list = List your jobs, the newest first
 help-job-list-examples = pumasi job list
@@ -1273,6 +1279,11 @@ help-job-wait--job = Its id, how that begins, or last
 run-local = { $name }: { $end } · { $fuel } steps · result { $hash } · walls of level { $walls }
 job-strangers = Strangers' PCs will read the inputs of the tasks they run. For private data use --trust self or circle.
 job-begun = job { $job } ({ $name }): { $items } items
+job-begun-known = job { $job } ({ $name }): { $items } items, { $known } of them known from earlier runs
+job-all-known = { $name }: { $items } items, all of them known from earlier runs; nothing is handed in
+    { $outputs } outputs of { $size } are in my:{ $bucket }/{ $to }
+job-known-too = { $known } more items were known from earlier runs; their outputs are counted in
+job-log-known = item { $item } was known from an earlier run and did not run in this job; `--fresh` runs everything
 job-detached = it goes on without you; `pumasi job wait { $job }`
 job-goes-on = the job goes on; `pumasi job wait { $job }` follows it, `pumasi job stop { $job }` ends it
 job-progress = { $done }/{ $items } done · { $checked } checked · { $running } running on { $nodes } nodes · { $moved } moved · { $copies } copied · { $retried } retried · { $fuel } Gsteps

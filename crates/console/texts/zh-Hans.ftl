@@ -1194,6 +1194,7 @@ help-run = 在大家的空闲核心上（或在本机）对许多输入运行一
 help-run-examples = 
     pumasi run thumb.wasm --each 'my:photos/*' --to my:thumbs/ -- 256
     pumasi run pi.wasm --count 1000 --to my:pi/ --trust public
+    pumasi run thumb.wasm --each 'my:photos/*' --to my:thumbs/ --fresh -- 256
     pumasi run --local guest:wordcount-map < book.txt
 help-run--module = 模块（`WASI` 命令），或用 `guest:NAME` 指定随程序附带的模块
 help-run--local = 在本机的同一种沙箱里运行，不用云
@@ -1213,6 +1214,7 @@ help-run--max_output = 一项最多的输出
 help-run--deadline = 之后不再分发
 help-run--env = 给模块的变量；可多次指定
 help-run--seed = 模块随机数的种子
+help-run--fresh = 全部重新计算，包括以前运行时已知结果的项
 help-run--detach = 不等待结束
 help-run--args = 模块的参数，写在 -- 之后
 help-map = 对已存的内容做映射与归约：读入行，给出记录
@@ -1238,12 +1240,16 @@ help-map--max_output = 一项最多的输出
 help-map--deadline = 之后不再分发
 help-map--env = 给模块的变量；可多次指定
 help-map--seed = 模块随机数的种子
+help-map--fresh = 全部重新计算，包括以前运行时已知结果的项
 help-map--detach = 不等待结束
 help-map--args = 映射模块的参数，写在 -- 之后
 help-job = 自己的作业
 help-job-submit = 提交文件描述的作业
-help-job-submit-examples = pumasi job submit wordcount.toml
+help-job-submit-examples = 
+    pumasi job submit wordcount.toml
+    pumasi job submit wordcount.toml --fresh
 help-job-submit--file = 作业清单，`TOML` 或 `JSON`
+help-job-submit--fresh = 全部重新计算，包括以前运行时已知结果的项
 help-job-submit--detach = 不等待结束
 help-job-list = 列出自己的作业，最新的在前
 help-job-list-examples = pumasi job list
@@ -1273,6 +1279,11 @@ help-job-wait--job = 作业编号、编号的开头，或 `last`
 run-local = { $name }：{ $end } · { $fuel } 步 · 结果 { $hash } · 沙箱墙级别 { $walls }
 job-strangers = 陌生人的电脑会读到它们所运行任务的输入。私密数据请用 `--trust self` 或 `--trust circle`。
 job-begun = 作业 { $job }（{ $name }）：{ $items } 项
+job-begun-known = 作业 { $job }（{ $name }）：{ $items } 项，其中 { $known } 项的结果以前运行时已知
+job-all-known = { $name }：{ $items } 项，结果以前运行时全部已知；不提交任何工作
+    { $outputs } 个输出共 { $size }，在 `my:{ $bucket }/{ $to }`
+job-known-too = 另有 { $known } 项的结果以前运行时已知；它们的输出已计算在内
+job-log-known = 第 { $item } 项的结果以前运行时已知，没有在这个作业中运行；`--fresh` 会全部重新运行
 job-detached = 它会自行继续；`pumasi job wait { $job }`
 job-goes-on = 作业继续进行；`pumasi job wait { $job }` 跟随，`pumasi job stop { $job }` 停止
 job-progress = 完成 { $done }/{ $items } · 校验 { $checked } · { $nodes } 个节点上运行 { $running } · 移动 { $moved } · 另起副本 { $copies } · 重试 { $retried } · { $fuel } 十亿步

@@ -119,6 +119,10 @@ impl Home {
     pub fn blocks(&self) -> PathBuf {
         self.data.join("blocks")
     }
+    /// Results of one's own jobs that are known.
+    pub fn results(&self) -> PathBuf {
+        self.jobs().join("results.sqlite")
+    }
     /// The center's folder, where this machine is one.
     pub fn center(&self) -> PathBuf {
         self.data.join("center")

@@ -145,6 +145,12 @@ impl AccountRoot {
         LabelKey::from_bytes(blake3::derive_key("pumasi v1 label", &self.0))
     }
 
+    /// The key under which this account names results of computing that it keeps: nobody else can tell what was run from a name,
+    /// nor try whether a guess is right.
+    pub fn results(&self) -> [u8; 32] {
+        blake3::derive_key("pumasi v1 result cache", &self.0)
+    }
+
     fn label_key(&self) -> PathKey {
         PathKey(blake3::derive_key("pumasi v1 bucket label", &self.0))
     }
@@ -250,6 +256,14 @@ mod tests {
         let check = |root: &AccountRoot| root.bucket(&a.bucket_id("photos")).check_value();
         assert_ne!(check(&a), check(&b));
         assert_eq!(check(&a), check(&a));
+    }
+
+    #[test]
+    fn the_key_of_kept_results_is_as_it_was_and_the_account_s_own() {
+        let of = |root: u8| AccountRoot::from_bytes([root; 32]).results();
+        let hex: String = of(1).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, include_str!("../tests/golden/results_key.txt").trim());
+        assert_ne!(of(1), of(2));
     }
 
     #[test]

@@ -489,6 +489,8 @@ pub enum OutputForm {
 pub struct Parcel {
     /// Its number.
     pub item: u32,
+    /// The number its guest is told, where it is told one: that among all its member meant, also those that were known already.
+    pub number: u32,
     /// What it reads.
     pub inputs: Vec<PartOf>,
     /// Where its output goes: place of a link, and the folder below which its attempts lie.

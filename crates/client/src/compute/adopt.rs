@@ -13,19 +13,23 @@ use wire::storage::Expect;
 use wire::{Reply, Request};
 
 /// Names given, or removed, at the same time.
-const NAMES_OPEN: usize = 8;
+pub(super) const NAMES_OPEN: usize = 8;
 
 /// An output that was taken over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    /// Item.
+    /// Item, as it was handed in.
     pub item: u32,
+    /// Its name below its attempt's folder.
+    pub made: String,
     /// Its name in the job's bucket.
     pub name: String,
     /// Bytes.
     pub bytes: u64,
     /// BLAKE3 of its content.
     pub hash: [u8; 32],
+    /// Which version of its name.
+    pub version: [u8; 16],
 }
 
 /// What came of taking outputs over.
@@ -33,7 +37,9 @@ pub struct Output {
 pub struct Adopted {
     /// Outputs that have their name now, those that had it before among them.
     pub outputs: Vec<Output>,
-    /// Items whose stored output is not what was accepted, or is gone.
+    /// Items whose outputs these are.
+    pub items: Vec<JobItem>,
+    /// Items whose stored output is not what was accepted, or is gone; by the numbers their member knows them by.
     pub wrong: Vec<u32>,
     /// Bytes of the outputs.
     pub bytes: Bytes,
@@ -80,40 +86,40 @@ impl Client {
         let there = self.list(bucket, &spec.to).await?;
         let there: Arc<BTreeMap<String, Entry>> = Arc::new(there.into_iter().map(|e| (e.name.clone(), e)).collect());
         let (mut adopted, mut names) = (Adopted::default(), JoinSet::new());
-        let mut taken = BTreeSet::new();
+        let mut taken: BTreeSet<String> = spec.earlier.outputs.iter().map(|(name, _)| name.clone()).collect();
         let total = items.len() as u64;
         for (n, item) in items.iter().enumerate() {
             let made = attempts.remove(&(item.item, item.serial)).unwrap_or_default();
-            if hash_of(spec, check_key, item, &made) != item.hash {
-                adopted.wrong.push(item.item);
+            let is_right = hash_of(spec, check_key, item, &made) == item.hash;
+            let called = if is_right { called(spec, item, made, &mut taken)? } else { None };
+            let Some(called) = called else {
+                adopted.wrong.push(spec.number_of(item.item));
                 continue;
-            }
-            let called: Result<Vec<(Entry, String)>, ClientError> =
-                made.into_iter().map(|entry| final_name(spec, item, &entry.name).map(|name| (entry, name))).collect();
-            let called = called?;
-            // What a stranger named is a name below the job's place, and nobody else's.
-            let mut is_lawful = |(_, name): &(Entry, String)| is_below(spec, name) && taken.insert(name.clone());
-            if !called.iter().all(&mut is_lawful) {
-                adopted.wrong.push(item.item);
-                continue;
-            }
+            };
             for (entry, name) in called {
                 let (bytes, hash) = (entry.size.0, entry.hash);
-                adopted.outputs.push(Output { item: item.item, name: name.clone(), bytes, hash });
+                let old = there.get(&name).filter(|old| old.hash == hash && old.size == entry.size);
+                let (made, version) = (below(spec, item, &entry.name).to_owned(), old.map(|old| old.version));
+                let (name_of, version_of) = (name.clone(), version.unwrap_or_default());
+                adopted.outputs.push(Output { item: item.item, made, name: name_of, bytes, hash, version: version_of });
                 adopted.bytes.0 += bytes;
-                if there.get(&name).is_some_and(|old| old.hash == hash && old.size == entry.size) {
+                if version.is_some() {
                     continue;
                 }
                 while names.len() >= NAMES_OPEN {
-                    named(names.join_next().await)?;
+                    adopted.named(named(names.join_next().await)?);
                 }
-                let (client, bucket) = (self.clone(), bucket.clone());
-                names.spawn(async move { client.copy(&bucket, &entry.name, &name, Expect::Any).await.map(drop) });
+                let (client, bucket, at) = (self.clone(), bucket.clone(), adopted.outputs.len() - 1);
+                names.spawn(async move {
+                    let copied = client.copy(&bucket, &entry.name, &name, Expect::Any).await?;
+                    Ok((at, copied.version))
+                });
             }
+            adopted.items.push(item.clone());
             progress("phase-adopt", n as u64 + 1, total);
         }
         while !names.is_empty() {
-            named(names.join_next().await)?;
+            adopted.named(named(names.join_next().await)?);
         }
         Ok(adopted)
     }
@@ -179,11 +185,39 @@ impl Client {
     }
 }
 
-fn named(done: Option<Result<Result<(), ClientError>, tokio::task::JoinError>>) -> Result<(), ClientError> {
-    match done {
-        None => Ok(()),
-        Some(done) => done.map_err(|_| ClientError::Unexpected("naming ended"))?,
+impl Adopted {
+    /// An output has its name.
+    fn named(&mut self, done: Option<(usize, [u8; 16])>) {
+        if let Some((at, version)) = done {
+            self.outputs[at].version = version;
+        }
     }
+}
+
+/// What the next of several tasks gave.
+pub(super) fn named<T>(
+    done: Option<Result<Result<T, ClientError>, tokio::task::JoinError>>,
+) -> Result<Option<T>, ClientError> {
+    done.map(|done| done.map_err(|_| ClientError::Unexpected("naming ended"))?).transpose()
+}
+
+/// An item's objects with the names they shall have; nothing where one of them is not the item's to give: what a stranger named is
+/// below the job's place, and nobody else's, also not that of an item that was known before.
+fn called(
+    spec: &JobSpec,
+    item: &JobItem,
+    made: Vec<Entry>,
+    taken: &mut BTreeSet<String>,
+) -> Result<Option<Vec<(Entry, String)>>, ClientError> {
+    let mut all = Vec::with_capacity(made.len());
+    for entry in made {
+        let name = output_name(spec, item.item, below(spec, item, &entry.name))?;
+        if !is_below(spec, &name) || !taken.insert(name.clone()) {
+            return Ok(None);
+        }
+        all.push((entry, name));
+    }
+    Ok(Some(all))
 }
 
 /// Name of an object below its attempt's folder.
@@ -194,7 +228,7 @@ fn below<'a>(spec: &JobSpec, item: &JobItem, name: &'a str) -> &'a str {
 }
 
 /// Whether a name lies below the job's place and stays there when it becomes a file.
-fn is_below(spec: &JobSpec, name: &str) -> bool {
+pub(super) fn is_below(spec: &JobSpec, name: &str) -> bool {
     let rest = name.strip_prefix(spec.to.as_str());
     rest.is_some_and(|rest| {
         rest.split('/').all(|part| !part.is_empty() && part != "." && part != ".." && !part.contains(['\\', '\0', ':']))
@@ -211,12 +245,12 @@ fn hash_of(spec: &JobSpec, check_key: &[u8; 32], item: &JobItem, made: &[Entry])
     result_hash(check_key, 0, &made.collect::<Vec<_>>())
 }
 
-fn final_name(spec: &JobSpec, item: &JobItem, name: &str) -> Result<String, ClientError> {
-    let called = spec.name_of(item.item).map_err(|_| ClientError::Unexpected("a pattern with an unknown word"))?;
-    let rest = below(spec, item, name);
-    Ok(match rest.strip_prefix("f/") {
-        None if rest == STDOUT => format!("{}{called}", spec.to),
-        None => format!("{}{called}/{rest}", spec.to),
+/// What an output of an item is called in the job's bucket; `made` is its name below its attempt's folder.
+pub(super) fn output_name(spec: &JobSpec, item: u32, made: &str) -> Result<String, ClientError> {
+    let called = spec.name_of(item).map_err(|_| ClientError::Unexpected("a pattern with an unknown word"))?;
+    Ok(match made.strip_prefix("f/") {
+        None if made == STDOUT => format!("{}{called}", spec.to),
+        None => format!("{}{called}/{made}", spec.to),
         Some(file) => {
             let stem = called.rsplit_once('.').map_or(called.as_str(), |(stem, _)| stem);
             format!("{}{stem}/{file}", spec.to)

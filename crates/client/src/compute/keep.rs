@@ -109,7 +109,8 @@ impl Links<'_> {
             };
             blocks.push(self.link(&self.kept.folder, &below, GrantOps::PUT)?);
         }
-        Ok(Parcel { item, inputs, out: (link, out), parts: blocks, block_key: self.block_key(item) })
+        let number = self.kept.spec.number_in(self.lease.stage, item);
+        Ok(Parcel { item, number, inputs, out: (link, out), parts: blocks, block_key: self.block_key(item) })
     }
 
     /// What opens the blocks that an item merges: its own part's, and no other.

@@ -1,6 +1,7 @@
 //! What one attempt leaves: names of its outputs, and the hash by which results are held against each other.
 
 use model::JobId;
+use serde::{Deserialize, Serialize};
 
 /// Object of a guest's standard output.
 pub const STDOUT: &str = "stdout";
@@ -8,7 +9,7 @@ pub const STDOUT: &str = "stdout";
 pub const LOG: &str = "log";
 
 /// An output of an attempt.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Made {
     /// Its name below the attempt's folder, or the number of its part.
     pub name: String,

@@ -219,8 +219,8 @@ impl Attempt {
                 Fault::item(parcel.item, kind_of(&error), digest(&error.to_string()), 0)
             })?,
         };
-        let of = self.identity(brief, parcel.item, &fetched);
-        let outcome = self.guest(brief, &brief.module, module, parcel.item, fetched).await?;
+        let of = self.identity(brief, parcel.number, &fetched);
+        let outcome = self.guest(brief, &brief.module, module, parcel, fetched).await?;
         let mut fuel = outcome.fuel;
         if outcome.end != End::Exit(0) {
             return Err(failed(parcel.item, &outcome));
@@ -258,7 +258,7 @@ impl Attempt {
     }
 
     /// What is run, as one hash under the job's check key.
-    fn identity(&self, brief: &Brief, item: u32, fetched: &Fetched) -> [u8; 32] {
+    fn identity(&self, brief: &Brief, number: u32, fetched: &Fetched) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new_keyed(&brief.check_key);
         let mut put = |bytes: &[u8]| {
             hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
@@ -274,7 +274,7 @@ impl Attempt {
             }
         }
         if brief.tells_index {
-            put(&item.to_le_bytes());
+            put(&number.to_le_bytes());
         }
         put(blake3::hash(&fetched.stdin).as_bytes());
         for (name, content) in &fetched.files {
@@ -297,7 +297,7 @@ impl Attempt {
         let mut fuel = 0;
         for part in parts.iter_mut().filter(|part| !part.is_empty()) {
             let fetched = Fetched { stdin: std::mem::take(part), ..Fetched::default() };
-            let outcome = self.guest(brief, combine, &module, parcel.item, fetched).await?;
+            let outcome = self.guest(brief, combine, &module, parcel, fetched).await?;
             fuel += outcome.fuel;
             if outcome.end != End::Exit(0) {
                 return Err(failed(parcel.item, &outcome));
@@ -312,18 +312,19 @@ impl Attempt {
         brief: &Brief,
         what: &ModuleRef,
         module: &Arc<Vec<u8>>,
-        item: u32,
+        parcel: &Parcel,
         fetched: Fetched,
     ) -> Result<Outcome, Fault> {
+        let (item, number) = (parcel.item, parcel.number);
         let mut guest = Guest::new(module.to_vec());
         guest.args.clone_from(&what.args);
         guest.env = what.env.iter().cloned().collect();
         guest.seed = what.seed;
         if brief.tells_index {
-            guest.env.insert("PUMASI_INDEX".to_owned(), item.to_string());
+            guest.env.insert("PUMASI_INDEX".to_owned(), number.to_string());
             guest.env.insert("PUMASI_COUNT".to_owned(), brief.count.to_string());
             let mut hasher = blake3::Hasher::new_keyed(&what.seed);
-            guest.seed = *hasher.update(&item.to_le_bytes()).finalize().as_bytes();
+            guest.seed = *hasher.update(&number.to_le_bytes()).finalize().as_bytes();
         }
         (guest.stdin, guest.inputs) = (fetched.stdin, fetched.files);
         guest.trust = match self.lease.trust {

@@ -3,6 +3,8 @@
 
 mod follow;
 mod guest;
+mod inputs;
+mod known;
 mod local;
 mod manifest;
 mod plan;
@@ -41,6 +43,8 @@ pub struct JobFlags {
     pub env: Vec<String>,
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u64,
+    #[arg(long)]
+    pub fresh: bool,
     #[arg(long)]
     pub detach: bool,
 }
@@ -108,6 +112,8 @@ pub struct SubmitArgs {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     #[arg(long)]
+    pub fresh: bool,
+    #[arg(long)]
     pub detach: bool,
 }
 
@@ -159,7 +165,10 @@ pub async fn map(app: &App, args: &MapArgs) -> Result<u8, Fault> {
 pub async fn job(app: &App, verb: &JobVerb) -> Result<u8, Fault> {
     match verb {
         JobVerb::Submit(args) => {
-            let manifest = manifest::Manifest::load(&args.file)?;
+            let mut manifest = manifest::Manifest::load(&args.file)?;
+            if args.fresh {
+                manifest.make_fresh();
+            }
             plan::submit(app, &manifest, args.detach).await
         }
         JobVerb::List => show::list(app).await.map(|()| 0),

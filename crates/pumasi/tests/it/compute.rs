@@ -251,7 +251,9 @@ fn nothing_of_a_job_stands_where_its_member_did_not_put_it() {
     world.ok("a", &["cp", &text, &format!("my:in/{}", planted[2])]);
     let env = format!("WORD={}", planted[1]);
     let run = ["run", "guest:wordcount-map", "--each", "my:in/*", "--to", "my:out/", "--trust", "public", "-q"];
-    world.ok("a", &[&run[..], &["--name", planted[3], "--env", &env, "--", planted[1]]].concat());
+    let run = [&run[..], &["--name", planted[3], "--env", &env, "--", planted[1]]].concat();
+    assert_eq!(ran(&world, &run), (1, 0, 1));
+    assert_eq!(ran(&world, &run), (0, 1, 1), "two strangers found the same");
     let pid = world.center_pid("a").expect("the center runs");
     let mut seen = 0;
     let mut look = |path: &Path| {
@@ -266,6 +268,8 @@ fn nothing_of_a_job_stands_where_its_member_did_not_put_it() {
             assert!(!stands, "{secret} in {}", path.display());
         }
     };
+    // What is known of it on the member's own disk.
+    look(&world.home("a").join("data/jobs/results.sqlite"));
     // What the center sends, its database and its log.
     look(&tap.join(&pid));
     for file in std::fs::read_dir(world.home("a").join("data/center")).expect("the center's folder").flatten() {
@@ -292,6 +296,158 @@ fn the_owner_comes_first_and_guests_stand_still() {
     assert!(!before.is_empty());
     assert_eq!(before, after, "no guest ran a moment after the owner came back");
     world.ok("a", &["job", "stop", "last"]);
+}
+
+/// How a job that a command hands in ends: items that were handed in, items that were known, outputs.
+fn ran(world: &World, args: &[&str]) -> (u64, u64, u64) {
+    let out = world.ok("a", &[&args[..1], &["--json"], &args[1..]].concat());
+    let last: Value = serde_json::from_str(out.lines().last().unwrap_or_default()).expect("it ends with an object");
+    let number = |key: &str| last[key].as_u64().unwrap_or_else(|| panic!("{key} in {last}"));
+    assert_eq!(last["state"], "done", "{last}");
+    (number("items"), number("known"), number("outputs"))
+}
+
+fn jobs(world: &World) -> usize {
+    world.ok("a", &["job", "list", "-o", "id"]).lines().count()
+}
+
+fn cat(world: &World, name: &str) -> String {
+    world.ok("a", &["cat", name])
+}
+
+#[test]
+fn what_is_known_is_not_computed_again() {
+    let (world, _lenders) = cloud(&["b", "c"], "always");
+    let plain = texts(&world, 6);
+    let run = |to: &str, more: &[&str]| {
+        let args = ["run", "guest:wordcount-map", "--each", "my:in/*", "--to", to, "-q"];
+        ran(&world, &[&args[..], more].concat())
+    };
+    let is_plain = |to: &str| {
+        plain.iter().for_each(|(name, counted)| {
+            assert!(world.run("a", &["cat", &format!("{to}{name}")]).stdout == *counted, "{to}{name}");
+        });
+    };
+    assert_eq!(run("my:out/", &[]), (6, 0, 6));
+    assert_eq!(jobs(&world), 1);
+    let said = world.run("a", &["run", "guest:wordcount-map", "--each", "my:in/*", "--to", "my:out/"]);
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.contains("6 items, all of them known") && said.contains("6 outputs of"), "{said}");
+    assert_eq!(run("my:out/", &["--name", "another", "--wall", "1min"]), (0, 6, 6), "nothing that a guest sees");
+    assert_eq!(run("my:out/copies/", &[]), (0, 6, 6), "by copies");
+    is_plain("my:out/");
+    is_plain("my:out/copies/");
+    assert_eq!(jobs(&world), 1, "nothing was handed in");
+
+    // Whatever a guest sees makes another item; from another bucket nothing is copied.
+    assert_eq!(run("my:out/", &["--memory", "128MiB"]), (6, 0, 6));
+    assert_eq!(run("my:out/", &["--fresh"]), (6, 0, 6), "asked to compute anew");
+    assert_eq!(run("my:other/", &[]), (6, 0, 6));
+    assert_eq!((run("my:other/", &[]), run("my:out/", &[])), ((0, 6, 6), (0, 6, 6)));
+    assert_eq!(jobs(&world), 4);
+
+    // One output is gone from one place, then from both.
+    world.ok("a", &["rm", "my:out/text003"]);
+    assert_eq!(run("my:out/", &[]), (0, 6, 6), "there is a copy");
+    is_plain("my:out/");
+    ["my:out/text003", "my:out/copies/text003"].iter().for_each(|name| drop(world.ok("a", &["rm", name])));
+    assert_eq!(run("my:out/", &[]), (1, 5, 6));
+    is_plain("my:out/");
+    // One that was written over is not what was remembered.
+    let noise = file(&world, "noise", b"not what a guest wrote");
+    world.ok("a", &["cp", &noise, "my:out/copies/text004"]);
+    world.ok("a", &["cp", &noise, "my:out/text004"]);
+    let said = world.run("a", &["run", "guest:wordcount-map", "--each", "my:in/*", "--to", "my:out/"]);
+    let said = [said.stderr, said.stdout].map(|text| String::from_utf8_lossy(&text).into_owned());
+    assert!(said[0].contains("6 items, 5 of them known") && said[1].contains("6 outputs of"), "{said:?}");
+    assert_eq!(said[0].matches("5 more items were known").count(), 1, "{said:?}");
+    is_plain("my:out/");
+
+    // One input is another one, then what it was: the same bytes in a new version are looked at anew.
+    let old = world.home("files").join("texts/text001").display().to_string();
+    let changed = file(&world, "changed", b"one two two");
+    let counted = world.pipe("a", &["run", "--local", "guest:wordcount-map", "-q"], b"one two two");
+    world.ok("a", &["cp", &changed, "my:in/text001"]);
+    assert_eq!(run("my:out/", &[]), (1, 5, 6));
+    assert!(world.run("a", &["cat", "my:out/text001"]).stdout == counted);
+    world.ok("a", &["cp", &old, "my:in/text001"]);
+    assert_eq!(run("my:out/", &[]), (1, 5, 6));
+    is_plain("my:out/");
+
+    // Handed in, left alone, and taken over later; a mapper without a reducer too.
+    let map = ["map", "guest:wordcount-map", "my:in/", "--split", "4KiB", "--to", "my:maps/", "-q"];
+    world.ok("a", &[&map[..], &["--detach"]].concat());
+    world.ok("a", &["job", "wait", "last", "-q"]);
+    let (_, known, outputs) = ran(&world, &map);
+    assert!(known == outputs && known > 0);
+
+    // A damaged cache is an empty one.
+    let cache = world.home("a").join("data/jobs/results.sqlite");
+    std::fs::write(&cache, [b'x'; 9_000]).expect("a file can be written");
+    assert_eq!(run("my:out/", &[]), (6, 0, 6));
+    assert_eq!(run("my:out/", &[]), (0, 6, 6));
+    is_plain("my:out/");
+}
+
+/// Writes what it reads, and traps where that begins with an X.
+const ECHO: &str = r#"(module
+    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (func (export "_start")
+        (i32.store (i32.const 0) (i32.const 64))
+        (i32.store (i32.const 4) (i32.const 1024))
+        (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+        (if (i32.eq (i32.load8_u (i32.const 64)) (i32.const 88)) (then unreachable))
+        (i32.store (i32.const 4) (i32.load (i32.const 8)))
+        (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))"#;
+
+#[test]
+fn items_keep_their_numbers_where_others_are_known() {
+    let (world, _lenders) = cloud(&["b", "c"], "always");
+    let echo = file(&world, "echo.wasm", &wat::parse_str(ECHO).expect("a module in text form"));
+    let write = |n: u32, text: &str| file(&world, &format!("words/w{n:02}"), text.as_bytes());
+    let mut all: Vec<String> = (0..24).map(|n| format!("word {n}")).collect();
+    (0..24).zip(&all).for_each(|(n, word)| drop(write(n, word)));
+    let folder = world.home("files").join("words").display().to_string();
+    let words = ["run", &echo, "--each", &folder, "--pattern", "p-{index}", "--to", "my:words/", "-q"];
+    assert_eq!(ran(&world, &words), (24, 0, 24));
+    assert_eq!(ran(&world, &words), (0, 24, 24), "the same files of this machine");
+    write(3, "another");
+    "another".clone_into(&mut all[3]);
+    assert_eq!(ran(&world, &words), (1, 23, 24));
+    let outputs = |count: u32| (0..count).map(|n| cat(&world, &format!("my:words/p-{n}"))).collect::<Vec<_>>();
+    assert_eq!(outputs(24), all);
+
+    // Some before all others move every number: outputs go over one another, more than are copied at a time.
+    let before: Vec<String> = (0..12).map(|n| format!("before {n}")).collect();
+    (0..12).zip(&before).for_each(|(n, text)| drop(file(&world, &format!("words/a{n:02}"), text.as_bytes())));
+    assert_eq!(ran(&world, &words), (12, 24, 36));
+    all = [before, all].concat();
+    assert_eq!(outputs(36), all);
+
+    // The one that is handed in fails: it is told by its number, the others are the job's results too.
+    write(2, "X");
+    assert_eq!(world.refused("a", &words, 0), ("E0405".into(), 20));
+    let failures = &job(&world)["failures"];
+    assert_eq!((failures[0]["item"].as_u64(), failures.as_array().map(Vec::len)), (Some(14), Some(1)), "{failures}");
+    let log = |item: &str| world.run("a", &["job", "logs", "last", item]);
+    assert!(!log("14").stdout.is_empty());
+    let (known, told) = (log("2"), String::from_utf8_lossy(&log("2").stderr).into_owned());
+    assert!(known.stdout.is_empty() && told.contains("known from an earlier run"), "{told}");
+    let to = world.home("fetched").display().to_string();
+    assert_eq!(world.refused("a", &["job", "results", "last", "--to", &to], 0), ("E0405".into(), 20));
+    let fetched = |n: u32| std::fs::read_to_string(world.home("fetched").join(format!("p-{n}"))).ok();
+    assert_eq!((fetched(13).as_deref(), fetched(14), fetched(16).as_deref()), (Some("word 1"), None, Some("word 4")));
+
+    // Guests that are told their number are told the right one.
+    let steps = ["run", "guest:steps", "--count", "4", "--to", "my:steps/", "-q", "--", "1", "100"];
+    assert_eq!(ran(&world, &steps), (4, 0, 4));
+    let before = cat(&world, "my:steps/part-00002");
+    assert_ne!(before, cat(&world, "my:steps/part-00000"), "the number counts");
+    world.ok("a", &["rm", "my:steps/part-00002"]);
+    assert_eq!(ran(&world, &steps), (1, 3, 4));
+    assert_eq!(cat(&world, "my:steps/part-00002"), before);
 }
 
 /// Sandboxes below a process, each with the nanoseconds it ran.

@@ -12,7 +12,7 @@ use crate::fault::Fault;
 use crate::membership::Membership;
 use crate::secret;
 use client::account::Me;
-use client::compute::{ItemsSpec, JobAsk, JobSpec, ModuleAsk, Speaker, StageSpec, Submitted, stage_of};
+use client::compute::{Earlier, ItemsSpec, JobAsk, JobSpec, ModuleAsk, Speaker, StageSpec, Submitted, stage_of};
 use model::compute::{Check, JobKind, JobState, Trust};
 use model::{JobId, NodeId, Span};
 use serde_json::json;
@@ -100,6 +100,7 @@ async fn prepared(app: &App, session: &Session) -> Result<Submitted, Fault> {
         pattern: "part-{index:05}".to_owned(),
         sources: Vec::new(),
         stages: vec![stage],
+        earlier: Earlier::default(),
     };
     let ask = JobAsk {
         spec,

@@ -40,6 +40,13 @@ pub async fn look(session: &Session, job: JobId) -> Result<JobDetail, Fault> {
     }
 }
 
+/// The same with items by the numbers that their member knows them by.
+pub async fn look_as(session: &Session, spec: &JobSpec) -> Result<JobDetail, Fault> {
+    let mut detail = look(session, spec.job).await?;
+    spec.renumber(&mut detail);
+    Ok(detail)
+}
+
 /// Follows until the job is over, or Ctrl-C: the job goes on then.
 pub async fn follow(app: &App, session: &Session, spec: &JobSpec, bucket: &Bucket) -> Result<u8, Fault> {
     let bar = match app.out.quiet || !std::io::stderr().is_terminal() {
@@ -50,7 +57,7 @@ pub async fn follow(app: &App, session: &Session, spec: &JobSpec, bucket: &Bucke
         bar.set_style(style);
     }
     let waited = tokio::select! {
-        ended = until_over(app, session, spec.job, &bar) => ended,
+        ended = until_over(app, session, spec, &bar) => ended,
         _ = tokio::signal::ctrl_c() => {
             bar.finish_and_clear();
             app.out.say("job-goes-on", args!["job" => spec.job.short()]);
@@ -63,10 +70,10 @@ pub async fn follow(app: &App, session: &Session, spec: &JobSpec, bucket: &Bucke
     end(app, spec, Ended { detail, took })
 }
 
-async fn until_over(app: &App, session: &Session, job: JobId, bar: &ProgressBar) -> Result<JobDetail, Fault> {
+async fn until_over(app: &App, session: &Session, spec: &JobSpec, bar: &ProgressBar) -> Result<JobDetail, Fault> {
     let (mut lost, mut last) = (0, String::new());
     loop {
-        match look(session, job).await {
+        match look_as(session, spec).await {
             Ok(detail) => {
                 lost = 0;
                 bar.set_length(detail.line.items);
@@ -153,6 +160,7 @@ pub fn end(app: &App, spec: &JobSpec, ended: Ended) -> Result<u8, Fault> {
     let (detail, took) = (&ended.detail, &ended.took);
     let mut all = fields(detail);
     if let Value::Object(map) = &mut all {
+        map.insert("known".to_owned(), json!(spec.earlier.items));
         map.insert("outputs".to_owned(), json!(took.outputs));
         map.insert("output_bytes".to_owned(), json!(took.bytes.0));
         map.insert("wrong".to_owned(), json!(took.wrong));
@@ -165,6 +173,9 @@ pub fn end(app: &App, spec: &JobSpec, ended: Ended) -> Result<u8, Fault> {
         .with("state", detail.line.state.word())
         .with("job", spec.job.short());
     app.out.done("job", all, "job-ended", words);
+    if spec.earlier.items > 0 {
+        app.out.say("job-known-too", args!["known" => spec.earlier.items]);
+    }
     for (key, one) in odd(detail) {
         app.out.say(key, args!["name" => &one.name, "node" => one.node.to_string(), "item" => one.item]);
     }

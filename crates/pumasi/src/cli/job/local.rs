@@ -114,7 +114,7 @@ fn items(args: &RunArgs) -> Result<Vec<Item>, Fault> {
         return Ok(vec![Item { name: "stdout".to_owned(), stdin, inputs: BTreeMap::new(), index: 0 }]);
     }
     let mut items = Vec::new();
-    for path in super::plan::local_files(&args.each)? {
+    for path in super::inputs::local_files(&args.each)? {
         let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let content = std::fs::read(&path).map_err(|e| Fault::file(&path, &e))?;
         let index = u32::try_from(items.len()).unwrap_or(u32::MAX);

@@ -135,6 +135,19 @@ pub struct Shuffle {
 pub struct Determinism {
     /// Seed of guests' randomness.
     pub seed: u64,
+    /// `account`, `fresh` or `off`.
+    pub cache: Option<String>,
+}
+
+/// What becomes of results that are known from earlier runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheUse {
+    /// They are taken, new ones are remembered.
+    Account,
+    /// They are computed anew, and remembered.
+    Fresh,
+    /// They are neither taken nor remembered.
+    Off,
 }
 
 fn bad(field: &str, value: &str, why: &str) -> Fault {
@@ -212,7 +225,7 @@ impl Manifest {
                 ..Limits::default()
             },
             output: Output { to, names: None },
-            determinism: Determinism { seed: flags.seed },
+            determinism: Determinism { seed: flags.seed, cache: flags.fresh.then(|| "fresh".to_owned()) },
             ..Self::default()
         })
     }
@@ -230,6 +243,24 @@ impl Manifest {
     /// How results are checked.
     pub fn check(&self) -> Result<Check, Fault> {
         Ok(self.check.parse()?)
+    }
+
+    /// What becomes of known results. Those of mappers whose records go on to a reducer are never kept.
+    pub fn cache(&self) -> Result<CacheUse, Fault> {
+        let asked = match self.determinism.cache.as_deref() {
+            None | Some("account") => CacheUse::Account,
+            Some("fresh") => CacheUse::Fresh,
+            Some("off") => CacheUse::Off,
+            Some(other) => return Err(bad("cache", other, "account, fresh or off")),
+        };
+        Ok(if self.reduce.is_some() { CacheUse::Off } else { asked })
+    }
+
+    /// Computes everything anew, whatever is known; a cache that is off stays off.
+    pub fn make_fresh(&mut self) {
+        if self.determinism.cache.as_deref() != Some("off") {
+            self.determinism.cache = Some("fresh".to_owned());
+        }
     }
 
     /// Steps of an item at most; 0: found out.
@@ -289,6 +320,17 @@ mod tests {
         write("trust = 'self'\n[map]\npath = 'a.wasm'\n[input]\neach = ['my:in/']\n[output]\nto = 'my:out/'\n");
         let read = Manifest::load(&file).unwrap();
         assert_eq!((read.kind.as_str(), read.name.as_str(), read.trust().unwrap()), ("mapreduce", "wc", Trust::Own));
+        assert_eq!(read.cache().unwrap(), CacheUse::Account);
+        let with = |cache: &str| {
+            write(&format!("[determinism]\ncache = '{cache}'\n"));
+            Manifest::load(&file).unwrap()
+        };
+        let (mut on, mut off) = (with("account"), with("off"));
+        assert_eq!((on.cache().unwrap(), off.cache().unwrap()), (CacheUse::Account, CacheUse::Off));
+        on.make_fresh();
+        off.make_fresh();
+        assert_eq!((on.cache().unwrap(), off.cache().unwrap()), (CacheUse::Fresh, CacheUse::Off));
+        assert!(with("job").cache().is_err());
         write("trusts = 'self'\n");
         let fault = Manifest::load(&file).unwrap_err();
         assert!(fault.args["why"].contains("trusts") && fault.args["why"].contains("trust"), "{fault:?}");

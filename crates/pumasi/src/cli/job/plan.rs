@@ -1,44 +1,26 @@
 //! From a manifest to a job that is handed in: inputs found or uploaded, items cut, keys given to this machine's agent.
 
+use super::inputs::{Found, Inputs, inputs, upload};
 use super::manifest::{Manifest, Module, guest_limits};
-use super::{follow, guest};
+use super::{follow, guest, known};
 use crate::app::App;
 use crate::cli::recovery::address;
-use crate::cli::session::{MINE, Place, Session, client_fault, progress};
+use crate::cli::session::{Place, Session, client_fault};
 use crate::fault::Fault;
 use crate::membership::Membership;
 use crate::{clock, secret};
 use client::account::Me;
-use client::compute::{ItemsSpec, JobAsk, JobSpec, ModuleAsk, SourceSpec, Speaker, StageSpec, stage_of};
-use client::{Bucket, PutAsk};
+use client::compute::{Earlier, ItemsSpec, JobAsk, JobSpec, ModuleAsk, Speaker, StageSpec, stage_of};
 use console::args;
 use model::compute::{JobKind, Partitioning, Trust};
 use model::{Bytes, JobId, NodeId, Span, errors};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use wire::compute::{Brief, InputForm, ModuleRef, OutputForm, PartOf};
 
-/// Items of one job that are listed by name.
-const OBJECTS_MAX: usize = 100_000;
 /// Parts of a mapper's output where none are named: one for so many bytes of input …
 const PART_BYTES: u64 = 256 << 20;
 /// … and so many at most.
 const PARTS_AUTO_MAX: u64 = 64;
-
-/// An object that is read.
-struct Found {
-    source: u16,
-    name: String,
-    size: u64,
-}
-
-/// Inputs as they were found.
-#[derive(Default)]
-struct Inputs {
-    sources: Vec<SourceSpec>,
-    buckets: BTreeMap<String, Bucket>,
-    objects: Vec<Found>,
-}
 
 /// Hands a job in, and follows it unless it shall go on alone.
 pub async fn submit(app: &App, manifest: &Manifest, detach: bool) -> Result<u8, Fault> {
@@ -54,8 +36,18 @@ pub async fn submit(app: &App, manifest: &Manifest, detach: bool) -> Result<u8, 
         let job = JobId(secret::random());
         let to = Place::parse(&manifest.output.to)?.own(&manifest.output.to)?;
         let bucket = session.bucket_or_make(&to.bucket).await?;
-        let inputs = inputs(app, session, manifest, (&job, &to.bucket, &bucket)).await?;
-        let (spec, stages) = spec(manifest, &modules, &inputs, (job, to))?;
+        let inputs = inputs(session, manifest, (&job, &to.bucket, &bucket)).await?;
+        let (mut spec, mut stages) = spec(manifest, &modules, &inputs, (job, to))?;
+        known::take(app, session, manifest, (&bucket, &inputs), &mut spec).await?;
+        let known = spec.earlier.items;
+        if known > 0 {
+            if spec.items() == 0 {
+                known::all(app, &spec);
+                return Ok(0);
+            }
+            stages.iter_mut().zip(&spec.stages).for_each(|(told, stage)| told.items = stage.items.count());
+        }
+        upload(app, session, &bucket, (&inputs, &spec)).await?;
         let ask = JobAsk {
             spec,
             modules: modules.asks(),
@@ -78,11 +70,13 @@ pub async fn submit(app: &App, manifest: &Manifest, detach: bool) -> Result<u8, 
         keep(app, &prepared.kept)?;
         session.client.submit_job(prepared.submit).await.map_err(shown)?;
         let items = prepared.kept.spec.items();
-        app.out.say("job-begun", args!["job" => job.to_string(), "items" => items, "name" => &manifest.name]);
+        let key = if known > 0 { "job-begun-known" } else { "job-begun" };
+        let all = items + u64::from(known);
+        app.out.say(key, args!["job" => job.to_string(), "items" => all, "known" => known, "name" => &manifest.name]);
         if detach {
             app.out.done(
                 "job",
-                serde_json::json!({"id": job.to_string(), "items": items}),
+                serde_json::json!({"id": job.to_string(), "items": items, "known": known}),
                 "job-detached",
                 args![
                 "job" => job.short()],
@@ -159,124 +153,6 @@ async fn modules(app: &App, manifest: &Manifest) -> Result<Modules, Fault> {
     Ok(Modules(modules))
 }
 
-/// Files of this machine that patterns name; a `*` in the last component is understood where no shell did.
-pub fn local_files(patterns: &[String]) -> Result<Vec<PathBuf>, Fault> {
-    let mut all = Vec::new();
-    for pattern in patterns {
-        let path = Path::new(pattern);
-        let last = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if path.is_dir() || last.contains(['*', '?']) {
-            let (dir, wanted) = if path.is_dir() {
-                (path, "*".to_owned())
-            } else {
-                (path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new(".")), last)
-            };
-            let entries = std::fs::read_dir(dir).map_err(|e| Fault::file(dir, &e))?;
-            let mut found: Vec<PathBuf> = entries
-                .filter_map(Result::ok)
-                .filter(|e| e.path().is_file() && matches(&wanted, &e.file_name().to_string_lossy()))
-                .map(|e| e.path())
-                .collect();
-            found.sort();
-            all.extend(found);
-        } else {
-            std::fs::metadata(path).map_err(|e| Fault::file(path, &e))?;
-            all.push(path.to_owned());
-        }
-    }
-    if all.is_empty() {
-        return Err(Fault::new(errors::NO_INPUT, [("prefix", &patterns.join(" "))]));
-    }
-    Ok(all)
-}
-
-/// Whether `name` fits: `*` stands for any run without `/`, `?` for one character.
-fn matches(pattern: &str, name: &str) -> bool {
-    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
-    let (mut p, mut n, mut star) = (0, 0, None);
-    while n < name.len() {
-        match pattern.get(p) {
-            Some('*') => {
-                star = Some((p, n));
-                p += 1;
-            }
-            Some('?') if name[n] != '/' => (p, n) = (p + 1, n + 1),
-            Some(c) if *c == name[n] => (p, n) = (p + 1, n + 1),
-            _ => match star {
-                Some((at, from)) if name[from] != '/' => {
-                    star = Some((at, from + 1));
-                    (p, n) = (at + 1, from + 1);
-                }
-                _ => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|c| *c == '*')
-}
-
-async fn inputs(
-    app: &App,
-    session: &Session,
-    manifest: &Manifest,
-    (job, to_bucket, to): (&JobId, &str, &Bucket),
-) -> Result<Inputs, Fault> {
-    let mut inputs = Inputs::default();
-    let (places, files): (Vec<&String>, Vec<&String>) =
-        manifest.input.each.iter().partition(|text| text.starts_with(MINE));
-    for text in places {
-        stored(session, &mut inputs, text).await?;
-    }
-    if !files.is_empty() {
-        let files = local_files(&files.into_iter().cloned().collect::<Vec<_>>())?;
-        let folder = format!("{}in", client::compute::folder_of(job));
-        let source = u16::try_from(inputs.sources.len()).map_err(Fault::bug)?;
-        inputs.sources.push(SourceSpec { bucket: to_bucket.to_owned(), base: folder.clone(), is_object: false });
-        inputs.buckets.insert(to_bucket.to_owned(), to.clone());
-        for (n, path) in files.iter().enumerate() {
-            let file = path.file_name().map_or_else(|| n.to_string(), |name| name.to_string_lossy().into_owned());
-            let name = format!("{folder}/{n}/{file}");
-            let size = std::fs::metadata(path).map_err(|e| Fault::file(path, &e))?.len();
-            let content = std::fs::File::open(path).map_err(|e| Fault::file(path, &e))?;
-            let ask = PutAsk { size_hint: size, ..PutAsk::new(&name) };
-            let put = session.client.put(to, ask, Box::new(content), &progress(app)).await;
-            put.map_err(|e| client_fault(e, &path.display().to_string()))?;
-            inputs.objects.push(Found { source, name, size });
-        }
-    }
-    if inputs.objects.len() > OBJECTS_MAX {
-        return Err(Fault::bad_value("each", &inputs.objects.len().to_string(), "at most 100,000 objects are named"));
-    }
-    if !manifest.input.each.is_empty() && inputs.objects.is_empty() {
-        return Err(Fault::new(errors::NO_INPUT, [("prefix", &manifest.input.each.join(" "))]));
-    }
-    Ok(inputs)
-}
-
-/// Objects below a place, or that a place with `*` names.
-async fn stored(session: &Session, inputs: &mut Inputs, text: &str) -> Result<(), Fault> {
-    let place = Place::parse(text)?.own(text)?;
-    let bucket = session.bucket(&place.bucket).await?;
-    let literal = place.key.split(['*', '?']).next().unwrap_or_default();
-    let is_pattern = literal.len() < place.key.len();
-    let entries = session.client.list(&bucket, literal).await.map_err(|e| client_fault(e, text))?;
-    let wanted = |name: &str| {
-        !name.starts_with(client::compute::HIDDEN_JOBS)
-            && match is_pattern {
-                true => matches(&place.key, name),
-                false => name == place.key || place.key.is_empty() || place.key.ends_with('/'),
-            }
-    };
-    let entries: Vec<_> = entries.into_iter().filter(|entry| wanted(&entry.name)).collect();
-    let base = literal.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
-    let is_object = !is_pattern && entries.len() == 1 && entries[0].name == place.key;
-    let base = if is_object { place.key.clone() } else { base };
-    let source = u16::try_from(inputs.sources.len()).map_err(Fault::bug)?;
-    inputs.sources.push(SourceSpec { bucket: place.bucket.clone(), base, is_object });
-    inputs.buckets.insert(place.bucket.clone(), bucket);
-    inputs.objects.extend(entries.into_iter().map(|e| Found { source, name: e.name, size: e.size.0 }));
-    Ok(())
-}
-
 fn spec(
     manifest: &Manifest,
     modules: &Modules,
@@ -344,6 +220,7 @@ fn spec(
         pattern,
         sources: inputs.sources.clone(),
         stages,
+        earlier: Earlier::default(),
     };
     spec.check_names().map_err(|e| Fault::bad_value("names", &spec.pattern, &e.to_string()))?;
     let told = |stage: &StageSpec| {
@@ -422,27 +299,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_does_not_cross_folders() {
-        for (pattern, name, fits) in [
-            ("in/*", "in/a.txt", true),
-            ("in/*", "in/b/a.txt", false),
-            ("in/*.txt", "in/a.txt", true),
-            ("in/*.txt", "in/a.txt.gz", false),
-            ("in/?", "in/a", true),
-            ("in/?", "in/", false),
-            ("*/x*y", "a/xzzy", true),
-            ("a*b*c", "aXbYc", true),
-            ("a*b*c", "aXbY", false),
-        ] {
-            assert_eq!(matches(pattern, name), fits, "{pattern} {name}");
-        }
-    }
-
-    #[test]
     fn splits_cover_every_byte_once_and_small_objects_share_one() {
-        let found = |name: &str, size| Found { source: 0, name: name.to_owned(), size };
+        let found = |name: &str, size| Found { name: name.to_owned(), size, ..Found::default() };
         let objects = vec![found("a", 10), found("b", 250), found("c", 0), found("d", 60), found("e", 50)];
-        let inputs = Inputs { objects, ..Inputs::default() };
+        let mut inputs = Inputs::default();
+        objects.into_iter().for_each(|found| inputs.push(found));
         let ItemsSpec::Objects(items) = splits(&inputs, 100) else { panic!("objects") };
         let told: Vec<Vec<(&str, u64, u64)>> =
             items.iter().map(|item| item.iter().map(|p| (p.name.as_str(), p.from, p.to)).collect()).collect();

@@ -1,6 +1,6 @@
 //! Outputs of jobs: taken over under their names, and to this machine's disk where that was asked for.
 
-use super::{ResultsArgs, follow};
+use super::{ResultsArgs, follow, known};
 use crate::app::App;
 use crate::cli::session::{Session, client_fault, progress};
 use crate::fault::Fault;
@@ -13,7 +13,7 @@ use model::{Bytes, errors};
 use wire::Request;
 use wire::compute::JobDetail;
 
-/// What was taken over.
+/// What was taken over, what was known before among it.
 #[derive(Debug, Clone, Default)]
 pub struct Took {
     /// Outputs that have their names.
@@ -37,13 +37,17 @@ pub async fn take(
     let shown = |e| client_fault(e, &format!("my:{}/{}", spec.bucket, spec.to));
     let key = spec.stages.last().map(|stage| stage.brief.check_key).unwrap_or_default();
     let adopted = session.client.adopt(bucket, spec, &key, &progress(app)).await.map_err(shown)?;
+    known::remember(app, session, (spec, bucket), detail, &adopted).await;
     if detail.line.state == JobState::Done && adopted.wrong.is_empty() {
         session.client.clear_job(bucket, spec).await.map_err(shown)?;
         let _ = std::fs::remove_file(node::compute::Keeper::file(&app.home.jobs(), &spec.job));
         end_links(session, spec).await?;
     }
-    let names = adopted.outputs.iter().map(|output| output.name.clone()).collect();
-    Ok(Took { outputs: adopted.outputs.len(), bytes: adopted.bytes, wrong: adopted.wrong, names })
+    let earlier = &spec.earlier;
+    let names = adopted.outputs.iter().map(|output| &output.name);
+    let names: Vec<String> = names.chain(earlier.outputs.iter().map(|(name, _)| name)).cloned().collect();
+    let bytes = Bytes(adopted.bytes.0 + earlier.bytes());
+    Ok(Took { outputs: names.len(), bytes, wrong: adopted.wrong, names })
 }
 
 /// Ends the links that were made for a job: nobody needs them any more.
@@ -84,7 +88,7 @@ pub fn failure(spec: &JobSpec, detail: &JobDetail, wrong: &[u32]) -> Fault {
 pub async fn results(app: &App, args: &ResultsArgs) -> Result<u8, Fault> {
     Session::with(app, async |session| {
         let (spec, bucket) = super::show::spec_of(app, session, &args.job).await?;
-        let detail = follow::look(session, spec.job).await?;
+        let detail = follow::look_as(session, &spec).await?;
         let took = take(app, session, &spec, &bucket, &detail).await?;
         if let Some(to) = &args.to {
             for name in &took.names {
@@ -106,7 +110,7 @@ pub async fn results(app: &App, args: &ResultsArgs) -> Result<u8, Fault> {
             follow::fields(&detail),
             "job-results-so-far",
             args![
-            "n" => took.outputs, "items" => detail.line.items, "size" => took.bytes.to_string()],
+            "n" => took.outputs, "items" => detail.line.items + u64::from(spec.earlier.items), "size" => took.bytes.to_string()],
         );
         Ok(0)
     })

@@ -40,7 +40,10 @@ async fn found(session: &Session, text: &str) -> Result<JobLine, Fault> {
 
 /// The spec of a job that is meant, and the bucket of its results.
 pub async fn spec_of(_app: &App, session: &Session, text: &str) -> Result<(JobSpec, Bucket), Fault> {
-    let line = found(session, text).await?;
+    spec_of_line(session, &found(session, text).await?, text).await
+}
+
+async fn spec_of_line(session: &Session, line: &JobLine, text: &str) -> Result<(JobSpec, Bucket), Fault> {
     let shown = |e| client_fault(e, text);
     let bucket = session.client.bucket_by_id(session.root()?, &line.bucket).await.map_err(shown)?;
     match session.client.job_spec(&bucket, &line.id).await {
@@ -91,7 +94,12 @@ pub async fn list(app: &App) -> Result<(), Fault> {
 pub async fn show(app: &App, job: &str) -> Result<(), Fault> {
     Session::with(app, async |session| {
         let line = found(session, job).await?;
-        let detail = follow::look(session, line.id).await?;
+        let mut detail = follow::look(session, line.id).await?;
+        if !(detail.failures.is_empty() && detail.liars.is_empty() && detail.differ.is_empty())
+            && let Ok((spec, _)) = spec_of_line(session, &line, job).await
+        {
+            spec.renumber(&mut detail);
+        }
         if app.out.form == Form::Json {
             app.out.json("job", follow::fields(&detail));
             return Ok(());
@@ -134,7 +142,11 @@ pub async fn show(app: &App, job: &str) -> Result<(), Fault> {
 pub async fn logs(app: &App, args: &LogsArgs) -> Result<(), Fault> {
     Session::with(app, async |session| {
         let (spec, bucket) = spec_of(app, session, &args.job).await?;
-        let log = session.client.job_log(&bucket, &spec, args.stage, args.item).await;
+        let Some(item) = spec.item_of(args.stage, args.item) else {
+            app.out.say("job-log-known", args!["item" => args.item]);
+            return Ok(());
+        };
+        let log = session.client.job_log(&bucket, &spec, args.stage, item).await;
         match log.map_err(|e| client_fault(e, &args.job))? {
             Some(bytes) => {
                 std::io::stdout().write_all(&bytes).map_err(|e| Fault::file(std::path::Path::new("stdout"), &e))
