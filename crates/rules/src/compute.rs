@@ -20,6 +20,7 @@ mod query;
 pub mod quorum;
 mod ready;
 mod report;
+mod restart;
 pub mod scheduler;
 pub mod shuffle;
 pub mod survival;

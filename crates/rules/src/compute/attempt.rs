@@ -11,6 +11,7 @@ use super::message::{Effect, Record};
 use super::quorum::check_share;
 use super::scheduler::{At, Key, Scheduler, Timer, Turn};
 use model::{Alias, JobState, MemberId, Ppm, Span, Stamp, Trust};
+use std::collections::BTreeSet;
 
 /// A lease as the scheduler keeps it. Sets of items are bits, the first item's the lowest.
 #[derive(Debug, Clone)]
@@ -165,6 +166,9 @@ impl Scheduler {
         if is_first {
             self.record(turn, Record::State { job: id, state: JobState::Running });
         }
+        if !self.jobs[&at.key].workers.contains(&alias) {
+            self.record(turn, Record::Worker { job: id, node: alias });
+        }
         let direct = trust != Trust::Public;
         let given = &self.jobs[&at.key].stages[usize::from(at.stage)];
         let spill = given.spill.is_some();
@@ -313,15 +317,20 @@ impl Scheduler {
 
     pub(super) fn check_in(&mut self, turn: &mut Turn<'_>, node: Alias, leases: &[LeaseState]) {
         self.is_there(turn.now, node);
+        let mut to_show = BTreeSet::new();
         for state in leases {
             let serial = state.serial;
             match self.attempts.get(&serial) {
-                None => turn.out.push(Effect::Show { node, serial }),
+                None => {
+                    to_show.insert(serial);
+                    turn.out.push(Effect::Show { node, serial });
+                }
                 Some(attempt) if attempt.node != node => turn.out.push(Effect::Cancel { node, serial }),
                 Some(attempt) if attempt.is_over => {}
                 Some(_) => self.renew(turn.now, serial, state.parked),
             }
         }
+        self.told(turn, node, to_show);
     }
 
     /// (A) A word of a lease: it lives on.
@@ -352,14 +361,22 @@ impl Scheduler {
         for serial in leases {
             self.lose(turn, serial, true);
         }
+        self.told(turn, alias, BTreeSet::new());
     }
 
     /// (C) Takes up a lease of an earlier life, or one that was given up too early.
     pub(super) fn announce(&mut self, turn: &mut Turn<'_>, facts: NodeFacts, lease: &Lease) {
-        let (alias, serial, now) = (facts.alias, lease.serial, turn.now);
+        let (alias, serial) = (facts.alias, lease.serial);
+        let now = turn.now;
         let node = self.nodes.entry(alias).or_default();
         (node.seen, node.is_suspect) = (now, false);
         node.facts = Some(facts.clone());
+        self.take_up(turn, &facts, lease);
+        self.shown(turn, alias, serial);
+    }
+
+    fn take_up(&mut self, turn: &mut Turn<'_>, facts: &NodeFacts, lease: &Lease) {
+        let (alias, serial, now) = (facts.alias, lease.serial, turn.now);
         if let Some(attempt) = self.attempts.get(&serial) {
             if attempt.node != alias {
                 turn.out.push(Effect::Cancel { node: alias, serial });
@@ -368,13 +385,14 @@ impl Scheduler {
             }
             return;
         }
-        if !self.may_take_up(&facts, lease) {
+        if !self.may_take_up(facts, lease) {
             turn.out.push(Effect::Cancel { node: alias, serial });
             return;
         }
         let key = self.key(lease.job).expect("just looked at");
         let job = self.jobs.get_mut(&key).expect("just looked at");
         job.leases.insert(serial);
+        job.workers.insert(alias);
         let stage = &mut job.stages[usize::from(lease.stage)];
         let (takes, walls) = (
             stage.law.takes(u32::from(lease.count), facts.speed_milli),
@@ -405,7 +423,7 @@ impl Scheduler {
             node: alias,
             owner: facts.owner,
             network: facts.network,
-            region: facts.region,
+            region: facts.region.clone(),
             speed_milli: facts.speed_milli,
             granted: now,
             until: now + LEASE,

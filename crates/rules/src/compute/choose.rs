@@ -229,7 +229,12 @@ impl Scheduler {
             }
         }
         self.fits_owner_share(facts, job, at_stage)?;
-        Ok(self.plain_task(facts, job, at_stage).map(|(first, count)| Task { at: at(first), count, is_copy: false }))
+        let plain = self.plain_task(facts, job, at_stage);
+        let risked = || {
+            let all = stage.unknown.iter().take(if stage.risks_unknown { SPECIAL_LOOK } else { 0 });
+            all.copied().find(|item| self.fits_item(now, facts, job, at(*item), false).is_ok()).map(|item| (item, 1))
+        };
+        Ok(plain.or_else(risked).map(|(first, count)| Task { at: at(first), count, is_copy: false }))
     }
 
     /// A run of plain items, as long as its node and the other nodes allow.

@@ -1,7 +1,7 @@
 //! A job in memory: what is done, what waits, and the items that are not plain.
 //!
 //! (A) Everything a restart keeps changes only in [`Job::apply`], so a job built from its records is the job that wrote them.
-//! (B) An item is in at most one of the three queues of its stage. (C) An item without entry is either done, given up, beyond the
+//! (B) An item is in at most one of the queues of its stage. (C) An item without entry is either done, given up, beyond the
 //! cursor, or (after a restart) not yet known. (D) Of an item whose output is cut into parts the result that counts is kept, also
 //! while its lost blocks are made again. (E) Nothing of a stage is handed out while one before it lacks an output.
 
@@ -157,6 +157,10 @@ pub(super) struct Stage {
     pub(super) special: BTreeSet<u32>,
     /// Items that wait for their time.
     pub(super) held: BTreeSet<(Stamp, u32)>,
+    /// Items that may run somewhere since before a restart.
+    pub(super) unknown: BTreeSet<u32>,
+    /// They are handed out where nothing else is left.
+    pub(super) risks_unknown: bool,
     pub(super) items: BTreeMap<u32, Item>,
     /// Items whose results are compared.
     pub(super) open: BTreeSet<u32>,
@@ -191,6 +195,8 @@ impl Stage {
             again: Ready::default(),
             special: BTreeSet::new(),
             held: BTreeSet::new(),
+            unknown: BTreeSet::new(),
+            risks_unknown: false,
             items: BTreeMap::new(),
             open: BTreeSet::new(),
             law: Law::default(),
@@ -225,7 +231,8 @@ impl Stage {
 
     /// Items that can be handed out now to whoever comes.
     pub(super) fn plain_ready(&self) -> u32 {
-        self.facts.items.saturating_sub(self.cursor) + u32::try_from(self.again.len()).unwrap_or(u32::MAX)
+        let risked = if self.risks_unknown { self.unknown.len() } else { 0 };
+        self.facts.items.saturating_sub(self.cursor) + u32::try_from(self.again.len() + risked).unwrap_or(u32::MAX)
     }
 
     /// Whether anything can be handed out now.
@@ -237,6 +244,7 @@ impl Stage {
     pub(super) fn unqueue(&mut self, item: u32) {
         self.again.remove(item);
         self.special.remove(&item);
+        self.unknown.remove(&item);
         if let Some(entry) = self.items.get(&item) {
             self.held.remove(&(entry.not_before, item));
         }
@@ -397,6 +405,10 @@ pub(super) struct Job {
     pub(super) goes_on: bool,
     /// Until then nodes show what they run.
     pub(super) unknown_until: Option<Stamp>,
+    /// Nodes that have been given work of it.
+    pub(super) workers: BTreeSet<Alias>,
+    /// Of these, those that have not shown all they run since a restart.
+    pub(super) awaited: BTreeSet<Alias>,
     pub(super) leases: BTreeSet<u64>,
     /// Items handed out, by owner.
     pub(super) by_owner: BTreeMap<MemberId, u32>,
@@ -434,6 +446,8 @@ impl Job {
             many_failed: false,
             goes_on: false,
             unknown_until: None,
+            workers: BTreeSet::new(),
+            awaited: BTreeSet::new(),
             leases: BTreeSet::new(),
             by_owner: BTreeMap::new(),
             retried: 0,
@@ -451,6 +465,12 @@ impl Job {
 
     pub(super) fn demand(&self) -> Demand {
         Demand { trust: self.facts.trust, check: self.facts.check }
+    }
+
+    /// Whether nothing of it runs or is to be run.
+    pub(super) fn is_quiet(&self) -> bool {
+        let is_quiet = |stage: &Stage| !stage.is_ready() && stage.held.is_empty() && stage.open.is_empty();
+        self.leases.is_empty() && (self.state != JobState::Done || self.stages.iter().all(is_quiet))
     }
 
     /// Whether it may hand out anything.
@@ -508,6 +528,9 @@ impl Job {
             Record::Retried { .. } => {
                 self.stages.iter_mut().for_each(Stage::retry);
                 (self.many_failed, self.goes_on) = (false, false);
+            }
+            Record::Worker { node, .. } => {
+                self.workers.insert(*node);
             }
             Record::Standing { .. } => {}
             Record::Cursor { stage, .. }

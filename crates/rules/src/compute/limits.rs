@@ -8,6 +8,10 @@ use model::{Ppm, Span};
 pub const LEASE: Span = Span::secs(90);
 /// A node with leases checks in so often.
 pub const CHECK_IN: Span = Span::secs(30);
+/// After a restart a node that was not heard of for so long is not waited for where nothing else is left to hand out.
+pub const ANNOUNCE_WAIT: Span = Span::secs(15);
+/// A job that is over and still runs something again is kept so much longer at most.
+pub const FORGET_WITHIN: Span = Span::hours(24);
 /// Silence of a node's stream until it is suspect.
 pub const SUSPECT: Span = Span::secs(15);
 /// A lease whose attempt is parked lives so long from parking.

@@ -61,7 +61,7 @@ pub enum Input {
         /// What.
         report: Report,
     },
-    /// A node says what it runs: renews these leases.
+    /// A node says what it runs: renews these leases. Of nodes that [`super::Scheduler::awaits`] also when it runs nothing.
     CheckIn {
         /// The node.
         node: Alias,
@@ -372,6 +372,13 @@ pub enum Record {
         /// Items.
         items: Vec<u32>,
     },
+    /// A node has been given work of a job: after a restart it is asked what it still runs.
+    Worker {
+        /// The job.
+        job: JobId,
+        /// The node.
+        node: Alias,
+    },
 }
 
 impl Record {
@@ -386,7 +393,8 @@ impl Record {
             | Self::Folded { job, .. }
             | Self::Holders { job, .. }
             | Self::Spill { job, .. }
-            | Self::Rerun { job, .. } => Some(*job),
+            | Self::Rerun { job, .. }
+            | Self::Worker { job, .. } => Some(*job),
             Self::Voted { item, .. }
             | Self::Done { item, .. }
             | Self::Verified { item, .. }
@@ -573,6 +581,14 @@ pub enum Effect {
         state: JobState,
         /// What came of it.
         progress: Box<Progress>,
+    },
+    /// A job that ended is forgotten here: nothing of it can be run again unless its member asks. These records take the place of all
+    /// it had, in one commit; [`Input::Restore`] makes the same job of them.
+    Folded {
+        /// Which.
+        job: JobId,
+        /// All that is left to keep, see [`super::Scheduler::fold`].
+        records: Vec<Record>,
     },
     /// For the ledger.
     Pay(Pay),

@@ -22,6 +22,11 @@ impl Scheduler {
         self.attempts.contains_key(&serial)
     }
 
+    /// Whether a node is still to say what it runs since before a restart: its next check-in counts even if it runs nothing.
+    pub fn awaits(&self, node: model::Alias) -> bool {
+        self.jobs.values().any(|job| job.awaited.contains(&node))
+    }
+
     /// How a node stands, if it was ever heard of.
     pub fn standing(&self, node: model::Alias) -> Option<&super::Standing> {
         self.nodes.get(&node).map(|node| &node.standing)
@@ -108,6 +113,9 @@ impl Scheduler {
         records.extend(job.differ.iter().map(|evidence| Record::Differ { evidence: evidence.clone() }));
         if job.many_failed || job.goes_on {
             records.push(Record::ManyFailed { job: id, paused: job.many_failed });
+        }
+        if !job.state.is_over() {
+            records.extend(job.workers.iter().map(|node| Record::Worker { job: id, node: *node }));
         }
         records.push(Record::State { job: id, state: job.state });
         records

@@ -7,7 +7,8 @@
 //! item never run on machines of one owner, the submitter's own machines apart; where three networks (strict: and regions) are
 //! there, they differ in these too. (F) Nothing hangs for want of trusted machines: a check that no machine is left to do is
 //! waived after [`limits::CHECK_WAIT`] and said so, a dispute without a third owner is given up; only strict waits until the job's
-//! deadline. (G) Every answer that depends on time alone has asked to be woken for it.
+//! deadline. (G) Every answer that depends on time alone has asked to be woken for it. (H) A job that ended is forgotten when the
+//! results of its nodes can no longer be taken back, a day later.
 //!
 //! Leases, requests and progress live in memory only. What it chooses stands in `super::choose`, leases in `super::attempt`,
 //! reports in `super::report`, disputes in `super::judge`.
@@ -66,6 +67,8 @@ pub(super) struct Node {
     pub(super) is_suspect: bool,
     pub(super) ask: Option<u64>,
     pub(super) leases: BTreeSet<u64>,
+    /// Leases it has named and not shown yet.
+    pub(super) to_show: BTreeSet<u64>,
     pub(super) standing: Standing,
     pub(super) unchecked: VecDeque<Unchecked>,
 }
@@ -303,14 +306,10 @@ impl Scheduler {
         }
         let key = self.add(facts);
         past.iter().for_each(|record| self.apply(record));
-        let until = turn.now + limits::LEASE;
         let job = self.jobs.get_mut(&key).expect("just added");
         if job.state.is_over() {
             job.ended_at = Some(turn.now);
             self.timer(turn.now + limits::PENDING, Timer::Job(key));
-        } else {
-            job.unknown_until = Some(until);
-            self.timer(until, Timer::Job(key));
         }
         let job = self.jobs.get_mut(&key).expect("just added");
         let mut entries = Vec::new();
@@ -326,6 +325,7 @@ impl Scheduler {
             }
         }
         self.begin(turn, key);
+        self.await_workers(turn, key);
     }
 
     fn retry(&mut self, turn: &mut Turn<'_>, job: JobId) {
@@ -403,11 +403,25 @@ impl Scheduler {
         self.timer(turn.now + limits::PENDING, Timer::Job(key));
     }
 
-    fn forget(&mut self, key: Key) {
+    /// (H) A job that ended leaves the memory, and few records.
+    fn forget(&mut self, turn: &mut Turn<'_>, key: Key) {
+        let Some(id) = self.jobs.get(&key).map(|job| job.facts.id) else { return };
+        for serial in self.jobs[&key].leases.clone() {
+            self.cancel(turn, serial);
+        }
+        // What waits of it has waited its day.
+        for node in self.nodes.keys().copied().collect::<Vec<_>>() {
+            let all = self.nodes.get_mut(&node).map(|node| std::mem::take(&mut node.unchecked)).unwrap_or_default();
+            let (ours, others): (VecDeque<_>, VecDeque<_>) = all.into_iter().partition(|old| old.at.key == key);
+            ours.iter().for_each(|old| self.pay_unchecked(turn, PayAct::Post, node, old));
+            self.nodes.entry(node).or_default().unchecked = others;
+        }
+        let records = self.fold(id);
+        turn.out.push(Effect::Folded { job: id, records });
         let Some(job) = self.jobs.remove(&key) else { return };
-        self.by_id.remove(&job.facts.id);
-        for serial in job.leases {
-            self.drop_attempt(serial);
+        self.by_id.remove(&id);
+        if !self.jobs.values().any(|other| other.facts.account == job.facts.account) {
+            self.served.remove(&job.facts.account);
         }
     }
 
@@ -434,28 +448,19 @@ impl Scheduler {
     fn job_timer(&mut self, turn: &mut Turn<'_>, key: Key) {
         let Some(job) = self.jobs.get_mut(&key) else { return };
         if let Some(ended) = job.ended_at {
-            if turn.now.since(ended) >= limits::PENDING {
-                self.forget(key);
+            let over = turn.now.since(ended).as_ms();
+            let is_late = over >= limits::PENDING.as_ms() + limits::FORGET_WITHIN.as_ms();
+            if is_late || (over >= limits::PENDING.as_ms() && job.is_quiet()) {
+                self.forget(turn, key);
+            } else if over >= limits::PENDING.as_ms() {
+                self.timer(turn.now + limits::AGE_EVERY, Timer::Job(key));
             }
             return;
         }
         if job.facts.deadline <= turn.now {
             return self.end(turn, key, JobState::Expired);
         }
-        if job.unknown_until.is_some_and(|until| until <= turn.now) {
-            job.unknown_until = None;
-            let mut unknown = Vec::new();
-            for (number, stage) in job.stages.iter().enumerate() {
-                let number = u8::try_from(number).expect("at most 32 stages");
-                let is_known = |item: &u32| {
-                    stage.done.get(*item) || stage.failed.contains_key(item) || stage.items.contains_key(item)
-                };
-                let items = (0..stage.cursor).filter(|item| !is_known(item) && !stage.again.contains(*item));
-                unknown.extend(items.map(|item| At { key, stage: number, item }));
-            }
-            unknown.into_iter().for_each(|at| self.queue(turn.now, at));
-            turn.hungry.insert(key);
-        }
+        self.look_at_unknown(turn, key);
     }
 
     fn ask_to_be_woken(&mut self, turn: &mut Turn<'_>) {

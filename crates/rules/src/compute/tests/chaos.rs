@@ -1,4 +1,5 @@
 use super::*;
+use crate::compute::job::Job;
 use crate::compute::quorum::below;
 use crate::compute::shuffle::push_to;
 use model::{FailKind, ItemRef, JobState};
@@ -337,6 +338,9 @@ impl World {
             let folds = self.jobs.iter().flat_map(|job| self.desk.scheduler.fold(job.id));
             self.desk.records = standing.chain(folds).collect();
         }
+        for facts in &self.jobs {
+            self.restored_alike(facts);
+        }
         self.desk.restart(&self.jobs);
         let is_known = |job: &JobFacts| self.desk.scheduler.jobs().contains(&job.id);
         for (job, before) in self.jobs.iter().zip(blocks).filter(|(job, before)| before.is_some() && is_known(job)) {
@@ -354,6 +358,38 @@ impl World {
                 );
             }
         }
+    }
+
+    /// (H) A job made from its fold is the one made from its records, whatever is asked.
+    fn restored_alike(&self, facts: &JobFacts) {
+        let old = &self.desk.scheduler;
+        let (now, id) = (self.desk.now, facts.id);
+        if !old.jobs().contains(&id) {
+            return;
+        }
+        let make = |records: Vec<Record>| {
+            let (mut new, mut rng) = (Scheduler::new(old.life + 1), self.desk.rng.clone());
+            for (alias, node) in &old.nodes {
+                new.handle(now, Input::Known { node: *alias, standing: node.standing.clone() }, &mut rng);
+            }
+            new.handle(now, Input::Restore(facts.clone(), records), &mut rng);
+            new
+        };
+        let of_job = |record: &&Record| record.job() == Some(id);
+        let (long, short) = (make(self.desk.records.iter().filter(of_job).cloned().collect()), make(old.fold(id)));
+        assert_eq!(long.progress(now, id), short.progress(now, id), "(H)");
+        assert_eq!(long.why_waiting(now, id), short.why_waiting(now, id), "(H)");
+        let blocks = |s: &Scheduler| {
+            s.shuffle(id, 0)
+                .map(|all| (all.holders.clone(), all.spill_from, all.waves, all.items(0).cloned().collect::<Vec<_>>()))
+        };
+        assert!(blocks(&long) == blocks(&short), "(H)");
+        for node in self.hosts.iter().map(|host| host.facts.alias) {
+            assert_eq!((long.awaits(node), long.standing(node)), (short.awaits(node), short.standing(node)), "(H)");
+        }
+        let is_short = |job: &Job| job.stages.iter().map(|stage| stage.facts.items as usize).sum::<usize>();
+        assert!(short.fold(id).len() <= 4 * is_short(&long.jobs[&0]) + 60, "few");
+        assert_eq!(make(short.fold(id)).progress(now, id), short.progress(now, id), "(H) folded twice");
     }
 
     fn step(&mut self) {

@@ -440,8 +440,122 @@ fn stopping_tells_everybody_and_ends() {
     assert_eq!(out.iter().filter(|e| matches!(e, Effect::Cancel { .. })).count(), leases.len());
     assert_eq!(ended(&out), Some(JobState::Stopped));
     assert!(desk.ask(&node(2, 2), 1).is_empty());
-    assert!(desk.pass(limits::PENDING).is_empty() || desk.scheduler.jobs().is_empty());
+    assert!(!has(&desk.pass(Span(limits::PENDING.as_ms() - 1)), |e| matches!(e, Effect::Folded { .. })));
+    let out = desk.pass(Span::ms(1));
+    assert!(has(&out, |e| matches!(e, Effect::Folded { job, .. } if *job == JobId([1; 16]))));
     assert!(desk.scheduler.jobs().is_empty(), "forgotten after a day");
+}
+
+#[test]
+fn a_job_that_ended_leaves_few_records_that_make_it_again() {
+    let mut desk = Desk::new(18);
+    let facts = job(1, Trust::Public, Check::Standard, 400);
+    desk.put(Input::Submit(facts.clone()));
+    let nodes: Vec<NodeFacts> = (0..6).map(|n| node(n, n as u8)).collect();
+    let mut pays = 0;
+    let mut posts = |out: &[Effect]| {
+        pays += out.iter().filter(|e| matches!(e, Effect::Pay(Pay { act: PayAct::Post, .. }))).count();
+    };
+    for _ in 0..400 {
+        for facts in &nodes {
+            for lease in desk.ask(facts, 1) {
+                desk.now = desk.now + Span::secs(12);
+                if lease.first == 7 && desk.progress(1).failures.is_empty() {
+                    fail(&mut desk, facts.alias.0, &lease, FailKind::Trap, 9);
+                    continue;
+                }
+                posts(&desk.work(facts.alias, &lease));
+            }
+        }
+    }
+    let before = desk.progress(1);
+    assert_eq!((before.state, before.stages[0].failed), (JobState::Partial, 1));
+    let mut folded = Vec::new();
+    for _ in 0..200 {
+        let out = desk.pass(Span::mins(10));
+        posts(&out);
+        folded.extend(out.into_iter().filter_map(|effect| match effect {
+            Effect::Folded { records, .. } => Some(records),
+            _ => None,
+        }));
+    }
+    assert_eq!((folded.len(), desk.scheduler.jobs().len(), desk.scheduler.jobs.len()), (1, 0, 0), "(H of scheduler)");
+    assert!(desk.scheduler.served.is_empty() && desk.scheduler.attempts.is_empty() && desk.scheduler.parked.len() <= 6);
+    assert!(desk.scheduler.nodes.values().all(|node| node.unchecked.is_empty() && node.leases.is_empty()));
+    assert_eq!(pays, desk_runs(&desk), "all that stands is paid by then");
+    assert!(folded[0].len() <= 4 && desk.records.len() > 300, "{:?}", folded[0]);
+    // Asked for again, it goes on where it was.
+    desk.put(Input::Restore(facts, folded.remove(0)));
+    let after = desk.progress(1);
+    assert_eq!((after.state, &after.stages, &after.failures), (before.state, &before.stages, &before.failures));
+    desk.grants.clear();
+    desk.put(Input::Retry(JobId([1; 16])));
+    assert_eq!(desk.grants.iter().map(|(_, lease)| lease.first).collect::<Vec<_>>(), [7]);
+}
+
+/// Results of the first job that agree with what stands.
+fn desk_runs(desk: &Desk) -> usize {
+    let said = desk.records.iter().filter_map(|record| match record {
+        Record::Voted { vote, .. } | Record::Done { vote, .. } => Some((vote.result.item, vote.serial)),
+        _ => None,
+    });
+    said.collect::<std::collections::BTreeSet<_>>().len()
+}
+
+#[test]
+fn after_a_restart_all_is_handed_out_as_soon_as_everybody_has_shown_what_it_runs() {
+    let mut desk = Desk::new(19);
+    let facts = job(1, Trust::Own, Check::Off, 12);
+    let id = JobId([1; 16]);
+    desk.put(Input::Submit(facts.clone()));
+    let all: Vec<NodeFacts> = (1..=4).map(|n| node(n, 201)).collect();
+    let held: Vec<Lease> = all[..3].iter().flat_map(|facts| desk.ask(facts, 4)).collect();
+    assert_eq!(held.len(), 12, "nothing is left beyond the cursor");
+    desk.restart(std::slice::from_ref(&facts));
+    let state = |lease: &Lease| LeaseState { serial: lease.serial, items_done: 0, fuel: 0, parked: false };
+    assert!(desk.ask(&all[3], 4).is_empty() && !desk.scheduler.awaits(Alias(4)));
+    assert_eq!(desk.progress(1).pauses, [JobPause::Restarted]);
+    // Two have lost what they ran, one of them all of it; the third shows half of what it runs at first.
+    desk.put(Input::CheckIn { node: Alias(1), leases: Vec::new() });
+    desk.put(Input::CheckIn { node: Alias(2), leases: vec![state(&held[4])] });
+    desk.put(Input::Announce { node: all[1].clone(), lease: held[4].clone() });
+    assert!(desk.scheduler.awaits(Alias(3)) && !desk.scheduler.awaits(Alias(2)));
+    desk.put(Input::CheckIn { node: Alias(3), leases: vec![state(&held[8]), state(&held[9])] });
+    desk.put(Input::Announce { node: all[2].clone(), lease: held[8].clone() });
+    desk.pass(Span::secs(20));
+    assert_eq!(desk.grants.len(), 12, "(B of restart) a node that is back is waited for");
+    desk.put(Input::Announce { node: all[2].clone(), lease: held[9].clone() });
+    let given: Vec<u32> = desk.grants[12..].iter().map(|(_, lease)| lease.first).collect();
+    let running = [held[4].first, held[8].first, held[9].first];
+    assert_eq!(given.len(), 4, "(A of restart) as many as there is room for, at once");
+    assert!(given.iter().all(|item| !running.contains(item)), "what runs is not run again: {given:?}");
+    let last: Vec<u32> = desk.ask(&all[0], 8).iter().map(|lease| lease.first).collect();
+    assert_eq!(last.len(), 5);
+    assert!(last.iter().all(|item| !running.contains(item)) && desk.scheduler.progress(desk.now, id).is_some());
+}
+
+#[test]
+fn a_node_that_does_not_come_back_is_waited_for_fifteen_seconds_where_nothing_else_is_left() {
+    let mut desk = Desk::new(20);
+    let facts = job(1, Trust::Own, Check::Off, 17);
+    desk.put(Input::Submit(facts.clone()));
+    let all: Vec<NodeFacts> = (1..=3).map(|n| node(n, 201)).collect();
+    let gone = desk.ask(&all[0], 2);
+    let slow = desk.ask(&all[1], 1).remove(0);
+    desk.restart(std::slice::from_ref(&facts));
+    assert_eq!(desk.ask(&all[2], 1)[0].first, 16, "beyond the cursor at once");
+    desk.ask_all(&all[2], 2);
+    assert!(desk.pass(Span(limits::ANNOUNCE_WAIT.as_ms() - 1)).iter().all(|e| !matches!(e, Effect::Grant { .. })));
+    let out = desk.pass(Span::ms(1));
+    let given: Vec<u32> = granted(&out, Alias(3)).iter().map(|lease| lease.first).collect();
+    assert_eq!(given, [0, 1], "(B of restart) woken for it; {gone:?}");
+    // One comes late after all and goes on with what it runs.
+    desk.put(Input::Announce { node: all[1].clone(), lease: slow.clone() });
+    let (taken, _) = desk.done(Alias(2), &slow, vec![truth(0, slow.first)]);
+    assert_eq!(taken, [Taken::Accepted]);
+    assert!(desk.ask(&all[2], 16).iter().all(|lease| lease.first != slow.first), "not handed out a second time");
+    desk.pass(limits::LEASE);
+    assert!(!desk.scheduler.awaits(Alias(1)), "after a lease's length nobody is");
 }
 
 #[test]

@@ -487,3 +487,45 @@ fn another_takes_the_place_of_a_holder_that_is_gone() {
     desk.put(Input::Back { node: holders[1] });
     assert_eq!(desk.ask(third, 1)[0].holders, [third.alias, holders[1]], "the other parts stay where they are");
 }
+
+#[test]
+fn a_lie_that_comes_to_light_when_blocks_are_made_again_is_undone_in_what_was_merged() {
+    let mut seen = 0;
+    for seed in 20..40 {
+        let mut desk = Desk::new(seed);
+        let all = nodes(6);
+        for facts in &all {
+            desk.put(Input::Known { node: facts.alias, standing: Standing { validated: 1_000, quarantined: None } });
+        }
+        desk.put(Input::Submit(mapreduce(Trust::Public, Check::Fast, 12, 4)));
+        // Node 2 lies about the first item it gets, and is not checked.
+        let lease = desk.ask(&all[1], 1).remove(0);
+        let lied = lease.first;
+        desk.work_as(Alias(2), &lease, |result| ItemResult { hash: [66; 32], ..result });
+        let others: Vec<NodeFacts> = all.iter().filter(|facts| facts.alias != Alias(2)).cloned().collect();
+        do_stage(&mut desk, &others, 0);
+        let is_wrong = |desk: &Desk| {
+            let shuffle = desk.scheduler.shuffle(JOB, 0).unwrap();
+            shuffle.items(lied).next().is_some_and(|kept| kept.vote.result.hash == [66; 32])
+        };
+        if !is_wrong(&desk) {
+            continue;
+        }
+        seen += 1;
+        let (first, second) = (desk.ask(&all[0], 1), desk.ask(&all[2], 1));
+        let (Some(first), Some(second)) = (first.first(), second.first()) else { continue };
+        let merged = desk.work(Alias(1), first);
+        assert!(merged.iter().any(|effect| matches!(effect, Effect::Taken { .. })));
+        desk.records.clear();
+        missing(&mut desk, Alias(3), second, &[lied]);
+        do_stage(&mut desk, &others, 0);
+        assert!(!is_wrong(&desk) && desk.progress(1).liars.len() == 1, "the two were held against each other");
+        let again = desk.records.iter().any(|record| {
+            matches!(record, Record::Reopened { item, compared: false } if (item.stage, item.item) == (1, first.first))
+        });
+        assert!(again, "what was merged from it is merged again");
+        do_stage(&mut desk, &others, 1);
+        assert_eq!(desk.progress(1).state, JobState::Done);
+    }
+    assert!(seen > 8, "{seen}");
+}
