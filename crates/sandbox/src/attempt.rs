@@ -156,6 +156,8 @@ pub struct Limits {
     pub compile_bytes: u64,
     /// Bytes of compiled code.
     pub code_bytes: u64,
+    /// A stack of 8 MiB instead of one.
+    pub deep_stack: bool,
 }
 
 impl Default for Limits {
@@ -171,6 +173,7 @@ impl Default for Limits {
             compile: Duration::from_secs(30),
             compile_bytes: 1_024 * MIB,
             code_bytes: 256 * MIB,
+            deep_stack: false,
         }
     }
 }

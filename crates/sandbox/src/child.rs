@@ -51,7 +51,11 @@ fn serve(raised: Raised, to: To) -> Result<(), Broken> {
                 Ok(code) => host::send(&to, &Reply::Compiled(Ok(())), &code)?,
                 Err(bad) => host::send(&to, &Reply::Compiled(Err(bad)), &[])?,
             },
-            (Task::Load, _) => loaded = Some(load(&engine, &body)),
+            (Task::Load { is_deep: false }, _) => loaded = Some(load(&engine, &body)),
+            (Task::Load { is_deep: true }, _) => {
+                let deep = profile::engine_with(profile::DEEP_STACK_BYTES).map_err(io::Error::other)?;
+                loaded = Some(load(&deep, &body));
+            }
             (Task::Run { order, stdin_bytes }, Some(Ok(loaded))) => run(loaded, &order, stdin_bytes, &to)?,
             (Task::Run { .. }, Some(Err(error))) => host::send(&to, &Reply::Finished(Err(format!("{error:#}"))), &[])?,
             (Task::Run { .. }, None) => return Err(io::Error::from(io::ErrorKind::InvalidData).into()),

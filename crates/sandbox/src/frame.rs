@@ -21,8 +21,8 @@ const ROOM_BYTES: u64 = 1 << 20;
 pub(crate) enum Task {
     /// The body is a module; answer with [`Reply::Compiled`].
     Compile,
-    /// The body is compiled code to run from now on; no answer.
-    Load,
+    /// The body is compiled code to run from now on, on a deep stack or not; no answer.
+    Load { is_deep: bool },
     /// Run once; no body, but `stdin_bytes` of standard input come behind. Answer with [`Reply::Finished`].
     Run { order: Order, stdin_bytes: u64 },
 }

@@ -21,6 +21,8 @@ pub const FUEL_YIELD: u64 = 10_000_000;
 pub const CALL_FUEL: u64 = 1_000;
 /// Bytes of a guest's stack.
 pub const STACK_BYTES: usize = 1 << 20;
+/// Bytes of the stack of a guest for which that was not enough, where it is tried once more.
+pub const DEEP_STACK_BYTES: usize = 8 << 20;
 /// Elements of all tables together.
 pub const TABLE_ELEMENTS_MAX: usize = 1_000_000;
 /// The only module whose functions may be imported.
@@ -85,6 +87,14 @@ fn target() -> Option<&'static str> {
 /// # Errors
 /// The engine does not know this machine.
 pub(crate) fn engine() -> wasmtime::Result<Engine> {
+    engine_with(STACK_BYTES)
+}
+
+/// An engine that runs the same code on a stack of so many bytes.
+///
+/// # Errors
+/// As [`engine`].
+pub(crate) fn engine_with(stack_bytes: usize) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     if let Some(target) = target() {
         config.target(target)?;
@@ -99,8 +109,8 @@ pub(crate) fn engine() -> wasmtime::Result<Engine> {
         .consume_fuel(true)
         .operator_cost(weights::cost_table_v1())
         .epoch_interruption(false)
-        .max_wasm_stack(STACK_BYTES)
-        .async_stack_size(STACK_BYTES + (1 << 20))
+        .max_wasm_stack(stack_bytes)
+        .async_stack_size(stack_bytes + (1 << 20))
         .memory_init_cow(false)
         .generate_address_map(false)
         .wasm_backtrace_max_frames(None)

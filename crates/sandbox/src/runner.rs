@@ -219,7 +219,7 @@ impl Runner {
         let limits = attempt.limits;
         let order = Order { args: given.args.to_vec(), env: given.env.clone(), seed: *given.seed, limits };
         let run = (Task::Run { order, stdin_bytes: given.stdin.len() as u64 }, &[][..]);
-        let first = [(Task::Load, code.bytes.as_slice()), run];
+        let first = [(Task::Load { is_deep: limits.deep_stack }, code.bytes.as_slice()), run];
         let tasks = if std::mem::replace(&mut room.is_loaded, true) { &first[1..] } else { &first[..] };
         hold.wait = limits.wall.saturating_add(GRACE);
         let answer = room.running.exchange(tasks, given.stdin, hold);

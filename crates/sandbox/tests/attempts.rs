@@ -134,6 +134,34 @@ fn a_full_stack_blames_nobody() {
 }
 
 #[test]
+fn what_a_stack_is_too_small_for_runs_on_a_deep_one_with_the_same_steps() {
+    // So many calls in each other, each with room for two dozen numbers that live across the call.
+    let locals = "(local i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64)";
+    let text = |calls: u32| {
+        let lives: String = (1..13).map(|n| format!("(local.set {n} (i64.load (i32.const {})))", n * 8)).collect();
+        let sums: String = (1..13)
+            .map(|n| format!("(i64.store (i32.const 0) (i64.add (i64.load (i32.const 0)) (local.get {n})))"))
+            .collect();
+        format!(
+            r#"(module (memory (export "memory") 1)
+            (func $down (param i32) {locals} {lives}
+                (if (local.get 0) (then (call $down (i32.sub (local.get 0) (i32.const 1))))) {sums})
+            (func (export "_start") (call $down (i32.const {calls}))))"#
+        )
+    };
+    let deep = |calls: u32| {
+        let mut attempt = attempt(&text(calls));
+        attempt.limits.deep_stack = true;
+        run(&attempt)
+    };
+    assert_eq!(run(&attempt(&text(30_000))).end, End::StackOverflow);
+    assert_eq!(deep(30_000).end, End::Exit(0));
+    assert_eq!(deep(1_000_000).end, End::StackOverflow);
+    let shallow = run(&attempt(&text(100)));
+    assert_eq!((shallow.end, shallow.fuel), (End::Exit(0), deep(100).fuel));
+}
+
+#[test]
 fn printing_forever_is_output_too_large() {
     let body = "(loop $again (call $put (i32.const 1) (i32.const 1024) (i32.const 60000)) (br $again))";
     let mut attempt = attempt(&module("x", body));

@@ -247,6 +247,9 @@ impl Board {
                 }
                 tracing::info!(job = %job.short(), state = %state, "a job ended");
             }
+            Effect::Folded { job, records } => {
+                written.folded.insert(job, records);
+            }
             Effect::Quarantine { node, why, .. } => {
                 tracing::warn!(%node, item = %why.item, "a node's result was proved wrong; it gets no public work");
             }

@@ -31,6 +31,8 @@ pub struct Written {
     pub ended: Vec<(JobId, JobState, Vec<u8>)>,
     /// A node's word.
     pub word: Option<Word>,
+    /// Jobs that are forgotten: these records take the place of all they had.
+    pub folded: BTreeMap<JobId, Vec<Record>>,
     /// Numbers of the next records of jobs that were read from the database anew.
     pub next: BTreeMap<JobId, u64>,
 }
@@ -38,7 +40,11 @@ pub struct Written {
 impl Written {
     /// Nothing has to be written.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.standings.is_empty() && self.ended.is_empty() && self.word.is_none()
+        self.records.is_empty()
+            && self.standings.is_empty()
+            && self.ended.is_empty()
+            && self.word.is_none()
+            && self.folded.is_empty()
     }
 }
 
@@ -109,9 +115,18 @@ pub async fn run(center: Center, mut inbox: Inbox) {
     }
 }
 
+/// Records of a job under one number.
+struct Kept {
+    job: JobId,
+    seq: u64,
+    records: Vec<Record>,
+    /// They take the place of all with lower numbers.
+    is_fold: bool,
+}
+
 /// Everything of one transaction.
 struct Numbered {
-    records: Vec<(JobId, u64, Vec<Record>)>,
+    records: Vec<Kept>,
     standings: Vec<(Alias, Standing)>,
     ended: Vec<(JobId, JobState, Vec<u8>)>,
     words: Vec<Word>,
@@ -127,16 +142,28 @@ fn numbered(all: Vec<Written>, next: &mut BTreeMap<JobId, u64>) -> Numbered {
         for (job, seq) in written.next {
             next.insert(job, seq);
         }
+        for (job, records) in written.folded {
+            // What came before it in this transaction is still told to the table of items.
+            if let Some(before) = by_job.remove(&job) {
+                out.records.push(kept(job, before, false, next));
+            }
+            out.records.push(kept(job, records, true, next));
+        }
         out.standings.extend(written.standings);
         out.ended.extend(written.ended);
         out.words.extend(written.word);
     }
     for (job, records) in by_job {
-        let seq = next.entry(job).or_default();
-        out.records.push((job, *seq, records));
-        *seq += 1;
+        out.records.push(kept(job, records, false, next));
     }
     out
+}
+
+fn kept(job: JobId, records: Vec<Record>, is_fold: bool, next: &mut BTreeMap<JobId, u64>) -> Kept {
+    let number = next.entry(job).or_default();
+    let seq = *number;
+    *number += 1;
+    Kept { job, seq, records, is_fold }
 }
 
 /// (B)
@@ -154,7 +181,10 @@ async fn write(center: &Center, numbered: Arc<Numbered>) {
 }
 
 fn put(tx: &mut crate::db::Tx<'_>, numbered: &Numbered, now: Stamp) -> Result<(), crate::db::DbError> {
-    for (job, seq, records) in &numbered.records {
+    for Kept { job, seq, records, is_fold } in &numbered.records {
+        if *is_fold {
+            store::drop_records(tx, job, *seq)?;
+        }
         store::keep(tx, job, *seq, records)?;
         if records.iter().any(|record| matches!(record, Record::Retried { .. })) {
             store::reopen(tx, job, JobState::Running)?;
@@ -170,4 +200,44 @@ fn put(tx: &mut crate::db::Tx<'_>, numbered: &Numbered, now: Stamp) -> Result<()
         store::end(tx, job, *state, now, progress)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::{Db, DbUrl};
+
+    const JOB: JobId = JobId([1; 16]);
+
+    fn state(state: JobState) -> Record {
+        Record::State { job: JOB, state }
+    }
+
+    fn written(records: &[JobState], folded: &[JobState]) -> Written {
+        let of = |states: &[JobState]| states.iter().map(|one| state(*one)).collect::<Vec<_>>();
+        let mut all = Written { records: BTreeMap::from([(JOB, of(records))]), ..Written::default() };
+        if !folded.is_empty() {
+            all.folded.insert(JOB, of(folded));
+        }
+        all
+    }
+
+    #[tokio::test]
+    async fn a_fold_takes_the_place_of_what_came_before_it_and_of_nothing_after() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&DbUrl::Sqlite(dir.path().join("center.db"))).unwrap();
+        let mut next = BTreeMap::new();
+        let calls = [
+            vec![written(&[JobState::Queued], &[])],
+            vec![written(&[JobState::Running], &[]), written(&[JobState::Done], &[JobState::Partial])],
+            vec![written(&[JobState::Stopped], &[])],
+        ];
+        let expected = [vec![JobState::Queued], vec![JobState::Partial], vec![JobState::Partial, JobState::Stopped]];
+        for (calls, expected) in calls.into_iter().zip(expected) {
+            let numbered = numbered(calls, &mut next);
+            db.write(move |tx| Ok(put(tx, &numbered, Stamp(1))?)).await.unwrap();
+            let (records, _) = db.read(|q| Ok(store::records(q, &JOB)?)).await.unwrap();
+            assert_eq!(records, expected.into_iter().map(state).collect::<Vec<_>>());
+        }
+    }
 }

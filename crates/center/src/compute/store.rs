@@ -162,6 +162,12 @@ pub fn keep(tx: &mut Tx<'_>, job: &JobId, seq: u64, records: &[Record]) -> Resul
     Ok(())
 }
 
+/// Drops records of a job with numbers below this one.
+pub fn drop_records(tx: &mut Tx<'_>, job: &JobId, below: u64) -> Result<(), DbError> {
+    let sql = "DELETE FROM job_record WHERE job = $1 AND seq < $2";
+    tx.execute(sql, &[job.as_bytes()[..].into(), below.into()]).map(drop)
+}
+
 fn put_item(
     tx: &mut Tx<'_>,
     job: &JobId,

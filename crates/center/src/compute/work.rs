@@ -182,7 +182,8 @@ pub fn checked_in(center: &Center, node: Alias, state: NodeState, leases: &[Leas
     if !matches!(state, NodeState::Run | NodeState::Limit) {
         board::end_asks(center, node);
     }
-    if !leases.is_empty() {
+    // After a restart also who runs nothing is heard: what it might still run is handed out.
+    if !leases.is_empty() || center.board().scheduler().awaits(node) {
         let states = leases.iter().map(|told| LeaseState {
             serial: told.serial,
             items_done: told.items,

@@ -341,6 +341,7 @@ impl Attempt {
             output_bytes: brief.limits.output_bytes.min(OUTPUT_MAX),
             scratch_bytes: brief.limits.scratch_bytes.min(OUTPUT_MAX),
             stderr_bytes: brief.limits.stderr_bytes.min(STDERR_MAX),
+            deep_stack: self.lease.deep_stack,
             ..Limits::default()
         };
         let (runner, handle) = (self.shared.runner.clone(), self.place.handle.clone());

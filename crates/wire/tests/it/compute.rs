@@ -206,8 +206,14 @@ pub fn parcels() -> Vec<u8> {
         shuffle: Some([6; 32]),
     };
     let part = PartOf { link: 1, name: "in/a".into(), file: "a".into(), from: 2, to: 3 };
-    let parcel =
-        Parcel { item: 4, number: 17, inputs: vec![part], out: (0, "o/0/4/".into()), parts: vec![5], block_key: Some([7; 32]) };
+    let parcel = Parcel {
+        item: 4,
+        number: 17,
+        inputs: vec![part],
+        out: (0, "o/0/4/".into()),
+        parts: vec![5],
+        block_key: Some([7; 32]),
+    };
     let parcels = Parcels { brief: Some(Box::new(brief)), links: vec!["pmg1b".into()], items: vec![parcel] };
     wire::encode(&ParcelAnswer::Parcels(Box::new(parcels)))
 }

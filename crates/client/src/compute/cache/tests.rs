@@ -29,6 +29,7 @@ fn brief(input: InputForm) -> Brief {
         output: OutputForm::Whole,
         count: 9,
         tells_index: false,
+        shuffle: None,
     }
 }
 
