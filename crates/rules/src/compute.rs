@@ -10,6 +10,7 @@ mod attempt;
 mod bits;
 mod choose;
 pub mod facts;
+mod item;
 mod job;
 mod judge;
 mod law;
@@ -23,6 +24,7 @@ mod report;
 mod restart;
 pub mod scheduler;
 pub mod shuffle;
+mod stage;
 pub mod survival;
 #[cfg(test)]
 mod tests;

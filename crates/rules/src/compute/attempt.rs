@@ -5,7 +5,7 @@
 //! never heard of counts as if it had, once its node shows the permit.
 
 use super::facts::{Lease, LeaseState, NodeFacts};
-use super::job::{Checking, Output};
+use super::item::{Checking, Output};
 use super::limits::{BUNDLE_ITEMS, CURSOR_BLOCK, LEASE, LEASE_LIFE, OVER_KEPT, PARK_GRACE, PILOT_FUEL, UNKNOWN_FUEL};
 use super::message::{Effect, Record};
 use super::quorum::check_share;

@@ -7,7 +7,8 @@
 
 use super::attempt::Task;
 use super::facts::{NodeFacts, SlotFacts};
-use super::job::{Ballot, Checking, Item, Job, Output};
+use super::item::{Ballot, Checking, Item, Output};
+use super::job::Job;
 use super::limits::{
     ARBITER_AFTER, ARBITER_WAIT, BUNDLE_BYTES, BUNDLE_ITEMS, BUNDLE_MIN, BUNDLED_BELOW, CANARY_SHARE,
     EQUALLY_FIT_PERCENT, GRANTS_MAX, HOST_AGAIN, JOB_SHARE, OWNER_CAP_FROM, OWNER_SHARE, PILOTS, SAME_NODE_AGAIN,

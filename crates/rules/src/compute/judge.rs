@@ -8,7 +8,7 @@
 //! is no way out of being checked, more than [`super::limits::OTHER_INPUT_MAX`] times in one job make every result of that node in
 //! that job checked, and its unchecked ones run again. Its standing elsewhere is untouched: no keeper can spoil it.
 
-use super::job::{Ballot, Checking, Output, agree_with, result_of};
+use super::item::{Ballot, Checking, Output, agree_with, result_of};
 use super::limits::{CANARIES_KEPT, CANCEL_UNLESS_WITHIN, CHECK_WAIT, REDO_WINDOW, SAME_NODE_AGAIN};
 use super::message::{Checked, Effect, Evidence, ItemResult, Pay, PayAct, Record, Standing, Vote};
 use super::quorum::{self, Ruling};

@@ -92,17 +92,18 @@ pub const OWNER_SHARE: Ppm = Ppm::percent(5);
 /// Share of all slots that one job may hold while others wait.
 pub const JOB_SHARE: Ppm = Ppm::percent(50);
 /// Checks passed in a row until not every item of a node is checked.
-pub const TRUSTED_AFTER: u32 = 10;
+pub const TRUSTED_AFTER: u32 = 6;
 /// Checks passed in a row until a node decides disputes.
 pub const ARBITER_AFTER: u32 = 100;
 /// Share of items checked at least, fast.
-pub const CHECK_FLOOR_FAST: Ppm = Ppm::percent(5);
+pub const CHECK_FLOOR_FAST: Ppm = Ppm::percent(6);
 /// Share of items checked at least, standard.
-pub const CHECK_FLOOR_STANDARD: Ppm = Ppm::percent(10);
+pub const CHECK_FLOOR_STANDARD: Ppm = Ppm(105_000);
 /// Share of items that run twice in a circle.
 pub const CHECK_CIRCLE: Ppm = Ppm::percent(2);
-/// Share of leases that repeat an item whose result is known.
-pub const CANARY_SHARE: Ppm = Ppm::percent(1);
+/// Share of leases that repeat an item whose result is known. A check looks at two nodes and an item, this at one node: so it is
+/// the smaller part of what is spent on looking.
+pub const CANARY_SHARE: Ppm = Ppm(5_000);
 /// Known results of a stage that are kept for that.
 pub const CANARIES_KEPT: usize = 64;
 /// Chance that the result of a node nobody has checked is wrong (**assumed**).

@@ -3,11 +3,13 @@
 //! (A) The records of [`Scheduler::fold`] make the same job as all its records did. (B) No answer lists more than
 //! [`LISTED_MAX`] of anything.
 
-use super::job::{Checking, Job, Stage, result_of};
+use super::item::{Checking, result_of};
+use super::job::Job;
 use super::limits::LISTED_MAX;
 use super::message::{Checked, Fold, Record};
 use super::progress::{Failure, Progress, StageProgress, Waiting};
 use super::scheduler::{Key, Scheduler};
+use super::stage::Stage;
 use model::{Check, ItemRef, JobId, JobPause, JobState, MemberId, Span, Stamp, Trust};
 use std::collections::BTreeSet;
 
@@ -164,7 +166,7 @@ fn fold(stage: &Stage) -> Fold {
     }
 }
 
-fn fold_item(records: &mut Vec<Record>, item: ItemRef, entry: &super::job::Item) {
+fn fold_item(records: &mut Vec<Record>, item: ItemRef, entry: &super::item::Item) {
     records.extend(entry.strikes.iter().map(|strike| Record::Strike { item, strike: strike.clone() }));
     if entry.checking != Checking::Open {
         return;

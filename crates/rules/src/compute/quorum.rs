@@ -168,17 +168,18 @@ mod tests {
 
     #[test]
     fn new_nodes_are_always_checked_and_old_ones_at_the_floor() {
-        assert_eq!(check_share(STANDARD, 9), Ppm::ONE, "(A)");
-        assert_eq!(check_share(STANDARD, 10), Ppm::percent(9), "with 1 % of leases that repeat known results");
-        assert_eq!(check_share(FAST, 10), Ppm::percent(9), "1/V");
-        assert_eq!(check_share(FAST, 1_000), Ppm::percent(4));
+        assert_eq!(check_share(STANDARD, TRUSTED_AFTER - 1), Ppm::ONE, "(A)");
+        assert_eq!(check_share(STANDARD, 8), Ppm(120_000), "1/V, with 0.5 % of leases that repeat known results");
+        assert_eq!(check_share(STANDARD, 10), Ppm::percent(10));
+        assert_eq!(check_share(FAST, 10), Ppm(95_000), "1/V");
+        assert_eq!(check_share(FAST, 1_000), Ppm(55_000));
         assert_eq!(check_share(STRICT, 1_000), Ppm::ONE);
         let circle = Demand { trust: Trust::Circle, check: Check::Off };
         assert_eq!(check_share(circle, 0), Ppm::percent(2));
         assert_eq!(check_share(Demand { trust: Trust::Own, check: Check::Strict }, 0), Ppm(0));
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let drawn = (0..100_000).filter(|_| is_checked(STANDARD, 500, &mut rng)).count();
-        assert!((8_600..9_400).contains(&drawn), "{drawn}");
+        assert!((9_600..10_400).contains(&drawn), "{drawn}");
     }
 
     #[test]

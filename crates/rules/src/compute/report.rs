@@ -4,7 +4,7 @@
 //! an item is checked is drawn here, after its first result was said. (C) A checker is answered in the same words as the first:
 //! `store` when nobody has stored this very result, `drop` otherwise. (D) A failure of the machine never counts against the job.
 
-use super::job::{Ballot, Checking, Output, is_kept_elsewhere, result_of};
+use super::item::{Ballot, Checking, Output, is_kept_elsewhere, result_of};
 use super::limits::{
     AUTO_FUEL_LEAST, AUTO_FUEL_TIMES, BUNDLE_ITEMS, HOST_AGAIN, INPUT_AGAIN, INPUT_TRIES, PILOTS, REDO_WINDOW,
     SAME_NODE_AGAIN, STORE_WITHIN, STRIKE_OWNERS, STRIKES,

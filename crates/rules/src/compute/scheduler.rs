@@ -15,9 +15,10 @@
 
 use super::attempt::Attempt;
 use super::facts::{JobFacts, Lease, NodeFacts, SlotFacts};
-use super::job::{Job, Stage};
+use super::job::Job;
 use super::limits;
 use super::message::{Effect, Input, ItemResult, PayAct, Record, Standing};
+use super::stage::Stage;
 use model::{Alias, FailKind, ItemRef, JobId, JobState, MemberId, Stamp};
 use rand_core::Rng;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

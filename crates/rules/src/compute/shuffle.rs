@@ -8,13 +8,14 @@
 //! (D) No slot waits longer than [`HOLDER_WAIT`] because a part lies elsewhere. (E) Who says that blocks are missing that are
 //! not costs at most that many waves, and after [`MISSING_SAYS_MAX`] reports merges nothing more of the job.
 
-use super::job::{Job, Stage};
+use super::job::Job;
 use super::limits::{
     HOLDER_WAIT, HOLDERS_EVERY, HOLDERS_LOOK, MISSING_MAX, MISSING_SAYS_MAX, PILOTS, SHUFFLE_HOLDERS_MAX,
     SHUFFLE_LAG_MAX, SHUFFLE_LOST_LEAST, SHUFFLE_LOST_SHARE, SHUFFLE_WAVES_MAX, STEADY_AGE,
 };
 use super::message::{Accepted, Record};
 use super::scheduler::{At, Key, Node, Scheduler, Timer, Turn};
+use super::stage::Stage;
 use super::survival::survival;
 use model::{Alias, FailKind, JobId, MemberId, Span, Stamp, Trust};
 

@@ -171,3 +171,19 @@ fn a_repeated_item_with_another_input_blames_nobody() {
     assert!(repeated > 5, "{repeated}");
     assert_eq!(blamed, 0);
 }
+
+#[test]
+fn the_same_bytes_of_another_input_are_no_check_passed() {
+    let mut desk = Desk::new(5);
+    desk.put(Input::Submit(job(1, Trust::Public, Check::Strict, 1)));
+    let nodes: Vec<NodeFacts> = (1..=3).map(|n| node(n, n as u8)).collect();
+    let leases: Vec<Lease> = nodes[..2].iter().map(|facts| desk.ask(facts, 1).remove(0)).collect();
+    desk.work_as(Alias(1), &leases[0], |result| ItemResult { of: [7; 32], ..result });
+    desk.work(Alias(2), &leases[1]);
+    assert_eq!(desk.progress(1).stages[0].checked, 0, "two results of different inputs agree on nothing");
+    let third = desk.ask(&nodes[2], 1).remove(0);
+    desk.work(Alias(3), &third);
+    let validated = |n| desk.scheduler.standing(Alias(n)).unwrap().validated;
+    assert_eq!((validated(1), validated(2), validated(3)), (0, 1, 1));
+    assert_eq!(desk.progress(1).differ.iter().map(|told| told.node).collect::<Vec<_>>(), [Alias(1)]);
+}
