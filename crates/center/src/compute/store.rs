@@ -156,6 +156,12 @@ pub fn keep(tx: &mut Tx<'_>, job: &JobId, seq: u64, records: &[Record]) -> Resul
                 };
                 tx.execute(sql, &[job.as_bytes()[..].into(), item.stage.into(), item.item.into()])?;
             }
+            Record::Rerun { stage, items, .. } => {
+                for item in items {
+                    let sql = "DELETE FROM job_item WHERE job = $1 AND stage = $2 AND item = $3";
+                    tx.execute(sql, &[job.as_bytes()[..].into(), (*stage).into(), (*item).into()])?;
+                }
+            }
             _ => {}
         }
     }

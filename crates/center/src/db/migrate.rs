@@ -29,6 +29,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0018_regive.sql"),
     include_str!("../../migrations/0019_vetting.sql"),
     include_str!("../../migrations/0020_compute.sql"),
+    include_str!("../../migrations/0021_compute_forms.sql"),
 ];
 
 const VERSION_TABLE: &str =
