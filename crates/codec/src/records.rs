@@ -48,7 +48,7 @@ pub fn lines_of(
     is_end: bool,
 ) -> Result<Option<std::ops::Range<usize>>, RecordError> {
     let base = reads_from(from);
-    let after = |at: usize| bytes.get(at..).and_then(memchr).map(|line| at + line + 1);
+    let after = |at: usize| bytes.get(at..).and_then(line_end).map(|line| at + line + 1);
     // A line begins at 0, or after the end of another one.
     let Some(begin) = (if from == 0 { Some(0) } else { after(0) }) else {
         return if is_end { Ok(Some(bytes.len()..bytes.len())) } else { too_long(bytes.len(), base) };
@@ -69,14 +69,20 @@ fn too_long(read: usize, at: u64) -> Result<Option<std::ops::Range<usize>>, Reco
     if read > RECORD_MAX { Err(RecordError::TooLong { at }) } else { Ok(None) }
 }
 
-fn memchr(bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|byte| *byte == b'\n')
+fn line_end(bytes: &[u8]) -> Option<usize> {
+    memchr::memchr(b'\n', bytes)
+}
+
+/// The first line of some bytes, its end included, and what follows it; none where there is nothing.
+fn first_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let len = line_end(bytes).map_or(bytes.len(), |end| end + 1);
+    (len > 0).then(|| bytes.split_at(len))
 }
 
 /// The key of a line.
 pub fn key_of(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
-    line.iter().position(|byte| *byte == b'\t').map_or(line, |tab| &line[..tab])
+    memchr::memchr(b'\t', line).map_or(line, |tab| &line[..tab])
 }
 
 /// The part of a key.
@@ -113,8 +119,9 @@ pub fn part(output: &[u8], how: &Partitioning) -> Result<Vec<Vec<u8>>, RecordErr
         return Err(RecordError::Parts { parts });
     }
     let mut lain: Vec<Vec<Lain>> = vec![Vec::new(); parts as usize];
-    let mut at = 0usize;
-    for line in output.split_inclusive(|byte| *byte == b'\n') {
+    let (mut at, mut rest) = (0usize, output);
+    while let Some((line, more)) = first_line(rest) {
+        rest = more;
         if line.len() > RECORD_MAX {
             return Err(RecordError::TooLong { at: at as u64 });
         }
@@ -162,8 +169,8 @@ struct Next<'a> {
 
 impl<'a> Next<'a> {
     fn of(rest: &'a [u8], block: usize) -> Option<Self> {
-        let line = rest.split_inclusive(|byte| *byte == b'\n').next()?;
-        Some(Self { key: key_of(line), line, rest: &rest[line.len()..], block })
+        let (line, rest) = first_line(rest)?;
+        Some(Self { key: key_of(line), line, rest, block })
     }
 }
 
