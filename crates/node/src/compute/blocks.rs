@@ -124,7 +124,7 @@ impl BlockStore {
     /// Begins to keep blocks of one item; their bytes follow, in the order of the heads.
     ///
     /// # Errors
-    /// [`KeepError`].
+    /// What kept them out.
     pub fn begin(&self, item: MapItem, heads: &[BlockHead]) -> Result<Keeping, KeepError> {
         let ascending = heads.windows(2).all(|pair| pair[0].part < pair[1].part);
         let (Some(first), Some(last)) = (heads.first(), heads.last()) else { return Err(KeepError::Odd) };
@@ -191,7 +191,7 @@ impl BlockStore {
         self.0.used.fetch_sub(freed, Relaxed);
     }
 
-    /// Drops blocks of jobs whose newest file is older than [`KEPT_FOR`].
+    /// Drops blocks of jobs whose newest file is older than a day.
     pub fn drop_old(&self) {
         for job in self.jobs() {
             let folder = self.0.dir.join(hex(&job));
