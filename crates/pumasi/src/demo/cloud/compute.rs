@@ -22,6 +22,8 @@ const TEXTS: [&str; 6] = [
 ];
 /// Items of the job at least.
 pub const ITEMS: usize = 200;
+/// Objects that hold the text: each is an item of the job, or more than one.
+const PAGES: usize = ITEMS + 6;
 /// Whose machine hands the job in, dies over it, and lies.
 const MEMBER: usize = 0;
 const DIES: usize = 3;
@@ -47,13 +49,14 @@ impl Cloud {
         std::fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
         let all = TEXTS.concat();
         let lines: Vec<&str> = all.split_inclusive('\n').collect();
-        let each = lines.len().div_ceil(ITEMS + 20).max(1);
-        let parts: Vec<String> = lines.chunks(each).map(<[&str]>::concat).collect();
+        // As many however long the pages are: they change with the project.
+        let at = |n: usize| n * lines.len() / PAGES;
+        let parts: Vec<String> = (0..PAGES).map(|n| lines[at(n)..at(n + 1)].concat()).collect();
         for (n, part) in parts.iter().enumerate() {
             std::fs::write(folder.join(format!("page{n:03}.txt")), part).map_err(|e| e.to_string())?;
         }
-        if parts.len() < ITEMS {
-            return Err(format!("{} items are fewer than {ITEMS}", parts.len()));
+        if parts.iter().any(String::is_empty) {
+            return Err(format!("{} lines are too few for {PAGES} pages", lines.len()));
         }
         let out = self.as_member(&["cp", "-r", &folder.display().to_string(), "my:texts/"])?;
         ended(out.await).map(|_| count(&all))
