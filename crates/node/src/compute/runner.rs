@@ -4,7 +4,7 @@ use super::attempt::Attempt;
 use super::blocks::BlockStore;
 use super::guests::{Gate, Mood};
 use super::input;
-use super::shuffle::Shuffler;
+use super::shuffle::{Downs, Shuffler};
 use crate::fleet::owner_loop::OwnerView;
 use crate::session::Session;
 use client::{Client, ClientError};
@@ -101,7 +101,7 @@ impl Computing {
         let own = NodeId(wire::signed::public_of(&parts.key));
         let shared = Shared {
             session: parts.session,
-            shuffler: Shuffler { client: parts.client.clone(), store: parts.blocks, own },
+            shuffler: Shuffler { client: parts.client.clone(), store: parts.blocks, own, downs: Downs::default() },
             client: parts.client,
             runner: parts.runner,
             key: parts.key,

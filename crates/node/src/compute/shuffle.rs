@@ -11,7 +11,8 @@ use client::{Bucket, Client, ClientError};
 use model::{NodeId, errors};
 use net::Stream;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use wire::compute::{PartOf, WorkLease};
 use wire::limits::{BLOCKS_GET_MAX, BLOCKS_PUT_MAX};
@@ -19,6 +20,10 @@ use wire::shuffle::{BlockAnswer, BlockHead, GetBlocks, PutBlocks};
 use wire::signed::LeaseBody;
 use wire::{PeerAddr, RefusalMsg};
 
+/// A holder that was not reached is not tried again for so long: a dead one costs one wait, not one for each block.
+const DOWN_FOR: Duration = Duration::from_secs(60);
+/// Holders of which that is remembered.
+const DOWN_MAX: usize = 1_024;
 /// Bytes that go to the disk at a time.
 const STEP: usize = 1 << 20;
 
@@ -116,6 +121,31 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     tokio::task::spawn_blocking(work).await.map_err(|_| ClientError::Unexpected("the work ended"))
 }
 
+/// Holders that were not reached, and when; clones share it.
+#[derive(Clone, Default)]
+pub struct Downs(Arc<Mutex<BTreeMap<NodeId, Instant>>>);
+
+impl Downs {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<NodeId, Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_down(&self, id: &NodeId) -> bool {
+        self.lock().get(id).is_some_and(|at| at.elapsed() < DOWN_FOR)
+    }
+
+    /// Remembers it where nobody answered; who says no is there.
+    fn note(&self, id: NodeId, error: &ClientError) {
+        if matches!(error, ClientError::Net(_)) {
+            let mut downs = self.lock();
+            if downs.len() >= DOWN_MAX {
+                downs.clear(); // they are tried once more, no harm done
+            }
+            downs.insert(id, Instant::now());
+        }
+    }
+}
+
 /// A node's own side of shuffles.
 #[derive(Clone)]
 pub struct Shuffler {
@@ -125,6 +155,8 @@ pub struct Shuffler {
     pub store: BlockStore,
     /// This machine.
     pub own: NodeId,
+    /// Who was not reached lately.
+    pub downs: Downs,
 }
 
 impl Shuffler {
@@ -149,18 +181,21 @@ impl Shuffler {
         }
         let mut to: BTreeMap<usize, Vec<Arc<SealedBlock>>> = BTreeMap::new();
         for block in blocks {
-            if let Some(place) = second_copy(self.own, &lease.holders, block.head.part) {
+            let may = |holder: &PeerAddr| holder.id != self.own && !self.downs.is_down(&holder.id);
+            if let Some(place) = second_copy(&lease.holders, block.head.part, may) {
                 to.entry(place).or_default().push(Arc::clone(block));
             }
         }
         let mut pushes = JoinSet::new();
         for (place, blocks) in to {
             let Some(holder) = lease.holders[place].clone() else { continue };
-            let (client, lease, permit) = (self.client.clone(), lease.body.clone(), lease.permit.clone());
+            let (client, downs) = (self.client.clone(), self.downs.clone());
+            let (lease, permit) = (lease.body.clone(), lease.permit.clone());
             pushes.spawn(async move {
                 let leave = UnderLease { lease: &lease, permit: &permit };
                 if let Err(error) = client.put_blocks(&holder, leave, item, &blocks).await {
                     // The copy here does, or the item is run again.
+                    downs.note(holder.id, &error);
                     tracing::debug!(%error, holder = %holder.id.short(), item, "blocks were not handed over");
                 }
             });
@@ -201,8 +236,8 @@ impl Shuffler {
 }
 
 /// Who gets the second copy of a part's block: its holder, or the next of the others that is there.
-fn second_copy(own: NodeId, holders: &[Option<PeerAddr>], part: u32) -> Option<usize> {
-    rotated(holders, part).find(|place| holders[*place].as_ref().is_some_and(|holder| holder.id != own))
+fn second_copy(holders: &[Option<PeerAddr>], part: u32, may: impl Fn(&PeerAddr) -> bool) -> Option<usize> {
+    rotated(holders, part).find(|place| holders[*place].as_ref().is_some_and(&may))
 }
 
 /// Places of holders in the order in which they are asked for a part.
@@ -285,7 +320,7 @@ impl Fetching<'_> {
 
     async fn from(&mut self, by: &Shuffler, holder: &PeerAddr, maker: Option<NodeId>) {
         let wanted = self.wanted(maker);
-        if wanted.is_empty() || holder.id == by.own {
+        if wanted.is_empty() || holder.id == by.own || by.downs.is_down(&holder.id) {
             return;
         }
         let of: Vec<(u32, u64)> =
@@ -296,6 +331,7 @@ impl Fetching<'_> {
         let mut keep = |of: (u32, u64), block: SealedBlock| found.extend(places.get(&of).map(|place| (*place, block)));
         let asked = by.client.get_blocks(holder, leave, (self.part.stage, self.part.part), &of, &mut keep).await;
         if let Err(error) = asked {
+            by.downs.note(holder.id, &error);
             tracing::debug!(%error, holder = %holder.id.short(), "blocks were not had from it");
         }
         self.take(found).await;
@@ -330,9 +366,19 @@ mod tests {
     #[test]
     fn a_part_has_its_second_copy_on_another_machine_wherever_it_is_made() {
         let holders = [holder(1), holder(2), None, holder(4)];
-        let second = |own: u8, part: u32| second_copy(NodeId([own; 32]), &holders, part);
+        let second = |own: u8, part: u32| second_copy(&holders, part, |holder| holder.id != NodeId([own; 32]));
         assert_eq!([second(9, 0), second(9, 1), second(9, 2), second(9, 7)], [Some(0), Some(1), Some(3), Some(3)]);
         assert_eq!([second(1, 0), second(1, 4), second(4, 3)], [Some(1), Some(1), Some(0)], "never on its own machine");
-        assert_eq!(second_copy(NodeId([1; 32]), &holders[..1], 0), None, "a machine alone has one copy");
+        let alone = second_copy(&holders[..1], 0, |holder| holder.id != NodeId([1; 32]));
+        assert_eq!(alone, None, "a machine alone has one copy");
+    }
+
+    #[test]
+    fn who_was_not_reached_is_left_out_for_a_while_and_who_says_no_is_not() {
+        let downs = Downs::default();
+        let (dead, no) = (NodeId([1; 32]), NodeId([2; 32]));
+        downs.note(dead, &ClientError::Net(net::NetError::TimedOut(DOWN_FOR)));
+        downs.note(no, &ClientError::Refused(RefusalMsg::new(errors::NOT_LENDING, [])));
+        assert!(downs.is_down(&dead) && !downs.is_down(&no));
     }
 }
