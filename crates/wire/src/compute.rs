@@ -284,7 +284,7 @@ pub struct WorkLease {
     /// Run in the class of deep stacks.
     pub deep_stack: bool,
     /// Who holds the parts of what it makes: part `p` goes to `p` modulo their number. Empty where they are stored instead, or
-    /// where there are no parts. At most [`crate::limits::HOLDERS_OF_PARTS_MAX`]; none for one that is not there.
+    /// where there are no parts. None for one that is not there.
     pub holders: Vec<Option<PeerAddr>>,
     /// Parts go through storage.
     pub spill: bool,

@@ -132,12 +132,8 @@ pub const PARCELS_MAX: usize = FRAME_MAX;
 pub const BLOCKS_PUT_MAX: usize = 128;
 /// Blocks asked for at once.
 pub const BLOCKS_GET_MAX: usize = 1_024;
-/// Longest path from a block to its root.
-pub const BLOCK_PATH_MAX: usize = 12;
 /// Longest answer to who asks for a block, without its bytes.
 pub const BLOCK_ANSWER_MAX: usize = 4 << 10;
-/// Machines that hold one stage's parts.
-pub const HOLDERS_OF_PARTS_MAX: usize = 16;
 /// Map items whose blocks are told as lost at once.
 pub const MISSING_MAX: usize = 4_096;
 /// Jobs asked about at once.

@@ -8,13 +8,13 @@
 
 use super::result::{Made, result_hash};
 use crate::{Client, ClientError};
-use codec::blocks::{BlockHash, BlockTree};
+use codec::blocks::{BLOCK_PATH_MAX, BlockHash, BlockTree};
 use model::{BucketId, JobId};
 use seal::{ContentKey, Header, Role, part_key};
 use std::sync::Arc;
 use std::time::Duration;
 use wire::compute::JobItemsAsk;
-use wire::limits::{BLOCK_ANSWER_MAX, BLOCK_PATH_MAX, BLOCKS_GET_MAX, BLOCKS_PUT_MAX, PAGE_MAX};
+use wire::limits::{BLOCK_ANSWER_MAX, BLOCKS_GET_MAX, BLOCKS_PUT_MAX, PAGE_MAX};
 use wire::shuffle::{BlockAnswer, BlockHead, GetBlocks, PutBlocks};
 use wire::storage::StreamOpen;
 use wire::{PeerAddr, Reply, Request};

@@ -7,6 +7,7 @@
 //! (A) What is handed over counts once it is here whole: it is written beside and renamed. (B) All files together take no more
 //! than the room they are given. (C) A job's blocks go when it is over, at the latest [`KEPT_FOR`] after they came.
 
+use codec::blocks::BLOCK_PATH_MAX;
 use model::JobId;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -15,7 +16,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use wire::limits::BLOCK_PATH_MAX;
 use wire::shuffle::BlockHead;
 
 /// Blocks of a job nobody asks about go after this.
@@ -83,7 +83,7 @@ impl BlockStore {
         let (mut files, mut used) = (BTreeMap::<MapItem, Spans>::new(), 0);
         for folder in fs::read_dir(&dir)? {
             let folder = folder?.path();
-            let Some(job) = folder.file_name().and_then(|name| job_of(name.to_str()?)) else { continue };
+            let Some(job) = folder.file_name().and_then(|name| name.to_str()?.parse().ok()) else { continue };
             for file in fs::read_dir(&folder)? {
                 let file = file?;
                 match file.file_name().to_str().and_then(|name| parse(job, name)) {
@@ -153,7 +153,7 @@ impl BlockStore {
             bytes.resize(bytes.len() + 32 * (depth - head.path.len()), 0);
             at += head.sealed;
         }
-        let folder = self.0.dir.join(hex(&item.job));
+        let folder = self.0.dir.join(item.job.to_string());
         fs::create_dir_all(&folder)?;
         let beside = folder.join(format!("new-{}", self.0.next.fetch_add(1, Relaxed)));
         let file = File::create(&beside)?;
@@ -185,7 +185,7 @@ impl BlockStore {
     pub fn drop_job(&self, job: JobId) {
         let gone: Vec<MapItem> = self.files().keys().filter(|item| item.job == job).copied().collect();
         let freed: u64 = gone.iter().filter_map(|item| self.files().remove(item)).flatten().map(|span| span.2).sum();
-        if let Err(error) = fs::remove_dir_all(self.0.dir.join(hex(&job))) {
+        if let Err(error) = fs::remove_dir_all(self.0.dir.join(job.to_string())) {
             tracing::debug!(%error, "blocks of a job that is over were not removed");
         }
         self.0.used.fetch_sub(freed, Relaxed);
@@ -194,7 +194,7 @@ impl BlockStore {
     /// Drops blocks of jobs whose newest file is older than a day.
     pub fn drop_old(&self) {
         for job in self.jobs() {
-            let folder = self.0.dir.join(hex(&job));
+            let folder = self.0.dir.join(job.to_string());
             let touched = fs::metadata(&folder).and_then(|meta| meta.modified());
             if touched.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > KEPT_FOR)) {
                 self.drop_job(job);
@@ -204,7 +204,7 @@ impl BlockStore {
 
     fn path(&self, item: MapItem, first: u32, last: u32) -> PathBuf {
         let MapItem { job, stage, item, serial } = item;
-        self.0.dir.join(hex(&job)).join(format!("{stage}-{item}-{serial:016x}-{first}-{last}"))
+        self.0.dir.join(job.to_string()).join(format!("{stage}-{item}-{serial:016x}-{first}-{last}"))
     }
 }
 
@@ -244,6 +244,11 @@ pub struct Keeping {
 }
 
 impl Keeping {
+    /// Bytes that are still to come.
+    pub const fn left(&self) -> u64 {
+        self.left
+    }
+
     /// Takes bytes of the blocks, in their order.
     ///
     /// # Errors
@@ -325,15 +330,6 @@ fn read_in(path: &Path, part: u32) -> io::Result<Option<(BlockHead, Vec<u8>)>> {
     Ok(None)
 }
 
-fn hex(job: &JobId) -> String {
-    job.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn job_of(name: &str) -> Option<JobId> {
-    let bytes = (0..name.len()).step_by(2).map(|at| u8::from_str_radix(name.get(at..at + 2)?, 16).ok());
-    Some(JobId(bytes.collect::<Option<Vec<u8>>>()?.try_into().ok()?))
-}
-
 fn parse(job: JobId, name: &str) -> Option<(MapItem, u32, u32)> {
     let mut words = name.split('-');
     let (stage, item) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
@@ -403,7 +399,7 @@ mod tests {
         assert_eq!((store.used(), store.read(MapItem { item: 6, ..ITEM }, 2).unwrap()), (used, None));
         assert!(matches!(store.begin(ITEM, &[head(3, 1), head(2, 1)]), Err(KeepError::Odd)));
         assert!(matches!(store.begin(ITEM, &[]), Err(KeepError::Odd)));
-        let left: Vec<_> = fs::read_dir(dir.path().join("b").join(hex(&ITEM.job))).unwrap().collect();
+        let left: Vec<_> = fs::read_dir(dir.path().join("b").join(ITEM.job.to_string())).unwrap().collect();
         assert_eq!(left.len(), 1, "nothing half written stays");
     }
 }

@@ -97,28 +97,34 @@ pub async fn fetch(
 
 /// Objects, or parts of them, in the order asked for.
 async fn all(client: &Client, wanted: Vec<(Bucket, PartOf)>) -> Result<Vec<Vec<u8>>, ClientError> {
-    let (mut open, mut got) = (JoinSet::new(), Vec::new());
-    got.resize_with(wanted.len(), Vec::new);
-    let mut rest = wanted.into_iter().enumerate();
-    loop {
-        while open.len() < FETCHES {
-            let Some((n, (bucket, part))) = rest.next() else { break };
-            let client = client.clone();
-            open.spawn(async move { (n, whole(&client, &bucket, &part).await) });
-        }
-        match open.join_next().await {
-            None => return Ok(got),
-            Some(done) => {
-                let (n, content) = done.map_err(|_| ClientError::Unexpected("fetching ended"))?;
-                got[n] = content?;
-            }
-        }
-    }
+    let mut got = vec![Vec::new(); wanted.len()];
+    each(client, wanted, |n, content| content.map(|content| got[n] = content)).await?;
+    Ok(got)
 }
 
 /// Objects as far as they are there, in the order asked for.
 pub async fn those_there(client: &Client, wanted: Vec<(Bucket, PartOf)>) -> Vec<Option<Vec<u8>>> {
-    let (mut open, mut got) = (JoinSet::new(), vec![None; wanted.len()]);
+    let mut got = vec![None; wanted.len()];
+    let keep = |n: usize, content: Result<Vec<u8>, ClientError>| {
+        match content {
+            Ok(content) => got[n] = Some(content),
+            Err(error) => tracing::debug!(%error, "an object was not had"),
+        }
+        Ok(())
+    };
+    if let Err(error) = each(client, wanted, keep).await {
+        tracing::warn!(%error, "objects were not fetched to the end");
+    }
+    got
+}
+
+/// Fetches objects, a few at a time, and hands each on with its place as it comes, until that is an error.
+async fn each(
+    client: &Client,
+    wanted: Vec<(Bucket, PartOf)>,
+    mut keep: impl FnMut(usize, Result<Vec<u8>, ClientError>) -> Result<(), ClientError> + Send,
+) -> Result<(), ClientError> {
+    let mut open = JoinSet::new();
     let mut rest = wanted.into_iter().enumerate();
     loop {
         while open.len() < FETCHES {
@@ -127,10 +133,11 @@ pub async fn those_there(client: &Client, wanted: Vec<(Bucket, PartOf)>) -> Vec<
             open.spawn(async move { (n, whole(&client, &bucket, &part).await) });
         }
         match open.join_next().await {
-            None => return got,
-            Some(Ok((n, Ok(content)))) => got[n] = Some(content),
-            Some(Ok((_, Err(error)))) => tracing::debug!(%error, "an object was not had"),
-            Some(Err(error)) => tracing::warn!(%error, "fetching ended"),
+            None => return Ok(()),
+            Some(done) => {
+                let (n, content) = done.map_err(|_| ClientError::Unexpected("fetching ended"))?;
+                keep(n, content)?;
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use client::compute::{BlockAt, BlocksAll, Merges, SealedBlock, UnderLease, block
 use client::{Bucket, Client, ClientError};
 use model::{NodeId, errors};
 use net::Stream;
+use rules::compute::shuffle::places;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -65,13 +66,11 @@ impl Holding {
         let refused =
             |error: KeepError| ClientError::Refused(RefusalMsg::new(errors::NOT_LENDING, [("why", error.to_string())]));
         let item = MapItem { job: lease.job, stage: lease.stage, item: put.item, serial: lease.serial };
-        let mut left: u64 = put.heads.iter().map(|head| head.sealed).sum();
         let (store, heads) = (self.store.clone(), put.heads);
         let mut keeping = blocking(move || store.begin(item, &heads)).await?.map_err(refused)?;
-        while left > 0 {
-            let mut bytes = vec![0; usize::try_from(left).unwrap_or(STEP).min(STEP)];
+        while keeping.left() > 0 {
+            let mut bytes = vec![0; usize::try_from(keeping.left()).unwrap_or(STEP).min(STEP)];
             stream.read_exact(&mut bytes).await?;
-            left -= bytes.len() as u64;
             keeping = blocking(move || keeping.push(&bytes).map(|()| keeping)).await?.map_err(refused)?;
         }
         blocking(move || keeping.commit()).await?.map_err(refused)?;
@@ -212,21 +211,21 @@ impl Shuffler {
     pub async fn fetch(&self, part: Part<'_>) -> Result<Vec<Vec<u8>>, Lack> {
         let mut fetching = Fetching { part, got: vec![None; part.at.items.len()], odd: 0 };
         fetching.here(&self.store).await;
-        let first = rotated(&part.at.holders, part.part).next().and_then(|place| part.at.holders[place].as_ref());
-        if let Some(holder) = first {
-            fetching.from(self, holder, None).await;
-        }
         let makers: BTreeMap<NodeId, &PeerAddr> =
             part.at.items.iter().filter_map(|item| item.maker.as_ref()).map(|maker| (maker.id, maker)).collect();
-        for maker in makers.values() {
-            fetching.from(self, maker, Some(maker.id)).await;
-        }
-        for place in rotated(&part.at.holders, part.part).skip(1) {
-            if let Some(holder) = &part.at.holders[place] {
-                fetching.from(self, holder, None).await;
-            }
+        let mut holders = places(part.at.holders.len(), part.part).filter_map(|place| part.at.holders[place].as_ref());
+        let asked = holders.next().map(|holder| (holder, None)).into_iter();
+        let asked = asked.chain(makers.values().map(|maker| (*maker, Some(maker.id))));
+        let asked: Vec<(&PeerAddr, Option<NodeId>)> = asked.chain(holders.map(|holder| (holder, None))).collect();
+        let (down, up): (Vec<_>, Vec<_>) = asked.into_iter().partition(|(holder, _)| self.downs.is_down(&holder.id));
+        for (holder, maker) in up {
+            fetching.from(self, holder, maker).await;
         }
         fetching.stored(&self.client).await;
+        // Before anything is called lost, who was not reached before is tried once more.
+        for (holder, maker) in down {
+            fetching.from(self, holder, maker).await;
+        }
         if fetching.odd > 0 {
             tracing::warn!(blocks = fetching.odd, part = part.part, "blocks were not what their mappers made");
         }
@@ -237,13 +236,7 @@ impl Shuffler {
 
 /// Who gets the second copy of a part's block: its holder, or the next of the others that is there.
 fn second_copy(holders: &[Option<PeerAddr>], part: u32, may: impl Fn(&PeerAddr) -> bool) -> Option<usize> {
-    rotated(holders, part).find(|place| holders[*place].as_ref().is_some_and(&may))
-}
-
-/// Places of holders in the order in which they are asked for a part.
-fn rotated(holders: &[Option<PeerAddr>], part: u32) -> impl Iterator<Item = usize> + use<> {
-    let count = holders.len();
-    (0..count).map(move |step| (part as usize + step) % count)
+    places(holders.len(), part).find(|place| holders[*place].as_ref().is_some_and(&may))
 }
 
 /// What is merged, and under which leave.
@@ -320,7 +313,7 @@ impl Fetching<'_> {
 
     async fn from(&mut self, by: &Shuffler, holder: &PeerAddr, maker: Option<NodeId>) {
         let wanted = self.wanted(maker);
-        if wanted.is_empty() || holder.id == by.own || by.downs.is_down(&holder.id) {
+        if wanted.is_empty() || holder.id == by.own {
             return;
         }
         let of: Vec<(u32, u64)> =

@@ -102,6 +102,19 @@ fn ends_well(world: &World, run: Child, items: u64, plain: &BTreeMap<String, Vec
     }
 }
 
+/// What reducers made, so many parts of it.
+fn reduced(world: &World, parts: u32) -> Vec<u8> {
+    let part = |part| world.run("a", &["cat", &format!("my:words/part-{part:05}")]).stdout;
+    (0..parts).flat_map(part).collect()
+}
+
+/// Lines in the order of their bytes.
+fn sorted(text: &[u8]) -> Vec<String> {
+    let mut lines: Vec<String> = String::from_utf8_lossy(text).lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
 const RUN: [&str; 7] = ["run", "guest:wordcount-map", "--each", "my:in/*", "--to", "my:out/", "-q"];
 
 #[test]
@@ -132,20 +145,12 @@ fn map_and_reduce_equal_the_plain_answer_and_stop_and_results_do_what_they_say()
     let map = ["map", "guest:wordcount-map", "my:in/", "--reduce", "guest:wordcount-reduce"];
     let more = ["--split", "1KiB", "--parts", "3", "--to", "my:words/", "-q"];
     world.ok("a", &[&map[..], &more].concat());
-    let mut counted = Vec::new();
-    for part in 0..3 {
-        counted.extend(world.run("a", &["cat", &format!("my:words/part-{part:05}")]).stdout);
-    }
+    let counted = reduced(&world, 3);
     let all: Vec<u8> = (0..12)
         .flat_map(|n| std::fs::read(world.home("files").join(format!("texts/text{n:03}"))).expect("a file"))
         .collect();
     let plain = world.pipe("a", &["run", "--local", "guest:wordcount-map", "-q"], &all);
-    let lines = |text: &[u8]| {
-        let mut lines: Vec<String> = String::from_utf8_lossy(text).lines().map(str::to_owned).collect();
-        lines.sort();
-        lines
-    };
-    assert_eq!(lines(&counted), lines(&plain));
+    assert_eq!(sorted(&counted), sorted(&plain));
 
     // One that would go on for long is stopped; what it has is there.
     let long = ["run", "guest:steps", "--count", "200", "--to", "my:steps/", "-q", "--detach", "--", "1", "100000000"];
@@ -176,19 +181,11 @@ fn blocks_that_are_nowhere_to_be_had_are_made_again() {
     let out = run.wait_with_output().expect("it ends");
     let ended = job(&world);
     assert!(out.status.success(), "{} {ended}", String::from_utf8_lossy(&out.stderr));
-    let mut counted = Vec::new();
-    for part in 0..5 {
-        counted.extend(world.run("a", &["cat", &format!("my:words/part-{part:05}")]).stdout);
-    }
+    let counted = reduced(&world, 5);
     let read = |n| std::fs::read(world.home("files").join(format!("texts/text{n:03}"))).expect("a file");
     let all: Vec<u8> = (0..60).flat_map(|n: u32| [read(n), b"\n".to_vec()].concat()).collect();
     let plain = world.pipe("a", &["run", "--local", "guest:wordcount-map", "-q"], &all);
-    let lines = |text: &[u8]| {
-        let mut lines: Vec<String> = String::from_utf8_lossy(text).lines().map(str::to_owned).collect();
-        lines.sort();
-        lines
-    };
-    assert_eq!(lines(&counted), lines(&plain));
+    assert_eq!(sorted(&counted), sorted(&plain));
     assert!(ended["fuel_extra"].as_u64().is_some_and(|fuel| fuel > 0), "what was mapped twice is told: {ended}");
 }
 

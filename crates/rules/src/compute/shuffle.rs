@@ -62,18 +62,16 @@ fn loses_many(outlook: &Outlook<'_>, lag: Span) -> bool {
     lost > u128::from(most) * u128::from(SURE) * u128::from(SURE)
 }
 
-/// Who holds a part.
-pub fn holder(holders: &[Alias], part: u32) -> Option<Alias> {
-    let count = u32::try_from(holders.len()).ok()?;
-    holders.get(usize::try_from(part.checked_rem(count)?).ok()?).copied()
+/// Places of so many holders in the order in which they are meant for a part: its holder first, then those that follow it. A
+/// mapper pushes its block to the first that is not itself and answers; who merges asks in this order.
+pub fn places(holders: usize, part: u32) -> impl Iterator<Item = usize> {
+    let first = usize::try_from(part).unwrap_or(0);
+    (0..holders).map(move |step| (first % holders + step) % holders)
 }
 
-/// Where a mapper pushes its block of a part: to the part's holder, or to the next one where that is itself. None where nobody
-/// else is there.
-pub fn push_to(holders: &[Alias], part: u32, mapper: Alias) -> Option<Alias> {
-    let of = |part| holder(holders, part).filter(|holder| *holder != mapper);
-    let place = part.checked_rem(u32::try_from(holders.len()).ok()?)?;
-    of(place).or_else(|| of(place + 1))
+/// Who holds a part.
+pub fn holder(holders: &[Alias], part: u32) -> Option<Alias> {
+    places(holders.len(), part).next().map(|place| holders[place])
 }
 
 /// Where the blocks of a stage lie.
@@ -381,6 +379,9 @@ mod tests {
     #[test]
     fn a_mapper_that_holds_the_part_itself_pushes_to_the_next() {
         let holders = [Alias(3), Alias(5), Alias(7)];
+        let push_to = |holders: &[Alias], part, mapper| {
+            places(holders.len(), part).map(|place| holders[place]).find(|holder| *holder != mapper)
+        };
         assert_eq!((holder(&holders, 4), push_to(&holders, 4, Alias(9))), (Some(Alias(5)), Some(Alias(5))));
         assert_eq!(push_to(&holders, 5, Alias(7)), Some(Alias(3)), "around the end");
         assert_eq!(push_to(&holders, u32::MAX, Alias(3)), Some(Alias(5)));

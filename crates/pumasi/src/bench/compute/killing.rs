@@ -93,7 +93,8 @@ async fn hand_in(small: &Small, to: &str) -> Result<(), Fault> {
 
 /// The job as a command of the member's; it does not borrow the cloud, whose machines die meanwhile.
 fn command(small: &Small, to: &str) -> Result<impl Future<Output = Result<(), Fault>> + use<>, Fault> {
-    let args = ["run", "guest:pi", "--count", ITEMS, "--to", to, "--trust", "circle", "--quiet", "--", THROWS];
+    let args =
+        ["run", "guest:pi", "--count", ITEMS, "--to", to, "--trust", "circle", "--fresh", "--quiet", "--", THROWS];
     let mut command = small.prepared(&args)?;
     Ok(async move {
         let out = command.output().await.map_err(Fault::bug)?;

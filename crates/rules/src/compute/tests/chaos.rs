@@ -1,7 +1,7 @@
 use super::*;
 use crate::compute::job::Job;
 use crate::compute::quorum::below;
-use crate::compute::shuffle::push_to;
+use crate::compute::shuffle::places;
 use model::{FailKind, ItemRef, JobState};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -274,7 +274,8 @@ impl World {
         let parts = self.jobs.iter().find(|job| job.id == lease.job).map_or(0, |job| job.stages[0].parts);
         for item in lease.first..lease.first + u32::from(lease.count) {
             for part in 0..parts {
-                let to = push_to(&lease.holders, part, me);
+                let mut order = places(lease.holders.len(), part).map(|place| lease.holders[place]);
+                let to = order.find(|holder| *holder != me);
                 let places = if lease.spill { [Some(None), None] } else { [Some(Some(me)), to.map(Some)] };
                 let places = places.into_iter().flatten();
                 self.blocks.extend(places.map(|place| (lease.job, item, lease.serial, part, place)));
