@@ -20,6 +20,7 @@ pub mod progress;
 mod query;
 pub mod quorum;
 mod ready;
+mod record;
 mod report;
 mod restart;
 pub mod scheduler;
@@ -30,10 +31,8 @@ pub mod survival;
 mod tests;
 
 pub use facts::{JobFacts, Lease, LeaseState, NodeFacts, SlotFacts, StageFacts};
-pub use message::{
-    Accepted, Checked, Effect, Evidence, Fold, Input, ItemResult, Pay, PayAct, Record, Refused, Report, ResultHash,
-    Standing, Strike, Taken, Verdict, Vote,
-};
+pub use message::{Effect, Input, ItemResult, Pay, PayAct, Refused, Report, ResultHash, Taken, Verdict};
 pub use progress::{Failure, Progress, StageProgress, Waiting, WhyNot};
+pub use record::{Accepted, Checked, Evidence, Fold, Record, Standing, Strike, Vote};
 pub use scheduler::Scheduler;
 pub use shuffle::Shuffle;

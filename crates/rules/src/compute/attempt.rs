@@ -7,8 +7,9 @@
 use super::facts::{Lease, LeaseState, NodeFacts};
 use super::item::{Checking, Output};
 use super::limits::{BUNDLE_ITEMS, CURSOR_BLOCK, LEASE, LEASE_LIFE, OVER_KEPT, PARK_GRACE, PILOT_FUEL, UNKNOWN_FUEL};
-use super::message::{Effect, Record};
+use super::message::Effect;
 use super::quorum::check_share;
+use super::record::Record;
 use super::scheduler::{At, Key, Scheduler, Timer, Turn};
 use model::{Alias, JobState, MemberId, Ppm, Span, Stamp, Trust};
 use std::collections::BTreeSet;

@@ -322,7 +322,7 @@ impl Scheduler {
         }
         let is_alone = job.facts.trust == Trust::Own || self.spread.nodes < 2;
         let again = if is_alone { HOST_AGAIN } else { SAME_NODE_AGAIN };
-        let failed = |strike: &super::message::Strike| strike.node == facts.alias && now.since(strike.at) < again;
+        let failed = |strike: &super::record::Strike| strike.node == facts.alias && now.since(strike.at) < again;
         if entry.strikes.iter().any(failed) {
             return Err(WhyNot::Failed);
         }

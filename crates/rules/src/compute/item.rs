@@ -1,8 +1,9 @@
 //! An item that is not plain: who runs it, what was said of it, what it still needs.
 
 use super::limits::{ATTEMPTS_LOST_MAX, ATTEMPTS_MAX};
-use super::message::{ItemResult, PayAct, Strike, Vote};
+use super::message::{ItemResult, PayAct};
 use super::quorum::agree;
+use super::record::{Strike, Vote};
 use model::Stamp;
 
 /// What becomes of the output behind a result.

@@ -5,8 +5,8 @@
 
 use super::facts::JobFacts;
 use super::limits::{LISTED_MAX, OTHER_INPUT_MAX};
-use super::message::{Evidence, Record};
 use super::quorum::Demand;
+use super::record::{Evidence, Record};
 use super::stage::Stage;
 use model::{Alias, JobState, MemberId, Stamp};
 use std::collections::{BTreeMap, BTreeSet};

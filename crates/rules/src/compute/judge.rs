@@ -10,8 +10,9 @@
 
 use super::item::{Ballot, Checking, Output, agree_with, result_of};
 use super::limits::{CANARIES_KEPT, CANCEL_UNLESS_WITHIN, CHECK_WAIT, REDO_WINDOW, SAME_NODE_AGAIN};
-use super::message::{Checked, Effect, Evidence, ItemResult, Pay, PayAct, Record, Standing, Vote};
+use super::message::{Effect, ItemResult, Pay, PayAct};
 use super::quorum::{self, Ruling};
+use super::record::{Checked, Evidence, Record, Standing, Vote};
 use super::scheduler::{At, Key, Node, Scheduler, Timer, Turn, Unchecked};
 use model::{Alias, Check, FailKind, Stamp, Trust};
 use std::collections::VecDeque;

@@ -1,6 +1,6 @@
 //! What a member reads of a job, and why it waits.
 
-use super::message::Evidence;
+use super::record::Evidence;
 use model::{Alias, FailKind, ItemRef, JobId, JobPause, JobState, Span};
 
 /// How a job stands.

@@ -6,8 +6,8 @@
 use super::item::{Checking, result_of};
 use super::job::Job;
 use super::limits::LISTED_MAX;
-use super::message::{Checked, Fold, Record};
 use super::progress::{Failure, Progress, StageProgress, Waiting};
+use super::record::{Checked, Fold, Record};
 use super::scheduler::{Key, Scheduler};
 use super::stage::Stage;
 use model::{Check, ItemRef, JobId, JobPause, JobState, MemberId, Span, Stamp, Trust};

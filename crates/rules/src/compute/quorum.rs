@@ -11,7 +11,8 @@ use super::limits::{
     CANARY_SHARE, CHECK_CIRCLE, CHECK_FLOOR_FAST, CHECK_FLOOR_STANDARD, TRUSTED_AFTER, VOTES_MAX, WRONG_AT_FIRST,
     WRONG_MAX,
 };
-use super::message::{ItemResult, ResultHash, Vote};
+use super::message::{ItemResult, ResultHash};
+use super::record::Vote;
 use model::{Check, Ppm, Trust};
 use rand_core::Rng;
 

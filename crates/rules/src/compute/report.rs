@@ -9,10 +9,9 @@ use super::limits::{
     AUTO_FUEL_LEAST, AUTO_FUEL_TIMES, BUNDLE_ITEMS, HOST_AGAIN, INPUT_AGAIN, INPUT_TRIES, PILOTS, REDO_WINDOW,
     SAME_NODE_AGAIN, STORE_WITHIN, STRIKE_OWNERS, STRIKES,
 };
-use super::message::{
-    Accepted, Checked, Effect, ItemResult, PayAct, Record, Refused, Report, Strike, Taken, Verdict, Vote,
-};
+use super::message::{Effect, ItemResult, PayAct, Refused, Report, Taken, Verdict};
 use super::quorum::{self, agree};
+use super::record::{Accepted, Checked, Record, Strike, Vote};
 use super::scheduler::{At, Scheduler, Timer, Turn};
 use model::{Alias, FailKind, MemberId, Span, Trust};
 use std::collections::BTreeSet;

@@ -17,7 +17,8 @@ use super::attempt::Attempt;
 use super::facts::{JobFacts, Lease, NodeFacts, SlotFacts};
 use super::job::Job;
 use super::limits;
-use super::message::{Effect, Input, ItemResult, PayAct, Record, Standing};
+use super::message::{Effect, Input, ItemResult, PayAct};
+use super::record::{Record, Standing};
 use super::stage::Stage;
 use model::{Alias, FailKind, ItemRef, JobId, JobState, MemberId, Stamp};
 use rand_core::Rng;
@@ -244,7 +245,7 @@ impl Scheduler {
         if let Record::Reopened { item, compared: false } = record {
             self.stale.insert(At { key, stage: item.stage, item: item.item }, self.noted);
         }
-        if let (Record::Done { item, vote, checked: super::message::Checked::Not }, model::Trust::Public) =
+        if let (Record::Done { item, vote, checked: super::record::Checked::Not }, model::Trust::Public) =
             (record, job.facts.trust)
         {
             let at = At { key, stage: item.stage, item: item.item };

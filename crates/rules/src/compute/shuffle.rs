@@ -13,7 +13,7 @@ use super::limits::{
     HOLDER_WAIT, HOLDERS_EVERY, HOLDERS_LOOK, MISSING_MAX, MISSING_SAYS_MAX, PILOTS, SHUFFLE_HOLDERS_MAX,
     SHUFFLE_LAG_MAX, SHUFFLE_LOST_LEAST, SHUFFLE_LOST_SHARE, SHUFFLE_WAVES_MAX, STEADY_AGE,
 };
-use super::message::{Accepted, Record};
+use super::record::{Accepted, Record};
 use super::scheduler::{At, Key, Node, Scheduler, Timer, Turn};
 use super::stage::Stage;
 use super::survival::survival;

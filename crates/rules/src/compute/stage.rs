@@ -8,8 +8,8 @@ use super::bits::Bits;
 use super::facts::StageFacts;
 use super::item::{Checking, Item, Output};
 use super::law::Law;
-use super::message::{Accepted, Checked, Fold, Record, Vote};
 use super::ready::Ready;
+use super::record::{Accepted, Checked, Fold, Record, Vote};
 use model::{Alias, FailKind, Stamp};
 use std::collections::{BTreeMap, BTreeSet};
 
