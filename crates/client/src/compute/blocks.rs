@@ -25,7 +25,7 @@ const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 const STEP: usize = 256 << 10;
 /// Most that LZ4 can make of its bytes.
 const RATIO_MAX: u64 = 256;
-/// Bytes of one block at most.
+/// Bytes of one block at most, and of all that one holder hands out at once.
 const BLOCK_MAX: u64 = 2 << 30;
 /// Packed blocks are at most so large a part of what they were: seven eighths, or they are left as they are.
 const WORTH: (usize, usize) = (7, 8);
@@ -249,6 +249,7 @@ impl Client {
         of: &[(u32, u64)],
         got: &mut (impl FnMut((u32, u64), SealedBlock) + Send),
     ) -> Result<(), ClientError> {
+        let mut room = BLOCK_MAX;
         for some in of.chunks(BLOCKS_GET_MAX) {
             let mut stream = self.to_holder(holder).await?;
             let (lease, permit) = (leave.lease.to_vec(), leave.permit.to_vec());
@@ -257,7 +258,8 @@ impl Client {
             for one in some {
                 match answer(&stream.read_frame(BLOCK_ANSWER_MAX).await?)? {
                     BlockAnswer::Missing => {}
-                    BlockAnswer::Block(head) if head.path.len() <= BLOCK_PATH_MAX && head.sealed <= BLOCK_MAX => {
+                    BlockAnswer::Block(head) if is_sound(&head) && head.size <= room => {
+                        room -= head.size;
                         let mut bytes = Vec::new();
                         let mut left = usize::try_from(head.sealed).unwrap_or(usize::MAX);
                         while left > 0 {
@@ -305,6 +307,12 @@ impl Client {
         let link = self.endpoint.connect(holder.id, DIAL_TIMEOUT).await?;
         Ok(link.open().await?)
     }
+}
+
+/// Whether a head's figures fit together: sealed, its records take no more than unpacked ones do.
+fn is_sound(head: &BlockHead) -> bool {
+    let most = seal::sealed_len(head.size.saturating_add(1)).saturating_add(Header::LEN as u64);
+    head.path.len() <= BLOCK_PATH_MAX && head.size <= BLOCK_MAX && head.sealed <= most
 }
 
 async fn send(stream: &mut net::Stream, blocks: &[Arc<SealedBlock>]) -> Result<(), net::NetError> {

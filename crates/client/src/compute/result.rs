@@ -11,7 +11,7 @@ pub const LOG: &str = "log";
 /// An output of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Made {
-    /// Its name below the attempt's folder, or the number of its part.
+    /// Its name below the attempt's folder; `blocks` for what a mapper made for its parts.
     pub name: String,
     /// Bytes.
     pub size: u64,

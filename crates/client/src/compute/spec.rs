@@ -7,7 +7,7 @@ use model::{JobId, Stamp};
 use serde::{Deserialize, Serialize};
 use wire::compute::{Brief, JobDetail, PartOf};
 
-/// A job, whole, without its keys. Kept sealed in the job's folder, so that any device of its member takes results over.
+/// A job, whole, without its links. Kept sealed in the job's folder, so that any device of its member takes results over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobSpec {
     /// Which.

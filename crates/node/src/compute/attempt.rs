@@ -219,7 +219,7 @@ impl Attempt {
                 Fault::item(parcel.item, kind_of(&error), digest(&error.to_string()), 0)
             })?,
         };
-        let of = self.identity(brief, parcel.number, &fetched);
+        let of = identity(&self.body.engine, brief, parcel.number, &fetched);
         let outcome = self.guest(brief, &brief.module, module, parcel, fetched).await?;
         let mut fuel = outcome.fuel;
         if outcome.end != End::Exit(0) {
@@ -255,33 +255,6 @@ impl Attempt {
         objects.extend(log);
         let result = self.shared.falsified(ItemResult { item: parcel.item, hash, fuel, bytes, of });
         Ok(Finished { result, objects, blocks, parcel: parcel.clone() })
-    }
-
-    /// What is run, as one hash under the job's check key.
-    fn identity(&self, brief: &Brief, number: u32, fetched: &Fetched) -> [u8; 32] {
-        let mut hasher = blake3::Hasher::new_keyed(&brief.check_key);
-        let mut put = |bytes: &[u8]| {
-            hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
-        };
-        put(&self.body.engine);
-        for module in std::iter::once(&brief.module).chain(&brief.combine) {
-            put(&module.hash);
-            put(&module.seed);
-            module.args.iter().for_each(|arg| put(arg.as_bytes()));
-            for (name, value) in &module.env {
-                put(name.as_bytes());
-                put(value.as_bytes());
-            }
-        }
-        if brief.tells_index {
-            put(&number.to_le_bytes());
-        }
-        put(blake3::hash(&fetched.stdin).as_bytes());
-        for (name, content) in &fetched.files {
-            put(name.as_bytes());
-            put(blake3::hash(content).as_bytes());
-        }
-        *hasher.finalize().as_bytes()
     }
 
     /// Runs the combiner over each part; its steps.
@@ -427,6 +400,19 @@ const fn trouble(item: u32, kind: FailKind, detail: u64, fuel: u64) -> ItemTroub
     ItemTrouble { item, kind, detail, fuel }
 }
 
+/// What is run, as one hash under the job's check key: engine, all of the brief that a result depends on, and the inputs. Whoever
+/// was given anything else has another one.
+fn identity(engine: &[u8; 16], brief: &Brief, number: u32, fetched: &Fetched) -> [u8; 32] {
+    let Brief { modules: _, module, combine, check_key, limits, input, output, count, tells_index, shuffle: _ } = brief;
+    let told = tells_index.then_some((number, count));
+    // Its encoding says where each part ends.
+    let files: Vec<(&String, [u8; 32])> =
+        fetched.files.iter().map(|(name, content)| (name, *blake3::hash(content).as_bytes())).collect();
+    let inputs = (*blake3::hash(&fetched.stdin).as_bytes(), files);
+    let all = wire::encode(&(engine, (module, combine), limits, (input, output), told, inputs));
+    *blake3::keyed_hash(check_key, &all).as_bytes()
+}
+
 /// How a guest that did not end well is told.
 fn failed(item: u32, outcome: &Outcome) -> Fault {
     let (kind, detail) = match &outcome.end {
@@ -460,4 +446,75 @@ fn digest(text: &str) -> u64 {
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ClientError> {
     tokio::task::spawn_blocking(work).await.map_err(|_| ClientError::Unexpected("the work ended"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::Span;
+    use model::compute::Partitioning;
+    use wire::compute::GuestLimits;
+
+    fn brief() -> Brief {
+        let module = ModuleRef {
+            name: "map".to_owned(),
+            hash: [1; 32],
+            args: vec!["x".to_owned()],
+            env: vec![("y".to_owned(), "z".to_owned())],
+            seed: [2; 32],
+        };
+        let limits =
+            GuestLimits { memory_bytes: 1, output_bytes: 2, scratch_bytes: 3, wall: Span::secs(4), stderr_bytes: 5 };
+        Brief {
+            modules: String::new(),
+            module,
+            combine: None,
+            check_key: [3; 32],
+            limits,
+            input: InputForm::Stdin,
+            output: OutputForm::Parts(Partitioning::Hash(2)),
+            count: 9,
+            tells_index: true,
+            shuffle: None,
+        }
+    }
+
+    #[test]
+    fn everything_a_result_depends_on_is_in_what_was_run() {
+        let fetched = Fetched { stdin: b"in".to_vec(), ..Fetched::default() };
+        let of = |brief: &Brief| identity(&[7; 16], brief, 4, &fetched);
+        let base = of(&brief());
+        let changed = |change: &dyn Fn(&mut Brief)| {
+            let mut other = brief();
+            change(&mut other);
+            of(&other)
+        };
+        let others = [
+            changed(&|b| b.module.hash[0] = 9),
+            changed(&|b| b.module.seed[0] = 9),
+            // The same words, otherwise parted.
+            changed(&|b| {
+                b.module.args.extend(["y".to_owned(), "z".to_owned()]);
+                b.module.env.clear();
+            }),
+            changed(&|b| b.combine = Some(b.module.clone())),
+            changed(&|b| b.check_key[0] = 9),
+            changed(&|b| b.limits.output_bytes = 9),
+            changed(&|b| b.limits.scratch_bytes = 9),
+            changed(&|b| b.input = InputForm::Lines),
+            changed(&|b| b.output = OutputForm::Parts(Partitioning::Hash(3))),
+            changed(&|b| b.count = 8),
+            identity(&[8; 16], &brief(), 4, &fetched),
+            identity(&[7; 16], &brief(), 5, &fetched),
+            identity(&[7; 16], &brief(), 4, &Fetched { stdin: b"other".to_vec(), ..Fetched::default() }),
+            identity(
+                &[7; 16],
+                &brief(),
+                4,
+                &Fetched { stdin: b"in".to_vec(), files: [("a".to_owned(), Vec::new())].into() },
+            ),
+        ];
+        assert!(others.iter().all(|other| *other != base));
+        assert_eq!(changed(&|b| b.modules = "a link for one machine alone".to_owned()), base);
+    }
 }

@@ -5,7 +5,8 @@
 //! listing. Nothing is synced: a block that is lost is had from its other copy, or its item is run again.
 //!
 //! (A) What is handed over counts once it is here whole: it is written beside and renamed. (B) All files together take no more
-//! than the room they are given. (C) A job's blocks go when it is over, at the latest [`KEPT_FOR`] after they came.
+//! than the room they are given; where that shrinks, whole jobs go, first those that were not written for longest. (C) A job's
+//! blocks go when it is over, or, where that is not known, a day after the newest of them came.
 
 use codec::blocks::BLOCK_PATH_MAX;
 use model::JobId;
@@ -15,11 +16,13 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use wire::shuffle::BlockHead;
 
-/// Blocks of a job nobody asks about go after this.
-pub const KEPT_FOR: Duration = Duration::from_secs(24 * 3_600);
+/// Bytes of one block at most.
+const BLOCK_MAX: u64 = 2 << 30;
+/// Blocks of a job that is not known to run go when its newest is older than this.
+const KEPT_FOR: Duration = Duration::from_secs(24 * 3_600);
 
 const MAGIC: &[u8; 4] = b"PMK1";
 const HEAD: usize = 16;
@@ -104,11 +107,6 @@ impl BlockStore {
         self.0.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Bytes that all of it may take from now on.
-    pub fn set_room(&self, room: u64) {
-        self.0.room.store(room, Relaxed);
-    }
-
     /// Bytes that are taken.
     pub fn used(&self) -> u64 {
         self.0.used.load(Relaxed)
@@ -128,7 +126,8 @@ impl BlockStore {
     pub fn begin(&self, item: MapItem, heads: &[BlockHead]) -> Result<Keeping, KeepError> {
         let ascending = heads.windows(2).all(|pair| pair[0].part < pair[1].part);
         let (Some(first), Some(last)) = (heads.first(), heads.last()) else { return Err(KeepError::Odd) };
-        if !ascending || heads.iter().any(|head| head.path.len() > BLOCK_PATH_MAX) {
+        let is_sound = |head: &BlockHead| head.path.len() <= BLOCK_PATH_MAX && head.sealed <= BLOCK_MAX;
+        if !ascending || !heads.iter().all(is_sound) {
             return Err(KeepError::Odd);
         }
         let depth = heads.iter().map(|head| head.path.len()).max().unwrap_or(0);
@@ -191,15 +190,35 @@ impl BlockStore {
         self.0.used.fetch_sub(freed, Relaxed);
     }
 
-    /// Drops blocks of jobs whose newest file is older than a day.
-    pub fn drop_old(&self) {
-        for job in self.jobs() {
-            let folder = self.0.dir.join(job.to_string());
-            let touched = fs::metadata(&folder).and_then(|meta| meta.modified());
-            if touched.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > KEPT_FOR)) {
+    /// Drops blocks of jobs whose newest file is older than a day, but for those that are known to run. (C)
+    pub fn drop_old(&self, running: &[JobId]) {
+        let is_old = |at: &SystemTime| at.elapsed().is_ok_and(|age| age > KEPT_FOR);
+        for (at, job) in self.by_age() {
+            if is_old(&at) && !running.contains(&job) {
                 self.drop_job(job);
             }
         }
+    }
+
+    /// Bytes that all of it may take from now on: whole jobs go until it does. (B)
+    pub fn shrink(&self, room: u64) {
+        self.0.room.store(room, Relaxed);
+        let mut jobs = self.by_age().into_iter();
+        while self.used() > room
+            && let Some((_, job)) = jobs.next()
+        {
+            tracing::info!(%job, "blocks make room for what the owner, or pieces, need");
+            self.drop_job(job);
+        }
+    }
+
+    /// Jobs with when they were written last, the oldest first.
+    fn by_age(&self) -> Vec<(SystemTime, JobId)> {
+        let written = |job: &JobId| fs::metadata(self.0.dir.join(job.to_string())).and_then(|meta| meta.modified());
+        let jobs = self.jobs().into_iter();
+        let mut all: Vec<_> = jobs.map(|job| (written(&job).unwrap_or(SystemTime::UNIX_EPOCH), job)).collect();
+        all.sort();
+        all
     }
 
     fn path(&self, item: MapItem, first: u32, last: u32) -> PathBuf {
@@ -377,8 +396,16 @@ mod tests {
             assert_eq!(store.read(MapItem { serial: 78, ..ITEM }, 0).unwrap(), None);
         }
         let store = BlockStore::open(dir.path().join("b"), 1 << 20).unwrap();
-        store.drop_job(ITEM.job);
-        assert_eq!(store.jobs(), [JobId([4; 16])], "(C)");
+        store.shrink(used);
+        assert_eq!(store.used(), used);
+        store.drop_old(&[]);
+        assert_eq!(store.used(), used, "(C) none is a day old");
+        let old = SystemTime::now() - KEPT_FOR - Duration::from_secs(60);
+        File::open(dir.path().join("b").join(ITEM.job.to_string())).unwrap().set_modified(old).unwrap();
+        store.drop_old(&[ITEM.job]);
+        assert_eq!(store.used(), used, "(C) it is known to run");
+        store.shrink(used - 1);
+        assert_eq!(store.jobs(), [JobId([4; 16])], "(B) the one that was not written for longest went");
         assert!(store.used() < used && store.read(ITEM, 0).unwrap().is_none());
     }
 

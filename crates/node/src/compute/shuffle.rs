@@ -1,7 +1,8 @@
 //! The shuffle on a node (`docs/design/compute.md` §9): a mapper keeps the blocks it made and pushes each to who holds its part,
 //! two copies for one upload; who merges a part takes them from wherever they are; who holds parts keeps and serves them.
 //!
-//! (A) Blocks are taken from, and given to, whoever shows a lease for just them. (B) A block is merged only when its mapper's
+//! (A) A part's blocks are given to whoever shows a lease to merge it; blocks of an item are taken from whoever shows a lease of it,
+//! by any machine with room: that it is one of their holders, the lease does not say yet. (B) A block is merged only when its mapper's
 //! accepted result commits to it. (C) What is nowhere to be had is said by the numbers of its map items, all at once.
 
 use super::blocks::{BlockStore, KeepError, MapItem};
@@ -25,6 +26,8 @@ use wire::{PeerAddr, RefusalMsg};
 const DOWN_FOR: Duration = Duration::from_secs(60);
 /// Holders of which that is remembered.
 const DOWN_MAX: usize = 1_024;
+/// Longest transfer between two machines: whoever trickles holds nobody up for longer.
+const TRANSFER_MAX: Duration = Duration::from_secs(600);
 /// Bytes that go to the disk at a time.
 const STEP: usize = 1 << 20;
 
@@ -56,6 +59,10 @@ impl Holding {
     /// # Errors
     /// [`ClientError::Refused`] with what is told to it.
     pub async fn put(&self, caller: NodeId, stream: &mut Stream, put: PutBlocks) -> Result<(), ClientError> {
+        in_time(self.take(caller, stream, put)).await
+    }
+
+    async fn take(&self, caller: NodeId, stream: &mut Stream, put: PutBlocks) -> Result<(), ClientError> {
         let lease = self.leases.judge(caller, &put.lease, &put.permit)?;
         if put.heads.len() > BLOCKS_PUT_MAX {
             return Err(too_many(put.heads.len(), BLOCKS_PUT_MAX));
@@ -101,6 +108,11 @@ impl Holding {
         }
         Ok(())
     }
+}
+
+async fn in_time<T>(transfer: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
+    let done = tokio::time::timeout(TRANSFER_MAX, transfer).await;
+    done.unwrap_or(Err(ClientError::Net(net::NetError::TimedOut(TRANSFER_MAX))))
 }
 
 /// A block that is here; one that cannot be read is none.
@@ -192,7 +204,7 @@ impl Shuffler {
             let (lease, permit) = (lease.body.clone(), lease.permit.clone());
             pushes.spawn(async move {
                 let leave = UnderLease { lease: &lease, permit: &permit };
-                if let Err(error) = client.put_blocks(&holder, leave, item, &blocks).await {
+                if let Err(error) = in_time(client.put_blocks(&holder, leave, item, &blocks)).await {
                     // The copy here does, or the item is run again.
                     downs.note(holder.id, &error);
                     tracing::debug!(%error, holder = %holder.id.short(), item, "blocks were not handed over");
@@ -322,7 +334,8 @@ impl Fetching<'_> {
         let leave = UnderLease { lease: &self.part.lease.body, permit: &self.part.lease.permit };
         let mut found = Vec::new();
         let mut keep = |of: (u32, u64), block: SealedBlock| found.extend(places.get(&of).map(|place| (*place, block)));
-        let asked = by.client.get_blocks(holder, leave, (self.part.stage, self.part.part), &of, &mut keep).await;
+        let asked = by.client.get_blocks(holder, leave, (self.part.stage, self.part.part), &of, &mut keep);
+        let asked = in_time(asked).await;
         if let Err(error) = asked {
             by.downs.note(holder.id, &error);
             tracing::debug!(%error, holder = %holder.id.short(), "blocks were not had from it");

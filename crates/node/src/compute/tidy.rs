@@ -35,31 +35,32 @@ pub async fn keep_blocks(
     let mut looks = 0u32;
     loop {
         let lent = owner.borrow().allowance.disk;
-        blocks.set_room(lent.0.saturating_sub(store.usage().bytes));
-        if looks.is_multiple_of(ASKED_EVERY) {
-            let over = over(&blocks, &session).await;
-            let blocks = blocks.clone();
-            let dropped = tokio::task::spawn_blocking(move || {
+        let room = lent.0.saturating_sub(store.usage().bytes);
+        let told = if looks.is_multiple_of(ASKED_EVERY) { Some(told(&blocks, &session).await) } else { None };
+        let blocks = blocks.clone();
+        let tidied = tokio::task::spawn_blocking(move || {
+            if let Some((running, over)) = told {
                 over.into_iter().for_each(|job| blocks.drop_job(job));
-                blocks.drop_old();
-            });
-            if let Err(error) = dropped.await {
-                tracing::warn!(%error, "blocks were not looked through");
+                blocks.drop_old(&running);
             }
+            blocks.shrink(room);
+        });
+        if let Err(error) = tidied.await {
+            tracing::warn!(%error, "blocks were not looked through");
         }
         tokio::time::sleep(LOOK_EVERY).await;
         looks = looks.wrapping_add(1);
     }
 }
 
-/// Jobs of which there are blocks and which are over, as the center says.
-async fn over(blocks: &BlockStore, session: &Session) -> Vec<JobId> {
-    let jobs: Vec<JobId> = blocks.jobs().into_iter().take(JOBS_LIVE_MAX).collect();
-    if jobs.is_empty() {
-        return Vec::new();
+/// Jobs of which there are blocks: those that run and those that are over, as far as the center says.
+async fn told(blocks: &BlockStore, session: &Session) -> (Vec<JobId>, Vec<JobId>) {
+    let (mut running, mut over) = (Vec::new(), Vec::new());
+    for jobs in blocks.jobs().chunks(JOBS_LIVE_MAX) {
+        let Ok(Reply::JobsLive(live)) = session.ask(Request::JobsLive(jobs.to_vec())).await else { break };
+        for (job, is_live) in jobs.iter().zip(live) {
+            if is_live { running.push(*job) } else { over.push(*job) }
+        }
     }
-    match session.ask(Request::JobsLive(jobs.clone())).await {
-        Ok(Reply::JobsLive(live)) => jobs.into_iter().zip(live).filter(|(_, live)| !live).map(|(job, _)| job).collect(),
-        _ => Vec::new(),
-    }
+    (running, over)
 }

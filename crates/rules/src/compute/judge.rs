@@ -285,8 +285,11 @@ impl Scheduler {
         }
         // What each was given to run is told.
         for (place, ballot) in ballots.iter().enumerate().skip(1) {
-            let evidence = self.evidence(turn, at, ballot, std::slice::from_ref(&ballots[place - 1]));
-            self.record(turn, Record::Differ { evidence });
+            let is_other = |other: &&Ballot| other.vote.result.of != ballot.vote.result.of;
+            if let Some(other) = ballots[..place].iter().find(is_other) {
+                let evidence = self.evidence(turn, at, ballot, std::slice::from_ref(other));
+                self.record(turn, Record::Differ { evidence });
+            }
         }
         self.give_up(turn, at, FailKind::Input, 0);
     }

@@ -12,7 +12,7 @@ use super::limits::{
 use super::message::{Effect, ItemResult, PayAct, Refused, Report, Taken, Verdict};
 use super::quorum::{self, agree};
 use super::record::{Accepted, Checked, Record, Strike, Vote};
-use super::scheduler::{At, Scheduler, Timer, Turn};
+use super::scheduler::{At, Node, Scheduler, Timer, Turn};
 use model::{Alias, FailKind, MemberId, Span, Trust};
 use std::collections::BTreeSet;
 
@@ -151,6 +151,8 @@ impl Scheduler {
         let is_odd = demand.trust == Trust::Public && stage.law.is_odd(said.fuel);
         let is_done = stage.done.get(at.item);
         let before = stage.before(at.item).cloned();
+        let is_paid = before.as_ref().is_some_and(|before| self.is_paid(at, before, demand.trust));
+        let stage = self.stage(at).expect("just looked at");
         let Some(entry) = stage.items.get_mut(&at.item) else {
             // Done, and nobody knows with what any more.
             return Verdict::Drop;
@@ -181,7 +183,8 @@ impl Scheduler {
         let fuel = vote.result.fuel;
         // What the submitter's own machine says is believed as its own words are.
         let (is_own, is_open) = (vote.owner == account, entry.checking == Checking::Open);
-        let again = before.filter(|_| is_first && demand.trust != Trust::Own).map(|before| Again::of(&before, &vote));
+        let again =
+            before.filter(|_| is_first && demand.trust != Trust::Own).map(|before| Again::of(&before, &vote, is_paid));
         entry.ballots.push(Ballot { vote, output, is_kept: false, is_counted: false, paid: None });
         if let Some(Again::Joins(ballot)) = again {
             entry.ballots.push(*ballot);
@@ -200,6 +203,13 @@ impl Scheduler {
             self.await_output(turn, serial, bit);
         }
         if is_wanted { Verdict::Store } else { Verdict::Drop }
+    }
+
+    /// Whether what an item came to before has been paid for good: in a circle at once, else when it was checked or does not wait
+    /// for a check any more.
+    fn is_paid(&self, at: At, before: &Accepted, trust: Trust) -> bool {
+        let waits = |node: &Node| node.unchecked.iter().any(|old| old.at == at && old.serial == before.vote.serial);
+        before.was_verified || trust == Trust::Circle || !self.nodes.get(&before.vote.node).is_some_and(waits)
     }
 
     /// A result with all that comparing needs, and its bit in the lease.
@@ -427,7 +437,7 @@ enum Again {
 }
 
 impl Again {
-    fn of(before: &Accepted, vote: &Vote) -> Self {
+    fn of(before: &Accepted, vote: &Vote, is_paid: bool) -> Self {
         let agrees = agree(&before.vote.result, &vote.result);
         let is_counted = before.was_verified;
         match () {
@@ -437,7 +447,7 @@ impl Again {
                 output: Output::None,
                 is_kept: false,
                 is_counted,
-                paid: Some(if is_counted { PayAct::Post } else { PayAct::Pending }),
+                paid: Some(if is_paid { PayAct::Post } else { PayAct::Pending }),
             })),
             () if agrees => Self::Same,
             () => Self::Contradicts,

@@ -304,8 +304,11 @@ impl Scheduler {
         if job.merged(usize::from(attempt.stage)) != Some(usize::from(of)) {
             return self.lose(turn, serial, false);
         }
-        let says = job.says_missing.entry(node).or_default();
-        *says = says.saturating_add(1);
+        // Who names none has seen that some are being made again: that is no complaint.
+        if !items.is_empty() {
+            let says = job.says_missing.entry(node).or_default();
+            *says = says.saturating_add(1);
+        }
         let stage = &job.stages[usize::from(of)];
         let is_stored = |serial| stage.spill.is_some_and(|from| from <= serial);
         let (mut lost, mut stored) = (std::collections::BTreeSet::new(), 0);
@@ -318,7 +321,7 @@ impl Scheduler {
                 () => drop(lost.insert(item)),
             }
         }
-        if lost.is_empty() && stored == items.len() {
+        if stored > 0 && lost.is_empty() && stored == items.len() {
             // What lies in storage is not made again: it is out of reach for now, like any other input.
             for item in open {
                 self.failed(turn, (node, serial, item), (FailKind::Input, u64::from(of), 0));

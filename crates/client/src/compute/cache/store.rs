@@ -9,7 +9,7 @@ use model::{Span, Stamp};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
 use seal::LocalKey;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Results that are kept at most.
 pub const ENTRIES_MAX: u64 = 1_000_000;
@@ -19,6 +19,8 @@ pub const LIFE: Span = Span::days(30);
 const VALUE_MAX: usize = 256 << 10;
 /// Longest wait for another process that writes.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// Pause between two looks whether it is free.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// Form of the file; another one is made anew.
 const FORM: i64 = 1;
 /// What a row is bound to, beside its name.
@@ -108,9 +110,16 @@ impl ResultCache {
         }
         let mut conn = Connection::open(&self.path)?;
         conn.busy_timeout(BUSY_WAIT)?;
-        conn.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;",
-        )?;
+        let since = Instant::now();
+        // The switch to this journal does not wait for others by itself.
+        while let Err(error) = conn.execute_batch("PRAGMA journal_mode = WAL;") {
+            let is_busy = error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
+            if !is_busy || since.elapsed() > BUSY_WAIT {
+                return Err(error);
+            }
+            std::thread::sleep(BUSY_PAUSE);
+        }
+        conn.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;")?;
         if form_of(&conn)? != FORM {
             let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
             // Another process may have been first.

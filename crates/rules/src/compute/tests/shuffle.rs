@@ -183,6 +183,8 @@ fn lost_blocks_are_made_again_in_one_wave_and_nothing_is_merged_meanwhile() {
     assert_eq!(desk.scheduler.shuffle(JOB, 0).unwrap().waves, 1);
     let progress = desk.progress(1);
     assert_eq!((progress.stages[0].done, progress.retried, progress.moved), (9, 0, 0), "neither lost nor failed");
+    let _ = missing(&mut desk, Alias(2), &b, &[]);
+    assert_eq!(desk.progress(1).retried, 0, "who has seen that a wave is under way has not failed");
     // After a restart the same is known.
     let mut twin = desk.scheduler.clone();
     desk.restart(std::slice::from_ref(&facts));
