@@ -213,7 +213,10 @@ impl Agent {
             receipts.clone(),
             config.now,
             config.lies,
-            (Keeper::new(config.compute.jobs.clone(), leases), Holding::new(leases, blocks.clone())),
+            (
+                Keeper::new(config.compute.jobs.clone(), leases),
+                Holding::new(leases, blocks.clone(), NodeId(wire::signed::public_of(&config.key))),
+            ),
         );
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&session).run());

@@ -3,6 +3,7 @@
 
 use crate::addr::PeerAddr;
 use crate::envelope::RefusalMsg;
+use model::NodeId;
 use serde::{Deserialize, Serialize};
 
 /// A block of a map item as it travels: what it is, what proves that, and how many sealed bytes follow.
@@ -30,6 +31,8 @@ pub struct PutBlocks {
     pub permit: Vec<u8>,
     /// Which item.
     pub item: u32,
+    /// Who holds blocks, as the center told with the lease, those without an address left out: the lease names them by hash.
+    pub holders: Vec<NodeId>,
     /// At most [`crate::limits::BLOCKS_PUT_MAX`], parts ascending.
     pub heads: Vec<BlockHead>,
 }

@@ -136,11 +136,14 @@ fn node_id(center: &Center, caller: &Caller, alias: Alias) -> NodeId {
 
 /// A lease with its permit and who keeps the job's keys.
 fn signed(center: &Center, node: NodeId, session: NodeId, lease: &Lease) -> Option<WorkLease> {
-    let (engine, keepers, trust) = {
+    let (engine, keepers, trust, parts) = {
         let board = center.board();
         let known = board.job(&lease.job)?;
-        (known.row.engine, known.row.keepers.clone(), known.row.facts.trust)
+        let parts = known.row.facts.stages.get(usize::from(lease.stage)).map_or(0, |stage| stage.parts);
+        (known.row.engine, known.row.keepers.clone(), known.row.facts.trust, parts)
     };
+    let holders: Vec<Option<PeerAddr>> =
+        lease.holders.iter().map(|holder| super::blocks::addr(center, *holder)).collect();
     let body = LeaseBody {
         stage: lease.stage,
         count: lease.count,
@@ -152,6 +155,8 @@ fn signed(center: &Center, node: NodeId, session: NodeId, lease: &Lease) -> Opti
         max_fuel: lease.max_fuel,
         node,
         engine,
+        parts,
+        holders: LeaseBody::holders_hash(holders.iter().flatten().map(|holder| &holder.id)),
     };
     let body = body.to_bytes();
     let units = lease.max_fuel.saturating_mul(lease.count.into());
@@ -171,7 +176,7 @@ fn signed(center: &Center, node: NodeId, session: NodeId, lease: &Lease) -> Opti
         trust,
         memory_mib: lease.memory_mib,
         deep_stack: lease.deep_stack,
-        holders: lease.holders.iter().map(|holder| super::blocks::addr(center, *holder)).collect(),
+        holders,
         spill: lease.spill,
     })
 }

@@ -200,6 +200,8 @@ pub struct UnderLease<'a> {
     pub lease: &'a [u8],
     /// Its permit.
     pub permit: &'a [u8],
+    /// Who it was told with as holders of blocks.
+    pub holders: &'a [Option<PeerAddr>],
 }
 
 impl Client {
@@ -220,6 +222,7 @@ impl Client {
                 lease: leave.lease.to_vec(),
                 permit: leave.permit.to_vec(),
                 item,
+                holders: leave.holders.iter().flatten().map(|holder| holder.id).collect(),
                 heads: some.iter().map(|block| block.head.clone()).collect(),
             };
             stream.write_frame(&wire::encode(&StreamOpen::PutBlocks(Box::new(put)))).await?;

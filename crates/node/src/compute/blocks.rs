@@ -167,10 +167,21 @@ impl BlockStore {
     /// # Errors
     /// Those of the disk; a file that is damaged is one that is not there.
     pub fn read(&self, item: MapItem, part: u32) -> io::Result<Option<(BlockHead, Vec<u8>)>> {
+        let Some((head, mut file)) = self.find(item, part)? else { return Ok(None) };
+        let mut bytes = vec![0; usize::try_from(head.sealed).map_err(|_| odd())?];
+        file.read_exact(&mut bytes)?;
+        Ok(Some((head, bytes)))
+    }
+
+    /// A block, where it is here, and its file from which its sealed bytes come next.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn find(&self, item: MapItem, part: u32) -> io::Result<Option<(BlockHead, File)>> {
         let spans = self.files().get(&item).cloned().unwrap_or_default();
         for (first, last, _) in spans.into_iter().filter(|(first, last, _)| (*first..=*last).contains(&part)) {
             let path = self.path(item, first, last);
-            match read_in(&path, part) {
+            match find_in(&path, part) {
                 Ok(Some(found)) => return Ok(Some(found)),
                 Ok(None) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -307,11 +318,14 @@ impl Drop for Keeping {
     }
 }
 
-fn read_in(path: &Path, part: u32) -> io::Result<Option<(BlockHead, Vec<u8>)>> {
+fn odd() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "a file of blocks that is none")
+}
+
+fn find_in(path: &Path, part: u32) -> io::Result<Option<(BlockHead, File)>> {
     let mut file = File::open(path)?;
     let mut head = [0; HEAD];
     file.read_exact(&mut head)?;
-    let odd = || io::Error::new(io::ErrorKind::InvalidData, "a file of blocks that is none");
     let count = u32::from_le_bytes(head[4..8].try_into().map_err(|_| odd())?);
     let depth = usize::from(head[8]);
     if head[..4] != *MAGIC || depth > BLOCK_PATH_MAX {
@@ -339,10 +353,8 @@ fn read_in(path: &Path, part: u32) -> io::Result<Option<(BlockHead, Vec<u8>)>> {
                 if at.saturating_add(sealed) > file.metadata()?.len() {
                     return Ok(None);
                 }
-                let mut bytes = vec![0; usize::try_from(sealed).map_err(|_| odd())?];
                 file.seek(SeekFrom::Start(at))?;
-                file.read_exact(&mut bytes)?;
-                return Ok(Some((BlockHead { part, size, hash, sealed, path }, bytes)));
+                return Ok(Some((BlockHead { part, size, hash, sealed, path }, file)));
             }
         }
     }

@@ -1,8 +1,8 @@
 //! The shuffle on a node (`docs/design/compute.md` §9): a mapper keeps the blocks it made and pushes each to who holds its part,
 //! two copies for one upload; who merges a part takes them from wherever they are; who holds parts keeps and serves them.
 //!
-//! (A) A part's blocks are given to whoever shows a lease to merge it; blocks of an item are taken from whoever shows a lease of it,
-//! by any machine with room: that it is one of their holders, the lease does not say yet. (B) A block is merged only when its mapper's
+//! (A) A part's blocks are given to whoever shows a lease to merge it; blocks of an item are taken from whoever shows a lease of it
+//! that names this machine as one of their holders. (B) A block is merged only when its mapper's
 //! accepted result commits to it. (C) What is nowhere to be had is said by the numbers of its map items, all at once.
 
 use super::blocks::{BlockStore, KeepError, MapItem};
@@ -13,8 +13,10 @@ use model::{NodeId, errors};
 use net::Stream;
 use rules::compute::shuffle::places;
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use wire::compute::{PartOf, WorkLease};
 use wire::limits::{BLOCKS_GET_MAX, BLOCKS_PUT_MAX};
@@ -28,14 +30,18 @@ const DOWN_FOR: Duration = Duration::from_secs(60);
 const DOWN_MAX: usize = 1_024;
 /// Longest transfer between two machines: whoever trickles holds nobody up for longer.
 const TRANSFER_MAX: Duration = Duration::from_secs(600);
-/// Bytes that go to the disk at a time.
+/// Bytes that go to the disk, or come from it, at a time.
 const STEP: usize = 1 << 20;
+/// Transfers that are served at once; more wait for their turn, as long as a transfer may last in all.
+const SERVED_MAX: usize = 16;
 
 /// Serves the blocks of this node.
 #[derive(Clone)]
 pub struct Holding {
     leases: Leases,
     store: BlockStore,
+    own: NodeId,
+    turns: Arc<Semaphore>,
 }
 
 fn too_many(size: usize, limit: usize) -> ClientError {
@@ -49,9 +55,9 @@ fn not_of_lease(what: String) -> ClientError {
 }
 
 impl Holding {
-    /// Of this store, to whom these leases allow it.
-    pub const fn new(leases: Leases, store: BlockStore) -> Self {
-        Self { leases, store }
+    /// Of this store of this machine, to whom these leases allow it.
+    pub fn new(leases: Leases, store: BlockStore, own: NodeId) -> Self {
+        Self { leases, store, own, turns: Arc::new(Semaphore::new(SERVED_MAX)) }
     }
 
     /// Keeps the blocks that a mapper hands over. (A)
@@ -70,6 +76,13 @@ impl Holding {
         if !lease.items().contains(&put.item) {
             return Err(not_of_lease(format!("item {}", put.item)));
         }
+        if !lease.names_holder(&self.own, &put.holders) {
+            return Err(not_of_lease(format!("holder {}", self.own.short())));
+        }
+        if let Some(head) = put.heads.iter().find(|head| head.part >= lease.parts) {
+            return Err(not_of_lease(format!("part {}", head.part)));
+        }
+        let _turn = self.turns.acquire().await;
         let refused =
             |error: KeepError| ClientError::Refused(RefusalMsg::new(errors::NOT_LENDING, [("why", error.to_string())]));
         let item = MapItem { job: lease.job, stage: lease.stage, item: put.item, serial: lease.serial };
@@ -89,6 +102,10 @@ impl Holding {
     /// # Errors
     /// As [`Self::put`].
     pub async fn get(&self, caller: NodeId, stream: &mut Stream, get: GetBlocks) -> Result<(), ClientError> {
+        in_time(self.give(caller, stream, get)).await
+    }
+
+    async fn give(&self, caller: NodeId, stream: &mut Stream, get: GetBlocks) -> Result<(), ClientError> {
         let lease = self.leases.judge(caller, &get.lease, &get.permit)?;
         if get.of.len() > BLOCKS_GET_MAX {
             return Err(too_many(get.of.len(), BLOCKS_GET_MAX));
@@ -96,14 +113,27 @@ impl Holding {
         if !lease.items().contains(&get.part) || get.stage >= lease.stage {
             return Err(not_of_lease(format!("part {}", get.part)));
         }
+        let _turn = self.turns.acquire().await;
         for (item, serial) in get.of {
-            let of = MapItem { job: lease.job, stage: get.stage, item, serial };
-            match read(&self.store, of, get.part).await {
-                Some(SealedBlock { head, bytes }) => {
-                    stream.write_frame(&wire::encode(&BlockAnswer::Block(head))).await?;
-                    stream.write_all(&bytes).await?;
-                }
-                None => stream.write_frame(&wire::encode(&BlockAnswer::Missing)).await?,
+            let (store, of) = (self.store.clone(), MapItem { job: lease.job, stage: get.stage, item, serial });
+            let Some((head, file)) = here(blocking(move || store.find(of, get.part)).await) else {
+                stream.write_frame(&wire::encode(&BlockAnswer::Missing)).await?;
+                continue;
+            };
+            let mut left = head.sealed;
+            stream.write_frame(&wire::encode(&BlockAnswer::Block(head))).await?;
+            let mut rest = (file, Vec::new());
+            while left > 0 {
+                let step = usize::try_from(left).unwrap_or(STEP).min(STEP);
+                rest = blocking(move || {
+                    let (mut file, mut bytes) = rest;
+                    bytes.resize(step, 0);
+                    file.read_exact(&mut bytes).map(|()| (file, bytes))
+                })
+                .await?
+                .map_err(|_| ClientError::Unexpected("a block that is not whole"))?;
+                stream.write_all(&rest.1).await?;
+                left -= step as u64;
             }
         }
         Ok(())
@@ -115,11 +145,16 @@ async fn in_time<T>(transfer: impl Future<Output = Result<T, ClientError>>) -> R
     done.unwrap_or(Err(ClientError::Net(net::NetError::TimedOut(TRANSFER_MAX))))
 }
 
-/// A block that is here; one that cannot be read is none.
+/// A block that is here, with its bytes.
 async fn read(store: &BlockStore, of: MapItem, part: u32) -> Option<SealedBlock> {
     let store = store.clone();
-    match blocking(move || store.read(of, part)).await {
-        Ok(Ok(found)) => found.map(|(head, bytes)| SealedBlock { head, bytes }),
+    here(blocking(move || store.read(of, part)).await).map(|(head, bytes)| SealedBlock { head, bytes })
+}
+
+/// What was found of a block; one that cannot be read is none.
+fn here<T>(found: Result<std::io::Result<Option<T>>, ClientError>) -> Option<T> {
+    match found {
+        Ok(Ok(found)) => found,
         Ok(Err(error)) => {
             tracing::warn!(%error, "a block was not read");
             None
@@ -201,9 +236,9 @@ impl Shuffler {
         for (place, blocks) in to {
             let Some(holder) = lease.holders[place].clone() else { continue };
             let (client, downs) = (self.client.clone(), self.downs.clone());
-            let (lease, permit) = (lease.body.clone(), lease.permit.clone());
+            let (lease, permit, holders) = (lease.body.clone(), lease.permit.clone(), lease.holders.clone());
             pushes.spawn(async move {
-                let leave = UnderLease { lease: &lease, permit: &permit };
+                let leave = UnderLease { lease: &lease, permit: &permit, holders: &holders };
                 if let Err(error) = in_time(client.put_blocks(&holder, leave, item, &blocks)).await {
                     // The copy here does, or the item is run again.
                     downs.note(holder.id, &error);
@@ -331,7 +366,7 @@ impl Fetching<'_> {
         let of: Vec<(u32, u64)> =
             wanted.iter().map(|place| (self.part.at.items[*place].item, self.part.at.items[*place].serial)).collect();
         let places: BTreeMap<(u32, u64), usize> = of.iter().copied().zip(wanted).collect();
-        let leave = UnderLease { lease: &self.part.lease.body, permit: &self.part.lease.permit };
+        let leave = UnderLease { lease: &self.part.lease.body, permit: &self.part.lease.permit, holders: &[] };
         let mut found = Vec::new();
         let mut keep = |of: (u32, u64), block: SealedBlock| found.extend(places.get(&of).map(|place| (*place, block)));
         let asked = by.client.get_blocks(holder, leave, (self.part.stage, self.part.part), &of, &mut keep);

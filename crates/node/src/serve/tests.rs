@@ -72,7 +72,7 @@ impl World {
         let key = public_of(&CENTER);
         let leases = Leases::new(CLOUD, key, || NOW);
         let blocks = BlockStore::open(dir.path().join("blocks"), 1 << 20).unwrap();
-        let served = (Keeper::new(dir.path().join("jobs"), leases), Holding::new(leases, blocks));
+        let served = (Keeper::new(dir.path().join("jobs"), leases), Holding::new(leases, blocks, node.id()));
         let (owned, paid) = (owner.watch(), receipts.clone());
         let server = Server::new(NODE, CLOUD, key, store, owned, quarantined, paid, || NOW, false, served);
         tokio::spawn(server.run(node.clone()));
@@ -213,6 +213,11 @@ async fn a_bad_receipt_ends_the_stream_and_one_that_is_missing_is_refused() {
     assert!(bytes == world.data);
 }
 
+/// Who holds blocks: the node, and another.
+fn holders() -> [NodeId; 2] {
+    [NodeId(public_of(&NODE)), NodeId([24; 32])]
+}
+
 /// A lease of this stage and item for the caller, with its permit.
 fn lease(stage: u8, first: u32) -> (Vec<u8>, Vec<u8>) {
     let node = NodeId([21; 32]);
@@ -227,6 +232,8 @@ fn lease(stage: u8, first: u32) -> (Vec<u8>, Vec<u8>) {
         max_fuel: 1,
         node,
         engine: [0; 16],
+        parts: 3,
+        holders: wire::signed::LeaseBody::holders_hash(&holders()),
     };
     let body = body.to_bytes();
     let target = wire::signed::LeaseBody::target(&body);
@@ -235,9 +242,20 @@ fn lease(stage: u8, first: u32) -> (Vec<u8>, Vec<u8>) {
 }
 
 impl World {
-    async fn put_blocks(&self, (lease, permit): &(Vec<u8>, Vec<u8>), item: u32, blocks: &[SealedBlock]) -> BlockAnswer {
+    async fn put_blocks(&self, lease: &(Vec<u8>, Vec<u8>), item: u32, blocks: &[SealedBlock]) -> BlockAnswer {
+        self.put_blocks_to(&holders(), lease, item, blocks).await
+    }
+
+    async fn put_blocks_to(
+        &self,
+        holders: &[NodeId],
+        (lease, permit): &(Vec<u8>, Vec<u8>),
+        item: u32,
+        blocks: &[SealedBlock],
+    ) -> BlockAnswer {
         let heads = blocks.iter().map(|block| block.head.clone()).collect();
-        let put = PutBlocks { lease: lease.clone(), permit: permit.clone(), item, heads };
+        let holders = holders.to_vec();
+        let put = PutBlocks { lease: lease.clone(), permit: permit.clone(), item, holders, heads };
         let mut stream = self.open(&StreamOpen::PutBlocks(Box::new(put))).await;
         for block in blocks {
             let _ = stream.write_all(&block.bytes).await; // who refuses reads no further
@@ -289,6 +307,12 @@ async fn blocks_are_kept_for_a_mapper_and_given_to_who_merges_their_part_alone()
     assert!(is_refused(&world.put_blocks(&maps, 8, &blocks).await), "an item that the lease does not name");
     let forged = (maps.0.clone(), merges.1.clone());
     assert!(is_refused(&world.put_blocks(&forged, 7, &blocks).await), "another lease's permit");
+    let others = [NodeId([24; 32])];
+    assert!(is_refused(&world.put_blocks_to(&others, &maps, 7, &blocks).await), "this machine is no holder");
+    let more = [holders()[0], holders()[1], NodeId([25; 32])];
+    assert!(is_refused(&world.put_blocks_to(&more, &maps, 7, &blocks).await), "other holders than the lease names");
+    let beyond = [SealedBlock { head: BlockHead { part: 3, ..blocks[1].head.clone() }, ..blocks[1].clone() }];
+    assert!(is_refused(&world.put_blocks(&maps, 7, &beyond).await), "a part that there is not");
     assert_eq!(world.put_blocks(&maps, 7, &blocks).await, BlockAnswer::Kept);
     let (answer, bytes) = world.get_block(&merges, 1, (7, 23)).await;
     assert_eq!((answer, &bytes), (BlockAnswer::Block(blocks[1].head.clone()), &blocks[1].bytes));

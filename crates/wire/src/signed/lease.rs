@@ -1,12 +1,14 @@
-//! Lease, 112 bytes: what one permit of op `task` lets one node run. The permit's target is the beginning of its hash, so that
+//! Lease, 128 bytes: what one permit of op `task` lets one node run. The permit's target is the beginning of its hash, so that
 //! whoever keeps a job's keys can judge it offline (`docs/design/compute.md` §4).
 //!
-//! (A) Every bit of a lease is bound by the permit it came with. (B) Reserved bytes are zero.
+//! (A) Every bit of a lease is bound by the permit it came with. (B) Reserved bytes are zero. (C) Whoever is handed blocks under a
+//! lease can tell offline that it is one of the holders the center named.
 
 use super::{Fields, Permit};
 use model::{JobId, NodeId};
 
-const MAGIC: &[u8; 4] = b"PML1";
+const MAGIC: &[u8; 4] = b"PML2";
+const HOLDERS: &str = "pumasi v1 lease holders";
 /// Items of one lease at most.
 pub const LEASE_ITEMS_MAX: u16 = 64;
 
@@ -33,11 +35,15 @@ pub struct LeaseBody {
     pub node: NodeId,
     /// Offset 88: engine, profile and host it must run on, as `sandbox` names them, the first 16 bytes.
     pub engine: [u8; 16],
+    /// Offset 104: parts that its items make blocks for; 0 where they make none.
+    pub parts: u32,
+    /// Offset 112: who holds these blocks, [`LeaseBody::holders_hash`] of them; zeros where nobody does.
+    pub holders: [u8; 16],
 }
 
 impl LeaseBody {
     /// Length in bytes.
-    pub const LEN: usize = 112;
+    pub const LEN: usize = 128;
 
     /// The bytes.
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
@@ -54,6 +60,8 @@ impl LeaseBody {
         out[48..56].copy_from_slice(&self.max_fuel.to_le_bytes());
         out[56..88].copy_from_slice(self.node.as_bytes());
         out[88..104].copy_from_slice(&self.engine);
+        out[104..108].copy_from_slice(&self.parts.to_le_bytes());
+        out[112..128].copy_from_slice(&self.holders);
         out
     }
 
@@ -75,14 +83,46 @@ impl LeaseBody {
         let job = JobId(f.take()?);
         let (serial, expected_fuel, max_fuel) = (f.u64()?, f.u64()?, f.u64()?);
         let (node, engine) = (NodeId(f.take()?), f.take()?);
-        f.zero::<8>()?;
+        let parts = f.u32()?;
+        f.zero::<4>()?;
+        let holders = f.take()?;
         let holds = (1..=LEASE_ITEMS_MAX).contains(&count) && first.checked_add(u32::from(count)).is_some();
-        holds.then_some(Self { stage, count, first, direct, job, serial, expected_fuel, max_fuel, node, engine })
+        holds.then_some(Self {
+            stage,
+            count,
+            first,
+            direct,
+            job,
+            serial,
+            expected_fuel,
+            max_fuel,
+            node,
+            engine,
+            parts,
+            holders,
+        })
     }
 
     /// What the permit that goes with these bytes has as its target.
     pub fn target(bytes: &[u8]) -> [u8; 16] {
         blake3::hash(bytes).as_bytes()[..16].try_into().expect("a hash has 32 bytes")
+    }
+
+    /// What stands for these holders, in the order the center told them; zeros for none.
+    pub fn holders_hash<'a>(holders: impl IntoIterator<Item = &'a NodeId>) -> [u8; 16] {
+        let mut hasher = blake3::Hasher::new_derive_key(HOLDERS);
+        let mut is_none = true;
+        for holder in holders {
+            hasher.update(holder.as_bytes());
+            is_none = false;
+        }
+        let hash = hasher.finalize();
+        if is_none { [0; 16] } else { hash.as_bytes()[..16].try_into().expect("a hash has 32 bytes") }
+    }
+
+    /// Whether `own` is one of the holders it names, told by whoever shows it. (C)
+    pub fn names_holder(&self, own: &NodeId, told: &[NodeId]) -> bool {
+        told.contains(own) && Self::holders_hash(told) == self.holders
     }
 
     /// Its items.
@@ -100,6 +140,8 @@ pub fn is_bound(permit: &Permit, lease: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    const HOLDING: [NodeId; 2] = [NodeId([7; 32]), NodeId([8; 32])];
+
     fn lease() -> LeaseBody {
         LeaseBody {
             stage: 1,
@@ -112,6 +154,8 @@ mod tests {
             max_fuel: 4,
             node: NodeId([5; 32]),
             engine: [6; 16],
+            parts: 7,
+            holders: LeaseBody::holders_hash(&HOLDING),
         }
     }
 
@@ -129,5 +173,18 @@ mod tests {
         let many = LeaseBody { count: 65, ..lease() }.to_bytes();
         let over = LeaseBody { first: u32::MAX, ..lease() }.to_bytes();
         assert!([none, many, over].iter().all(|bytes| LeaseBody::parse(bytes).is_none()));
+    }
+
+    #[test]
+    fn only_the_named_holders_are_holders() {
+        let lease = lease();
+        assert!(HOLDING.iter().all(|own| lease.names_holder(own, &HOLDING)), "(C)");
+        let other = NodeId([9; 32]);
+        assert!(!lease.names_holder(&other, &HOLDING));
+        assert!(!lease.names_holder(&other, &[HOLDING[0], HOLDING[1], other]));
+        assert!(!lease.names_holder(&HOLDING[0], &HOLDING[..1]));
+        let none = LeaseBody { holders: LeaseBody::holders_hash(&[]), ..lease };
+        assert_eq!(none.holders, [0; 16]);
+        assert!(!none.names_holder(&HOLDING[0], &[]));
     }
 }

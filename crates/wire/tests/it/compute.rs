@@ -165,7 +165,13 @@ fn block_head() -> BlockHead {
 /// What nodes say to each other of blocks.
 pub fn blocks() -> Vec<(&'static str, Vec<u8>)> {
     let (lease, permit) = (vec![1; 112], vec![2; 224]);
-    let put = PutBlocks { lease: lease.clone(), permit: permit.clone(), item: 3, heads: vec![block_head()] };
+    let put = PutBlocks {
+        lease: lease.clone(),
+        permit: permit.clone(),
+        item: 3,
+        holders: vec![NodeId([6; 32])],
+        heads: vec![block_head()],
+    };
     let get = GetBlocks { lease, permit, stage: 0, part: 1, of: vec![(2, 3)] };
     let refused = BlockAnswer::Refused(wire::RefusalMsg::new(errors::NOT_LENDING, [("why", "off".to_owned())]));
     vec![
