@@ -7,9 +7,13 @@ use super::runner::Shared;
 use super::shuffle::{Lack, Part};
 use client::ClientError;
 use client::compute::{BlocksAll, SealedBlock, seal_blocks};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, stream};
 use model::compute::{FailKind, Trust};
 use model::errors;
 use sandbox::{Attempt as Guest, AttemptError, End, Limits, Outcome};
+use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::compute::{
@@ -19,6 +23,8 @@ use wire::compute::{
 use wire::limits::MISSING_MAX;
 use wire::signed::LeaseBody;
 
+/// Items of a lease whose input is fetched while another one of it runs.
+const AHEAD: usize = 4;
 /// Finished items are stored and reported at the latest after this.
 const FLUSH_AFTER: Duration = Duration::from_secs(2);
 /// Tries to get parcels, or to store; pauses between them.
@@ -72,31 +78,55 @@ impl Attempt {
 
     async fn work(&self) -> Result<(), Stop> {
         let (brief, links, parcels) = self.parcels().await?;
-        let mut buckets = Buckets::new(self.shared.client.clone(), links);
+        let buckets = Buckets::new(self.shared.client.clone(), links);
         let module = match self.shared.module(&brief, &brief.module).await {
             Ok(module) => module,
             Err(error) => return Err(self.trouble(self.body.first, kind_of(&error), &error, 0).await),
         };
         let blocks = self.blocks(&brief).await?;
         let (mut done, mut since, mut count) = (Vec::new(), Instant::now(), 0);
+        // What the next ones read is fetched while a guest runs.
+        let ahead = if matches!(brief.input, InputForm::Merged { .. }) { 1 } else { AHEAD };
+        let inputs: Vec<BoxFuture<'_, Result<Fetched, Fault>>> =
+            parcels.iter().map(|parcel| self.input(&brief, &buckets, parcel, &blocks).boxed()).collect();
+        let mut inputs = pin!(stream::iter(inputs).buffered(ahead));
+        let mut fetched = VecDeque::new();
         for parcel in &parcels {
-            match self.item(&brief, &module, &mut buckets, parcel, &blocks).await {
+            let input = match fetched.pop_front() {
+                Some(input) => Some(input),
+                None => inputs.next().await,
+            };
+            let mut making = pin!(async {
+                match input {
+                    Some(Ok(input)) => self.item(&brief, &module, parcel, input).await,
+                    Some(Err(fault)) => Err(fault),
+                    None => Err(Fault::item(parcel.item, FailKind::Host, 0, 0)),
+                }
+            });
+            let made = loop {
+                tokio::select! {
+                    biased;
+                    made = &mut making => break made,
+                    Some(input) = inputs.next(), if fetched.len() < ahead => fetched.push_back(input),
+                }
+            };
+            match made {
                 Ok(finished) => done.push(finished),
                 Err(Fault::Stopped) => {
-                    self.flush(&mut buckets, std::mem::take(&mut done)).await?;
+                    self.flush(&buckets, std::mem::take(&mut done)).await?;
                     return Err(Stop::Quiet);
                 }
                 Err(Fault::Item(trouble, log)) => {
                     tracing::debug!(serial = self.body.serial, item = parcel.item, kind = %trouble.kind, "an item failed");
                     if let Some(log) = log.and_then(|log| output::log(self.body.serial, parcel, log))
-                        && let Err(error) = output::store(&self.shared.client, &mut buckets, vec![log]).await
+                        && let Err(error) = output::store(&self.shared.client, &buckets, vec![log]).await
                     {
                         tracing::debug!(%error, "a failed item's log was not stored");
                     }
                     self.shared.tell(WorkReport::Failed(self.body.serial, trouble)).await;
                 }
                 Err(Fault::Missing(stage, items)) => {
-                    self.flush(&mut buckets, std::mem::take(&mut done)).await?;
+                    self.flush(&buckets, std::mem::take(&mut done)).await?;
                     tracing::info!(
                         serial = self.body.serial,
                         item = parcel.item,
@@ -111,11 +141,11 @@ impl Attempt {
             count += 1;
             self.place.finished(count);
             if since.elapsed() >= FLUSH_AFTER {
-                self.flush(&mut buckets, std::mem::take(&mut done)).await?;
+                self.flush(&buckets, std::mem::take(&mut done)).await?;
                 since = Instant::now();
             }
         }
-        self.flush(&mut buckets, done).await
+        self.flush(&buckets, done).await
     }
 
     /// What the items are, from who keeps the job's keys.
@@ -165,7 +195,7 @@ impl Attempt {
     async fn merged(
         &self,
         brief: &Brief,
-        buckets: &mut Buckets,
+        buckets: &Buckets,
         parcel: &Parcel,
         (stage, at): (u8, &BlocksAll),
     ) -> Result<Fetched, Fault> {
@@ -204,21 +234,30 @@ impl Attempt {
         Stop::Told
     }
 
+    /// What an item reads.
+    async fn input(
+        &self,
+        brief: &Brief,
+        buckets: &Buckets,
+        parcel: &Parcel,
+        blocks: &BlocksAll,
+    ) -> Result<Fetched, Fault> {
+        if let InputForm::Merged { stage, .. } = brief.input {
+            return self.merged(brief, buckets, parcel, (stage, blocks)).await;
+        }
+        input::fetch(&self.shared.client, buckets, brief, parcel).await.map_err(|error| {
+            tracing::info!(serial = self.body.serial, item = parcel.item, %error, "an input was not read");
+            Fault::item(parcel.item, kind_of(&error), digest(&error.to_string()), 0)
+        })
+    }
+
     async fn item(
         &self,
         brief: &Arc<Brief>,
         module: &Arc<Vec<u8>>,
-        buckets: &mut Buckets,
         parcel: &Parcel,
-        blocks: &BlocksAll,
+        fetched: Fetched,
     ) -> Result<Finished, Fault> {
-        let fetched = match brief.input {
-            InputForm::Merged { stage, .. } => self.merged(brief, buckets, parcel, (stage, blocks)).await?,
-            _ => input::fetch(&self.shared.client, buckets, brief, parcel).await.map_err(|error| {
-                tracing::info!(serial = self.body.serial, item = parcel.item, %error, "an input was not read");
-                Fault::item(parcel.item, kind_of(&error), digest(&error.to_string()), 0)
-            })?,
-        };
         let of = identity(&self.body.engine, brief, parcel.number, &fetched);
         let outcome = self.guest(brief, &brief.module, module, parcel, fetched).await?;
         let mut fuel = outcome.fuel;
@@ -338,7 +377,7 @@ impl Attempt {
     }
 
     /// Stores and reports what is finished; of a lease that is not direct only what is wanted.
-    async fn flush(&self, buckets: &mut Buckets, done: Vec<Finished>) -> Result<(), Stop> {
+    async fn flush(&self, buckets: &Buckets, done: Vec<Finished>) -> Result<(), Stop> {
         if done.is_empty() {
             return Ok(());
         }

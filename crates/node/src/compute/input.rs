@@ -3,6 +3,7 @@
 use client::{Bucket, Client, ClientError, Wanted};
 use codec::records::{RECORD_MAX, lines_of, reads_from};
 use std::collections::BTreeMap;
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use wire::Link;
 use wire::compute::{Brief, InputForm, Parcel, PartOf};
@@ -18,23 +19,24 @@ pub const INPUT_MAX: u64 = 2 << 30;
 pub struct Buckets {
     client: Client,
     links: Vec<String>,
-    opened: BTreeMap<u16, Bucket>,
+    opened: Mutex<BTreeMap<u16, Bucket>>,
 }
 
 impl Buckets {
     /// Of these links.
-    pub const fn new(client: Client, links: Vec<String>) -> Self {
-        Self { client, links, opened: BTreeMap::new() }
+    pub fn new(client: Client, links: Vec<String>) -> Self {
+        Self { client, links, opened: Mutex::default() }
     }
 
     /// The bucket of a link by its place.
-    pub async fn at(&mut self, place: u16) -> Result<Bucket, ClientError> {
-        if let Some(bucket) = self.opened.get(&place) {
+    pub async fn at(&self, place: u16) -> Result<Bucket, ClientError> {
+        let mut opened = self.opened.lock().await;
+        if let Some(bucket) = opened.get(&place) {
             return Ok(bucket.clone());
         }
         let text = self.links.get(usize::from(place)).ok_or(ClientError::Unexpected("a parcel without its link"))?;
         let bucket = open(&self.client, text).await?;
-        self.opened.insert(place, bucket.clone());
+        opened.insert(place, bucket.clone());
         Ok(bucket)
     }
 }
@@ -55,12 +57,7 @@ pub struct Fetched {
 }
 
 /// Fetches an item's input.
-pub async fn fetch(
-    client: &Client,
-    buckets: &mut Buckets,
-    brief: &Brief,
-    parcel: &Parcel,
-) -> Result<Fetched, ClientError> {
+pub async fn fetch(client: &Client, buckets: &Buckets, brief: &Brief, parcel: &Parcel) -> Result<Fetched, ClientError> {
     let mut fetched = Fetched::default();
     match brief.input {
         InputForm::None => {}

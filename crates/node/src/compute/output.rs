@@ -97,7 +97,7 @@ pub fn log(serial: u64, parcel: &Parcel, stderr: Vec<u8>) -> Option<Object> {
 }
 
 /// Stores objects, small ones of one bucket together; durable when this returns.
-pub async fn store(client: &Client, buckets: &mut Buckets, objects: Vec<Object>) -> Result<(), ClientError> {
+pub async fn store(client: &Client, buckets: &Buckets, objects: Vec<Object>) -> Result<(), ClientError> {
     let mut small: BTreeMap<u16, Vec<Small>> = BTreeMap::new();
     for object in objects {
         let ask = PutAsk { size_hint: object.content.len() as u64, ..PutAsk::new(&object.name) };
