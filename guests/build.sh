@@ -20,3 +20,4 @@ flags=(--target=wasm32-wasi -std=gnu17 -O3 -g0 -s -Wall -Wextra -Werror -fno-ide
 for source in *.c; do
     "$python" -m ziglang cc "${flags[@]}" -o "$to/${source%.c}.wasm" "$source"
 done
+chmod 644 "$to"/*.wasm

@@ -1,4 +1,4 @@
-/* The lines of standard input, sorted: what `sort` and `sort-map` share. */
+/* The lines of standard input, sorted: what `sort` does before it writes. */
 #pragma once
 
 #include <stdint.h>

@@ -10,6 +10,13 @@ static void record(const uint8_t *at, const uint8_t *end) {
     uint64_t count;
     if (!tab || !number_of(tab + 1, (size_t)(end - tab - 1), &count))
         fail("a record is not key, TAB, count");
+    if (!memchr(at, 8, (size_t)(tab - at))) {
+        while (count-- > 0) {
+            put(at, (size_t)(tab - at));
+            put_byte('\n');
+        }
+        return;
+    }
     if ((size_t)(tab - at) + 1 > line_room) {
         line_room = (size_t)(tab - at) * 2 + 1;
         line = room(line_room);
