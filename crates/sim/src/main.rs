@@ -27,6 +27,7 @@ const EXAMPLES: &str = "Examples:
   sim audit --seeds 500
   sim compute-cheat --seeds 200
   sim compute-churn
+  sim compute-shuffle
   sim replay --scenario admission --seed 12
   sim list";
 
@@ -112,6 +113,28 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// Machines vanish that hold blocks of a shuffle: what runs again, does it end, is all of it right?
+    #[command(after_help = "Examples:\n  sim compute-shuffle\n  sim compute-shuffle --vanish 90 --seed 3 --json")]
+    ComputeShuffle {
+        #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(20..=100_000))]
+        nodes: u32,
+        /// Map items.
+        #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
+        maps: u32,
+        /// Parts, each a reduce item.
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(2..=4_096))]
+        parts: u32,
+        /// Time of an item on the reference machine.
+        #[arg(long, default_value_t = 3)]
+        minutes: u64,
+        /// Percent of the hosts that vanish for 12 hours in the second and the third run.
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=100))]
+        vanish: u64,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        #[arg(long)]
+        json: bool,
+    },
     /// One run again, by scenario and seed.
     Replay {
         /// Which scenario, see `sim list`.
@@ -158,6 +181,10 @@ fn main() -> ExitCode {
             let takes = Span::mins(minutes);
             return churn(scene::compute::churn::Size { nodes, items, takes, vanish_percent: vanish }, seed, json);
         }
+        What::ComputeShuffle { nodes, maps, parts, minutes, vanish, seed, json } => {
+            let (takes, vanish_percent) = (Span::mins(minutes), vanish);
+            return shuffle(scene::compute::shuffle::Size { nodes, maps, parts, takes, vanish_percent }, seed, json);
+        }
         What::Hidden { nodes, groups, stage, seed, json } => return hidden((nodes, groups), &stage, seed, json),
         What::Replay { scenario, run } => (scenario, run),
         What::List => {
@@ -188,6 +215,11 @@ fn audit(seeds: u32, seed: u64, mix: &str, json: bool) -> ExitCode {
 fn cheat(size: scene::compute::cheat::Size, seed: u64, json: bool) -> ExitCode {
     let begun = Instant::now();
     print::outcome(&scene::compute::cheat::run(size, Seed(seed)), begun.elapsed(), json)
+}
+
+fn shuffle(size: scene::compute::shuffle::Size, seed: u64, json: bool) -> ExitCode {
+    let begun = Instant::now();
+    print::outcome(&scene::compute::shuffle::run(size, Seed(seed)), begun.elapsed(), json)
 }
 
 fn churn(size: scene::compute::churn::Size, seed: u64, json: bool) -> ExitCode {

@@ -1,12 +1,14 @@
 //! Machines that compute for the real `rules::compute::Scheduler`: they ask, work, lie, check in and vanish.
 //!
-//! [`cheat`] shows what liars cost and when they are found, [`churn`] what vanishing machines do to a job.
+//! [`cheat`] shows what liars cost and when they are found, [`churn`] what vanishing machines do to a job, [`shuffle`] what they do
+//! to one whose map items leave blocks on them.
 //!
 //! (A) No item is accepted twice, unless another output replaces it. (B) A host hears nothing that a node would not hear: what it does
 //! depends on its leases and on what it is told to store.
 
 pub mod cheat;
 pub mod churn;
+pub mod shuffle;
 
 use super::fleet::START;
 use crate::check::Violation;
@@ -67,6 +69,7 @@ enum Event {
     Ends(u32, u32),
     CheckIn(u32, u32),
     Suspect(u32, u32),
+    Gathers(u32, u32),
     AskOver(u64),
     Wake,
 }
@@ -81,6 +84,7 @@ impl Traced for Event {
             Self::Suspect(host, life) => (4, host, life),
             Self::AskOver(ask) => (5, (ask & 0xffff_ffff) as u32, 0),
             Self::Wake => (6, 0, 0),
+            Self::Gathers(host, life) => (7, host, life),
         };
         sink.u8(kind);
         sink.u32(a);
@@ -108,6 +112,10 @@ struct Fleet {
     kept: Vec<Option<Kept>>,
     /// When each item was first accepted.
     done_at: Vec<Stamp>,
+    /// Place of each stage's first item in these two.
+    bases: Vec<usize>,
+    /// Blocks of a stage that is cut into parts.
+    blocks: shuffle::Blocks,
     executed: u64,
     /// Time of attempts that came to nothing, and of all.
     wasted: Span,
@@ -131,6 +139,8 @@ impl Fleet {
             checks_in: false,
             kept: Vec::new(),
             done_at: Vec::new(),
+            bases: Vec::new(),
+            blocks: shuffle::Blocks::default(),
             executed: 0,
             wasted: Span::ZERO,
             worked: Span::ZERO,
@@ -143,17 +153,27 @@ impl Fleet {
 
     /// Submits the one job of this world.
     fn submit(&mut self, world: &mut World<Event>, trust: Trust, check: Check, items: u32) {
-        self.kept = vec![None; items as usize];
-        self.done_at = vec![Stamp::EPOCH; items as usize];
-        let stage = StageFacts {
-            items,
+        self.submit_stages(world, (trust, check), &[(items, 0)]);
+    }
+
+    /// The same of stages, each so many items and parts.
+    fn submit_stages(&mut self, world: &mut World<Event>, (trust, check): (Trust, Check), stages: &[(u32, u32)]) {
+        let mut all = 0;
+        for (items, _) in stages {
+            self.bases.push(all);
+            all += *items as usize;
+        }
+        self.kept = vec![None; all];
+        self.done_at = vec![Stamp::EPOCH; all];
+        let stage = |(items, parts): &(u32, u32)| StageFacts {
+            items: *items,
             memory_mib: 256,
             scratch_mib: 64,
             grow: false,
             fuel_max: 0,
             wall: Span::hours(2),
             bytes_in: 1_000_000,
-            parts: 0,
+            parts: *parts,
         };
         let facts = JobFacts {
             id: JOB,
@@ -163,7 +183,7 @@ impl Fleet {
             interactive: false,
             regions: Vec::new(),
             deadline: world.now() + Span::days(30),
-            stages: vec![stage],
+            stages: stages.iter().map(stage).collect(),
         };
         self.put(world, Input::Submit(facts));
     }
@@ -226,7 +246,8 @@ impl Fleet {
     fn tally(&mut self, now: Stamp, record: Record) {
         match record {
             Record::Done { item, vote, checked } => {
-                let place = item.item as usize;
+                let place = self.place(item.stage, item.item);
+                self.blocks.accepted(item, &vote);
                 let right = truth(item.item);
                 let kept = Kept {
                     node: vote.node.0,
@@ -240,13 +261,28 @@ impl Fleet {
                 }
             }
             Record::Verified { item, .. } => {
-                if let Some(kept) = &mut self.kept[item.item as usize] {
+                let place = self.place(item.stage, item.item);
+                if let Some(kept) = &mut self.kept[place] {
                     kept.is_checked = true;
                 }
             }
-            Record::Failed { item, .. } => self.kept[item.item as usize] = None,
+            Record::Failed { item, .. } => {
+                let place = self.place(item.stage, item.item);
+                self.kept[place] = None;
+            }
+            Record::Rerun { stage, items, .. } => {
+                self.blocks.again += items.len() as u64;
+                for item in items {
+                    let place = self.place(stage, item);
+                    self.kept[place] = None;
+                }
+            }
             _ => {}
         }
+    }
+
+    fn place(&self, stage: u8, item: u32) -> usize {
+        self.bases[usize::from(stage)] + item as usize
     }
 
     fn unchecked_of(&self, host: u32) -> Vec<usize> {
@@ -279,6 +315,9 @@ impl Fleet {
         if self.checks_in {
             world.after(CHECK_IN, Event::CheckIn(host, known.life));
         }
+        if lease.stage > 0 {
+            world.after(shuffle::GATHERS, Event::Gathers(host, known.life));
+        }
         known.running = Some(Running { lease, began: world.now() });
     }
 
@@ -309,6 +348,7 @@ impl Fleet {
             (lease.first..lease.first + u32::from(lease.count)).map(|item| says(known, &lease, item)).collect();
         known.executed += count;
         self.executed += count;
+        self.push_blocks(host, &lease);
         self.worked = Span(self.worked.0 + took.0);
         let report = if direct { Report::Done { serial, items } } else { Report::Computed { serial, items } };
         self.put(world, Input::Report { node: Alias(host), report });
@@ -411,9 +451,10 @@ impl Scene for Fleet {
             {
                 self.put(world, Input::Suspect { node: Alias(host) });
             }
+            Event::Gathers(host, life) if self.hosts[host as usize].life == life => self.gathers(world, host),
             Event::AskOver(ask) => self.put(world, Input::Unpark { ask }),
             Event::Wake => self.put(world, Input::Tick),
-            Event::Ends(..) | Event::CheckIn(..) | Event::Suspect(..) => {}
+            Event::Ends(..) | Event::CheckIn(..) | Event::Suspect(..) | Event::Gathers(..) => {}
         }
     }
 

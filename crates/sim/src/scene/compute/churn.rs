@@ -102,7 +102,8 @@ fn one(size: Size, seed: Seed, vanish_percent: u64) -> Ran {
     let mut fleet = Fleet::new(seed, hosts, size.takes);
     fleet.checks_in = true;
     let mut world = World::new(START);
-    let on_hours = plan_sessions(&mut world, size, seed, vanish_percent);
+    let vanish = Session { start: START + VANISH_AFTER, end: START + VANISH_AFTER + VANISH_FOR };
+    let on_hours = plan_sessions(&mut world, size.nodes, seed, (vanish, vanish_percent));
     world.run(&mut fleet, START).unwrap_or(());
     fleet.submit(&mut world, Trust::Circle, Check::Off, size.items);
     let mut until = START;
@@ -114,12 +115,17 @@ fn one(size: Size, seed: Seed, vanish_percent: u64) -> Ran {
     ran(&fleet, &world, violation, on_hours)
 }
 
-/// Plans when hosts are on; those on at the beginning are as old as they are. Answers the mean number on, over two days.
-fn plan_sessions(world: &mut World<Event>, size: Size, seed: Seed, vanish_percent: u64) -> f64 {
+/// Plans when hosts are on; those on at the beginning are as old as they are. A share of them, in percent, is gone for a while.
+/// Answers the mean number on, over two days.
+pub(super) fn plan_sessions(
+    world: &mut World<Event>,
+    nodes: u32,
+    seed: Seed,
+    (vanish, vanish_percent): (Session, u64),
+) -> f64 {
     let kind = model("seti").expect("a model of the table");
-    let vanish = Session { start: START + VANISH_AFTER, end: START + VANISH_AFTER + VANISH_FOR };
     let mut on_ms = 0.0;
-    for index in 0..size.nodes {
+    for index in 0..nodes {
         let begin = Stamp(START.as_ms() - BEFORE.as_ms());
         let sessions = Sessions::new(kind, seed, index, Span::ZERO, begin, START + LONGEST).collect::<Vec<_>>();
         let vanishes = seed.nth("vanish", u64::from(index)).below(100) < vanish_percent;
