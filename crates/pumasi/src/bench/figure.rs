@@ -63,7 +63,13 @@ pub const BARS: &[(&str, &str, Bar)] = &[
     ("compute", "wordcount_over_plain", Bar::AtMost(2.5)),
     ("compute", "wordcount_cpu_over_plain", Bar::AtMost(4.0)),
     ("compute", "wasm_over_native", Bar::AtMost(1.7)),
+    ("compute", "yield_ms_p95", Bar::AtMost(100.0)),
     ("compute", "yield_ms_max", Bar::AtMost(250.0)),
+    ("compute", "evict_memory_ms_max", Bar::AtMost(1_000.0)),
+    ("compute", "wordcount_1gib_w2_s", Bar::AtMost(30.0)),
+    ("compute", "sort_1gib_w2_s", Bar::AtMost(46.0)),
+    ("compute", "cpu_growth_w1_w2", Bar::AtMost(1.15)),
+    ("compute", "killing_one_of_8_over", Bar::AtMost(1.3)),
     ("storage", "put_4kib_c8", Bar::AtLeast(1_000.0)),
     ("storage", "get_4kib_c8", Bar::AtLeast(2_000.0)),
 ];

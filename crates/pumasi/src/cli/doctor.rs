@@ -29,6 +29,27 @@ enum Verdict {
 /// Space below which nothing sensible can be lent.
 const LITTLE_DISK: Bytes = Bytes::gib(2);
 
+/// Behind which walls foreign work would run here, measured by starting a sandbox.
+async fn say_walls(app: &App, say: &mut impl FnMut(Verdict, &str, TextArgs)) {
+    let measured = match super::job::runner(app) {
+        Ok(runner) => tokio::task::spawn_blocking(move || runner.walls().map_err(|error| error.to_string())).await,
+        Err(fault) => Ok(Err(fault.to_string())),
+    };
+    let needed = sandbox::walls::needed(sandbox::Trust::Public, std::env::consts::ARCH);
+    match measured.unwrap_or_else(|error| Err(error.to_string())) {
+        Ok(walls) if walls.level() >= needed => {
+            let args = args!["level" => walls.level(), "standing" => walls.standing.join(", ")];
+            say(Verdict::Ok, "doctor-walls", args);
+        }
+        Ok(walls) => {
+            let missing = walls.missing.join("; ");
+            let args = args!["level" => walls.level(), "needed" => needed, "missing" => missing];
+            say(Verdict::Warn, "doctor-walls-low", args);
+        }
+        Err(why) => say(Verdict::Fail, "doctor-walls-none", args!["why" => why]),
+    }
+}
+
 /// Runs the checks; 1 when one failed.
 pub async fn run(app: &App, _args: &DoctorArgs) -> Result<u8, Fault> {
     let mut worst = Verdict::Ok;
@@ -66,6 +87,7 @@ pub async fn run(app: &App, _args: &DoctorArgs) -> Result<u8, Fault> {
         }
     };
     say(Verdict::Ok, "doctor-joined", args!["cloud" => membership.cloud_name, "name" => membership.name]);
+    say_walls(app, &mut say).await;
     match ask_agent(home, &LocalAsk::Status).await {
         Ok(LocalAnswer::Status(status)) => {
             say(Verdict::Ok, "doctor-agent", args!["pid" => status.pid]);

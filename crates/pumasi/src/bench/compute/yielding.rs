@@ -1,5 +1,6 @@
-//! How soon guests stand still when their machine's owner is back: a node whose sensors follow a script computes without end,
-//! the script says that there was input, and the processor time of the node's sandboxes is looked at until it grows no more.
+//! How soon guests stand still when their machine's owner is back: a node whose sensors follow a script runs guests that spin, that
+//! print without end, that fill memory; the script says that there was input, and the processor time of the node's sandboxes is
+//! looked at until it grows no more. And how soon memory is back when the owner lends nothing any more.
 //!
 //! After an input no guest runs for a minute, whatever the script says then; so the node is started anew for each.
 //! What is counted ends with the last growth that was seen, so it is at most one pause between looks too long or too short.
@@ -15,10 +16,18 @@ use serde_json::json;
 use std::time::{Duration, Instant};
 use wire::local::LocalAsk;
 
-/// Times the owner comes back.
-const EVENTS: u64 = 100;
+/// What the guests do.
+const GUESTS: [&str; 3] = ["spin", "flood", "fill"];
+/// Times the owner comes back over each of them.
+const EVENTS: u64 = 34;
 /// Times in all: one at which guests got no processor just before is not counted, since who stands still cannot stop.
-const TRIES: u64 = 200;
+const TRIES: u64 = 68;
+/// Times the owner lends nothing any more while guests fill memory.
+const EVICTS: u64 = 10;
+/// Longest wait for memory that is to come back.
+const EVICT_PATIENCE: Duration = Duration::from_secs(30);
+/// Guests that fill memory hold at least so much in all.
+const FILLED_MIN: u64 = 128 << 20;
 /// Looked at for so long before an event.
 const LOOK_BEFORE: Duration = Duration::from_millis(60);
 /// Pause between two looks.
@@ -34,7 +43,7 @@ const OWNER: usize = 1;
 
 /// Runs it where it is asked for.
 pub async fn run(bench: &mut Bench<'_>) {
-    if bench.is_meant(&["yield_ms_p50", "yield_ms_p99", "yield_ms_max"]) {
+    if bench.is_meant(&["yield_ms_p50", "yield_ms_p95", "yield_ms_p99", "yield_ms_max", "evict_memory_ms_max"]) {
         let done = all(bench).await;
         bench.ended("yield_ms", done);
     }
@@ -47,47 +56,100 @@ async fn all(bench: &mut Bench<'_>) -> Result<(), Fault> {
     let mut small = Small { cloud: Cloud::new(bench.app, &dir, 2, bench.args.seed) };
     let seen = measured(&mut small).await;
     small.cloud.end().await;
-    let (times, looked) = seen?;
+    let (times, looked, evicts) = seen?;
     let ms = |share: f64| times.value_at_quantile(share) as f64 / 1e3;
-    let params = json!({"events": times.len(), "lend_profile": "whisper", "guest": "spin", "longest_pause_ms": looked,
+    let params = json!({"events": times.len(), "lend_profile": "whisper", "guests": GUESTS, "longest_pause_ms": looked,
         "seed": bench.args.seed});
     bench.figure(&params, ("yield_ms_p50", ms(0.5), "ms"));
+    bench.figure(&params, ("yield_ms_p95", ms(0.95), "ms"));
     bench.figure(&params, ("yield_ms_p99", ms(0.99), "ms"));
     bench.figure(&params, ("yield_ms_max", times.max() as f64 / 1e3, "ms"));
+    let params = json!({"events": EVICTS, "guest": "fill", "seed": bench.args.seed});
+    bench.figure(&params, ("evict_memory_ms_max", evicts, "ms"));
     Ok(())
 }
 
-/// Times in µs, and the longest pause between two looks in ms.
-async fn measured(small: &mut Small) -> Result<(Histogram<u64>, f64), Fault> {
+/// Times in µs, the longest pause between two looks in ms, and the longest time until memory was back in ms.
+async fn measured(small: &mut Small) -> Result<(Histogram<u64>, f64, f64), Fault> {
     small.cloud.start_center().await.map_err(Fault::bug)?;
     small.cloud.join_first().await.map_err(Fault::bug)?;
     small.cloud.join_last().await.map_err(Fault::bug)?;
     small.cloud.all_on().await.map_err(Fault::bug)?;
-    let job =
-        ["run", "guest:spin", "--count", "2000", "--to", "my:spin/", "--fuel", "1000000000000000", "--wall", "2h"];
-    small.command(&[&job[..], &["--detach", "--quiet"]].concat()).await?;
     let mut times = Histogram::new_with_bounds(1, 60_000_000, 3).map_err(Fault::bug)?;
-    let mut longest = 0.0_f64;
-    for event in 0..TRIES {
-        if times.len() == EVENTS {
-            break;
+    let (mut longest, mut evicts) = (0.0_f64, 0.0_f64);
+    for guest in GUESTS {
+        let (guest, to) = (format!("guest:{guest}"), format!("my:{guest}/"));
+        let job = ["run", &guest, "--count", "10000", "--to", &to, "--fuel", "1000000000000000", "--wall", "2h"];
+        small.command(&[&job[..], &["--fresh", "--detach", "--quiet"]].concat()).await?;
+        let before = times.len();
+        for _ in 0..TRIES {
+            if times.len() - before == EVENTS {
+                break;
+            }
+            let node = started(small).await?;
+            if let Some((us, looked)) = one(small, node).await? {
+                times.record(us).map_err(Fault::bug)?;
+                longest = longest.max(looked);
+            }
         }
-        if event > 0 {
-            small.cloud.kill(OWNER..OWNER + 1);
-            small.cloud.comes_back(OWNER).await.map_err(Fault::bug)?;
+        let seen = times.len() - before;
+        if seen < EVENTS {
+            let why = format!("{guest} was seen computing at {seen} of {TRIES} events: the machine is too busy");
+            return Err(Fault::bug(why));
         }
-        let node = small.cloud.pids().get(OWNER).copied().ok_or_else(|| Fault::bug("a node is gone"))?;
-        until_computing(node).await?;
-        if let Some((us, looked)) = one(small, node).await? {
-            times.record(us).map_err(Fault::bug)?;
-            longest = longest.max(looked);
+        if guest == "guest:fill" {
+            for _ in 0..EVICTS {
+                let node = started(small).await?;
+                evicts = evicts.max(evicted(small, node).await?);
+            }
         }
+        small.command(&["job", "stop", "last", "--quiet"]).await?;
     }
-    if times.len() < EVENTS {
-        let why = format!("guests were seen computing at {} of {TRIES} events: the machine is too busy", times.len());
-        return Err(Fault::bug(why));
+    Ok((times, longest, evicts))
+}
+
+/// The owner's node begins anew, and computes: its process.
+async fn started(small: &mut Small) -> Result<u32, Fault> {
+    small.cloud.kill(OWNER..OWNER + 1);
+    small.cloud.comes_back(OWNER).await.map_err(Fault::bug)?;
+    let node = small.cloud.pids().get(OWNER).copied().ok_or_else(|| Fault::bug("a node is gone"))?;
+    until_computing(node).await?;
+    Ok(node)
+}
+
+/// The owner lends nothing any more: ms until no sandbox holds memory.
+async fn evicted(small: &Small, node: u32) -> Result<f64, Fault> {
+    let begun = Instant::now();
+    while held(node) < FILLED_MIN {
+        if begun.elapsed() > EVICT_PATIENCE {
+            return Err(Fault::bug(format!("guests that fill memory hold {} bytes", held(node))));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
-    Ok((times, longest))
+    let event = Instant::now();
+    ask_agent(&small.cloud.machine(OWNER).home, &LocalAsk::Down).await?;
+    while held(node) > 0 {
+        if event.elapsed() > EVICT_PATIENCE {
+            return Err(Fault::bug(format!("guests still hold {} bytes", held(node))));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let took = event.elapsed().as_secs_f64() * 1e3;
+    ask_agent(&small.cloud.machine(OWNER).home, &LocalAsk::Up).await?;
+    Ok(took)
+}
+
+/// Memory of all sandboxes of a node, in bytes.
+fn held(node: u32) -> u64 {
+    let (mut all, mut pids) = (0, children(node));
+    while let Some(pid) = pids.pop() {
+        pids.extend(children(pid));
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        all += kib.unwrap_or(0) << 10;
+    }
+    all
 }
 
 /// Processor time of all sandboxes of a node so far, in ns.
