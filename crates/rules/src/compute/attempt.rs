@@ -6,7 +6,9 @@
 
 use super::facts::{Lease, LeaseState, NodeFacts};
 use super::item::{Checking, Output};
-use super::limits::{BUNDLE_ITEMS, CURSOR_BLOCK, LEASE, LEASE_LIFE, OVER_KEPT, PARK_GRACE, PILOT_FUEL, UNKNOWN_FUEL};
+use super::limits::{
+    BUNDLE_ITEMS, CURSOR_BLOCK, LEASE, LEASE_LIFE, LIFE_SLACK, OVER_KEPT, PARK_GRACE, PILOT_FUEL, UNKNOWN_FUEL,
+};
 use super::message::Effect;
 use super::quorum::check_share;
 use super::record::Record;
@@ -349,6 +351,19 @@ impl Scheduler {
         // A timer that comes too early looks again; one is enough unless this end is sooner than the one it waits for.
         if is_parked {
             self.timer(end, Timer::Lease(serial));
+        }
+    }
+
+    /// A node that began to run so long ago asks for work: leases of its earlier lives are nobody's, whatever their time.
+    pub(super) fn outlive(&mut self, turn: &mut Turn<'_>, alias: Alias, age: Span) {
+        let Some(node) = self.nodes.get(&alias).filter(|node| !node.leases.is_empty()) else { return };
+        let is_earlier = |serial: &u64| {
+            let granted = self.attempts.get(serial).map(|attempt| attempt.granted);
+            granted.is_some_and(|granted| turn.now.since(granted) > age + LIFE_SLACK)
+        };
+        let earlier: Vec<u64> = node.leases.iter().copied().filter(is_earlier).collect();
+        for serial in earlier {
+            self.lose(turn, serial, true);
         }
     }
 

@@ -31,6 +31,7 @@ impl Scheduler {
         if let Some(old) = self.nodes.get(&alias).and_then(|node| node.ask) {
             self.unpark(turn, old);
         }
+        self.outlive(turn, alias, facts.session_age);
         let node = self.nodes.entry(alias).or_default();
         (node.seen, node.is_suspect, node.ask) = (turn.now, false, Some(ask));
         node.facts = Some(facts);

@@ -14,6 +14,8 @@ pub const ANNOUNCE_WAIT: Span = Span::secs(15);
 pub const FORGET_WITHIN: Span = Span::hours(24);
 /// Silence of a node's stream until it is suspect.
 pub const SUSPECT: Span = Span::secs(15);
+/// A lease is of an earlier life of its node if it was given by more than this before the node began to run.
+pub const LIFE_SLACK: Span = Span::secs(1);
 /// A lease whose attempt is parked lives so long from parking.
 pub const PARK_GRACE: Span = Span::secs(300);
 /// From `store` to `done`.

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 const NODES: usize = 8;
 /// Between two deaths.
 const EVERY: Duration = Duration::from_secs(10);
-/// Items of the job, and points each throws: about a second of one core.
-const ITEMS: &str = "160";
+/// Items of the job, and points each throws: about half a second of one core, so that a job lasts minutes on two.
+const ITEMS: &str = "480";
 const THROWS: &str = "200000000";
 const IDS: &[&str] = &["killing_one_of_8_over", "killing_peace_s", "killing_s", "killing_deaths"];
 
@@ -76,7 +76,7 @@ async fn measured(small: &mut Small) -> Result<(f64, f64, u32), Fault> {
     if deaths == 0 {
         return Err(Fault::bug(format!("the job was over after {killed:.1} s, before a machine died")));
     }
-    for item in [0, 1, 77, 159] {
+    for item in [0, 1, 77, 479] {
         let name = |place: &str| format!("my:{place}/part-{item:05}");
         let (was, is) =
             (small.command(&["cat", &name("peace")]).await?.0, small.command(&["cat", &name("killed")]).await?.0);

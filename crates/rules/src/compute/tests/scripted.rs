@@ -120,6 +120,25 @@ fn a_parked_guest_keeps_its_lease_for_five_minutes_and_a_goodbye_loses_it_at_onc
 }
 
 #[test]
+fn a_node_that_begins_anew_gives_back_what_it_ran_before() {
+    let mut desk = Desk::new(4);
+    desk.put(Input::Submit(job(1, Trust::Circle, Check::Off, 2)));
+    let (a, b) = (node(1, 1), node(2, 2));
+    let first = desk.ask(&a, 1).remove(0);
+    let second = desk.ask(&b, 1).remove(0);
+    desk.pass(Span::secs(10));
+    let again = NodeFacts { session_age: Span::secs(2), ..a.clone() };
+    let lease = desk.ask(&again, 1).remove(0);
+    assert_eq!(lease.first, first.first, "nothing else is to be done");
+    assert!(!desk.scheduler.knows(first.serial) && desk.scheduler.knows(second.serial));
+    // One that is as old as its lease keeps it.
+    desk.pass(Span::secs(10));
+    desk.ask(&NodeFacts { session_age: Span::secs(12), ..a }, 1);
+    assert!(desk.scheduler.knows(lease.serial));
+    assert_eq!(desk.progress(1).moved, 1);
+}
+
+#[test]
 fn the_tail_is_copied_and_the_first_to_end_wins() {
     let mut desk = Desk::new(5);
     desk.put(Input::Submit(job(1, Trust::Circle, Check::Off, 9)));
