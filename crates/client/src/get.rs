@@ -7,8 +7,8 @@ use codec::Layout;
 use model::{Bytes, NodeId, PgId, Stamp};
 use rules::storage::read::{Nearness, Source as Holder, choose};
 use seal::{
-    Body, CHUNK_LEN, ContentKey, Facts, Header, Manifest, Opener, Part, SEALED_CHUNK, SealError, chunk_count, padded_len,
-    parts, sealed_len,
+    Body, CHUNK_LEN, ContentKey, Facts, Header, Manifest, Opener, Part, SEALED_CHUNK, SealError, chunk_count,
+    padded_len, parts, sealed_len,
 };
 use std::collections::BTreeMap;
 use std::ops::Range;

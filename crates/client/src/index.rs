@@ -593,7 +593,8 @@ mod tests {
     #[test]
     fn what_was_read_is_used_again_for_the_same_file_only() {
         let dir = tempfile::tempdir().unwrap();
-        let (index, other) = (NameIndex::open(dir.path(), &[1; 32]).unwrap(), NameIndex::open(dir.path(), &[1; 32]).unwrap());
+        let (index, other) =
+            (NameIndex::open(dir.path(), &[1; 32]).unwrap(), NameIndex::open(dir.path(), &[1; 32]).unwrap());
         let mut one = index.load(&BUCKET).unwrap();
         one.push(record(2, &[("a", Some(1)), ("b", Some(1))]));
         index.keep(one);

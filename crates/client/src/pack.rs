@@ -13,8 +13,8 @@ use codec::pack::{Directory, Trailer};
 use model::{Bytes, Scheme, Stamp};
 use rand_core::Rng;
 use seal::{
-    Body, BucketKeys, ContentKey, Header, Inline, Label, LabelKey, LabelKind, LabelName, Manifest, Purpose,
-    Role, Sealer, seal_run, segments_hash,
+    Body, BucketKeys, ContentKey, Header, Inline, Label, LabelKey, LabelKind, LabelName, Manifest, Purpose, Role,
+    Sealer, seal_run, segments_hash,
 };
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;

@@ -223,7 +223,7 @@ impl KeyStore {
 
     /// Changes the file, under a lock, so that two commands lose nothing of each other's.
     fn change<T>(&self, change: impl FnOnce(&mut Vec<ToolKey>) -> Result<T, KeyError>) -> Result<T, KeyError> {
-        let lock = File::create(self.0.path.with_extension("lock")).map_err(|e| self.file(e))?;
+        let lock = File::create(self.0.path.with_extension("keys-lock")).map_err(|e| self.file(e))?;
         lock.lock().map_err(|e| self.file(e))?;
         let mut keys = self.list()?.to_vec();
         let done = change(&mut keys)?;
@@ -274,7 +274,12 @@ mod tests {
     fn a_scope_has_its_bucket_and_the_names_below() {
         let (all, bucket, part) = (Scope::default(), Scope::of("b", false).unwrap(), Scope::of("b/x/", false).unwrap());
         assert!(all.has_whole("any") && bucket.has_whole("b") && !bucket.has_bucket("c") && !part.has_whole("b"));
-        assert!(part.has_names("b", "x/y") && !part.has_names("b", "x") && !part.has_names("b", "") && !part.has_names("c", "x/"));
+        assert!(
+            part.has_names("b", "x/y")
+                && !part.has_names("b", "x")
+                && !part.has_names("b", "")
+                && !part.has_names("c", "x/")
+        );
         assert_eq!(Scope::of("/x", false), None);
     }
 }

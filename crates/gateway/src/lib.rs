@@ -8,6 +8,7 @@
 //! over. (C) Content that is not what was announced is not stored. (D) Each error carries the id of our registry. (E) Every body,
 //! header, depth, count, connection and wait has a limit with a name ([`limits`]).
 
+mod ended;
 pub mod keys;
 pub mod limits;
 pub mod s3;

@@ -90,7 +90,8 @@ impl Face {
 
     /// An open upload.
     async fn upload(&self, bucket: &str, key: &str, id: &str) -> S3Result<(Bucket, Upload)> {
-        let unknown = || error::no(s3s::S3ErrorCode::NoSuchUpload, errors::UPLOAD_UNKNOWN, "no such upload of this name");
+        let unknown =
+            || error::no(s3s::S3ErrorCode::NoSuchUpload, errors::UPLOAD_UNKNOWN, "no such upload of this name");
         let opened = self.bucket(bucket).await?;
         let id = told::id_of(id).ok_or_else(unknown)?;
         let kept = self.0.uploads.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();

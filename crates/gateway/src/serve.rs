@@ -1,10 +1,9 @@
 //! The gateway as it listens: connections with their limits, the wall, S3's library behind it, and answers that bear the id of our
 //! registry. It listens on this machine only, unless it is told otherwise in so many words.
 
+use crate::ended::Ended;
 use crate::keys::KeyStore;
-use crate::limits::{
-    BUFFER_BYTES, CONNECTIONS_MAX, END_WAIT, HEADER_WAIT, HEADERS_MAX, REQUESTS_MAX, XML_BYTES_MAX,
-};
+use crate::limits::{BUFFER_BYTES, CONNECTIONS_MAX, END_WAIT, HEADER_WAIT, HEADERS_MAX, REQUESTS_MAX, XML_BYTES_MAX};
 use crate::s3::{Face, Guard, error};
 use crate::wall::{self, Asked, Hosts, REGION, Refusal};
 use crate::xml::{self, XmlFault};
@@ -238,8 +237,10 @@ impl Shared {
         let _turn = self.turns.try_acquire().map_err(busy)?;
         let (parts, body) = request.into_parts();
         let asked = wall::check(&parts, &self.hosts, (self.now)())?;
+        let in_chunks = parts.headers.get("x-amz-content-sha256").is_some_and(|value| value == crate::sign::CHUNKS);
         let body = match is_xml(&parts, &asked) {
             true => Body::from(read_xml(&parts, body).await?),
+            false if in_chunks => Body::http_body(Ended::new(body)),
             false => Body::from(body),
         };
         let failed = |error: s3s::HttpError| {
@@ -278,7 +279,8 @@ fn is_xml(parts: &Parts, asked: &Asked) -> bool {
 
 /// A body of XML, looked through before anything reads it.
 async fn read_xml(parts: &Parts, body: Incoming) -> Result<Bytes, Refusal> {
-    let framed = parts.headers.get("x-amz-content-sha256").is_some_and(|value| value.as_bytes().starts_with(b"STREAMING"));
+    let framed =
+        parts.headers.get("x-amz-content-sha256").is_some_and(|value| value.as_bytes().starts_with(b"STREAMING"));
     if framed {
         let why = "only content comes in chunks";
         return Err(Refusal::new("NotImplemented", StatusCode::NOT_IMPLEMENTED, errors::NOT_IN_BUILD, why));
@@ -341,7 +343,8 @@ async fn told(answer: Response<Body>, is_head: bool, id: &str) -> Response<Body>
     let code = inside("Code").unwrap_or("InternalError");
     let message = inside("Message").unwrap_or_default();
     let own = error::id_of_code(code);
-    let is_ours = message.starts_with('E') && message.as_bytes().get(1..5).is_some_and(|id| id.iter().all(u8::is_ascii_digit));
+    let is_ours =
+        message.starts_with('E') && message.as_bytes().get(1..5).is_some_and(|id| id.iter().all(u8::is_ascii_digit));
     let message = if is_ours { message.to_owned() } else { format!("{own} {}: {message}", own.row().code) };
     let mut answer = rendered(parts.status, code, &message, id);
     for (name, value) in &parts.headers {

@@ -189,7 +189,9 @@ fn query_of(parts: &Parts) -> Result<Vec<(String, String)>, Refusal> {
         Some((decode(key)?, decode(value)?))
     };
     let read: Option<Vec<_>> = pairs.map(pair).collect();
-    read.ok_or_else(|| Refusal::new("InvalidURI", StatusCode::BAD_REQUEST, errors::BAD_VALUE, "a query that is not UTF-8"))
+    read.ok_or_else(|| {
+        Refusal::new("InvalidURI", StatusCode::BAD_REQUEST, errors::BAD_VALUE, "a query that is not UTF-8")
+    })
 }
 
 enum Way {
@@ -242,7 +244,8 @@ fn header_signed(parts: &Parts, value: &str, now: Stamp) -> Result<(), Refusal> 
         }
     }
     let [Some(credential), Some(headers), Some(_)] = fields else { return Err(malformed("a field is missing")) };
-    let date = one(&parts.headers, "x-amz-date").ok_or_else(|| Refusal::denied(errors::BAD_SIGNATURE, "no x-amz-date"))?;
+    let date =
+        one(&parts.headers, "x-amz-date").ok_or_else(|| Refusal::denied(errors::BAD_SIGNATURE, "no x-amz-date"))?;
     scope(&Signed { credential, headers, date }).map_err(malformed)?;
     covers(parts, headers)?;
     let at = time_of(date).ok_or_else(|| malformed("x-amz-date is no time"))?;
@@ -257,7 +260,10 @@ fn query_signed(parts: &Parts, query: &[(String, String)], now: Stamp) -> Result
     let field = |name: &str| {
         let mut all = query.iter().filter(|(key, _)| key == name);
         let (first, second) = (all.next(), all.next());
-        first.filter(|_| second.is_none()).map(|(_, value)| value.as_str()).ok_or_else(|| bad_query(format!("{name} is there once")))
+        first
+            .filter(|_| second.is_none())
+            .map(|(_, value)| value.as_str())
+            .ok_or_else(|| bad_query(format!("{name} is there once")))
     };
     if field("X-Amz-Algorithm")? != ALGORITHM {
         return Err(bad_query(format!("X-Amz-Algorithm is {ALGORITHM}")));
@@ -344,7 +350,8 @@ pub(crate) fn time_of(text: &str) -> Option<Stamp> {
     let day_of_year = (153 * m + 2) / 5 + date.checked_sub(1)?;
     let days = y * 365 + y / 4 - y / 100 + y / 400 + day_of_year;
     let days = i64::try_from(days).ok()? - ERA_SHIFT;
-    let is_day = civil_from_days(days) == (i64::try_from(year).ok()?, u32::try_from(month).ok()?, u32::try_from(date).ok()?);
+    let is_day =
+        civil_from_days(days) == (i64::try_from(year).ok()?, u32::try_from(month).ok()?, u32::try_from(date).ok()?);
     let seconds = u64::try_from(days).ok()? * DAY_S + hour * 3_600 + minute * 60 + second;
     (is_day && hour < 24 && minute < 60 && second < 60).then_some(Stamp(seconds * 1_000))
 }

@@ -22,7 +22,9 @@ impl Face {
         let (prefix, after) = (ask.input.prefix.unwrap_or_default(), ask.input.continuation_token.unwrap_or_default());
         let most = match ask.input.max_buckets {
             None => usize::MAX,
-            Some(most) => usize::try_from(most).ok().filter(|most| *most > 0).ok_or_else(|| bad("max-buckets is 1 or more"))?,
+            Some(most) => {
+                usize::try_from(most).ok().filter(|most| *most > 0).ok_or_else(|| bad("max-buckets is 1 or more"))?
+            }
         };
         let all = self.client().buckets(self.root()).await.map_err(fault)?;
         let names = all.into_iter().filter_map(|facts| Some((facts.name?, facts.at)));
@@ -45,20 +47,32 @@ impl Face {
     }
 
     pub(super) async fn make_bucket(&self, ask: CreateBucketInput) -> Done<CreateBucketOutput> {
-        let has_grants = [&ask.grant_full_control, &ask.grant_read, &ask.grant_read_acp, &ask.grant_write, &ask.grant_write_acp];
-        if has_grants.iter().any(|grant| grant.is_some()) || ask.acl.as_ref().is_some_and(|acl| acl.as_str() != "private") {
+        let has_grants =
+            [&ask.grant_full_control, &ask.grant_read, &ask.grant_read_acp, &ask.grant_write, &ask.grant_write_acp];
+        if has_grants.iter().any(|grant| grant.is_some())
+            || ask.acl.as_ref().is_some_and(|acl| acl.as_str() != "private")
+        {
             return Err(not_done("everything is private to its owner; share a link instead"));
         }
         if ask.object_lock_enabled_for_bucket == Some(true) {
             return Err(not_done("objects are not locked; every version is kept for its time"));
         }
         if !check_bucket_name(&ask.bucket) {
-            return Err(no(S3ErrorCode::InvalidBucketName, errors::BAD_NAME, "a bucket of S3 has 3 to 63 small letters"));
+            return Err(no(
+                S3ErrorCode::InvalidBucketName,
+                errors::BAD_NAME,
+                "a bucket of S3 has 3 to 63 small letters",
+            ));
         }
         let place = ask.create_bucket_configuration.and_then(|made| made.location_constraint);
         if place.as_ref().is_some_and(|place| place.as_str() != REGION) {
-            let why = format!("there is one region, {REGION}; regions of a bucket are chosen with pumasi bucket create");
+            let why =
+                format!("there is one region, {REGION}; regions of a bucket are chosen with pumasi bucket create");
             return Err(no(S3ErrorCode::InvalidLocationConstraint, errors::BAD_VALUE, why));
+        }
+        // Making the same one twice is no error there, but one of S3's.
+        if self.client().bucket_facts(self.root(), &ask.bucket).await.is_ok() {
+            return Err(no(S3ErrorCode::BucketAlreadyOwnedByYou, errors::BUCKET_EXISTS, "the bucket is there"));
         }
         let made = self.client().make_bucket(self.root(), &ask.bucket, &BucketAsk::default()).await;
         made.map_err(fault)?;

@@ -39,7 +39,12 @@ struct Copied {
 
 impl Copied {
     fn of(entry: &Entry, shown: &Shown) -> Self {
-        Self { version: entry.version, at: entry.at, etag: told::etag(entry), given: Given::of(shown.facts.checksums()) }
+        Self {
+            version: entry.version,
+            at: entry.at,
+            etag: told::etag(entry),
+            given: Given::of(shown.facts.checksums()),
+        }
     }
 }
 
@@ -118,18 +123,20 @@ impl Face {
             ..PutAsk::new(key)
         };
         let stored = self.store(bucket_name, &bucket, Storing { ask, body: Some(body), checks }).await?;
-        let entry = self.client().show(&bucket, key, Some(stored.put.version)).await.map_err(|e| self.fault(bucket_name, e))?;
-        Ok(Copied { version: stored.put.version, at: entry.entry.at, etag: told::etag(&entry.entry), given: stored.given })
+        let entry =
+            self.client().show(&bucket, key, Some(stored.put.version)).await.map_err(|e| self.fault(bucket_name, e))?;
+        Ok(Copied {
+            version: stored.put.version,
+            at: entry.entry.at,
+            etag: told::etag(&entry.entry),
+            given: stored.given,
+        })
     }
 }
 
 /// What an object tells of itself.
 fn of(shown: &Shown) -> NewFacts {
-    NewFacts {
-        content_type: shown.entry.content_type.clone(),
-        pairs: shown.pairs.clone(),
-        facts: shown.facts.clone(),
-    }
+    NewFacts { content_type: shown.entry.content_type.clone(), pairs: shown.pairs.clone(), facts: shown.facts.clone() }
 }
 
 /// What a copy tells anew: metadata with headers, tags, or both.
@@ -159,7 +166,8 @@ fn told_anew(input: &CopyObjectInput) -> S3Result<Option<Anew>> {
         Some("REPLACE") => Ok(true),
         Some(_) => Err(bad(format!("{what} is COPY or REPLACE"))),
     };
-    let metadata = replaces(input.metadata_directive.as_ref().map(MetadataDirective::as_str), "x-amz-metadata-directive")?;
+    let metadata =
+        replaces(input.metadata_directive.as_ref().map(MetadataDirective::as_str), "x-amz-metadata-directive")?;
     let tags = replaces(input.tagging_directive.as_ref().map(TaggingDirective::as_str), "x-amz-tagging-directive")?;
     if !metadata && !tags {
         return Ok(None);
@@ -192,6 +200,7 @@ fn extras(input: &CopyObjectInput) -> S3Result<()> {
         ("locks of objects", input.object_lock_mode.is_some() || input.object_lock_legal_hold_status.is_some()),
         ("redirects of a website", input.website_redirect_location.is_some()),
     ];
-    let (acl, class) = (input.acl.as_ref().map(ObjectCannedACL::as_str), input.storage_class.as_ref().map(StorageClass::as_str));
+    let (acl, class) =
+        (input.acl.as_ref().map(ObjectCannedACL::as_str), input.storage_class.as_ref().map(StorageClass::as_str));
     Extras { acl, storage_class: class, others: &others }.check()
 }

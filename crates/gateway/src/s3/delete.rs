@@ -26,7 +26,8 @@ impl Face {
         let expect = match &ask.if_match {
             None => Expect::Any,
             Some(condition) => {
-                let shown = self.client().show(&bucket, &ask.key, None).await.map_err(|e| self.fault(&ask.bucket, e))?;
+                let shown =
+                    self.client().show(&bucket, &ask.key, None).await.map_err(|e| self.fault(&ask.bucket, e))?;
                 if !told::matches(condition, &shown) {
                     return Err(failed());
                 }
@@ -56,7 +57,9 @@ impl Face {
         match self.client().remove(bucket, key, expect).await {
             Ok(marker) => Ok(Removed { marker: Some(marker), is_back: false }),
             // What is not there is removed.
-            Err(ClientError::Refused(no)) if no.id == errors::OBJECT_UNKNOWN => Ok(Removed { marker: None, is_back: false }),
+            Err(ClientError::Refused(no)) if no.id == errors::OBJECT_UNKNOWN => {
+                Ok(Removed { marker: None, is_back: false })
+            }
             Err(error) => Err(self.fault(bucket_name, error)),
         }
     }

@@ -2,8 +2,8 @@
 //! never "not found", a wrong key never an empty bucket.
 
 use client::{ClientError, SealError};
-use hyper::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::StatusCode;
+use hyper::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use model::errors::{self, ErrorId};
 use s3s::{S3Error, S3ErrorCode};
 

@@ -118,7 +118,9 @@ impl Face {
 
     pub(super) async fn attributes(&self, ask: GetObjectAttributesInput) -> Done<GetObjectAttributesOutput> {
         let shown = self.shown(&ask.bucket, &ask.key, ask.version_id.as_deref()).await?;
-        let asked: Vec<&str> = ask.object_attributes.iter().map(ObjectAttributes::as_str).collect();
+        // One header may name several.
+        let asked: Vec<&str> =
+            ask.object_attributes.iter().flat_map(|word| word.as_str().split(',')).map(str::trim).collect();
         let is_asked = |word: &str| asked.contains(&word);
         let given = Given::of(shown.facts.checksums());
         let checksum = Checksum {

@@ -71,7 +71,8 @@ impl Intake {
         let (send, receive) = mpsc::channel(CHUNKS_QUEUED);
         let (fault, sums) = (Fault::default(), Arc::new(Mutex::new(None)));
         let (summing, to_sums) = summing(&checks);
-        let content = Box::new(Incoming { receive, summing, rest: Bytes::new(), is_over: false, sums: Arc::clone(&sums) });
+        let content =
+            Box::new(Incoming { receive, summing, rest: Bytes::new(), is_over: false, sums: Arc::clone(&sums) });
         let feed = Feed { body, send, to_sums, fault: fault.clone() };
         let (told, at_fault) = (Arc::clone(&sums), fault.clone());
         let ending = Ending(Arc::new(move || {
@@ -124,7 +125,10 @@ impl Checks {
                 let read = |headers: &hyper::HeaderMap| headers.get(name.as_str())?.to_str().ok().map(str::to_owned);
                 let value = told.as_ref().and_then(|told| told.read(read).flatten());
                 let Some(value) = value else {
-                    return wrong(S3ErrorCode::Custom("MalformedTrailerError".into()), "the announced trailer did not come");
+                    return wrong(
+                        S3ErrorCode::Custom("MalformedTrailerError".into()),
+                        "the announced trailer did not come",
+                    );
                 };
                 match BASE64.decode(value.trim().as_bytes()) {
                     Ok(sum) => Some(sum),

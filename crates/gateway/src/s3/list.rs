@@ -143,7 +143,8 @@ impl Face {
         if ask.most == 0 {
             return Ok(Page { lines: Vec::new(), next: None });
         }
-        let (prefix, delimiter, after) = (ask.prefix.to_owned(), ask.delimiter.to_owned(), ask.after.map(str::to_owned));
+        let (prefix, delimiter, after) =
+            (ask.prefix.to_owned(), ask.delimiter.to_owned(), ask.after.map(str::to_owned));
         let (most, from) = (ask.most, ask.after.unwrap_or_default());
         let folded = self.client().list_from(&opened, (ask.prefix, from), move |all| {
             let ask = ListAsk { prefix: &prefix, delimiter: &delimiter, after: after.as_deref(), most };

@@ -58,7 +58,9 @@ impl Face {
             expires: ask.expires,
         }
         .facts();
-        facts.extend(told::tags_of_header(ask.tagging.as_deref())?.into_iter().map(|(key, value)| Fact::Tag(key, value)));
+        facts.extend(
+            told::tags_of_header(ask.tagging.as_deref())?.into_iter().map(|(key, value)| Fact::Tag(key, value)),
+        );
         facts.extend(wanted(ask.checksum_algorithm.as_ref(), ask.checksum_type.as_ref())?);
         let bucket = self.bucket(&ask.bucket).await?;
         let put = PutAsk {
@@ -280,7 +282,8 @@ fn chosen<'a>(named: &[CompletedPart], kept: &'a [PartFacts]) -> S3Result<Vec<&'
         if chosen.last().is_some_and(|before| before.number >= number) {
             return Err(no(S3ErrorCode::InvalidPartOrder, errors::BAD_VALUE, "parts are named in rising order"));
         }
-        let found = kept.iter().find(|kept| kept.number == number).ok_or_else(|| invalid_part("a part is not there"))?;
+        let found =
+            kept.iter().find(|kept| kept.number == number).ok_or_else(|| invalid_part("a part is not there"))?;
         let md5 = part.e_tag.as_ref().and_then(told::md5_of_tag).map(|etag: Etag| etag.md5);
         if part.e_tag.is_some() && md5 != found.facts.etag().map(|etag| etag.md5) {
             return Err(invalid_part("a part has another tag"));
@@ -340,6 +343,7 @@ fn extras(ask: &CreateMultipartUploadInput) -> S3Result<()> {
         ("locks of objects", ask.object_lock_mode.is_some() || ask.object_lock_legal_hold_status.is_some()),
         ("redirects of a website", ask.website_redirect_location.is_some()),
     ];
-    let (acl, class) = (ask.acl.as_ref().map(ObjectCannedACL::as_str), ask.storage_class.as_ref().map(StorageClass::as_str));
+    let (acl, class) =
+        (ask.acl.as_ref().map(ObjectCannedACL::as_str), ask.storage_class.as_ref().map(StorageClass::as_str));
     Extras { acl, storage_class: class, others: &others }.check()
 }

@@ -72,7 +72,8 @@ impl Face {
             all.drain(..=at);
             after = None;
         }
-        let (prefix, delimiter) = (ask.prefix.as_deref().unwrap_or_default(), ask.delimiter.as_deref().unwrap_or_default());
+        let (prefix, delimiter) =
+            (ask.prefix.as_deref().unwrap_or_default(), ask.delimiter.as_deref().unwrap_or_default());
         let page = fold(all, &ListAsk { prefix, delimiter, after, most }, |upload| upload.name.as_str());
         let next_upload = page.next.as_ref().and_then(|_| match page.lines.last() {
             Some(super::list::Line::One(upload)) => Some(told::version(upload.id)),

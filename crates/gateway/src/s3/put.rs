@@ -36,7 +36,9 @@ impl Face {
             expires: input.expires,
         };
         let mut facts = served.facts();
-        facts.extend(told::tags_of_header(input.tagging.as_deref())?.into_iter().map(|(key, value)| Fact::Tag(key, value)));
+        facts.extend(
+            told::tags_of_header(input.tagging.as_deref())?.into_iter().map(|(key, value)| Fact::Tag(key, value)),
+        );
         let announced = Announced {
             md5: input.content_md5,
             crc32: input.checksum_crc32,
@@ -150,13 +152,30 @@ impl Face {
 
 fn extras(input: &PutObjectInput) -> S3Result<()> {
     let others = [
-        ("keys of the client's own for an object: everything is sealed already", input.sse_customer_algorithm.is_some()),
-        ("encryption by name: everything is sealed already", input.server_side_encryption.is_some() || input.ssekms_key_id.is_some()),
-        ("grants of access: share a link instead", [&input.grant_full_control, &input.grant_read, &input.grant_read_acp, &input.grant_write_acp].iter().any(|grant| grant.is_some())),
-        ("locks of objects", input.object_lock_mode.is_some() || input.object_lock_legal_hold_status.is_some() || input.object_lock_retain_until_date.is_some()),
+        (
+            "keys of the client's own for an object: everything is sealed already",
+            input.sse_customer_algorithm.is_some(),
+        ),
+        (
+            "encryption by name: everything is sealed already",
+            input.server_side_encryption.is_some() || input.ssekms_key_id.is_some(),
+        ),
+        (
+            "grants of access: share a link instead",
+            [&input.grant_full_control, &input.grant_read, &input.grant_read_acp, &input.grant_write_acp]
+                .iter()
+                .any(|grant| grant.is_some()),
+        ),
+        (
+            "locks of objects",
+            input.object_lock_mode.is_some()
+                || input.object_lock_legal_hold_status.is_some()
+                || input.object_lock_retain_until_date.is_some(),
+        ),
         ("redirects of a website", input.website_redirect_location.is_some()),
         ("appending to an object", input.write_offset_bytes.is_some()),
     ];
-    let (acl, class) = (input.acl.as_ref().map(ObjectCannedACL::as_str), input.storage_class.as_ref().map(StorageClass::as_str));
+    let (acl, class) =
+        (input.acl.as_ref().map(ObjectCannedACL::as_str), input.storage_class.as_ref().map(StorageClass::as_str));
     Extras { acl, storage_class: class, others: &others }.check()
 }

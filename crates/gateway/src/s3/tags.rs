@@ -1,7 +1,7 @@
 //! Tags of an object: sealed with it, so that other tags make another version of it, with the same content.
 
-use super::told::{self, tags_checked};
 use super::error::not_done;
+use super::told::{self, tags_checked};
 use super::{Done, Face};
 use client::{Expect, NewFacts};
 use s3s::dto::*;
@@ -19,7 +19,8 @@ impl Face {
     }
 
     pub(super) async fn set_tags(&self, ask: PutObjectTaggingInput) -> Done<PutObjectTaggingOutput> {
-        let tags = ask.tagging.tag_set.into_iter().map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default()));
+        let tags =
+            ask.tagging.tag_set.into_iter().map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default()));
         let tags = tags_checked(tags.collect())?;
         let version_id = self.retag((&ask.bucket, &ask.key), ask.version_id.as_deref(), tags).await?;
         Ok(S3Response::new(PutObjectTaggingOutput { version_id: Some(version_id) }))
@@ -32,7 +33,12 @@ impl Face {
     }
 
     /// The same object with other tags; the version that it is then.
-    async fn retag(&self, (bucket, key): (&str, &str), version: Option<&str>, tags: Vec<(String, String)>) -> S3Result<String> {
+    async fn retag(
+        &self,
+        (bucket, key): (&str, &str),
+        version: Option<&str>,
+        tags: Vec<(String, String)>,
+    ) -> S3Result<String> {
         let shown = self.shown(bucket, key, None).await?;
         let newest = shown.entry.version;
         if told::wanted(version)?.is_some_and(|wanted| wanted != newest) {
@@ -41,7 +47,8 @@ impl Face {
         let (content_type, pairs) = (shown.entry.content_type, shown.pairs);
         let new = NewFacts { content_type, pairs, facts: shown.facts.with_tags(tags) };
         let opened = self.bucket(bucket).await?;
-        let done = self.client().copy_told(&opened, (key, Some(newest)), (key, Some(new)), Expect::Version(newest)).await;
+        let done =
+            self.client().copy_told(&opened, (key, Some(newest)), (key, Some(new)), Expect::Version(newest)).await;
         Ok(told::version(done.map_err(|e| self.fault(bucket, e))?.version))
     }
 }

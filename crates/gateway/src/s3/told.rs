@@ -1,14 +1,14 @@
 //! What a request tells of an object, and what an answer gives back: metadata, headers, tags, checksums, conditions.
 
 use super::error::{bad, no, not_done};
-use super::sums::{self, given, given_md5};
 use super::intake::Checks;
+use super::sums::{self, given, given_md5};
 use crate::limits::{METADATA_BYTES_MAX, TAG_KEY_MAX, TAG_VALUE_MAX, TAGS_MAX};
+use crate::wall::Refusal;
 use client::{Checksum, ChecksumKind, Entry, Etag, Fact, Facts, ServedHeader, Shown};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
-use crate::wall::Refusal;
+use hyper::header::{ETAG, HeaderValue};
 use hyper::{HeaderMap, StatusCode};
-use hyper::header::{HeaderValue, ETAG};
 use model::{Stamp, errors};
 use s3s::dto::{ChecksumType, ETag, ETagCondition, Map, Timestamp, TimestampFormat};
 use s3s::{S3ErrorCode, S3Result, TrailingHeaders};
@@ -194,7 +194,8 @@ impl Announced {
         if let (Some(named), Some(wants)) = (named, wants)
             && named != wants
         {
-            let why = format!("the upload has checksums of {}, this is one of {}", sums::word(wants), sums::word(named));
+            let why =
+                format!("the upload has checksums of {}, this is one of {}", sums::word(wants), sums::word(named));
             return Err(no(S3ErrorCode::InvalidRequest, errors::BAD_VALUE, why));
         }
         Ok(Checks {
@@ -283,7 +284,9 @@ impl Conditions {
     /// In the order of RFC 9110: tags count before times.
     pub fn met(&self, entry: &Entry) -> Met {
         let (own, changed) = (etag(entry), second(entry.at));
-        let is = |condition: &ETagCondition| condition.is_any() || condition.as_etag().is_some_and(|etag| etag.weak_cmp(&own));
+        let is = |condition: &ETagCondition| {
+            condition.is_any() || condition.as_etag().is_some_and(|etag| etag.weak_cmp(&own))
+        };
         match (&self.matches, &self.not_since) {
             (Some(condition), _) if !is(condition) => return Met::Failed,
             (None, Some(at)) if changed > *at => return Met::Failed,

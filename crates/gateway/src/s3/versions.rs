@@ -47,7 +47,8 @@ impl Face {
             return Err(bad("A version-id marker cannot be specified without a key marker."));
         }
         let version = told::wanted(marker)?;
-        let (prefix, delimiter) = (ask.prefix.as_deref().unwrap_or_default(), ask.delimiter.as_deref().unwrap_or_default());
+        let (prefix, delimiter) =
+            (ask.prefix.as_deref().unwrap_or_default(), ask.delimiter.as_deref().unwrap_or_default());
         let of = ListAsk { prefix, delimiter, after, most };
         let opened = self.bucket(&ask.bucket).await?;
         let all = self.client().history(&opened, prefix).await.map_err(|e| self.fault(&ask.bucket, e))?;
@@ -122,12 +123,24 @@ mod tests {
             version,
             etag: None,
         });
-        Past { name: name.to_owned(), version, at: Stamp(u64::from(number)), entry, is_undelete, seq: u64::from(number) }
+        Past {
+            name: name.to_owned(),
+            version,
+            at: Stamp(u64::from(number)),
+            entry,
+            is_undelete,
+            seq: u64::from(number),
+        }
     }
 
     #[test]
     fn a_marker_that_was_taken_away_is_not_shown_and_the_newest_is_told() {
-        let all = vec![past("a", 4, false, true), past("a", 3, true, false), past("a", 1, false, false), past("b", 2, true, false)];
+        let all = vec![
+            past("a", 4, false, true),
+            past("a", 3, true, false),
+            past("a", 1, false, false),
+            past("b", 2, true, false),
+        ];
         let seen: Vec<(u8, bool)> = shown(all).iter().map(|(past, newest)| (past.version[0], *newest)).collect();
         assert_eq!(seen, [(4, true), (1, false), (2, true)]);
     }

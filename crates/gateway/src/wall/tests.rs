@@ -206,7 +206,9 @@ fn times_are_those_of_the_calendar() {
     for at in [Stamp(0), NOW, Stamp(951_782_400_000), Stamp(4_107_542_399_000)] {
         assert_eq!(time_of(&crate::sign::date(at)), Some(at));
     }
-    for bad in ["", "20260230T000000Z", "20261301T000000Z", "20260101T240000Z", "2026-01-01T00:00:00Z", "20260101T0000Z"] {
+    for bad in
+        ["", "20260230T000000Z", "20261301T000000Z", "20260101T240000Z", "2026-01-01T00:00:00Z", "20260101T0000Z"]
+    {
         assert_eq!(time_of(bad), None, "{bad}");
     }
 }

@@ -180,7 +180,8 @@ fn names(door: &Door) {
     let pages: Vec<String> = {
         let (mut all, mut token) = (Vec::new(), None::<String>);
         loop {
-            let ask = ToolAsk::new("GET", "/photos").query("list-type", "2").query("prefix", "b/").query("max-keys", "3");
+            let ask =
+                ToolAsk::new("GET", "/photos").query("list-type", "2").query("prefix", "b/").query("max-keys", "3");
             let ask = token.iter().fold(ask, |ask, token| ask.query("continuation-token", token));
             let answer = door.ok(ask);
             all.extend(elements(&answer.text(), "Key"));
@@ -295,7 +296,8 @@ fn parts(door: &Door) {
     let open = door.ok(ToolAsk::new("GET", "/films").query("uploads", "")).text();
     assert_eq!(elements(&open, "UploadId"), [id.as_str()]);
     let complete = |parts: &[(usize, &str)]| {
-        let line = |(number, tag): &(usize, &str)| format!("<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>");
+        let line =
+            |(number, tag): &(usize, &str)| format!("<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>");
         let xml: String = parts.iter().map(line).collect();
         let ask = ToolAsk::new("POST", "/films/one").query("uploadId", &id);
         ask.body(format!("<CompleteMultipartUpload>{xml}</CompleteMultipartUpload>"))
@@ -331,7 +333,8 @@ fn unhex(text: &str) -> Vec<u8> {
 fn conditions(door: &Door) {
     let first = door.put("/films/if", b"one");
     let etag = first.header("etag").expect("a tag").to_owned();
-    let put = |name: &str, value: &str| door.ask(ToolAsk::new("PUT", "/films/if").header(name, value).body("two")).status;
+    let put =
+        |name: &str, value: &str| door.ask(ToolAsk::new("PUT", "/films/if").header(name, value).body("two")).status;
     let get = |name: &str, value: &str| door.ask(ToolAsk::new("GET", "/films/if").header(name, value)).status;
     assert_eq!(put("if-none-match", "*"), 412);
     assert_eq!(put("if-match", "\"0123\""), 412);
@@ -499,7 +502,8 @@ fn signatures(door: &Door) {
         let (ask, _) = door.tool.signed(get(), gateway::sign::EMPTY, &signer);
         assert_eq!(told(&door.send(ask)), no(403, "RequestTimeTooSkewed", "E0011"));
     }
-    let body = door.tool.signed(ToolAsk::new("PUT", "/safe/a/3"), &gateway::sign::sha256(b"this"), &door.tool.signer()).0;
+    let body =
+        door.tool.signed(ToolAsk::new("PUT", "/safe/a/3"), &gateway::sign::sha256(b"this"), &door.tool.signer()).0;
     let swapped = told(&door.send(body.body("that")));
     assert_eq!((swapped.0, swapped.1.as_str()), (400, "XAmzContentSHA256Mismatch"));
     assert_eq!(door.refused(ToolAsk::new("HEAD", "/safe/a/3")).0, 404);
