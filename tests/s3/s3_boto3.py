@@ -246,7 +246,7 @@ def checksums():
         told = s3.get_object_attributes(
             Bucket=name, Key=kind, ObjectAttributes=["ETag", "Checksum", "ObjectSize", "StorageClass"]
         )
-        assert told["Checksum"][field] == value and told["ObjectSize"] == 9 and told["ETag"] == md5(body)
+        assert told["Checksum"][field] == value and told["ObjectSize"] == 9 and told["ETag"].strip(chr(34)) == md5(body)
         wrong = base64.b64encode(bytes(len(base64.b64decode(value)))).decode()
         refused("BadDigest", s3.put_object, Bucket=name, Key="bad", Body=body, **{field: wrong})
         refused("InvalidRequest", s3.put_object, Bucket=name, Key="bad", Body=body, **{field: "AA=="})

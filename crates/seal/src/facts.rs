@@ -44,7 +44,7 @@ impl ChecksumKind {
     }
 
     /// Bytes of one.
-    pub const fn len(self) -> usize {
+    pub const fn width(self) -> usize {
         match self {
             Self::Crc32 | Self::Crc32c => 4,
             Self::Crc64Nvme => 8,
@@ -209,7 +209,7 @@ impl Fact {
                 let (head, sum) = bytes.split_first_chunk::<3>()?;
                 let Some(kind) = ChecksumKind::of(head[0]) else { return Some(Self::Other(2, bytes.to_vec())) };
                 let parts = u16::from_le_bytes([head[1], head[2]]);
-                let is_sound = sum.is_empty() || sum.len() == kind.len();
+                let is_sound = sum.is_empty() || sum.len() == kind.width();
                 is_sound.then(|| Self::Checksum(Checksum { kind, parts, bytes: sum.to_vec() }))
             }
             3 => {

@@ -127,7 +127,7 @@ fn join(kind: ChecksumKind, before: &[u8], behind: &[u8], len: u64) -> Option<Ve
     };
     let number = |bytes: &[u8]| bytes.iter().fold(0u64, |number, byte| number << 8 | u64::from(*byte));
     let joined = crc_fast::checksum_combine(algorithm, number(before), number(behind), len);
-    Some(joined.to_be_bytes()[8 - kind.len()..].to_vec())
+    Some(joined.to_be_bytes()[8 - kind.width()..].to_vec())
 }
 
 /// The checksum of an object from those of its parts, of the whole or of the parts' own; none where a part has none.
@@ -160,7 +160,7 @@ pub(crate) fn shown(sum: &Checksum) -> String {
 
 /// A checksum as a client gives it.
 pub(crate) fn given(kind: ChecksumKind, text: &str) -> S3Result<Vec<u8>> {
-    let bytes = BASE64.decode(text.as_bytes()).ok().filter(|bytes| bytes.len() == kind.len());
+    let bytes = BASE64.decode(text.as_bytes()).ok().filter(|bytes| bytes.len() == kind.width());
     bytes.ok_or_else(|| {
         let why = format!("a value of x-amz-checksum-{} is no checksum", word(kind).to_ascii_lowercase());
         no(S3ErrorCode::InvalidRequest, errors::BAD_VALUE, why)
