@@ -1,13 +1,14 @@
 //! Download as a stream: manifest, segments with their holders page by page, columns in order, opened, out.
 
 use crate::column::{Columns, Source};
+use crate::names::{Entry, entry};
 use crate::{Bucket, Client, ClientError, Progress};
 use codec::Layout;
 use model::{Bytes, NodeId, PgId, Stamp};
 use rules::storage::read::{Nearness, Source as Holder, choose};
 use seal::{
-    Body, CHUNK_LEN, ContentKey, Header, Manifest, Opener, Part, SEALED_CHUNK, SealError, chunk_count, padded_len,
-    parts, sealed_len,
+    Body, CHUNK_LEN, ContentKey, Facts, Header, Manifest, Opener, Part, SEALED_CHUNK, SealError, chunk_count,
+    padded_len, parts, sealed_len,
 };
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -41,6 +42,27 @@ pub struct Got {
     pub version: [u8; 16],
     /// When its content was last changed, where that is known.
     pub changed: Option<Stamp>,
+}
+
+/// An object as its manifest tells it, without its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// As it is listed.
+    pub entry: Entry,
+    /// Pairs of the member's own, in the order given.
+    pub pairs: Vec<(String, String)>,
+    /// What foreign protocols tell of it.
+    pub facts: Facts,
+    /// It came in so many parts; 0 where it came whole.
+    pub parts: u32,
+}
+
+/// An object that was found, ready to be read.
+pub struct Found {
+    /// What it is.
+    pub shown: Shown,
+    opened: Opened,
+    first: ReadGrant,
 }
 
 /// An object as its manifest tells it.
@@ -86,9 +108,41 @@ impl Client {
         out: &mut (impl AsyncWrite + Unpin + Send),
         progress: Progress<'_>,
     ) -> Result<Got, ClientError> {
-        let (opened, first) = self.open(bucket, name, wanted.version, READ_SEGMENTS_MAX).await?;
+        let found = self.find(bucket, name, wanted.version).await?;
+        self.get_found(bucket, found, wanted.range, out, progress).await
+    }
+
+    /// What a version of a name is; the newest where none is named.
+    ///
+    /// # Errors
+    /// E0304.
+    pub async fn show(&self, bucket: &Bucket, name: &str, version: Option<[u8; 16]>) -> Result<Shown, ClientError> {
+        let (opened, _) = self.open(bucket, name, version, 0).await?;
+        Ok(shown(&opened))
+    }
+
+    /// The same, ready to be read.
+    ///
+    /// # Errors
+    /// E0304.
+    pub async fn find(&self, bucket: &Bucket, name: &str, version: Option<[u8; 16]>) -> Result<Found, ClientError> {
+        let (opened, first) = self.open(bucket, name, version, READ_SEGMENTS_MAX).await?;
+        Ok(Found { shown: shown(&opened), opened, first })
+    }
+
+    /// Reads what was found, or a part of it, as a stream.
+    pub async fn get_found(
+        &self,
+        bucket: &Bucket,
+        found: Found,
+        range: Option<Range<u64>>,
+        out: &mut (impl AsyncWrite + Unpin + Send),
+        progress: Progress<'_>,
+    ) -> Result<Got, ClientError> {
+        let Found { shown, opened, first } = found;
+        let name = shown.entry.name.as_str();
         let size = opened.manifest.size;
-        let range = wanted.range.map_or(0..size, |r| r.start..r.end.min(size));
+        let range = range.map_or(0..size, |r| r.start..r.end.min(size));
         if range.start > range.end || (range.start == size && size > 0 && range.end == size && range.start != 0) {
             return Err(ClientError::Range { from: range.start, to: range.end, size });
         }
@@ -164,6 +218,16 @@ impl Client {
         let slots = group.slots.iter().filter(|s| holds(s.index)).cloned().collect();
         ordered(slots, group.scheme.k, |node| self.rtt_to(node), |node| self.is_shunned(node))
     }
+}
+
+/// What of an opened object is shown.
+fn shown(opened: &Opened) -> Shown {
+    let parts = match &opened.manifest.body {
+        Body::Parts { count, .. } => *count,
+        Body::Run { .. } | Body::Inline(_) => 0,
+    };
+    let entry = entry(&opened.manifest, opened.version, opened.at);
+    Shown { entry, pairs: opened.manifest.pairs.clone(), facts: opened.manifest.facts.clone(), parts }
 }
 
 /// Holders in the order they are asked: those that are on by the time their first column is expected, by measured round trip and

@@ -3,7 +3,7 @@
 //!
 //! One file a bucket: records of length u32 and sealed bytes, each the changes of one step and the head after them, sealed under
 //! the device's own key and bound to bucket and place in the file. A record that does not open ends the file: it is cut there and
-//! what is missing is asked for again. When most of it is old the file is written anew. Beside it the highest head that was seen,
+//! what is missing is asked for again; so does one of an earlier form. When most of it is old the file is written anew. Beside it the highest head that was seen,
 //! so that a center that goes back is noticed by the next process too.
 //!
 //! (A) Every change from the first on is chained: `head_i = H(head_{i−1} ‖ record_i)` must come out as the center says, so that none
@@ -13,15 +13,15 @@ use crate::names::Entry;
 use crate::{Bucket, Client, ClientError};
 use model::{BucketId, Bytes, Stamp, TimeScale};
 use rules::storage::log::{LOG_EVERY, LogState, is_due};
-use seal::{AccountRoot, LocalKey, Manifest};
+use seal::{AccountRoot, Etag, LocalKey, Manifest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 use wire::signed::{CommitRecord, Head};
 use wire::storage::{ObjectLine, ObjectList};
 use wire::{Reply, Request};
@@ -37,6 +37,8 @@ const SLACK: usize = 10_000;
 /// Longest wait for another process that lists the same bucket, and how often it is looked at.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 const LOCK_LOOK: Duration = Duration::from_millis(20);
+/// Names that are kept in memory for the next list, of all buckets together.
+const WARM_NAMES_MAX: usize = 500_000;
 /// Names of one record when it is written anew.
 const STEP: usize = 1_000;
 
@@ -47,11 +49,24 @@ pub struct NameIndex(Arc<Inner>);
 struct Inner {
     dir: PathBuf,
     key: LocalKey,
+    /// What was read last of buckets that are listed again and again.
+    warm: Mutex<BTreeMap<BucketId, Warm>>,
 }
 
-/// A name that is there, as a record keeps it: size, committed, changed, hash, type, version.
+/// What a file held when it was let go of. It is used again only for the same file.
+struct Warm {
+    of: (u64, SystemTime),
+    records: u64,
+    changes: usize,
+    head: Head,
+    rows: BTreeMap<String, Row>,
+    logs: BTreeMap<u64, LogRow>,
+    changed: u64,
+}
+
+/// A name that is there, as a record keeps it: size, committed, changed, hash, type, version, tag with its parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Row(u64, u64, u64, [u8; 32], String, [u8; 16]);
+struct Row(u64, u64, u64, [u8; 32], String, [u8; 16], Option<([u8; 16], u16)>);
 
 /// A log of the bucket's changes, as its manifest tells of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +117,7 @@ fn entry(name: &str, row: &Row) -> Entry {
         hash: row.3,
         content_type: row.4.clone(),
         version: row.5,
+        etag: row.6.map(|(md5, parts)| Etag { md5, parts }),
     }
 }
 
@@ -131,7 +147,8 @@ impl NameIndex {
     /// [`ClientError::File`].
     pub fn open(dir: &Path, device: &[u8; 32]) -> Result<Self, ClientError> {
         fs::create_dir_all(dir).map_err(|e| error(dir, e))?;
-        Ok(Self(Arc::new(Inner { dir: dir.to_owned(), key: LocalKey::of(device) })))
+        let warm = Mutex::default();
+        Ok(Self(Arc::new(Inner { dir: dir.to_owned(), key: LocalKey::of(device), warm })))
     }
 
     fn path(&self, bucket: &BucketId, kind: &str) -> PathBuf {
@@ -160,6 +177,7 @@ impl NameIndex {
     /// Forgets all that is known of a bucket, the highest head seen with it: its owner says that an older state is the one that
     /// counts from now on.
     pub fn forget(&self, bucket: &BucketId) {
+        self.0.warm.lock().unwrap_or_else(PoisonError::into_inner).remove(bucket);
         for kind in ["names", "head", "logged"] {
             let path = self.path(bucket, kind);
             if let Err(why) = fs::remove_file(&path)
@@ -213,9 +231,34 @@ impl NameIndex {
         let (records, changes, head, rows) = (0, 0, Head::default(), BTreeMap::new());
         let (logs, changed) = (BTreeMap::new(), 0);
         let mut names = Names { key, bucket, path: path.clone(), file, records, changes, head, rows, logs, changed };
-        names.read().map_err(|e| error(&path, e))?;
+        let warm = self.0.warm.lock().unwrap_or_else(PoisonError::into_inner).remove(&bucket);
+        match warm.filter(|warm| identity(&names.file).is_ok_and(|of| of == warm.of)) {
+            Some(warm) => names.warm_up(warm).map_err(|e| error(&path, e))?,
+            None => names.read().map_err(|e| error(&path, e))?,
+        }
         Ok(names)
     }
+
+    /// Lets go of a bucket's index, and remembers what it held for who lists next.
+    fn keep(&self, mut names: Names) {
+        // A file that could not be written was emptied.
+        let Some(of) = identity(&names.file).ok().filter(|of| of.0 > 0) else { return };
+        let mut warm = self.0.warm.lock().unwrap_or_else(PoisonError::into_inner);
+        if warm.values().map(|warm| warm.rows.len()).sum::<usize>() + names.rows.len() > WARM_NAMES_MAX {
+            warm.clear();
+        }
+        if names.rows.len() <= WARM_NAMES_MAX {
+            let (rows, logs) = (std::mem::take(&mut names.rows), std::mem::take(&mut names.logs));
+            let (records, changes, head, changed) = (names.records, names.changes, names.head, names.changed);
+            warm.insert(names.bucket, Warm { of, records, changes, head, rows, logs, changed });
+        }
+    }
+}
+
+/// What tells a file from the same one with other content.
+fn identity(file: &File) -> io::Result<(u64, SystemTime)> {
+    let found = file.metadata()?;
+    Ok((found.len(), found.modified()?))
 }
 
 fn error(path: &Path, source: io::Error) -> ClientError {
@@ -224,7 +267,7 @@ fn error(path: &Path, source: io::Error) -> ClientError {
 
 /// What a record is bound to.
 fn context(bucket: &BucketId, record: u64) -> Vec<u8> {
-    [&b"names"[..], bucket.as_bytes(), &record.to_le_bytes()].concat()
+    [&b"names 2"[..], bucket.as_bytes(), &record.to_le_bytes()].concat()
 }
 
 impl Names {
@@ -248,6 +291,13 @@ impl Names {
             tracing::warn!(bucket = %self.bucket, "the index of names ends early; what is missing is read anew");
             self.file.set_len(good)?;
         }
+        self.file.seek(io::SeekFrom::End(0)).map(drop)
+    }
+
+    /// Takes what was read before instead of reading it again.
+    fn warm_up(&mut self, warm: Warm) -> io::Result<()> {
+        (self.records, self.changes, self.head) = (warm.records, warm.changes, warm.head);
+        (self.rows, self.logs, self.changed) = (warm.rows, warm.logs, warm.changed);
         self.file.seek(io::SeekFrom::End(0)).map(drop)
     }
 
@@ -311,9 +361,14 @@ impl Names {
 
     /// Names that begin with `prefix`, in the order of their bytes.
     fn below(&self, prefix: &str) -> Vec<Entry> {
-        let from = (Bound::Included(prefix.to_owned()), Bound::Unbounded);
-        let of = self.rows.range(from).take_while(|(name, _)| name.starts_with(prefix));
-        of.map(|(name, row)| entry(name, row)).collect()
+        self.from(prefix, "").collect()
+    }
+
+    /// The same from a name on.
+    fn from<'a>(&'a self, prefix: &'a str, after: &str) -> impl Iterator<Item = Entry> + 'a {
+        let from = (Bound::Included(prefix.max(after).to_owned()), Bound::Unbounded);
+        let of = self.rows.range(from).take_while(move |(name, _)| name.starts_with(prefix));
+        of.map(|(name, row)| entry(name, row))
     }
 }
 
@@ -332,13 +387,26 @@ impl Client {
         bucket: &Bucket,
         prefix: &str,
     ) -> Result<Vec<Entry>, ClientError> {
+        self.list_indexed_from(index, bucket, (prefix, ""), |names| names.collect()).await
+    }
+
+    /// Hands names from `after` on to `take`, which may stop early.
+    pub(crate) async fn list_indexed_from<T: Send + 'static>(
+        &self,
+        index: &NameIndex,
+        bucket: &Bucket,
+        (prefix, after): (&str, &str),
+        take: impl FnOnce(&mut dyn Iterator<Item = Entry>) -> T + Send + 'static,
+    ) -> Result<T, ClientError> {
         let mut names = self.synced(index, bucket).await?;
-        let prefix = prefix.to_owned();
+        let (index, prefix, after) = (index.clone(), prefix.to_owned(), after.to_owned());
         let listing = tokio::task::spawn_blocking(move || {
             if let Err(error) = names.compact() {
                 tracing::warn!(%error, "the index of names stays long");
             }
-            names.below(&prefix)
+            let taken = take(&mut names.from(&prefix, &after));
+            index.keep(names);
+            taken
         });
         listing.await.map_err(|_| ClientError::Unexpected("listing ended"))
     }
@@ -429,7 +497,8 @@ fn step(bucket: &Bucket, (mut head, mut changed): (Head, u64), lines: Vec<Object
             true => None,
             false => {
                 let m = Manifest::open(&bucket.keys, &name, &line.manifest)?;
-                Some(Row(m.size, line.at.as_ms(), m.changed_ms, m.hash, m.content_type.clone(), line.version))
+                let etag = m.facts.etag().map(|etag| (etag.md5, etag.parts));
+                Some(Row(m.size, line.at.as_ms(), m.changed_ms, m.hash, m.content_type.clone(), line.version, etag))
             }
         };
         changes.push((name, row));
@@ -438,97 +507,4 @@ fn step(bucket: &Bucket, (mut head, mut changed): (Head, u64), lines: Vec<Object
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BUCKET: BucketId = BucketId([5; 16]);
-
-    fn row(size: u64) -> Option<Row> {
-        Some(Row(size, 7, 0, [1; 32], String::new(), [2; 16]))
-    }
-
-    fn record(seq: u64, changes: &[(&str, Option<u64>)]) -> Record {
-        let changes = changes.iter().map(|(name, size)| ((*name).to_owned(), size.and_then(row))).collect();
-        Record { head: Head { seq, hash: [9; 32] }, changes, logs: Vec::new(), changed: seq }
-    }
-
-    fn names(names: &Names, prefix: &str) -> Vec<String> {
-        names.below(prefix).into_iter().map(|entry| entry.name).collect()
-    }
-
-    #[test]
-    fn names_come_in_the_order_of_their_bytes_and_survive_the_process() {
-        let dir = tempfile::tempdir().unwrap();
-        let index = NameIndex::open(dir.path(), &[1; 32]).unwrap();
-        let mut one = index.load(&BUCKET).unwrap();
-        one.push(record(3, &[("b/x", Some(1)), ("a", Some(2)), ("b-", Some(3)), ("b/é", Some(4))]));
-        one.push(record(4, &[("a", None)]));
-        drop(one);
-        let again = index.load(&BUCKET).unwrap();
-        assert_eq!(names(&again, ""), ["b-", "b/x", "b/é"]);
-        assert_eq!((names(&again, "b/"), again.head.seq), (vec!["b/x".to_owned(), "b/é".to_owned()], 4));
-        let file = fs::read(index.path(&BUCKET, "names")).unwrap();
-        assert!(!file.windows(3).any(|w| w == b"b/x"), "(B)");
-        drop(again);
-        let other = NameIndex::open(dir.path(), &[2; 32]).unwrap().load(&BUCKET).unwrap();
-        assert_eq!((names(&other, ""), other.head), (Vec::<String>::new(), Head::default()), "another device's key");
-    }
-
-    #[test]
-    fn a_damaged_or_cut_file_ends_where_it_is_whole() {
-        let dir = tempfile::tempdir().unwrap();
-        let index = NameIndex::open(dir.path(), &[1; 32]).unwrap();
-        let mut one = index.load(&BUCKET).unwrap();
-        one.push(record(1, &[("a", Some(1))]));
-        let first = fs::metadata(index.path(&BUCKET, "names")).unwrap().len();
-        one.push(record(2, &[("b", Some(1))]));
-        drop(one);
-        let path = index.path(&BUCKET, "names");
-        let whole = fs::read(&path).unwrap();
-        for cut in 0..whole.len() {
-            fs::write(&path, &whole[..cut]).unwrap();
-            let read = index.load(&BUCKET).unwrap();
-            assert_eq!(read.head.seq, u64::from(cut as u64 >= first), "cut at {cut}");
-        }
-        for at in 0..whole.len() {
-            let mut bad = whole.clone();
-            bad[at] ^= 1;
-            fs::write(&path, &bad).unwrap();
-            let read = index.load(&BUCKET).unwrap();
-            assert_eq!(read.head.seq, u64::from(at as u64 >= first), "byte {at}");
-            drop(read);
-            assert!(fs::metadata(&path).unwrap().len() <= first, "the rest goes");
-        }
-    }
-
-    #[test]
-    fn what_is_old_is_dropped_from_the_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let index = NameIndex::open(dir.path(), &[1; 32]).unwrap();
-        let mut one = index.load(&BUCKET).unwrap();
-        for seq in 1..=13u64 {
-            let many: Vec<(String, Option<u64>)> = (0..1_000).map(|n| (format!("n{n}"), Some(seq))).collect();
-            let many: Vec<(&str, Option<u64>)> = many.iter().map(|(name, size)| (name.as_str(), *size)).collect();
-            one.push(record(seq, &many));
-        }
-        let before = fs::metadata(index.path(&BUCKET, "names")).unwrap().len();
-        one.compact().unwrap();
-        one.push(record(14, &[("new", Some(1))]));
-        drop(one);
-        let after = fs::metadata(index.path(&BUCKET, "names")).unwrap().len();
-        let again = index.load(&BUCKET).unwrap();
-        assert!(after * 5 < before, "{before} {after}");
-        assert_eq!((again.rows.len(), again.head.seq, again.rows["n7"].0), (1_001, 14, 13));
-    }
-
-    #[test]
-    fn the_highest_head_is_remembered() {
-        let dir = tempfile::tempdir().unwrap();
-        let index = NameIndex::open(dir.path(), &[1; 32]).unwrap();
-        assert_eq!(index.seen(&BUCKET), Head::default());
-        index.saw(&BUCKET, Head { seq: 5, hash: [1; 32] });
-        index.saw(&BUCKET, Head { seq: 4, hash: [2; 32] });
-        let again = NameIndex::open(dir.path(), &[1; 32]).unwrap();
-        assert_eq!(again.seen(&BUCKET), Head { seq: 5, hash: [1; 32] });
-    }
-}
+mod tests;

@@ -41,21 +41,22 @@ pub use copy::Copied;
 pub use fill::{FILL_BYTES_MAX, Filled};
 pub use flow::SEGMENTS_OPEN;
 pub use gather::{KEPT_FOR, SCRATCH_MIN, SCRATCH_SHARE, Scratch};
-pub use get::{Got, Wanted};
+pub use get::{Found, Got, Shown, Wanted};
 pub use index::{NameIndex, list_offline};
 pub use keeper::{Looked, Standing};
 pub use log::{LogCheck, Logged};
-pub use names::{Entry, Version};
+pub use names::{Entry, NewFacts, Past, Version};
 pub use pack::{PACK_BYTES, SMALL_MAX, Small};
-pub use put::{Put, PutAsk};
+pub use put::{ENDING_MAX, Ending, Put, PutAsk};
 pub use rebuild::{RebuildAsk, Rebuilt};
+pub use seal::{AccountRoot, Checksum, ChecksumKind, Etag, Fact, Facts, LocalKey, SealError, ServedHeader};
 pub use snapshot::{FoundSnapshot, SNAPSHOTS_KEPT};
 pub use stage::{FREE_SHARE, STAGE_BYTES_MAX, Source, Stage};
+pub use wire::storage::Expect;
 
 use model::{NodeId, SegmentId, Stamp};
 use net::{Endpoint, NetError};
 use rules::storage::writer::HOLDERS_WAIT;
-use seal::SealError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
@@ -132,6 +133,9 @@ pub enum ClientError {
     /// The source of an upload that was cut off holds other bytes now.
     #[error("the source changed since the upload was cut off")]
     Changed,
+    /// The content that came is not the one that was announced.
+    #[error("another content than was announced: {0}")]
+    Announced(&'static str),
     /// The center answered what was not asked, or a manifest does not read.
     #[error("unexpected answer: {0}")]
     Unexpected(&'static str),
@@ -158,6 +162,7 @@ impl ClientError {
             }
             Self::Changed => Self::Changed,
             Self::CodeChanged => Self::CodeChanged,
+            Self::Announced(why) => Self::Announced(why),
             Self::Unexpected(why) => Self::Unexpected(why),
         }
     }

@@ -5,7 +5,7 @@ use crate::put::Change;
 use crate::{Bucket, Client, ClientError};
 use model::{Bytes, Stamp};
 use rand_core::Rng;
-use seal::Manifest;
+use seal::{Etag, Facts, Manifest};
 use std::collections::BTreeMap;
 use wire::Reply;
 use wire::account::GrantedAsk;
@@ -33,6 +33,8 @@ pub struct Entry {
     pub content_type: String,
     /// Which version.
     pub version: [u8; 16],
+    /// The content's tag, where whoever stored it made one.
+    pub etag: Option<Etag>,
 }
 
 impl Entry {
@@ -53,6 +55,34 @@ pub struct Version {
     pub at: Stamp,
     /// Its size; none for a marker.
     pub size: Option<Bytes>,
+}
+
+/// A version of a name, or a marker, in a bucket's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Past {
+    /// Plain name.
+    pub name: String,
+    /// Which.
+    pub version: [u8; 16],
+    /// When.
+    pub at: Stamp,
+    /// What it is; none for a marker.
+    pub entry: Option<Entry>,
+    /// It brought back what a marker had taken away.
+    pub is_undelete: bool,
+    /// Place in the bucket's order.
+    pub seq: u64,
+}
+
+/// What is told of another name, or of the same, that is given to content that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewFacts {
+    /// Media type; empty when unknown.
+    pub content_type: String,
+    /// Pairs of the member's own.
+    pub pairs: Vec<(String, String)>,
+    /// What foreign protocols tell of it.
+    pub facts: Facts,
 }
 
 impl Client {
@@ -97,10 +127,57 @@ impl Client {
         Ok(found.into_values().collect())
     }
 
+    /// Hands names that begin with `prefix`, from `after` on, to `take` in true order, which may stop early; jobs' own only where
+    /// the prefix names them.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn list_from<T: Send + 'static>(
+        &self,
+        bucket: &Bucket,
+        (prefix, after): (&str, &str),
+        take: impl FnOnce(&mut dyn Iterator<Item = Entry>) -> T + Send + 'static,
+    ) -> Result<T, ClientError> {
+        let of = prefix.to_owned();
+        let shown = move |names: &mut dyn Iterator<Item = Entry>| take(&mut names.filter(|e| is_shown(&of, &e.name)));
+        match self.index.as_ref().filter(|_| bucket.is_own()) {
+            Some(index) => self.list_indexed_from(index, bucket, (prefix, after), shown).await,
+            None => Ok(shown(&mut self.list_all(bucket, prefix).await?.into_iter())),
+        }
+    }
+
     /// One name.
     pub async fn stat(&self, bucket: &Bucket, name: &str) -> Result<Entry, ClientError> {
         let (opened, _) = self.open(bucket, name, None, 0).await?;
         Ok(entry(&opened.manifest, opened.version, opened.at))
+    }
+
+    /// All versions of all names that begin with `prefix`, in the order of names, the newest first.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn history(&self, bucket: &Bucket, prefix: &str) -> Result<Vec<Past>, ClientError> {
+        let mut all = Vec::new();
+        let mut note = |line: ObjectLine| {
+            let name = bucket.keys.open_name(&line.name_sealed)?;
+            if !name.starts_with(prefix) || seal::log_from(&name).is_some() || !is_shown(prefix, &name) {
+                return Ok(());
+            }
+            let entry = match line.manifest.is_empty() {
+                true => None,
+                false => Some(entry(&Manifest::open(&bucket.keys, &name, &line.manifest)?, line.version, line.at)),
+            };
+            let op = CommitRecord::check(&line.record).map(|record| record.op);
+            // What is gone for good left only its record.
+            if entry.is_some() || op == Some(CommitOp::Delete) {
+                let is_undelete = op == Some(CommitOp::Undelete);
+                all.push(Past { name, version: line.version, at: line.at, entry, is_undelete, seq: line.bucket_seq });
+            }
+            Ok(())
+        };
+        self.changes(bucket, None, &mut note).await?;
+        all.sort_by(|a, b| (&a.name, b.seq).cmp(&(&b.name, a.seq)));
+        Ok(all)
     }
 
     /// All versions of a name, the newest first.
@@ -119,17 +196,18 @@ impl Client {
         Ok(all)
     }
 
-    /// Removes a name; it can be brought back.
-    pub async fn remove(&self, bucket: &Bucket, name: &str, expect: Expect) -> Result<(), ClientError> {
+    /// Removes a name; it can be brought back. The version of the marker that stands in its place.
+    pub async fn remove(&self, bucket: &Bucket, name: &str, expect: Expect) -> Result<[u8; 16], ClientError> {
+        let version = random();
         let change = Change {
             op: CommitOp::Delete,
             name_sealed: bucket.seal_name(name)?,
             expect,
-            version: random(),
+            version,
             segments: Vec::new(),
             manifest: Vec::new(),
         };
-        self.commit(bucket, change).await.map(drop)
+        self.commit(bucket, change).await.map(|_| version)
     }
 
     /// Makes a removed name's last version its newest again.
@@ -139,12 +217,26 @@ impl Client {
         if versions.first().is_some_and(|newest| newest.version == last.version) {
             return self.stat(bucket, name).await; // it is there
         }
-        self.name_anew(bucket, (name, Some(last.version)), name, CommitOp::Undelete, Expect::Absent).await
+        self.name_anew(bucket, (name, Some(last.version)), (name, None), CommitOp::Undelete, Expect::Absent).await
     }
 
     /// Another name for the same content, in the same bucket; no piece moves.
     pub async fn copy(&self, bucket: &Bucket, from: &str, to: &str, expect: Expect) -> Result<Entry, ClientError> {
-        self.name_anew(bucket, (from, None), to, CommitOp::Copy, expect).await
+        self.name_anew(bucket, (from, None), (to, None), CommitOp::Copy, expect).await
+    }
+
+    /// The same for one version of `from`, with other facts where some are given. `from` may be `to`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn copy_told(
+        &self,
+        bucket: &Bucket,
+        (from, version): (&str, Option<[u8; 16]>),
+        (to, told): (&str, Option<NewFacts>),
+        expect: Expect,
+    ) -> Result<Entry, ClientError> {
+        self.name_anew(bucket, (from, version), (to, told), CommitOp::Copy, expect).await
     }
 
     /// The same for one version of `from`, whichever is the newest by now.
@@ -154,20 +246,23 @@ impl Client {
         (from, version): (&str, [u8; 16]),
         to: &str,
     ) -> Result<Entry, ClientError> {
-        self.name_anew(bucket, (from, Some(version)), to, CommitOp::Copy, Expect::Any).await
+        self.name_anew(bucket, (from, Some(version)), (to, None), CommitOp::Copy, Expect::Any).await
     }
 
     async fn name_anew(
         &self,
         bucket: &Bucket,
         (from, version): (&str, Option<[u8; 16]>),
-        to: &str,
+        (to, told): (&str, Option<NewFacts>),
         op: CommitOp,
         expect: Expect,
     ) -> Result<Entry, ClientError> {
         let (opened, page) = self.open(bucket, from, version, READ_SEGMENTS_MAX).await?;
         let runs = self.runs_of(bucket, from, opened.version, opened.segments_count, page).await?;
-        let manifest = Manifest { name: to.to_owned(), ..opened.manifest };
+        let mut manifest = Manifest { name: to.to_owned(), ..opened.manifest };
+        if let Some(told) = told {
+            (manifest.content_type, manifest.pairs, manifest.facts) = (told.content_type, told.pairs, told.facts);
+        }
         let sealed = manifest.seal(&bucket.keys, &mut rand::rng())?;
         let version = random();
         let name_sealed = bucket.seal_name(to)?;
@@ -244,7 +339,7 @@ pub(crate) fn is_signed(bucket: &Bucket, line: &ObjectLine) -> bool {
     })
 }
 
-fn entry(manifest: &Manifest, version: [u8; 16], at: Stamp) -> Entry {
+pub(crate) fn entry(manifest: &Manifest, version: [u8; 16], at: Stamp) -> Entry {
     Entry {
         name: manifest.name.clone(),
         size: Bytes(manifest.size),
@@ -253,6 +348,7 @@ fn entry(manifest: &Manifest, version: [u8; 16], at: Stamp) -> Entry {
         hash: manifest.hash,
         content_type: manifest.content_type.clone(),
         version,
+        etag: manifest.facts.etag(),
     }
 }
 

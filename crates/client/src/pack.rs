@@ -13,8 +13,8 @@ use codec::pack::{Directory, Trailer};
 use model::{Bytes, Scheme, Stamp};
 use rand_core::Rng;
 use seal::{
-    Body, BucketKeys, ContentKey, Header, INLINE_MAX, Inline, Label, LabelKey, LabelKind, LabelName, Manifest, Purpose,
-    Role, Sealer, seal_run, segments_hash,
+    Body, BucketKeys, ContentKey, Header, Inline, Label, LabelKey, LabelKind, LabelName, Manifest, Purpose, Role,
+    Sealer, seal_run, segments_hash,
 };
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
@@ -40,6 +40,13 @@ pub struct Small {
     pub ask: PutAsk,
     /// All of it, at most [`SMALL_MAX`] bytes.
     pub content: Vec<u8>,
+}
+
+impl Small {
+    /// Its content stands in its manifest.
+    fn is_inline(&self) -> bool {
+        self.ask.holds_inline(self.content.len())
+    }
 }
 
 /// A pack, coded, and where its members lie.
@@ -127,7 +134,7 @@ impl Client {
         bucket: &Bucket,
         batch: Vec<Small>,
     ) -> Result<Vec<Result<Put, ClientError>>, ClientError> {
-        if batch.iter().all(|item| item.content.len() <= INLINE_MAX) {
+        if batch.iter().all(Small::is_inline) {
             let members = batch.into_iter().map(|item| Member::new(item, |content| Ok(MemberBody::Inline(content))));
             return self.name_all(bucket, members.collect::<Result<_, _>>()?, None).await;
         }
@@ -296,7 +303,7 @@ impl Member {
             MemberBody::Run { .. } => 0,
         };
         let pairs: usize = self.ask.pairs.iter().map(|(key, value)| key.len() + value.len() + 3).sum();
-        COMMIT_BYTES + 3 * self.ask.name.len() + self.ask.content_type.len() + pairs + inline
+        COMMIT_BYTES + 3 * self.ask.name.len() + self.ask.content_type.len() + pairs + self.ask.facts.len() + inline
     }
 
     /// Its commit, the batch's segments it names, and what will be told of it.
@@ -321,6 +328,7 @@ impl Member {
             hash: self.hash,
             content_type: self.ask.content_type,
             pairs: self.ask.pairs,
+            facts: self.ask.facts,
             body,
         };
         let is_fresh = pack.is_some_and(|pack| pack.is_fresh(bucket));
@@ -358,7 +366,7 @@ fn pack(
     let mut rng = rand::rng();
     let (mut directory, mut sealed, mut members) = (Directory::new(), Vec::new(), Vec::with_capacity(batch.len()));
     for item in batch {
-        if item.content.len() <= INLINE_MAX {
+        if item.is_inline() {
             members.push(Member::new(item, |content| Ok(MemberBody::Inline(content)))?);
             continue;
         }

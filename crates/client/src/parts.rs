@@ -6,10 +6,12 @@
 
 use crate::put::{Change, RunAsk, settle};
 use crate::stage::Begun;
-use crate::{Bucket, Client, ClientError, Progress, PutAsk};
+use crate::{Bucket, Client, ClientError, Ending, Progress, PutAsk};
 use model::{Bytes, Stamp, errors};
 use rand_core::Rng;
-use seal::{Body, ContentKey, Header, LabelKind, Manifest, PARTS_INLINE, Part, Role, parts, segments_hash};
+use seal::{
+    Body, ContentKey, Facts, Header, LabelKind, Manifest, PARTS_INLINE, Part, Role, inline_fits, parts, segments_hash,
+};
 use std::io::Read;
 use wire::limits::PAGE_MAX;
 use wire::signed::CommitOp;
@@ -36,6 +38,20 @@ pub struct Upload {
     header: Header,
 }
 
+impl Upload {
+    /// Whether the list of so many parts fits the object's manifest.
+    fn holds_list(&self, parts: usize) -> bool {
+        let pairs: usize = self.note.pairs.iter().map(|(key, value)| key.len() + value.len() + 3).sum();
+        let texts = self.name.len() + self.note.content_type.len() + pairs + self.note.facts.len();
+        inline_fits(texts, parts * parts::PART_LEN)
+    }
+
+    /// What foreign protocols said of it when it was begun.
+    pub const fn facts(&self) -> &Facts {
+        &self.note.facts
+    }
+}
+
 /// A part that is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartFacts {
@@ -47,8 +63,30 @@ pub struct PartFacts {
     pub hash: [u8; 32],
     /// When it was kept.
     pub at: Stamp,
+    /// What foreign protocols tell of it.
+    pub facts: Facts,
     run: Part,
     segments: [u8; 32],
+}
+
+/// A part that is sent.
+pub struct PartAsk {
+    /// Its number.
+    pub number: u16,
+    /// Bytes that are going to come, for progress; 0 when unknown.
+    pub size_hint: u64,
+    /// Says what is known only when all content was read.
+    pub ending: Option<Ending>,
+}
+
+/// How an upload becomes an object.
+pub struct CompleteAsk<'a> {
+    /// These parts, in rising order; all that are there where none are named.
+    pub named: Option<&'a [u16]>,
+    /// What must be true of the name.
+    pub expect: Expect,
+    /// What foreign protocols tell of it, where that is other than it was when the upload was begun.
+    pub facts: Option<Facts>,
 }
 
 /// An object that was made of parts.
@@ -67,10 +105,9 @@ pub struct Completed {
 impl Client {
     /// Begins an object that comes in parts: name, media type, pairs and time of its content are said now.
     pub async fn upload_begin(&self, bucket: &Bucket, ask: PutAsk) -> Result<Upload, ClientError> {
-        let mut rng = rand::rng();
-        let (key, mut id) = (ContentKey::random(&mut rng), [0; 16]);
-        rng.fill_bytes(&mut id);
-        let header = Header::new(&key, Role::Content, bucket.id(), 0, &mut rng);
+        let (key, mut id) = (ContentKey::random(&mut rand::rng()), [0; 16]);
+        rand::rng().fill_bytes(&mut id);
+        let header = Header::new(&key, Role::Content, bucket.id(), 0, &mut rand::rng());
         let note = Manifest {
             name: ask.name.clone(),
             size: 0,
@@ -78,9 +115,10 @@ impl Client {
             hash: [0; 32],
             content_type: ask.content_type,
             pairs: ask.pairs,
+            facts: ask.facts,
             body: Body::Run { header, key: key.clone(), segments: [0; 32], offset: 0 },
         };
-        let sealed = note.seal(&bucket.keys, &mut rng)?;
+        let sealed = note.seal(&bucket.keys, &mut rand::rng())?;
         let name_sealed = bucket.seal_name(&ask.name)?;
         let begin = UploadBegin { bucket: *bucket.id(), upload: id, name_sealed, note: sealed };
         self.ask_again(Request::UploadBegin(Box::new(begin))).await?;
@@ -144,16 +182,20 @@ impl Client {
         &self,
         bucket: &Bucket,
         upload: &Upload,
-        (number, size_hint): (u16, u64),
+        ask: PartAsk,
         content: Box<dyn Read + Send>,
         progress: Progress<'_>,
     ) -> Result<PartFacts, ClientError> {
+        let PartAsk { number, size_hint, ending } = ask;
         let of = (upload.header.content_id(), u32::from(number));
         let header = Header::beside(&upload.key, Role::Content, bucket.id(), of, &mut rand::rng());
         let stored = self.send_run(bucket, upload, (LabelKind::Part, header), (size_hint, content), progress).await;
         let mut stored = stored?;
         let staging = stored.staging.take();
-        let answer = self.name_part(bucket, upload, number, stored).await;
+        let answer = match ending.map_or_else(|| Ok(Facts::default()), |ending| (ending.0)()) {
+            Ok(facts) => self.name_part(bucket, upload, (number, facts), stored).await,
+            Err(error) => Err(error),
+        };
         settle(staging, &answer).await?;
         answer
     }
@@ -180,7 +222,7 @@ impl Client {
         &self,
         bucket: &Bucket,
         upload: &Upload,
-        number: u16,
+        (number, told): (u16, Facts),
         stored: crate::put::Stored,
     ) -> Result<PartFacts, ClientError> {
         let Body::Run { header, segments, .. } = &stored.body else {
@@ -188,8 +230,8 @@ impl Client {
         };
         let count: u32 = stored.runs.iter().map(|run| run.count).sum();
         let run = Part { header: *header, size: stored.size, segments: count };
-        let facts =
-            PartFacts { number, size: Bytes(stored.size), hash: stored.hash, at: self.now(), run, segments: *segments };
+        let (size, hash, segments) = (Bytes(stored.size), stored.hash, *segments);
+        let facts = PartFacts { number, size, hash, at: self.now(), facts: told.clone(), run, segments };
         let note = Manifest {
             name: upload.name.clone(),
             size: stored.size,
@@ -198,6 +240,7 @@ impl Client {
             content_type: String::new(),
             // Under the seal: nobody else says which of an object's segments are this part's.
             pairs: vec![(SEGMENTS.to_owned(), count.to_string())],
+            facts: told,
             body: stored.body,
         };
         let note = note.seal(&bucket.keys, &mut rand::rng())?;
@@ -212,10 +255,13 @@ impl Client {
         &self,
         bucket: &Bucket,
         id: [u8; 16],
-        named: Option<&[u16]>,
-        expect: Expect,
+        ask: CompleteAsk<'_>,
     ) -> Result<Completed, ClientError> {
-        let (upload, mut list) = self.upload(bucket, id).await?;
+        let CompleteAsk { named, expect, facts } = ask;
+        let (mut upload, mut list) = self.upload(bucket, id).await?;
+        if let Some(facts) = facts {
+            upload.note.facts = facts;
+        }
         if let Some(named) = named {
             let missing = named.iter().find(|number| !list.iter().any(|part| part.number == **number));
             if let Some(number) = missing {
@@ -229,7 +275,7 @@ impl Client {
         };
         let size = runs.iter().map(|part| part.size).sum();
         let ids: Vec<[u8; 32]> = list.iter().map(|part| part.segments).collect();
-        let is_short = runs.len() <= PARTS_INLINE;
+        let is_short = runs.len() <= PARTS_INLINE && upload.holds_list(runs.len());
         let (header, segments, staging) = if is_short {
             (upload.header, Vec::new(), None)
         } else {
@@ -313,7 +359,8 @@ fn part_of(bucket: &Bucket, upload: &Upload, line: PartLine) -> Result<PartFacts
             if header.content_id() == upload.header.content_id() && header.run() == u32::from(line.number) =>
         {
             let run = Part { header, size: note.size, segments: count };
-            Ok(PartFacts { number: line.number, size: Bytes(note.size), hash: note.hash, at: line.at, run, segments })
+            let (number, size, hash, at, facts) = (line.number, Bytes(note.size), note.hash, line.at, note.facts);
+            Ok(PartFacts { number, size, hash, at, facts, run, segments })
         }
         _ => Err(ClientError::Unexpected("a part of another upload")),
     }

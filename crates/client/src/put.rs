@@ -7,7 +7,7 @@ use crate::stage::{Begun, Source, Staging};
 use crate::{Bucket, Client, ClientError, Progress, SMALL_MAX, Small};
 use model::{Bytes, Scheme, Stamp};
 use rand_core::Rng;
-use seal::{Body, ContentKey, Header, INLINE_MAX, Inline, Label, LabelKind, LabelName, Manifest, Role};
+use seal::{Body, ContentKey, Facts, Header, Inline, Label, LabelKind, LabelName, Manifest, Role, inline_fits};
 use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,6 +39,10 @@ pub struct PutAsk {
     pub changed: Option<Stamp>,
     /// Pairs of the member's own.
     pub pairs: Vec<(String, String)>,
+    /// What foreign protocols tell of it.
+    pub facts: Facts,
+    /// Says what is known only when all content was read.
+    pub ending: Option<Ending>,
     /// Where the content comes from, where an upload that was cut off may go on.
     pub source: Option<Source>,
 }
@@ -53,8 +57,38 @@ impl PutAsk {
             content_type: String::new(),
             changed: None,
             pairs: Vec::new(),
+            facts: Facts::default(),
+            ending: None,
             source: None,
         }
+    }
+
+    /// The same once all content was read.
+    pub(crate) fn ended(mut self) -> Result<Self, ClientError> {
+        if let Some(ending) = self.ending.take() {
+            self.facts.0.extend((ending.0)()?.0);
+        }
+        Ok(self)
+    }
+
+    /// Whether so much content fits a manifest beside what is asked.
+    pub(crate) fn holds_inline(&self, content: usize) -> bool {
+        let pairs: usize = self.pairs.iter().map(|(key, value)| key.len() + value.len() + 3).sum();
+        let room = self.ending.as_ref().map_or(0, |_| ENDING_MAX);
+        inline_fits(self.name.len() + self.content_type.len() + pairs + self.facts.len() + room, content)
+    }
+}
+
+/// Facts that an [`Ending`] adds, in bytes.
+pub const ENDING_MAX: usize = 128;
+
+/// Says what is known of a content only when all of it was read, or that it is not what it should be: then nothing is stored.
+#[derive(Clone)]
+pub struct Ending(pub Arc<dyn Fn() -> Result<Facts, ClientError> + Send + Sync>);
+
+impl std::fmt::Debug for Ending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Ending")
     }
 }
 
@@ -100,13 +134,14 @@ impl Client {
         });
         let (head, content) = begun.await.map_err(|_| ClientError::Unexpected("reading ended"))??;
         let len = head.len() as u64;
-        if head.len() > INLINE_MAX && len < SMALL_MAX {
+        let is_inline = ask.holds_inline(head.len());
+        if !is_inline && len < SMALL_MAX {
             progress("phase-send", 0, len);
-            let put = self.put_packed(bucket, Small { ask, content: head }).await;
+            let put = self.put_packed(bucket, Small { ask: ask.ended()?, content: head }).await;
             progress("phase-commit", len, len);
             return put;
         }
-        let mut stored = if head.len() <= INLINE_MAX {
+        let mut stored = if is_inline {
             Stored::inline(head, version)
         } else {
             let content = Box::new(std::io::Cursor::new(head).chain(content));
@@ -132,6 +167,7 @@ impl Client {
         progress: Progress<'_>,
     ) -> Result<Put, ClientError> {
         let (size, version) = (stored.size, stored.version);
+        let ask = ask.ended()?;
         let manifest = Manifest {
             name: ask.name,
             size,
@@ -139,6 +175,7 @@ impl Client {
             hash: stored.hash,
             content_type: ask.content_type,
             pairs: ask.pairs,
+            facts: ask.facts,
             body: stored.body,
         };
         let sealed = manifest.seal(&bucket.keys, &mut rand::rng())?;
@@ -355,7 +392,12 @@ pub(crate) struct Change {
 /// folder as it is.
 pub(crate) async fn settle<T>(staging: Option<Staging>, answer: &Result<T, ClientError>) -> Result<(), ClientError> {
     let Some(staging) = staging else { return Ok(()) };
-    let (is_done, is_final) = (answer.is_ok(), matches!(answer, Err(ClientError::Refused(no)) if is_final(no.id)));
+    let is_final = match answer {
+        Err(ClientError::Refused(no)) => is_final(no.id),
+        Err(ClientError::Announced(_)) => true,
+        _ => false,
+    };
+    let is_done = answer.is_ok();
     let settling = tokio::task::spawn_blocking(move || {
         if is_final {
             staging.forget();

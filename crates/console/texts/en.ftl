@@ -662,6 +662,8 @@ demo-names = a file is renamed, removed and brought back without a byte moving
 demo-filled = nodes made the pieces the writer did not send; every node holds its own (nodes call every 12 s here)
 demo-bucket_says = the bucket says how many of its { $n } PCs may die at once
 demo-get_cli = it reads back byte for byte
+demo-put_s3 = a tool stores 64 MiB by S3, through the gateway on its member's own machine
+demo-get_s3 = it reads them back byte for byte, whole and in part
 demo-nothing_in_clear = no part of the file or its name is found in any node's or the center's files
 demo-majority_dead = { $n } of the nodes are killed; the file still reads
 demo-honest_degraded = one more is killed: told as too few pieces, not as missing or wrong
@@ -1173,6 +1175,42 @@ upload-part = part { $n } of { $place } is stored: { $size }
 upload-parts = { $n } parts, { $size } together
 upload-completed = { $place } is there: { $size } from { $n } parts
 upload-aborted = given up: { $place }; what was stored of it goes
+help-gateway = Your buckets for every tool that speaks S3, on this machine
+help-gateway-run = Serve S3 here until stopped; the agent does it by itself once there is a key
+help-gateway-run-examples = pumasi gateway run
+    pumasi gateway run --s3 127.0.0.1:0
+help-gateway-run--s3 = Where it listens; port 0 lets the system choose. Without it, gateway.s3 of the configuration, else 127.0.0.1:7780
+help-gateway-run--listen_anywhere = Other machines may reach it. What tools send it is not encrypted on the way there
+help-gateway-run--host = One more name under which it is asked; buckets may stand in front of it
+help-gateway-key = Keys for tools; they stay on this machine
+help-gateway-key-create = Make a key for a tool; its secret is shown once
+help-gateway-key-create-examples = pumasi gateway key create
+    pumasi gateway key create --prefix backups/laptop/ --expires 90d
+    pumasi gateway key create --prefix photos --read-only
+help-gateway-key-create--prefix = Only this bucket, or only names in it that begin so
+help-gateway-key-create--read_only = It reads and lists, and writes nothing
+help-gateway-key-create--expires = How long it is good, as in 90d
+help-gateway-key-list = List keys for tools
+help-gateway-key-list-examples = pumasi gateway key list
+help-gateway-key-revoke = End a key at once
+help-gateway-key-revoke-examples = pumasi gateway key revoke PMSIABCD
+help-gateway-key-revoke--id = Its id or a unique prefix
+gateway-up =
+    S3 is served: http://{ $addr }
+      Ctrl-C ends it
+gateway-no-key = no tool has a key yet: pumasi gateway key create
+gateway-key-made =
+    made: a key for { $place }; the secret is not shown again
+      access key id      { $id }
+      secret access key  { $secret }
+      region             { $region }
+      next: pumasi gateway run, unless the agent of this machine runs; the address is http://127.0.0.1:7780
+gateway-key-good = good
+gateway-key-over = expired
+gateway-key-revoked = revoked
+gateway-key-reads = read
+gateway-key-writes = read, write
+gateway-key-ended = key { $id } is ended
 column-part = part
 
 # A cloud under faults

@@ -662,6 +662,8 @@ demo-names = 文件改名、删除、恢复，没有移动一个字节
 demo-filled = 各节点补做了上传者未发送的分片，每个节点都有自己的一份（此处节点每 12 秒联系一次）
 demo-bucket_says = 存储桶说明 { $n } 台电脑中几台可以同时失效
 demo-get_cli = 逐字节读回一致
+demo-put_s3 = 一个工具通过成员自己机器上的网关，用 `S3` 存入 64 `MiB`
+demo-get_s3 = 它逐字节读回一致，整体和部分都是
 demo-nothing_in_clear = 节点与管理中心的文件中找不到文件内容或名称
 demo-majority_dead = 杀死 { $n } 个节点后文件仍可读取
 demo-honest_degraded = 再杀死一个：明确提示分片不足，而非不存在或错误
@@ -1173,6 +1175,42 @@ upload-part = { $place } 的第 { $n } 段已存入：{ $size }
 upload-parts = 共 { $n } 段，合计 { $size }
 upload-completed = { $place } 已就位：{ $size }，由 { $n } 段组成
 upload-aborted = 已放弃：{ $place }；已存的部分会被清除
+help-gateway = 让任何支持 `S3` 的工具在本机使用你的存储桶
+help-gateway-run = 在前台提供 `S3`，直到停止；有了密钥之后，代理程序会自动提供
+help-gateway-run-examples = pumasi gateway run
+    pumasi gateway run --s3 127.0.0.1:0
+help-gateway-run--s3 = 监听地址；端口 0 由系统选择。不写则用配置里的 `gateway.s3`，再没有就用 127.0.0.1:7780
+help-gateway-run--listen_anywhere = 允许其他机器访问。工具发来的内容在这段路上没有加密
+help-gateway-run--host = 再接受一个主机名；存储桶可以写在它前面
+help-gateway-key = 给工具用的密钥；只留在本机
+help-gateway-key-create = 为工具生成一个密钥；密文只显示一次
+help-gateway-key-create-examples = pumasi gateway key create
+    pumasi gateway key create --prefix backups/laptop/ --expires 90d
+    pumasi gateway key create --prefix photos --read-only
+help-gateway-key-create--prefix = 只限这个存储桶，或只限其中以此开头的名称
+help-gateway-key-create--read_only = 只能读取和列出，不能写入
+help-gateway-key-create--expires = 有效多久，例如 `90d`
+help-gateway-key-list = 列出给工具用的密钥
+help-gateway-key-list-examples = pumasi gateway key list
+help-gateway-key-revoke = 立即撤销一个密钥
+help-gateway-key-revoke-examples = pumasi gateway key revoke PMSIABCD
+help-gateway-key-revoke--id = 编号或其唯一前缀
+gateway-up =
+    正在提供 `S3`：`http://`{ $addr }
+      按 `Ctrl-C` 结束
+gateway-no-key = 还没有给工具用的密钥：`pumasi gateway key create`
+gateway-key-made =
+    已生成：用于 { $place } 的密钥；密文不会再次显示
+      访问密钥编号  { $id }
+      访问密钥密文  { $secret }
+      区域          { $region }
+      接着：`pumasi gateway run`，除非本机的代理程序正在运行；地址是 `http://127.0.0.1:7780`
+gateway-key-good = 有效
+gateway-key-over = 已过期
+gateway-key-revoked = 已撤销
+gateway-key-reads = 读
+gateway-key-writes = 读写
+gateway-key-ended = 密钥 { $id } 已撤销
 column-part = 段
 
 # 故障中的云

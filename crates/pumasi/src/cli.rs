@@ -15,6 +15,7 @@ pub mod dev;
 pub mod device;
 pub mod doctor;
 pub mod explain;
+pub mod gateway;
 pub mod grant;
 pub mod invite;
 pub mod job;
@@ -134,6 +135,8 @@ pub enum Verb {
     Object(object::ObjectVerb),
     #[command(subcommand)]
     Upload(upload::UploadVerb),
+    #[command(subcommand)]
+    Gateway(gateway::GatewayVerb),
     #[command(subcommand)]
     Grant(grant::GrantVerb),
     #[command(subcommand)]

@@ -137,6 +137,8 @@ async fn tell(board: &mut Board<'_>, cloud: &mut Cloud) -> Option<()> {
     let tree = cloud.make_tree(TREE_FILES).map_err(|e| board.app.out.say_raw(&e)).ok()?;
     board.check("put_cli", n, cloud.put(&file)).await?;
     board.check("get_cli", n, cloud.get(&file)).await?;
+    board.check("put_s3", n, cloud.put_s3(&file)).await?;
+    board.check("get_s3", n, cloud.get_s3(&file)).await?;
     board.check("tree_cli", TREE_FILES, cloud.put_tree(&tree)).await?;
     board.check("names", n, cloud.names()).await?;
     board.check("in_parts", n, cloud.in_parts(&file)).await?;

@@ -119,6 +119,18 @@ impl Home {
     pub fn blocks(&self) -> PathBuf {
         self.data.join("blocks")
     }
+    /// Keys for tools, sealed.
+    pub fn gateway_keys(&self) -> PathBuf {
+        self.data.join("gateway.keys")
+    }
+    /// Where the gateway of this home listens, while it does.
+    pub fn gateway_card(&self) -> PathBuf {
+        self.data.join("gateway.json")
+    }
+    /// Lock of the gateway.
+    pub fn gateway_lock(&self) -> PathBuf {
+        self.data.join("gateway.lock")
+    }
     /// Results of one's own jobs that are known.
     pub fn results(&self) -> PathBuf {
         self.jobs().join("results.sqlite")

@@ -89,6 +89,7 @@ async fn run(app: &App, verb: Verb) -> Result<u8, Fault> {
         Verb::Run(args) => return cli::job::run(app, &args).await,
         Verb::Map(args) => return cli::job::map(app, &args).await,
         Verb::Job(verb) => return cli::job::job(app, &verb).await,
+        Verb::Gateway(verb) => return cli::gateway::run(app, &verb).await,
         Verb::Grant(verb) => cli::grant::run(app, &verb).await?,
         Verb::Device(verb) => cli::device::run(app, &verb).await?,
         Verb::Recovery(verb) => cli::recovery::run(app, &verb).await?,
@@ -176,9 +177,10 @@ fn usage(error: &clap::Error, lang: Lang) -> ExitCode {
 /// Logs go to stderr; `-v` says more, `PUMASI_LOG` says which.
 fn logging(verbose: u8) {
     let default = match verbose {
-        0 => "warn,iroh::socket::transports::relay=off",
-        1 => "info,iroh=warn,iroh_relay=warn,noq=warn",
-        _ => "debug",
+        0 => "warn,iroh::socket::transports::relay=off,s3s=off",
+        1 => "info,iroh=warn,iroh_relay=warn,noq=warn,s3s=off",
+        // The library of S3 writes names of objects into its logs.
+        _ => "debug,s3s=off",
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("PUMASI_LOG").unwrap_or_else(|_| default.into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();

@@ -72,6 +72,7 @@ pub async fn run_agent(app: &App, sensors: SensorKind) -> Result<u8, Fault> {
         () = agent.told_to_stop() => 0,
         never = crate::cli::names_log::tend(app, agent.time_scale()) => match never {},
         never = crate::cli::center_snapshot::tend(app) => match never {},
+        never = crate::cli::gateway::tend(app) => match never {},
     };
     agent.stop().await;
     Ok(code)

@@ -9,6 +9,7 @@
 mod account_copy;
 pub mod bucket;
 pub mod content;
+pub mod facts;
 pub mod kernel;
 pub mod keybag;
 pub mod keys;
@@ -26,11 +27,12 @@ pub use content::{
     CHUNK_LEN, Header, Opener, Role, SEALED_CHUNK, Sealer, chunk_count, open_range, open_run, padded_len, seal_run,
     sealed_len,
 };
+pub use facts::{Checksum, ChecksumKind, Etag, FACTS_MAX, Fact, Facts, ServedHeader};
 pub use keybag::{KEYBAG_MAX, Keybag};
 pub use keys::{AccountRoot, ContentKey, PathKey, Purpose, Wrapped, part_key};
 pub use label::{LABEL_LEN, Label, LabelKey, LabelKind, LabelName};
 pub use local::LocalKey;
-pub use manifest::{Body, INLINE_MAX, Inline, Manifest, is_whole, segments_hash};
+pub use manifest::{Body, INLINE_MAX, Inline, Manifest, inline_fits, is_whole, segments_hash};
 pub(crate) use name::NameKey;
 pub use name::log_from;
 pub use parts::{PARTS_INLINE, PARTS_MAX, Part};

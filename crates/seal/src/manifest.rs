@@ -5,12 +5,14 @@
 //! the parts' own such hashes · kinds 1 and 3: offset of the run in the segments u64, or number of parts; content header 96,
 //! or that of the list of parts; wrapped key 80 ·
 //! content type u16 + bytes · name u16 + bytes · pairs u16, each key u8 + bytes, value u16 + bytes · kind 2: content u32 +
-//! bytes; kind 3: list of parts u32 + bytes, none where it is sealed in the first segment ([`crate::parts`]) · zeros to a
-//! multiple of 256. In front of the sealed run stand its header, 96 bytes, and its wrapped key, 80.
+//! bytes; kind 3: list of parts u32 + bytes, none where it is sealed in the first segment ([`crate::parts`]) · format 2 only:
+//! facts u16 + bytes ([`crate::facts`]) · zeros to a multiple of 256. Format 2 is written where there are facts. In front of the
+//! sealed run stand its header, 96 bytes, and its wrapped key, 80.
 //!
 //! (A) Nothing reads that was not sealed under the keys of this object's path, for this bucket. (B) Bytes that are no manifest are
 //! refused without a panic, whatever they are. (C) The length tells the name's to 256 bytes.
 
+use crate::facts::{FACTS_MAX, Facts};
 use crate::parts::{self, PARTS_INLINE, PARTS_MAX, Part};
 use crate::{BucketKeys, ContentKey, Header, Purpose, Role, SealError, Wrapped, open_run, seal_run};
 use rand_core::CryptoRng;
@@ -25,6 +27,18 @@ pub const PAIRS_MAX: usize = 2 << 10;
 /// A manifest is padded to a multiple of this.
 const PAD: usize = 256;
 const FORMAT: u8 = 1;
+/// The same with facts.
+const FORMAT_FACTS: u8 = 2;
+/// Longest sealed manifest in bytes.
+pub const SEALED_MAX: usize = 8 << 10;
+/// What stands around name, type, pairs, facts, and the content or the list of parts, at most: the sealed run's header, key and
+/// tag, fixed fields with a run's, lengths, and padding.
+const AROUND: usize = Header::LEN + Wrapped::LEN + 16 + 84 + 8 + Header::LEN + Wrapped::LEN + 16 + PAD;
+
+/// Whether `body` bytes of content, or of a list of parts, fit a manifest beside `texts` bytes of name, type, pairs and facts.
+pub const fn inline_fits(texts: usize, body: usize) -> bool {
+    body <= INLINE_MAX && AROUND + texts + body <= SEALED_MAX
+}
 
 /// Where the content is.
 #[derive(Clone)]
@@ -76,6 +90,8 @@ pub struct Manifest {
     pub content_type: String,
     /// Pairs of the member's own, in the order given.
     pub pairs: Vec<(String, String)>,
+    /// What foreign protocols tell of it.
+    pub facts: Facts,
     /// The content.
     pub body: Body,
 }
@@ -125,7 +141,8 @@ impl Manifest {
         if self.content_type.len() > TYPE_MAX || pairs_len > PAIRS_MAX {
             return Err(SealError::TooLong);
         }
-        let mut out = vec![FORMAT, 0, 0, 0];
+        let format = if self.facts.is_empty() { FORMAT } else { FORMAT_FACTS };
+        let mut out = vec![format, 0, 0, 0];
         out.extend_from_slice(&self.size.to_le_bytes());
         out.extend_from_slice(&self.changed_ms.to_le_bytes());
         out.extend_from_slice(&self.hash);
@@ -170,14 +187,18 @@ impl Manifest {
             }
             Body::Run { .. } => {}
         }
+        if format == FORMAT_FACTS {
+            put_u16(&mut out, &self.facts.to_bytes()?)?;
+        }
         out.resize(out.len().next_multiple_of(PAD), 0);
-        Ok(out)
+        let sealed = Header::LEN + Wrapped::LEN + 16 + out.len();
+        if sealed > SEALED_MAX { Err(SealError::TooLong) } else { Ok(out) }
     }
 
     fn from_plain(bucket: &BucketKeys, plain: &[u8]) -> Result<Self, SealError> {
         let mut f = Fields(plain);
         let [format, kind, zero @ ..] = f.array::<4>()?;
-        if format != FORMAT || zero != [0; 2] {
+        if !(FORMAT..=FORMAT_FACTS).contains(&format) || zero != [0; 2] {
             return Err(SealError::Header);
         }
         let (size, changed_ms) = (u64::from_le_bytes(f.array()?), u64::from_le_bytes(f.array()?));
@@ -226,10 +247,11 @@ impl Manifest {
                 Body::Inline(Inline(content.to_vec()))
             }
         };
+        let facts = if format == FORMAT_FACTS { Facts::parse(f.short(FACTS_MAX)?)? } else { Facts::default() };
         if f.0.len() >= PAD || f.0.iter().any(|byte| *byte != 0) {
             return Err(SealError::Header);
         }
-        Ok(Self { name, size, changed_ms, hash, content_type, pairs, body })
+        Ok(Self { name, size, changed_ms, hash, content_type, pairs, facts, body })
     }
 }
 
@@ -273,9 +295,14 @@ impl<'a> Fields<'a> {
         if len > max { Err(SealError::Header) } else { self.take(len) }
     }
 
-    fn text(&mut self, max: usize) -> Result<String, SealError> {
+    /// Length u16, then as many bytes.
+    fn short(&mut self, max: usize) -> Result<&'a [u8], SealError> {
         let len = usize::from(u16::from_le_bytes(self.array()?));
-        if len > max { Err(SealError::TooLong) } else { text(self.take(len)?) }
+        if len > max { Err(SealError::TooLong) } else { self.take(len) }
+    }
+
+    fn text(&mut self, max: usize) -> Result<String, SealError> {
+        text(self.short(max)?)
     }
 }
 
@@ -307,6 +334,7 @@ mod tests {
             hash: [3; 32],
             content_type: "image/jpeg".into(),
             pairs: vec![("camera".into(), "x".into())],
+            facts: Facts::default(),
             body,
         }
     }
@@ -409,13 +437,25 @@ mod tests {
             },
         ];
         assert!(over.iter().all(|m| m.seal(&keys(1), &mut rng).is_err()));
+        // Facts take the place of content, which then stands elsewhere.
+        let facts = Facts(vec![crate::Fact::Tag("k".into(), "v".repeat(FACTS_MAX - 6))]);
+        assert_eq!(facts.len(), FACTS_MAX);
+        let texts = crate::name::NAME_MAX + TYPE_MAX + PAIRS_MAX + 3 + FACTS_MAX;
+        assert!(inline_fits(texts - FACTS_MAX, INLINE_MAX) && inline_fits(texts, 0) && !inline_fits(texts, INLINE_MAX));
+        let told = Manifest { facts, ..most.clone() };
+        assert_eq!(told.seal(&keys(1), &mut rng).err(), Some(SealError::TooLong));
+        let empty = Manifest { size: 0, body: Body::Inline(Inline(Vec::new())), ..told };
+        let back = empty.seal(&keys(1), &mut rng).and_then(|sealed| Manifest::open(&keys(1), &empty.name, &sealed));
+        assert!(back.is_ok_and(|back| back.facts == empty.facts));
     }
 
     #[test]
     fn plain_bytes_are_locked() {
         let mut rng = ChaCha8Rng::seed_from_u64(3);
-        let lines = [true, false].map(|inline| {
-            let plain = sample(&mut rng, inline).to_plain(&keys(1), &mut rng).unwrap();
+        let facts = crate::facts::tests::sample();
+        let lines = [(true, Facts::default()), (false, Facts::default()), (false, facts)].map(|(inline, facts)| {
+            let manifest = Manifest { facts, ..sample(&mut rng, inline) };
+            let plain = manifest.to_plain(&keys(1), &mut rng).unwrap();
             plain.iter().map(|b| format!("{b:02x}")).collect::<String>()
         });
         assert_eq!(lines.join("\n"), include_str!("../tests/golden/manifest.txt").trim());
@@ -423,10 +463,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn random_bytes_are_no_manifest_and_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600), kind in 0u8..4) {
+        fn random_bytes_are_no_manifest_and_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600), kind in 0u8..4, format in 1u8..=2) {
             let mut framed = bytes.clone();
             if framed.len() > 4 {
-                framed[..4].copy_from_slice(&[1, kind, 0, 0]);
+                framed[..4].copy_from_slice(&[format, kind, 0, 0]);
             }
             let _ = Manifest::from_plain(&keys(1), &framed);
             let _ = Manifest::open(&keys(1), "a", &bytes);

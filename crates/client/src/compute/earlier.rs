@@ -254,6 +254,7 @@ mod tests {
                     hash,
                     content_type: String::new(),
                     version: [6; 16],
+                    etag: None,
                 };
                 (name.to_owned(), entry)
             })

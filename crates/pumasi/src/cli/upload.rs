@@ -7,7 +7,7 @@ use crate::cli::Form;
 use crate::fault::Fault;
 use crate::output::Row;
 use clap::{Args, Subcommand};
-use client::parts::{PartFacts, Upload};
+use client::parts::{CompleteAsk, PartAsk, PartFacts, Upload};
 use client::{Bucket, PutAsk};
 use console::args;
 use model::{Bytes, errors};
@@ -138,7 +138,8 @@ async fn part(app: &App, session: &Session, args: &PartArgs) -> Result<(), Fault
         let size = file.metadata().map_err(|e| Fault::file(path, &e))?.len();
         (Box::new(file), size)
     };
-    let kept = session.client.upload_part(&bucket, &upload, (args.number, size), content, &progress(app)).await;
+    let ask = PartAsk { number: args.number, size_hint: size, ending: None };
+    let kept = session.client.upload_part(&bucket, &upload, ask, content, &progress(app)).await;
     let kept = kept.map_err(|error| match error {
         client::ClientError::File { source, .. } => Fault::file(path, &source),
         error => client_fault(error, shown),
@@ -198,7 +199,7 @@ async fn complete(app: &App, session: &Session, args: &CompleteArgs) -> Result<(
     named.dedup();
     let expect = if args.no_overwrite { Expect::Absent } else { Expect::Any };
     let named = (!named.is_empty()).then_some(&named[..]);
-    let done = session.client.upload_complete(&bucket, id, named, expect).await;
+    let done = session.client.upload_complete(&bucket, id, CompleteAsk { named, expect, facts: None }).await;
     let done = done.map_err(|e| client_fault(e, shown))?;
     match app.out.form {
         Form::Json => app.out.json(

@@ -2,6 +2,7 @@
 
 mod compute;
 mod files;
+mod s3;
 
 use super::said;
 use crate::app::App;
@@ -83,6 +84,8 @@ pub struct Cloud {
     operator: App,
     center: Option<Child>,
     writer: Option<Child>,
+    gateway: Option<Child>,
+    tool: Option<gateway::tool::Tool>,
     card: Option<CenterCard>,
     nodes: Vec<Machine>,
     dir: PathBuf,
@@ -104,6 +107,8 @@ impl Cloud {
             operator,
             center: None,
             writer: None,
+            gateway: None,
+            tool: None,
             card: None,
             nodes,
             dir,
@@ -496,9 +501,8 @@ impl Cloud {
 
     /// Ends every process it started: closes the pipes, waits a moment, then kills.
     pub async fn end(&mut self) {
-        let children =
-            self.nodes.iter_mut().filter_map(|n| n.child.take()).chain(self.writer.take()).chain(self.center.take());
-        let mut children: Vec<Child> = children.collect();
+        let own = [self.gateway.take(), self.writer.take(), self.center.take()].into_iter().flatten();
+        let mut children: Vec<Child> = self.nodes.iter_mut().filter_map(|n| n.child.take()).chain(own).collect();
         children.iter_mut().for_each(|child| drop(child.stdin.take()));
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(3) && children.iter_mut().any(|c| matches!(c.try_wait(), Ok(None)))

@@ -240,6 +240,7 @@ fn outputs_are_taken_only_from_a_place_where_all_are_as_they_were() {
             hash: [1; 32],
             content_type: String::new(),
             version: [version; 16],
+            etag: None,
         };
         (name, entry)
     };

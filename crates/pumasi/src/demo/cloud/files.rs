@@ -204,7 +204,7 @@ impl Cloud {
         if out.status.success() { Ok(out.stdout) } else { Err(String::from_utf8_lossy(&out.stderr).trim().to_owned()) }
     }
 
-    async fn shown(&self, args: &[&str]) -> Result<serde_json::Value, String> {
+    pub(super) async fn shown(&self, args: &[&str]) -> Result<serde_json::Value, String> {
         serde_json::from_str(&self.done(args).await?).map_err(|e| e.to_string())
     }
 

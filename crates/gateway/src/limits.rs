@@ -1,0 +1,63 @@
+//! Limits of the gateway, each with its name (`docs/design/security.md` §9, M28 to M31).
+
+use model::Span;
+use std::time::Duration;
+
+/// Connections open at the same time; who comes then waits to be accepted.
+pub const CONNECTIONS_MAX: usize = 256;
+/// Requests that are done at the same time; who comes then is told to slow down.
+pub const REQUESTS_MAX: usize = 128;
+/// Headers of a request.
+pub const HEADERS_MAX: usize = 100;
+/// Names and values of all headers together, in bytes.
+pub const HEADER_BYTES_MAX: usize = 16 << 10;
+/// Path and query, in bytes.
+pub const TARGET_BYTES_MAX: usize = 8 << 10;
+/// Buffer of a connection, in bytes; a header that does not fit is refused.
+pub const BUFFER_BYTES: usize = 64 << 10;
+/// Longest wait for the header of a request, a connection's next one included.
+pub const HEADER_WAIT: Duration = Duration::from_secs(30);
+/// Longest wait for a next byte of a body.
+pub const BODY_STALL: Duration = Duration::from_secs(30);
+/// Longest wait until a client takes a next byte of an answer.
+pub const ANSWER_STALL: Duration = Duration::from_secs(60);
+/// How long requests under way have when the gateway ends.
+pub const END_WAIT: Duration = Duration::from_secs(3);
+
+/// Body of a request that is XML, in bytes: 10,000 parts with their checksums, or 1,000 of the longest names, have room.
+pub const XML_BYTES_MAX: usize = 4 << 20;
+/// Elements inside one another.
+pub const XML_DEPTH_MAX: usize = 32;
+/// Keys of one request to delete.
+pub const DELETE_KEYS_MAX: usize = 1_000;
+/// Lines of one page of a list.
+pub const LIST_KEYS_MAX: i32 = 1_000;
+
+/// Content of one request that stores, in bytes.
+pub const PUT_BYTES_MAX: u64 = 5 << 30;
+/// Content of a part that is not the last, at least, in bytes.
+pub const PART_BYTES_MIN: u64 = 5 << 20;
+/// Highest number of a part.
+pub const PART_NUMBER_MAX: i32 = 10_000;
+/// A member's own pairs of one object: names and values together, in bytes.
+pub const METADATA_BYTES_MAX: usize = 2 << 10;
+/// Tags of one object, and characters of a tag's key and value.
+pub const TAGS_MAX: usize = 10;
+/// Characters of a tag's key.
+pub const TAG_KEY_MAX: usize = 128;
+/// Characters of a tag's value.
+pub const TAG_VALUE_MAX: usize = 256;
+
+/// How far a client's clock may be off.
+pub const SKEW_MAX: Span = Span::mins(15);
+/// Longest life of a signed address, in seconds.
+pub const PRESIGN_MAX_S: u64 = 7 * 24 * 3_600;
+
+/// Keys of one home.
+pub const KEYS_MAX: usize = 1_000;
+/// Open buckets that are remembered.
+pub const BUCKETS_KEPT: usize = 256;
+/// Open uploads whose keys are remembered.
+pub const UPLOADS_KEPT: usize = 256;
+/// Pieces of a body on their way between two tasks.
+pub const CHUNKS_QUEUED: usize = 16;

@@ -1,0 +1,228 @@
+//! The face of S3: each operation over `client`, in a file for each kind. What stands in none of them is answered with
+//! `NotImplemented`.
+//!
+//! (A) An object's tag, metadata, headers, tags and checksums are sealed in its manifest. (B) Lists are in the order of bytes and
+//! complete: the bucket's head is asked first. (C) All versions are kept; that cannot be switched off, and no version goes before its
+//! time. (D) Everything is private to its owner.
+
+mod access;
+mod bucket;
+mod copy;
+mod delete;
+pub(crate) mod error;
+mod get;
+mod intake;
+mod list;
+mod multipart;
+mod outlet;
+mod parts;
+mod put;
+mod sums;
+mod tags;
+mod told;
+mod versions;
+
+pub(crate) use access::Guard;
+pub(crate) use told::check_small;
+
+use crate::limits::{BUCKETS_KEPT, UPLOADS_KEPT};
+use client::parts::Upload;
+use client::{AccountRoot, Bucket, Client, ClientError};
+use model::errors;
+use s3s::dto::*;
+use s3s::{S3, S3Error, S3Request, S3Response, S3Result};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// An account's buckets as S3 shows them; clones share it.
+#[derive(Clone)]
+pub(crate) struct Face(Arc<Inner>);
+
+struct Inner {
+    client: Client,
+    root: AccountRoot,
+    /// Buckets that were opened, by name.
+    buckets: Mutex<BTreeMap<String, Bucket>>,
+    /// Uploads that are open, by id.
+    uploads: Mutex<BTreeMap<[u8; 16], Upload>>,
+}
+
+impl Face {
+    /// Of an account.
+    pub fn new(client: Client, root: AccountRoot) -> Self {
+        Self(Arc::new(Inner { client, root, buckets: Mutex::default(), uploads: Mutex::default() }))
+    }
+
+    fn client(&self) -> &Client {
+        &self.0.client
+    }
+
+    fn root(&self) -> &AccountRoot {
+        &self.0.root
+    }
+
+    /// A bucket that is there; its keys are checked when it is opened first.
+    async fn bucket(&self, name: &str) -> S3Result<Bucket> {
+        let kept = self.0.buckets.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        if let Some(bucket) = kept {
+            return Ok(bucket);
+        }
+        let bucket = self.client().bucket(self.root(), name).await.map_err(error::fault)?;
+        let mut buckets = self.0.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if buckets.len() >= BUCKETS_KEPT {
+            buckets.pop_first();
+        }
+        buckets.insert(name.to_owned(), bucket.clone());
+        Ok(bucket)
+    }
+
+    fn forget_bucket(&self, name: &str) {
+        self.0.buckets.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    /// An error of something in a bucket; one that is gone is looked for again by whoever asks next.
+    fn fault(&self, bucket: &str, error: ClientError) -> S3Error {
+        if matches!(&error, ClientError::Refused(no) if no.id == errors::BUCKET_UNKNOWN) {
+            self.forget_bucket(bucket);
+        }
+        error::fault(error)
+    }
+
+    /// An open upload.
+    async fn upload(&self, bucket: &str, key: &str, id: &str) -> S3Result<(Bucket, Upload)> {
+        let unknown =
+            || error::no(s3s::S3ErrorCode::NoSuchUpload, errors::UPLOAD_UNKNOWN, "no such upload of this name");
+        let opened = self.bucket(bucket).await?;
+        let id = told::id_of(id).ok_or_else(unknown)?;
+        let kept = self.0.uploads.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+        let upload = match kept {
+            Some(upload) => upload,
+            None => {
+                let found = self.client().upload(&opened, id).await;
+                let (upload, _) = found.map_err(|error| self.fault(bucket, error))?;
+                self.keep_upload(upload.clone());
+                upload
+            }
+        };
+        if upload.name == key { Ok((opened, upload)) } else { Err(unknown()) }
+    }
+
+    fn keep_upload(&self, upload: Upload) {
+        let mut uploads = self.0.uploads.lock().unwrap_or_else(PoisonError::into_inner);
+        if uploads.len() >= UPLOADS_KEPT {
+            uploads.pop_first();
+        }
+        uploads.insert(upload.id, upload);
+    }
+
+    fn forget_upload(&self, id: &[u8; 16]) {
+        self.0.uploads.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+}
+
+/// What an operation gets, and what comes of it.
+type Asked<T> = S3Request<T>;
+type Done<T> = S3Result<S3Response<T>>;
+
+#[async_trait::async_trait]
+impl S3 for Face {
+    async fn list_buckets(&self, ask: Asked<ListBucketsInput>) -> Done<ListBucketsOutput> {
+        self.buckets(ask).await
+    }
+    async fn create_bucket(&self, ask: Asked<CreateBucketInput>) -> Done<CreateBucketOutput> {
+        self.make_bucket(ask.input).await
+    }
+    async fn head_bucket(&self, ask: Asked<HeadBucketInput>) -> Done<HeadBucketOutput> {
+        self.look_bucket(ask.input).await
+    }
+    async fn delete_bucket(&self, ask: Asked<DeleteBucketInput>) -> Done<DeleteBucketOutput> {
+        self.drop_bucket(ask.input).await
+    }
+    async fn get_bucket_location(&self, ask: Asked<GetBucketLocationInput>) -> Done<GetBucketLocationOutput> {
+        self.location(ask.input).await
+    }
+    async fn get_bucket_versioning(&self, ask: Asked<GetBucketVersioningInput>) -> Done<GetBucketVersioningOutput> {
+        self.versioning(ask.input).await
+    }
+    async fn put_bucket_versioning(&self, ask: Asked<PutBucketVersioningInput>) -> Done<PutBucketVersioningOutput> {
+        self.set_versioning(ask.input).await
+    }
+    async fn get_bucket_acl(&self, ask: Asked<GetBucketAclInput>) -> Done<GetBucketAclOutput> {
+        self.bucket_acl(ask.input).await
+    }
+    async fn put_bucket_acl(&self, ask: Asked<PutBucketAclInput>) -> Done<PutBucketAclOutput> {
+        self.set_bucket_acl(ask.input).await
+    }
+    async fn get_object_acl(&self, ask: Asked<GetObjectAclInput>) -> Done<GetObjectAclOutput> {
+        self.object_acl(ask.input).await
+    }
+    async fn put_object_acl(&self, ask: Asked<PutObjectAclInput>) -> Done<PutObjectAclOutput> {
+        self.set_object_acl(ask.input).await
+    }
+    async fn put_object(&self, ask: Asked<PutObjectInput>) -> Done<PutObjectOutput> {
+        self.put(ask).await
+    }
+    async fn get_object(&self, ask: Asked<GetObjectInput>) -> Done<GetObjectOutput> {
+        self.get(ask.input).await
+    }
+    async fn head_object(&self, ask: Asked<HeadObjectInput>) -> Done<HeadObjectOutput> {
+        self.head(ask.input).await
+    }
+    async fn get_object_attributes(&self, ask: Asked<GetObjectAttributesInput>) -> Done<GetObjectAttributesOutput> {
+        self.attributes(ask.input).await
+    }
+    async fn copy_object(&self, ask: Asked<CopyObjectInput>) -> Done<CopyObjectOutput> {
+        self.copy(ask).await
+    }
+    async fn delete_object(&self, ask: Asked<DeleteObjectInput>) -> Done<DeleteObjectOutput> {
+        self.delete(ask.input).await
+    }
+    async fn delete_objects(&self, ask: Asked<DeleteObjectsInput>) -> Done<DeleteObjectsOutput> {
+        self.delete_many(ask).await
+    }
+    async fn list_objects(&self, ask: Asked<ListObjectsInput>) -> Done<ListObjectsOutput> {
+        self.list_v1(ask.input).await
+    }
+    async fn list_objects_v2(&self, ask: Asked<ListObjectsV2Input>) -> Done<ListObjectsV2Output> {
+        self.list_v2(ask.input).await
+    }
+    async fn list_object_versions(&self, ask: Asked<ListObjectVersionsInput>) -> Done<ListObjectVersionsOutput> {
+        self.list_versions(ask.input).await
+    }
+    async fn get_object_tagging(&self, ask: Asked<GetObjectTaggingInput>) -> Done<GetObjectTaggingOutput> {
+        self.tags(ask.input).await
+    }
+    async fn put_object_tagging(&self, ask: Asked<PutObjectTaggingInput>) -> Done<PutObjectTaggingOutput> {
+        self.set_tags(ask.input).await
+    }
+    async fn delete_object_tagging(&self, ask: Asked<DeleteObjectTaggingInput>) -> Done<DeleteObjectTaggingOutput> {
+        self.drop_tags(ask.input).await
+    }
+    async fn create_multipart_upload(
+        &self,
+        ask: Asked<CreateMultipartUploadInput>,
+    ) -> Done<CreateMultipartUploadOutput> {
+        self.begin(ask.input).await
+    }
+    async fn upload_part(&self, ask: Asked<UploadPartInput>) -> Done<UploadPartOutput> {
+        self.part(ask).await
+    }
+    async fn upload_part_copy(&self, ask: Asked<UploadPartCopyInput>) -> Done<UploadPartCopyOutput> {
+        self.part_copy(ask).await
+    }
+    async fn complete_multipart_upload(
+        &self,
+        ask: Asked<CompleteMultipartUploadInput>,
+    ) -> Done<CompleteMultipartUploadOutput> {
+        self.complete(ask.input).await
+    }
+    async fn abort_multipart_upload(&self, ask: Asked<AbortMultipartUploadInput>) -> Done<AbortMultipartUploadOutput> {
+        self.abort(ask.input).await
+    }
+    async fn list_parts(&self, ask: Asked<ListPartsInput>) -> Done<ListPartsOutput> {
+        self.parts(ask.input).await
+    }
+    async fn list_multipart_uploads(&self, ask: Asked<ListMultipartUploadsInput>) -> Done<ListMultipartUploadsOutput> {
+        self.uploads(ask.input).await
+    }
+}

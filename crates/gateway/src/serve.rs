@@ -1,0 +1,411 @@
+//! The gateway as it listens: connections with their limits, the wall, S3's library behind it, and answers that bear the id of our
+//! registry. It listens on this machine only, unless it is told otherwise in so many words.
+
+use crate::ended::Ended;
+use crate::keys::KeyStore;
+use crate::limits::{BUFFER_BYTES, CONNECTIONS_MAX, END_WAIT, HEADER_WAIT, HEADERS_MAX, REQUESTS_MAX, XML_BYTES_MAX};
+use crate::s3::{Face, Guard, error};
+use crate::wall::{self, Asked, Hosts, REGION, Refusal};
+use crate::xml::{self, XmlFault};
+use bytes::Bytes;
+use client::{AccountRoot, Client};
+use data_encoding::HEXLOWER;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use model::{Stamp, errors};
+use rand::Rng;
+use s3s::config::{S3Config, StaticConfigProvider};
+use s3s::host::{S3Host, VirtualHost};
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::validation::NameValidation;
+use s3s::{Body, S3Result};
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+/// Pause after a connection that could not be accepted.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// Bytes of an error's body that are looked at.
+const ERROR_BYTES_MAX: usize = 64 << 10;
+/// Longest name of a bucket, as the account has them.
+const BUCKET_NAME_MAX: usize = 255;
+
+/// Why a gateway does not listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Others could reach it, and nobody said that they may.
+    #[error("{0} can be reached from other machines")]
+    NotLoopback(SocketAddr),
+    /// The system does not let it.
+    #[error("{addr}: {source}")]
+    Bind {
+        /// Where.
+        addr: SocketAddr,
+        /// The system's words.
+        source: std::io::Error,
+    },
+}
+
+/// What is served, where and to whom.
+pub struct ServeAsk {
+    /// Where it listens; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// It may be reached from other machines.
+    pub is_open: bool,
+    /// Names beside those of this machine itself under which it is asked.
+    pub hosts: Vec<String>,
+    /// Keys of tools.
+    pub keys: KeyStore,
+    /// The member's side.
+    pub client: Client,
+    /// The account.
+    pub root: AccountRoot,
+    /// Clock.
+    pub now: fn() -> Stamp,
+}
+
+/// A gateway that listens; ends with [`Self::stop`].
+pub struct Gateway {
+    addr: SocketAddr,
+    stop: watch::Sender<bool>,
+    accepting: JoinHandle<()>,
+}
+
+/// What every connection shares.
+struct Shared {
+    service: S3Service,
+    hosts: Hosts,
+    turns: Semaphore,
+    now: fn() -> Stamp,
+}
+
+impl Gateway {
+    /// Listens.
+    ///
+    /// # Errors
+    /// [`ListenError`].
+    pub async fn start(ask: ServeAsk) -> Result<Self, ListenError> {
+        let ServeAsk { listen, is_open, mut hosts, keys, client, root, now } = ask;
+        if !listen.ip().is_loopback() && !is_open {
+            return Err(ListenError::NotLoopback(listen));
+        }
+        let bound = |source| ListenError::Bind { addr: listen, source };
+        let listener = TcpListener::bind(listen).await.map_err(bound)?;
+        let addr = listener.local_addr().map_err(bound)?;
+        hosts.push(addr.ip().to_string());
+        let hosts = Hosts::new(&hosts, addr.port());
+        let service = service(Face::new(client, root), Guard { keys, now }, hosts.clone());
+        let shared = Arc::new(Shared { service, hosts, turns: Semaphore::new(REQUESTS_MAX), now });
+        let (stop, stopped) = watch::channel(false);
+        let accepting = tokio::spawn(accept(listener, shared, stopped));
+        Ok(Self { addr, stop, accepting })
+    }
+
+    /// Where it listens, with the port that the system chose.
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Takes no more, and gives what is under way a moment.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        let _ = tokio::time::timeout(END_WAIT + ACCEPT_REST, self.accepting).await; // what is left is cut off
+    }
+}
+
+/// S3's library with our face, keys, names and limits.
+fn service(face: Face, guard: Guard, hosts: Hosts) -> S3Service {
+    let mut config = S3Config::default();
+    config.xml_max_body_size = XML_BYTES_MAX;
+    let mut builder = S3ServiceBuilder::new(face);
+    builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
+    builder.set_auth(guard.clone());
+    builder.set_access(guard);
+    builder.set_host(Names(hosts));
+    builder.set_validation(Buckets);
+    builder.build()
+}
+
+/// Names of buckets that the account may have, S3's or not.
+struct Buckets;
+
+impl NameValidation for Buckets {
+    fn validate_bucket_name(&self, name: &str) -> bool {
+        !name.is_empty() && name.len() <= BUCKET_NAME_MAX && !name.contains('\0')
+    }
+}
+
+struct Names(Hosts);
+
+impl S3Host for Names {
+    fn parse_host_header<'a>(&'a self, host: &'a str) -> S3Result<VirtualHost<'a>> {
+        match self.0.read(host) {
+            Some(Asked::Bucket(bucket)) => Ok(VirtualHost::new(host).with_bucket(bucket)),
+            Some(Asked::Gateway) => Ok(VirtualHost::new(host)),
+            None => Err(error::denied("this is not the host's gateway")),
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut open = JoinSet::new();
+    loop {
+        while open.try_join_next().is_some() {}
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopped.changed() => break,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let (shared, stopped) = (Arc::clone(&shared), stopped.clone());
+                open.spawn(async move {
+                    connection(stream, shared, stopped).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::info!(%error, "a connection is not accepted");
+                tokio::time::sleep(ACCEPT_REST).await;
+            }
+        }
+    }
+    drop(listener);
+    let ending = async { while open.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(END_WAIT, ending).await; // the rest is cut off
+}
+
+async fn connection(stream: TcpStream, shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
+    let _ = stream.set_nodelay(true); // only slower without
+    let answering = service_fn(move |request| {
+        let shared = Arc::clone(&shared);
+        async move { Ok::<_, Infallible>(shared.answer(request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_WAIT)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(BUFFER_BYTES)
+        .serve_connection(TokioIo::new(stream), answering);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        _ = stopped.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended");
+    }
+}
+
+impl Shared {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let (is_head, id) = (request.method() == Method::HEAD, request_id());
+        let mut answer = match self.judged(request).await {
+            Ok(answer) => answer,
+            Err(refusal) => refused(&refusal, &id),
+        };
+        if answer.status().is_client_error() || answer.status().is_server_error() {
+            answer = told(answer, is_head, &id).await;
+        }
+        let headers = answer.headers_mut();
+        headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            headers.insert("x-amz-request-id", id);
+        }
+        answer
+    }
+
+    async fn judged(&self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+        let busy = |_| {
+            let why = "too many requests at once";
+            Refusal::new("SlowDown", StatusCode::SERVICE_UNAVAILABLE, errors::RATE_LIMITED, why)
+        };
+        let _turn = self.turns.try_acquire().map_err(busy)?;
+        let (parts, body) = request.into_parts();
+        let asked = wall::check(&parts, &self.hosts, (self.now)())?;
+        let in_chunks = parts.headers.get("x-amz-content-sha256").is_some_and(|value| value == crate::sign::CHUNKS);
+        let body = match is_xml(&parts, &asked) {
+            true => Body::from(read_xml(&parts, body).await?),
+            false if in_chunks => Body::http_body(Ended::new(body)),
+            false => Body::from(body),
+        };
+        let failed = |error: s3s::HttpError| {
+            tracing::warn!(?error, "a request came to nothing");
+            let why = "the answer could not be written";
+            Refusal::new("InternalError", StatusCode::INTERNAL_SERVER_ERROR, errors::BUG, why)
+        };
+        self.service.call(Request::from_parts(parts, body)).await.map_err(failed)
+    }
+}
+
+fn request_id() -> String {
+    let mut id = [0; 8];
+    rand::rng().fill_bytes(&mut id);
+    HEXLOWER.encode(&id).to_ascii_uppercase()
+}
+
+/// Whether the body is read whole before it means anything: all but an object's content, and a part's.
+fn is_xml(parts: &Parts, asked: &Asked) -> bool {
+    if ![Method::PUT, Method::POST].contains(&parts.method) {
+        return false;
+    }
+    let path = parts.uri.path().trim_start_matches('/');
+    let has_key = match asked {
+        Asked::Gateway => path.split_once('/').is_some_and(|(_, key)| !key.is_empty()),
+        Asked::Bucket(_) => !path.is_empty(),
+    };
+    let is_plain = |pair: &str| {
+        let key = pair.split('=').next().unwrap_or_default();
+        ["", "partNumber", "uploadId", "x-id"].contains(&key) || key.starts_with("X-Amz-")
+    };
+    let is_content =
+        parts.method == Method::PUT && has_key && parts.uri.query().unwrap_or_default().split('&').all(is_plain);
+    !is_content
+}
+
+/// A body of XML, looked through before anything reads it.
+async fn read_xml(parts: &Parts, body: Incoming) -> Result<Bytes, Refusal> {
+    let framed =
+        parts.headers.get("x-amz-content-sha256").is_some_and(|value| value.as_bytes().starts_with(b"STREAMING"));
+    if framed {
+        let why = "only content comes in chunks";
+        return Err(Refusal::new("NotImplemented", StatusCode::NOT_IMPLEMENTED, errors::NOT_IN_BUILD, why));
+    }
+    let reading = tokio::time::timeout(crate::limits::BODY_STALL, Limited::new(body, XML_BYTES_MAX).collect());
+    let read = reading.await.map_err(|_| {
+        let why = "the body did not come in time";
+        Refusal::new("RequestTimeout", StatusCode::BAD_REQUEST, errors::TIMED_OUT, why)
+    })?;
+    let bytes = match read {
+        Ok(read) => read.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => {
+            let why = format!("more than {XML_BYTES_MAX} bytes");
+            return Err(Refusal::new("MaxMessageLengthExceeded", StatusCode::BAD_REQUEST, errors::TOO_LARGE, why));
+        }
+        Err(_) => {
+            let why = "the body ended too early";
+            return Err(Refusal::new("IncompleteBody", StatusCode::BAD_REQUEST, errors::BAD_VALUE, why));
+        }
+    };
+    let is_complete = parts.uri.query().unwrap_or_default().split('&').any(|pair| pair.starts_with("uploadId="));
+    crate::s3::check_small(&parts.headers, is_complete, &bytes)?;
+    xml::check(&bytes).map_err(|fault| {
+        let why = match fault {
+            XmlFault::Declaration => "declarations are not read, of entities least of all",
+            XmlFault::Depth => "too many elements inside one another",
+            XmlFault::Broken => "a tag has no end",
+        };
+        Refusal::new("MalformedXML", StatusCode::BAD_REQUEST, errors::BAD_VALUE, why)
+    })?;
+    Ok(bytes)
+}
+
+fn refused(refusal: &Refusal, id: &str) -> Response<Body> {
+    let message = format!("{} {}: {}", refusal.id, refusal.id.row().code, refusal.why);
+    rendered(refusal.status, refusal.code, &escape(&message), id)
+}
+
+fn rendered(status: StatusCode, code: &str, message: &str, id: &str) -> Response<Body> {
+    let region = if code.starts_with("Authorization") { format!("<Region>{REGION}</Region>") } else { String::new() };
+    let xml = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message>{region}\
+         <RequestId>{id}</RequestId></Error>"
+    );
+    let mut answer = Response::new(Body::from(xml));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    answer
+}
+
+/// An error as it goes out: with the id of our registry, whoever said it.
+async fn told(answer: Response<Body>, is_head: bool, id: &str) -> Response<Body> {
+    let (parts, body) = answer.into_parts();
+    let read = Limited::new(body, ERROR_BYTES_MAX).collect().await;
+    let text = read.map(|read| String::from_utf8_lossy(&read.to_bytes()).into_owned()).unwrap_or_default();
+    let inside = |name: &str| {
+        let rest = text.split_once(&format!("<{name}>"))?.1;
+        rest.split_once(&format!("</{name}>")).map(|(inside, _)| inside)
+    };
+    let code = inside("Code").unwrap_or("InternalError");
+    let message = inside("Message").unwrap_or_default();
+    let own = error::id_of_code(code);
+    let is_ours =
+        message.starts_with('E') && message.as_bytes().get(1..5).is_some_and(|id| id.iter().all(u8::is_ascii_digit));
+    let message = if is_ours { message.to_owned() } else { format!("{own} {}: {message}", own.row().code) };
+    let mut answer = rendered(parts.status, code, &message, id);
+    for (name, value) in &parts.headers {
+        if ![hyper::header::CONTENT_LENGTH, CONTENT_TYPE].contains(name) {
+            answer.headers_mut().insert(name, value.clone());
+        }
+    }
+    if is_head {
+        *answer.body_mut() = Body::empty();
+    }
+    answer
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(method: &str, uri: &str) -> Parts {
+        Request::builder().method(method).uri(uri).body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn content_streams_and_everything_else_is_looked_through() {
+        for (method, uri, is) in [
+            ("PUT", "/b/k", false),
+            ("PUT", "/b/k?partNumber=1&uploadId=2", false),
+            ("PUT", "/b/k?x-id=PutObject&X-Amz-Date=1", false),
+            ("PUT", "/b/k?tagging", true),
+            ("PUT", "/b/k?acl=", true),
+            ("PUT", "/b", true),
+            ("PUT", "/b/", true),
+            ("POST", "/b?delete", true),
+            ("POST", "/b/k?uploadId=2", true),
+            ("GET", "/b/k?tagging", false),
+        ] {
+            assert_eq!(is_xml(&parts(method, uri), &Asked::Gateway), is, "{method} {uri}");
+        }
+        assert!(!is_xml(&parts("PUT", "/k"), &Asked::Bucket("b".into())));
+        assert!(is_xml(&parts("PUT", "/"), &Asked::Bucket("b".into())));
+    }
+
+    #[tokio::test]
+    async fn errors_bear_our_ids_whoever_said_them() {
+        let of = |xml: &str| {
+            let mut answer = Response::new(Body::from(xml.to_owned()));
+            *answer.status_mut() = StatusCode::FORBIDDEN;
+            answer
+        };
+        let read = |answer: Response<Body>| async {
+            String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+        };
+        let foreign = of("<Error><Code>SignatureDoesNotMatch</Code></Error>");
+        let text = read(told(foreign, false, "X").await).await;
+        assert!(text.contains("<Message>E0116 bad_signature: </Message>"), "{text}");
+        let own = of("<Error><Code>AccessDenied</Code><Message>E0112 key_wrong: no</Message></Error>");
+        assert!(read(told(own, false, "X").await).await.contains("<Message>E0112 key_wrong: no</Message>"));
+        let refusal = Refusal::bad("<&>");
+        assert!(read(refused(&refusal, "X")).await.contains("&lt;&amp;&gt;"));
+    }
+}
