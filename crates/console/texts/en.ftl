@@ -664,6 +664,7 @@ demo-bucket_says = the bucket says how many of its { $n } PCs may die at once
 demo-get_cli = it reads back byte for byte
 demo-put_s3 = a tool stores 64 MiB by S3, through the gateway on its member's own machine
 demo-get_s3 = it reads them back byte for byte, whole and in part
+demo-get_webdav = a file manager finds them in a folder and reads them by WebDAV, byte for byte
 demo-nothing_in_clear = no part of the file or its name is found in any node's or the center's files
 demo-majority_dead = { $n } of the nodes are killed; the file still reads
 demo-honest_degraded = one more is killed: told as too few pieces, not as missing or wrong
@@ -1175,11 +1176,12 @@ upload-part = part { $n } of { $place } is stored: { $size }
 upload-parts = { $n } parts, { $size } together
 upload-completed = { $place } is there: { $size } from { $n } parts
 upload-aborted = given up: { $place }; what was stored of it goes
-help-gateway = Your buckets for every tool that speaks S3, on this machine
-help-gateway-run = Serve S3 here until stopped; the agent does it by itself once there is a key
+help-gateway = Your buckets for file managers and every tool that speaks S3, on this machine
+help-gateway-run = Serve S3 and WebDAV here until stopped; the agent does it by itself once there is a key
 help-gateway-run-examples = pumasi gateway run
-    pumasi gateway run --s3 127.0.0.1:0
+    pumasi gateway run --s3 127.0.0.1:0 --webdav 127.0.0.1:0
 help-gateway-run--s3 = Where it listens; port 0 lets the system choose. Without it, gateway.s3 of the configuration, else 127.0.0.1:7780
+help-gateway-run--webdav = Where file managers find it; port 0 lets the system choose. Without it, gateway.webdav of the configuration, else 127.0.0.1:7781
 help-gateway-run--listen_anywhere = Other machines may reach it. What tools send it is not encrypted on the way there
 help-gateway-run--host = One more name under which it is asked; buckets may stand in front of it
 help-gateway-key = Keys for tools; they stay on this machine
@@ -1197,6 +1199,7 @@ help-gateway-key-revoke-examples = pumasi gateway key revoke PMSIABCD
 help-gateway-key-revoke--id = Its id or a unique prefix
 gateway-up =
     S3 is served: http://{ $addr }
+    WebDAV is served: http://{ $webdav }
       Ctrl-C ends it
 gateway-no-key = no tool has a key yet: pumasi gateway key create
 gateway-key-made =

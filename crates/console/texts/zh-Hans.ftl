@@ -664,6 +664,7 @@ demo-bucket_says = 存储桶说明 { $n } 台电脑中几台可以同时失效
 demo-get_cli = 逐字节读回一致
 demo-put_s3 = 一个工具通过成员自己机器上的网关，用 `S3` 存入 64 `MiB`
 demo-get_s3 = 它逐字节读回一致，整体和部分都是
+demo-get_webdav = 文件管理器在文件夹里找到它，并通过 `WebDAV` 逐字节读回
 demo-nothing_in_clear = 节点与管理中心的文件中找不到文件内容或名称
 demo-majority_dead = 杀死 { $n } 个节点后文件仍可读取
 demo-honest_degraded = 再杀死一个：明确提示分片不足，而非不存在或错误
@@ -1175,11 +1176,12 @@ upload-part = { $place } 的第 { $n } 段已存入：{ $size }
 upload-parts = 共 { $n } 段，合计 { $size }
 upload-completed = { $place } 已就位：{ $size }，由 { $n } 段组成
 upload-aborted = 已放弃：{ $place }；已存的部分会被清除
-help-gateway = 让任何支持 `S3` 的工具在本机使用你的存储桶
-help-gateway-run = 在前台提供 `S3`，直到停止；有了密钥之后，代理程序会自动提供
+help-gateway = 让文件管理器和任何支持 `S3` 的工具在本机使用你的存储桶
+help-gateway-run = 在前台提供 `S3` 和 `WebDAV`，直到停止；有了密钥之后，代理程序会自动提供
 help-gateway-run-examples = pumasi gateway run
-    pumasi gateway run --s3 127.0.0.1:0
+    pumasi gateway run --s3 127.0.0.1:0 --webdav 127.0.0.1:0
 help-gateway-run--s3 = 监听地址；端口 0 由系统选择。不写则用配置里的 `gateway.s3`，再没有就用 127.0.0.1:7780
+help-gateway-run--webdav = 文件管理器用的监听地址；端口 0 由系统选择。不写则用配置里的 `gateway.webdav`，再没有就用 127.0.0.1:7781
 help-gateway-run--listen_anywhere = 允许其他机器访问。工具发来的内容在这段路上没有加密
 help-gateway-run--host = 再接受一个主机名；存储桶可以写在它前面
 help-gateway-key = 给工具用的密钥；只留在本机
@@ -1197,6 +1199,7 @@ help-gateway-key-revoke-examples = pumasi gateway key revoke PMSIABCD
 help-gateway-key-revoke--id = 编号或其唯一前缀
 gateway-up =
     正在提供 `S3`：`http://`{ $addr }
+    正在提供 `WebDAV`：`http://`{ $webdav }
       按 `Ctrl-C` 结束
 gateway-no-key = 还没有给工具用的密钥：`pumasi gateway key create`
 gateway-key-made =

@@ -1,13 +1,15 @@
-//! Foreign protocols over `client`, on the member's own machine: S3 today, WebDAV and mount to come.
+//! Foreign protocols over `client`, on the member's own machine: S3 and WebDAV today, mount to come.
 //!
 //! A tool signs what it asks with a key that lives on this machine only ([`keys`]). A request passes the wall ([`wall`]) before
 //! anything of it is read, its signature is checked, its key's scope is held against it, and the face ([`s3`]) does it over
 //! `client`: sealed here, before a byte leaves. Nothing of the gateway is at the center.
+//! WebDAV ([`dav`]) stands beside it, over the same keys.
 //!
 //! (A) Nothing is answered without a signature, on loopback neither. (B) What is not done is refused in S3's words, never passed
 //! over. (C) Content that is not what was announced is not stored. (D) Each error carries the id of our registry. (E) Every body,
 //! header, depth, count, connection and wait has a limit with a name ([`limits`]).
 
+pub mod dav;
 mod ended;
 pub mod keys;
 pub mod limits;
@@ -18,5 +20,6 @@ pub mod tool;
 pub mod wall;
 mod xml;
 
+pub use dav::DavGateway;
 pub use keys::{KeyError, KeyStore, Scope, ToolKey};
 pub use serve::{Gateway, ListenError, ServeAsk};

@@ -23,7 +23,10 @@ mod told;
 mod versions;
 
 pub(crate) use access::Guard;
-pub(crate) use told::check_small;
+pub(crate) use error::id_of;
+pub(crate) use intake::{Checks, Intake};
+pub(crate) use outlet::read;
+pub(crate) use told::{check_small, etag};
 
 use crate::limits::{BUCKETS_KEPT, UPLOADS_KEPT};
 use client::parts::Upload;

@@ -57,6 +57,7 @@ pub enum ListenError {
 }
 
 /// What is served, where and to whom.
+#[derive(Clone)]
 pub struct ServeAsk {
     /// Where it listens; port 0 lets the system choose.
     pub listen: SocketAddr,

@@ -139,6 +139,7 @@ async fn tell(board: &mut Board<'_>, cloud: &mut Cloud) -> Option<()> {
     board.check("get_cli", n, cloud.get(&file)).await?;
     board.check("put_s3", n, cloud.put_s3(&file)).await?;
     board.check("get_s3", n, cloud.get_s3(&file)).await?;
+    board.check("get_webdav", n, cloud.get_webdav(&file)).await?;
     board.check("tree_cli", TREE_FILES, cloud.put_tree(&tree)).await?;
     board.check("names", n, cloud.names()).await?;
     board.check("in_parts", n, cloud.in_parts(&file)).await?;

@@ -57,7 +57,7 @@ pub(crate) fn fault(error: ClientError) -> S3Error {
 }
 
 /// The row of the registry for an error of the client.
-fn id_of(error: &ClientError) -> ErrorId {
+pub(crate) fn id_of(error: &ClientError) -> ErrorId {
     match error {
         ClientError::Refused(refusal) => refusal.id,
         ClientError::TooFewHolders { .. } | ClientError::CodeChanged => errors::TOO_FEW_NODES,

@@ -1,4 +1,4 @@
-//! `pumasi gateway …`: this account's buckets for every tool that speaks S3, on this machine, and the keys that tools use.
+//! `pumasi gateway …`: this account's buckets for every tool that speaks S3 and every file manager, on this machine, and the keys that tools use.
 //!
 //! The agent serves them too, as soon as this home has a key for a tool.
 
@@ -12,7 +12,7 @@ use crate::process::{Lock, stop_asked};
 use crate::secret;
 use clap::Subcommand;
 use console::args;
-use gateway::{Gateway, KeyError, KeyStore, ListenError, Scope, ServeAsk, ToolKey};
+use gateway::{DavGateway, Gateway, KeyError, KeyStore, ListenError, Scope, ServeAsk, ToolKey};
 use model::{Span, errors};
 use serde::Deserialize;
 use serde_json::json;
@@ -22,6 +22,8 @@ use std::time::Duration;
 
 /// Where S3 listens where nobody says another place.
 const S3_LISTEN: &str = "127.0.0.1:7780";
+/// Where WebDAV listens where nobody says another place.
+const WEBDAV_LISTEN: &str = "127.0.0.1:7781";
 /// Pause between two looks whether this home has a key for a tool; a look asks nobody.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Pause after a gateway that did not start.
@@ -40,6 +42,8 @@ pub enum GatewayVerb {
 pub struct RunArgs {
     #[arg(long, value_name = "ADDRESS")]
     pub s3: Option<String>,
+    #[arg(long, value_name = "ADDRESS")]
+    pub webdav: Option<String>,
     #[arg(long)]
     pub listen_anywhere: bool,
     #[arg(long, value_name = "NAME")]
@@ -78,6 +82,7 @@ struct File {
 #[derive(Debug, Default, Deserialize)]
 struct Section {
     s3: Option<String>,
+    webdav: Option<String>,
     #[serde(default)]
     hosts: Vec<String>,
 }
@@ -107,8 +112,8 @@ fn section(app: &App) -> Result<Section, Fault> {
     })
 }
 
-fn address(text: &str) -> Result<SocketAddr, Fault> {
-    text.parse().map_err(|_| Fault::bad_value("gateway.s3", text, "it is written as 127.0.0.1:7780"))
+fn address(key: &str, text: &str) -> Result<SocketAddr, Fault> {
+    text.parse().map_err(|_| Fault::bad_value(key, text, "it is written as 127.0.0.1:7780"))
 }
 
 fn keys(app: &App) -> Result<KeyStore, Fault> {
@@ -134,15 +139,15 @@ fn key_fault(error: KeyError) -> Fault {
     }
 }
 
-fn listen_fault(error: ListenError) -> Fault {
+fn listen_fault(key: &str, error: ListenError) -> Fault {
     match error {
         ListenError::NotLoopback(addr) => {
             let why = "other machines could reach it; say --listen-anywhere where that is meant";
-            Fault::bad_value("gateway.s3", &addr.to_string(), why)
+            Fault::bad_value(key, &addr.to_string(), why)
         }
         ListenError::Bind { addr, source } => {
-            let args = [("port", addr.port().to_string()), ("key", "gateway.s3".to_owned())];
-            Fault::new(errors::PORT_TAKEN, [("port", args[0].1.as_str()), ("key", args[1].1.as_str())]).because(source)
+            let port = addr.port().to_string();
+            Fault::new(errors::PORT_TAKEN, [("port", port.as_str()), ("key", key)]).because(source)
         }
     }
 }
@@ -151,6 +156,7 @@ fn listen_fault(error: ListenError) -> Fault {
 struct Serving {
     session: Session,
     gateway: Gateway,
+    webdav: DavGateway,
     card: std::path::PathBuf,
     _lock: Lock,
 }
@@ -158,7 +164,9 @@ struct Serving {
 impl Serving {
     async fn start(app: &App, args: &RunArgs) -> Result<Self, Fault> {
         let section = section(app)?;
-        let listen = address(args.s3.as_deref().or(section.s3.as_deref()).unwrap_or(S3_LISTEN))?;
+        let listen = address("gateway.s3", args.s3.as_deref().or(section.s3.as_deref()).unwrap_or(S3_LISTEN))?;
+        let webdav = args.webdav.as_deref().or(section.webdav.as_deref()).unwrap_or(WEBDAV_LISTEN);
+        let webdav = address("gateway.webdav", webdav)?;
         let lock = Lock::take(&app.home.gateway_lock())?;
         let session = Session::open(app).await?;
         let ask = ServeAsk {
@@ -170,32 +178,46 @@ impl Serving {
             root: session.root()?.clone(),
             now: clock::now,
         };
-        let gateway = match Gateway::start(ask).await {
-            Ok(gateway) => gateway,
-            Err(error) => {
+        let (gateway, webdav) = match listening(ask, webdav).await {
+            Ok(both) => both,
+            Err(fault) => {
                 session.close().await;
-                return Err(listen_fault(error));
+                return Err(fault);
             }
         };
         let card = app.home.gateway_card();
-        let told = json!({"s3": gateway.addr().to_string(), "pid": std::process::id()});
+        let told =
+            json!({"s3": gateway.addr().to_string(), "webdav": webdav.addr().to_string(), "pid": std::process::id()});
         crate::home::write_atomic(&card, &serde_json::to_vec_pretty(&told).map_err(Fault::bug)?, 0o600)?;
-        Ok(Self { session, gateway, card, _lock: lock })
+        Ok(Self { session, gateway, webdav, card, _lock: lock })
     }
 
     async fn stop(self) {
         let _ = std::fs::remove_file(&self.card);
-        self.gateway.stop().await;
+        tokio::join!(self.gateway.stop(), self.webdav.stop());
         self.session.close().await;
+    }
+}
+
+/// S3 where it is asked for, WebDAV at `webdav`.
+async fn listening(ask: ServeAsk, webdav: SocketAddr) -> Result<(Gateway, DavGateway), Fault> {
+    let beside = ServeAsk { listen: webdav, ..ask.clone() };
+    let gateway = Gateway::start(ask).await.map_err(|error| listen_fault("gateway.s3", error))?;
+    match DavGateway::start(beside).await {
+        Ok(webdav) => Ok((gateway, webdav)),
+        Err(error) => {
+            gateway.stop().await;
+            Err(listen_fault("gateway.webdav", error))
+        }
     }
 }
 
 async fn serve(app: &App, args: &RunArgs) -> Result<u8, Fault> {
     let serving = Serving::start(app, args).await?;
-    let addr = serving.gateway.addr();
+    let (addr, webdav) = (serving.gateway.addr(), serving.webdav.addr());
     match app.out.form {
-        Form::Json => app.out.json("gateway", json!({"s3": addr.to_string()})),
-        _ => app.out.say("gateway-up", args!["addr" => addr]),
+        Form::Json => app.out.json("gateway", json!({"s3": addr.to_string(), "webdav": webdav.to_string()})),
+        _ => app.out.say("gateway-up", args!["addr" => addr, "webdav" => webdav]),
     }
     if !keys(app)?.is_used(clock::now()) {
         app.out.say("gateway-no-key", args![]);
@@ -207,7 +229,7 @@ async fn serve(app: &App, args: &RunArgs) -> Result<u8, Fault> {
 
 /// The agent's part: serves as long as this home has a key for a tool.
 pub async fn tend(app: &App) -> Infallible {
-    let args = RunArgs { s3: None, listen_anywhere: false, host: Vec::new() };
+    let args = RunArgs { s3: None, webdav: None, listen_anywhere: false, host: Vec::new() };
     let mut serving: Option<Serving> = None;
     loop {
         let is_used = keys(app).is_ok_and(|keys| keys.is_used(clock::now()));

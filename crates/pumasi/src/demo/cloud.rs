@@ -3,6 +3,7 @@
 mod compute;
 mod files;
 mod s3;
+mod webdav;
 
 use super::said;
 use crate::app::App;

@@ -50,6 +50,8 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("chacha20poly1305", &["seal"]),
     ("aes-siv", &["seal"]),
     ("reed-solomon-simd", &["codec"]),
+    ("dav-server", &["gateway"]),
+    ("xmltree", &["gateway"]),
 ];
 
 const PURE: &[&str] = &["model", "wire", "rules", "codec", "seal"];

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::time::Instant;
 
 /// The tool's bucket, and its object.
-const BUCKET: &str = "/tools";
-const OBJECT: &str = "/tools/by-s3/letter.txt";
+pub(super) const BUCKET: &str = "/tools";
+pub(super) const OBJECT: &str = "/tools/by-s3/letter.txt";
 /// Bytes that are read by themselves.
 const PART: usize = 1_000_000;
 
@@ -19,7 +19,7 @@ impl Cloud {
         let made = self.shown(&["gateway", "key", "create", "--json"]).await?;
         let of = |field: &str| made[field].as_str().map(str::to_owned).ok_or_else(|| format!("no {field}"));
         let (id, secret) = (of("id")?, of("secret_access_key")?);
-        let args = ["gateway", "run", "--s3", "127.0.0.1:0"];
+        let args = ["gateway", "run", "--s3", "127.0.0.1:0", "--webdav", "127.0.0.1:0"];
         self.gateway = Some(self.spawn(&self.operator.home, &args, "gateway.log")?);
         let card = self.operator.home.gateway_card();
         let begun = Instant::now();
