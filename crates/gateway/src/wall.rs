@@ -306,8 +306,8 @@ fn scope(signed: &Signed<'_>) -> Result<(), String> {
 /// (C).
 fn covers(parts: &Parts, signed: &str) -> Result<(), Refusal> {
     let names: Vec<&str> = signed.split(';').collect();
-    let is_name = |name: &&str| !name.is_empty() && !name.bytes().any(|b| b.is_ascii_uppercase() || b == b' ');
-    if !names.iter().all(|name| is_name(&name)) || names.iter().collect::<BTreeSet<_>>().len() != names.len() {
+    let is_name = |name: &str| !name.is_empty() && !name.bytes().any(|b| b.is_ascii_uppercase() || b == b' ');
+    if !names.iter().all(|name| is_name(name)) || names.iter().collect::<BTreeSet<_>>().len() != names.len() {
         return Err(Refusal::mismatch("signed headers are named once each, in small letters"));
     }
     if !names.contains(&"host") {

@@ -76,7 +76,7 @@ impl Face {
         }
         let made = self.client().make_bucket(self.root(), &ask.bucket, &BucketAsk::default()).await;
         made.map_err(fault)?;
-        let output = CreateBucketOutput { location: Some(format!("/{}", ask.bucket)), ..CreateBucketOutput::default() };
+        let output = CreateBucketOutput { location: Some(format!("/{}", ask.bucket)) };
         Ok(S3Response::new(output))
     }
 

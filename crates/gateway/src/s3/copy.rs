@@ -139,16 +139,23 @@ fn of(shown: &Shown) -> NewFacts {
     NewFacts { content_type: shown.entry.content_type.clone(), pairs: shown.pairs.clone(), facts: shown.facts.clone() }
 }
 
+/// Type, pairs and headers.
+struct Metadata {
+    kind: String,
+    pairs: Vec<(String, String)>,
+    headers: Vec<Fact>,
+}
+
 /// What a copy tells anew: metadata with headers, tags, or both.
 struct Anew {
-    metadata: Option<(String, Vec<(String, String)>, Vec<Fact>)>,
+    metadata: Option<Metadata>,
     tags: Option<Vec<(String, String)>>,
 }
 
 impl Anew {
     fn over(self, shown: &Shown) -> NewFacts {
         let mut new = of(shown);
-        if let Some((kind, pairs, headers)) = self.metadata {
+        if let Some(Metadata { kind, pairs, headers }) = self.metadata {
             new.facts.0.retain(|fact| !matches!(fact, Fact::Header(..)));
             new.facts.0.extend(headers);
             (new.content_type, new.pairs) = (kind, pairs);
@@ -182,7 +189,7 @@ fn told_anew(input: &CopyObjectInput) -> S3Result<Option<Anew>> {
     let metadata = match metadata {
         true => {
             let kind = input.content_type.clone().unwrap_or_default();
-            Some((kind, told::pairs(input.metadata.clone())?, served().facts()))
+            Some(Metadata { kind, pairs: told::pairs(input.metadata.clone())?, headers: served().facts() })
         }
         false => None,
     };

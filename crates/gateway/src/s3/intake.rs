@@ -150,14 +150,14 @@ impl Checks {
 
 /// Who makes the sums: whoever reads, or a thread of its own.
 enum By {
-    Reader(Option<Summing>),
+    Reader(Option<Box<Summing>>),
     Thread(Option<oneshot::Receiver<Sums>>),
 }
 
 fn summing(checks: &Checks) -> (By, Option<mpsc::Sender<Bytes>>) {
     let summing = Summing::new(checks.kind);
     if checks.len.is_some_and(|len| len <= ALONE_BYTES) {
-        return (By::Reader(Some(summing)), None);
+        return (By::Reader(Some(Box::new(summing))), None);
     }
     let (send, mut receive) = mpsc::channel::<Bytes>(CHUNKS_QUEUED);
     let (done, told) = oneshot::channel();
@@ -254,7 +254,7 @@ impl Incoming {
             }
             Some(Item::End) => {
                 let sums = match &mut self.summing {
-                    By::Reader(summing) => summing.take().map(Summing::finish),
+                    By::Reader(summing) => summing.take().map(|summing| summing.finish()),
                     By::Thread(told) => told.take().and_then(|told| told.blocking_recv().ok()),
                 };
                 *self.sums.lock().unwrap_or_else(PoisonError::into_inner) = sums;
