@@ -387,18 +387,18 @@ impl Client {
         bucket: &Bucket,
         prefix: &str,
     ) -> Result<Vec<Entry>, ClientError> {
-        self.list_indexed_from(index, bucket, (prefix, ""), |names| names.collect()).await
+        let names = self.synced(index, bucket).await?;
+        self.list_synced(index, names, (prefix, ""), |names| names.collect()).await
     }
 
-    /// Hands names from `after` on to `take`, which may stop early.
-    pub(crate) async fn list_indexed_from<T: Send + 'static>(
+    /// Hands names of an index from `after` on to `take`, which may stop early.
+    pub(crate) async fn list_synced<T: Send + 'static>(
         &self,
         index: &NameIndex,
-        bucket: &Bucket,
+        mut names: Names,
         (prefix, after): (&str, &str),
         take: impl FnOnce(&mut dyn Iterator<Item = Entry>) -> T + Send + 'static,
     ) -> Result<T, ClientError> {
-        let mut names = self.synced(index, bucket).await?;
         let (index, prefix, after) = (index.clone(), prefix.to_owned(), after.to_owned());
         let listing = tokio::task::spawn_blocking(move || {
             if let Err(error) = names.compact() {

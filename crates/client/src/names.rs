@@ -140,10 +140,17 @@ impl Client {
     ) -> Result<T, ClientError> {
         let of = prefix.to_owned();
         let shown = move |names: &mut dyn Iterator<Item = Entry>| take(&mut names.filter(|e| is_shown(&of, &e.name)));
-        match self.index.as_ref().filter(|_| bucket.is_own()) {
-            Some(index) => self.list_indexed_from(index, bucket, (prefix, after), shown).await,
-            None => Ok(shown(&mut self.list_all(bucket, prefix).await?.into_iter())),
+        if let Some(index) = self.index.as_ref().filter(|_| bucket.is_own()) {
+            match self.synced(index, bucket).await {
+                Ok(names) => return self.list_synced(index, names, (prefix, after), shown).await,
+                Err(ClientError::File { path, source }) => {
+                    tracing::warn!(%path, %source, "the index of names cannot be used; all changes are read");
+                }
+                Err(error) => return Err(error),
+            }
         }
+        let all = self.list_all(bucket, prefix).await?;
+        Ok(shown(&mut all.into_iter().filter(|entry| entry.name.as_str() >= after)))
     }
 
     /// One name.

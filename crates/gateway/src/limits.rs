@@ -21,6 +21,8 @@ pub const HEADER_WAIT: Duration = Duration::from_secs(30);
 pub const BODY_STALL: Duration = Duration::from_secs(30);
 /// Longest wait until a client takes a next byte of an answer.
 pub const ANSWER_STALL: Duration = Duration::from_secs(60);
+/// A tool that takes nothing of an answer for so long, like a player that is paused, gets no more of it.
+pub const ANSWER_PAUSE: Duration = Duration::from_secs(600);
 /// How long requests under way have when the gateway ends.
 pub const END_WAIT: Duration = Duration::from_secs(3);
 

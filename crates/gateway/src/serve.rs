@@ -309,6 +309,7 @@ async fn read_xml(parts: &Parts, body: Incoming) -> Result<Bytes, Refusal> {
             XmlFault::Declaration => "declarations are not read, of entities least of all",
             XmlFault::Depth => "too many elements inside one another",
             XmlFault::Broken => "a tag has no end",
+            XmlFault::Encoding => "it is not UTF-8",
         };
         Refusal::new("MalformedXML", StatusCode::BAD_REQUEST, errors::BAD_VALUE, why)
     })?;

@@ -1,5 +1,5 @@
-//! What is looked at before a body of XML is read by anything: no declarations of documents or entities, no sections that are
-//! passed over, no depth without end.
+//! What is looked at before a body of XML is read by anything: it is UTF-8, whatever it says of itself, and has no declarations of
+//! documents or entities, no sections that are passed over, no depth without end.
 
 use crate::limits::XML_DEPTH_MAX;
 
@@ -12,10 +12,15 @@ pub(crate) enum XmlFault {
     Depth,
     /// A tag without an end, or an end without a tag.
     Broken,
+    /// Bytes that a reader might take for other letters than are looked at here.
+    Encoding,
 }
 
 /// Looks through a body; nothing is expanded, nothing is kept.
 pub(crate) fn check(bytes: &[u8]) -> Result<(), XmlFault> {
+    if std::str::from_utf8(bytes).is_err() || bytes.contains(&0) || is_of_another(bytes) {
+        return Err(XmlFault::Encoding);
+    }
     let (mut rest, mut depth) = (bytes, 0usize);
     while let Some(at) = rest.iter().position(|byte| *byte == b'<') {
         rest = &rest[at + 1..];
@@ -37,6 +42,12 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), XmlFault> {
         rest = &rest[end..];
     }
     if depth == 0 { Ok(()) } else { Err(XmlFault::Broken) }
+}
+
+/// Whether the first instruction names another encoding.
+fn is_of_another(bytes: &[u8]) -> bool {
+    let head = find(bytes, b"?>").map_or(bytes, |end| &bytes[..end]).to_ascii_lowercase();
+    find(&head, b"<?xml").is_some() && find(&head, b"encoding").is_some() && find(&head, b"utf-8").is_none()
 }
 
 /// One past the `>` of a tag; one inside a quoted value ends nothing.
@@ -73,6 +84,11 @@ mod tests {
         let deep = |n: usize| "<a>".repeat(n) + &"</a>".repeat(n);
         assert_eq!(check(deep(XML_DEPTH_MAX).as_bytes()), Ok(()));
         assert_eq!(check(deep(10_000).as_bytes()), Err(XmlFault::Depth));
+        // Read as UTF-16 the same bytes are other tags.
+        let wide: Vec<u8> = "\u{feff}<a>\u{2f3c}\u{3e00}</a>".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!((check(&wide), check(&wide[2..])), (Err(XmlFault::Encoding), Err(XmlFault::Encoding)));
+        assert_eq!(check(b"<?xml version='1.0' encoding='UTF-16'?><a/>"), Err(XmlFault::Encoding));
+        assert_eq!(check(b"<?xml version='1.0' encoding=\"utf-8\"?><a/>"), Ok(()));
         for bad in ["<a>", "</a>", "<a", "<!-- x", "<?xml"] {
             assert_eq!(check(bad.as_bytes()), Err(XmlFault::Broken), "{bad}");
         }

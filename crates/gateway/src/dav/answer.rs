@@ -5,7 +5,7 @@ use super::error::{Body, Fault};
 use super::limits::{LOCK_XML_BYTES_MAX, XML_BYTES_MAX};
 use super::locks::Locks;
 use super::place::Place;
-use super::tree::Tree;
+use super::tree::{Node, Tree};
 use super::visit::{Visit, VisitAsk};
 use super::wall::{self, METHODS, Passed};
 use crate::keys::{KeyStore, ToolKey};
@@ -106,6 +106,7 @@ impl Shared {
                 match method {
                     "LOCK" => self.may_lock(visit, place, &xml).await?,
                     "PROPPATCH" => {}
+                    "COPY" | "MOVE" if xml.is_empty() => self.may_go(visit, place).await?,
                     _ if xml.is_empty() => {}
                     _ => {
                         let why = "nothing is said in the body of this request";
@@ -120,6 +121,23 @@ impl Shared {
             Some(fault) if !answer.status().is_success() => Err(fault),
             _ => Ok(told(answer)),
         }
+    }
+
+    /// What a copy needs beside what the library looks at: it takes away first what is replaced. A bucket is not replaced, and a file
+    /// takes the place of another one in one step.
+    async fn may_go(&self, visit: &Visit, place: &Place) -> Result<(), Fault> {
+        let Some(to) = visit.destination() else { return Ok(()) };
+        if let (Place::Bucket(_), true) = (to, to != place) {
+            match self.tree.look(visit, to).await {
+                Ok(_) => return Err(Fault::denied("a bucket that is there is not replaced")),
+                Err(fault) if fault.is_unknown() => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        if let Ok(Node::File(_)) = self.tree.look(visit, place).await {
+            visit.saw_file();
+        }
+        Ok(())
     }
 
     /// What a lock needs beside what the library looks at.
@@ -144,7 +162,9 @@ fn visit(parts: &Parts, passed: &Passed, key: ToolKey) -> Visit {
         place: passed.place.clone(),
         destination: passed.destination.clone(),
         content_type: kind.to_owned(),
-        is_conditional: CONDITIONS.iter().any(|name| parts.headers.contains_key(name)),
+        is_conditional: CONDITIONS.iter().any(|name| parts.headers.contains_key(name))
+            || parts.headers.contains_key("if"),
+        replaces: parts.headers.get("overwrite").is_none_or(|word| word.as_bytes() != b"F"),
     })
 }
 

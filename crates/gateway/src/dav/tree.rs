@@ -264,6 +264,9 @@ impl Tree {
     /// Takes a file away.
     pub async fn remove_file(&self, visit: &Visit, place: &Place) -> Result<(), Fault> {
         visit.check(place, false)?;
+        if visit.puts_over(place) {
+            return Ok(());
+        }
         let Place::Name { bucket, name } = place else { return Err(Fault::unknown()) };
         let opened = self.bucket(bucket).await?;
         let gone = self.client().remove(&opened, name, Expect::Any).await;
@@ -345,7 +348,7 @@ impl Tree {
         };
         let copying = stream::iter(all.iter().map(Ok::<_, Fault>))
             .try_for_each_concurrent(CHANGES_AT_ONCE, |(entry, new)| {
-                self.copy_one((bucket.as_str(), entry), (other.as_str(), new.as_str()))
+                self.copy_one((bucket.as_str(), entry), (other.as_str(), new.as_str()), visit.expect())
             });
         copying.await?;
         // (C)
@@ -376,7 +379,7 @@ impl Tree {
         visit.check(to, false)?;
         match (from, node, to) {
             (Place::Name { bucket, .. }, Node::File(entry), Place::Name { bucket: other, name }) => {
-                let copied = self.copy_one((bucket, &entry), (other, name)).await;
+                let copied = self.copy_one((bucket, &entry), (other, name), visit.expect()).await;
                 visit.changed();
                 copied
             }
@@ -385,22 +388,27 @@ impl Tree {
     }
 
     /// Inside a bucket no byte moves; into another one its content is sealed anew.
-    async fn copy_one(&self, (from, entry): (&str, &Entry), (to, name): (&str, &str)) -> Result<(), Fault> {
+    async fn copy_one(
+        &self,
+        (from, entry): (&str, &Entry),
+        (to, name): (&str, &str),
+        expect: Expect,
+    ) -> Result<(), Fault> {
         let bucket = self.bucket(from).await?;
         let source = (entry.name.as_str(), Some(entry.version));
         if from == to {
-            let copied = self.client().copy_told(&bucket, source, (name, None), Expect::Any).await;
+            let copied = self.client().copy_told(&bucket, source, (name, None), expect).await;
             return copied.map(drop).map_err(|error| self.fault(from, error));
         }
         let found = self.client().find(&bucket, source.0, source.1).await.map_err(|error| self.fault(from, error))?;
-        self.copy_over((bucket, found), (to, name)).await
+        self.copy_over((bucket, found), (to, name), expect).await
     }
 
     /// Copies what tools told of a folder to its copy.
     pub async fn copy_marker(&self, visit: &Visit, from: &Place, to: &Place) -> Result<(), Fault> {
         let (Place::Name { bucket, .. }, Place::Name { bucket: other, .. }) = (from, to) else { return Ok(()) };
         match self.look(visit, from).await? {
-            Node::Folder(Some(entry)) => self.copy_one((bucket, &entry), (other, &to.inside())).await,
+            Node::Folder(Some(entry)) => self.copy_one((bucket, &entry), (other, &to.inside()), Expect::Any).await,
             _ => Ok(()),
         }
     }

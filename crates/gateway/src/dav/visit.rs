@@ -3,7 +3,7 @@
 use super::error::Fault;
 use super::place::Place;
 use crate::keys::{Scope, ToolKey};
-use client::Entry;
+use client::{Entry, Expect};
 use hyper::Method;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +22,7 @@ struct Inner {
     destination: Option<Place>,
     content_type: String,
     is_conditional: bool,
+    replaces: bool,
     found: Mutex<Found>,
 }
 
@@ -31,6 +32,7 @@ struct Found {
     lists: Lists,
     fault: Option<Fault>,
     is_full: bool,
+    is_file: bool,
 }
 
 /// What a request is.
@@ -42,13 +44,15 @@ pub(crate) struct VisitAsk {
     pub content_type: String,
     /// It names a state of what it changes.
     pub is_conditional: bool,
+    /// What is at its destination may be replaced.
+    pub replaces: bool,
 }
 
 impl Visit {
     pub fn new(ask: VisitAsk) -> Self {
-        let VisitAsk { key, method, place, destination, content_type, is_conditional } = ask;
+        let VisitAsk { key, method, place, destination, content_type, is_conditional, replaces } = ask;
         let found = Mutex::default();
-        Self(Arc::new(Inner { key, method, place, destination, content_type, is_conditional, found }))
+        Self(Arc::new(Inner { key, method, place, destination, content_type, is_conditional, replaces, found }))
     }
 
     fn found(&self) -> MutexGuard<'_, Found> {
@@ -78,6 +82,26 @@ impl Visit {
     /// Whether it shall take away just this.
     pub fn removes(&self, place: &Place) -> bool {
         self.0.method == Method::DELETE && self.0.place == *place
+    }
+
+    /// Where a copy goes.
+    pub fn destination(&self) -> Option<&Place> {
+        self.0.destination.as_ref()
+    }
+
+    /// What a new name expects of its place.
+    pub fn expect(&self) -> Expect {
+        if self.0.replaces { Expect::Any } else { Expect::Absent }
+    }
+
+    /// Notes that what is copied or moved is a file.
+    pub fn saw_file(&self) {
+        self.found().is_file = true;
+    }
+
+    /// Whether a file takes the place of this one, in the one step that gives it its name.
+    pub fn puts_over(&self, place: &Place) -> bool {
+        self.destination() == Some(place) && self.found().is_file
     }
 
     /// Where a copy's folder comes from.

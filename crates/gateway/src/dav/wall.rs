@@ -2,7 +2,8 @@
 //! M30).
 //!
 //! (A) A host that is not one of the gateway's own names is refused, parsed, never by its beginning; so is a page of another origin.
-//! (B) A path, also that of a destination, says plainly where it points. (C) A folder is listed one level at a time.
+//! (B) A path, also that of a destination, says plainly where it points. (C) A folder is listed one level at a time. (D) Nothing takes
+//! the place of what it lies in, nor that of a bucket.
 
 use super::error::{Fault, INFINITE};
 use super::place::Place;
@@ -45,15 +46,28 @@ pub(crate) fn check(parts: &Parts, hosts: &Hosts) -> Result<Passed, Fault> {
         "COPY" | "MOVE" => Some(destination(&parts.headers, hosts)?),
         _ => None,
     };
-    if let (Some(to), "MOVE") = (&destination, parts.method.as_str())
-        && *to != place
-        && to.moved(&place, &Place::Root).is_some()
-    {
-        return Err(Fault::denied("a folder does not go into itself"));
+    if let Some(to) = destination.as_ref().filter(|to| **to != place) {
+        goes(&place, to, parts.method.as_str() == "MOVE")?;
     }
     content(parts)?;
     let is_deep = depth(parts)?;
     Ok(Passed { place, destination, is_deep })
+}
+
+/// (D): where something may go.
+fn goes(from: &Place, to: &Place, is_move: bool) -> Result<(), Fault> {
+    let is_name = |place: &Place| matches!(place, Place::Name { .. });
+    if *to == Place::Root || is_name(from) != is_name(to) {
+        return Err(Fault::denied("what lies at the top is a bucket, and nothing else is"));
+    }
+    if is_move && to.moved(from, &Place::Root).is_some() {
+        return Err(Fault::denied("a folder does not go into itself"));
+    }
+    // The folder that is replaced goes first, with all that lies in it.
+    if from.moved(to, &Place::Root).is_some() {
+        return Err(Fault::denied("a folder is not replaced by something that lies in it"));
+    }
+    Ok(())
 }
 
 fn sizes(parts: &Parts) -> Result<(), Fault> {
@@ -105,7 +119,7 @@ fn host(parts: &Parts, hosts: &Hosts) -> Result<(), Fault> {
 /// (B).
 fn destination(headers: &HeaderMap, hosts: &Hosts) -> Result<Place, Fault> {
     let text = one(headers, "destination")?.ok_or_else(|| Fault::bad("there is no destination"))?;
-    if text.contains(['?', '#']) {
+    if text.contains(['?', '#', '\\']) {
         return Err(Fault::bad("a destination is a path"));
     }
     if text.starts_with('/') {
@@ -218,12 +232,22 @@ mod tests {
             ("/b/a%2fb", 400),
             ("/b/y?x", 400),
             ("/b/x/y", 403),
+            ("/", 403),
+            ("/c", 403),
+            ("/b", 403),
+            ("/b/..\\c", 400),
             ("b/y", 400),
         ] {
             assert_eq!(to(destination), wanted, "{destination}");
         }
         assert_eq!(status("MOVE", "/b/x", &[]), 400);
         assert_eq!(status("COPY", "/b/x", &[("destination", "/b/x/y")]), 200, "a copy may");
+        for method in ["COPY", "MOVE"] {
+            let from = |from: &str, to: &str| status(method, from, &[("destination", to)]);
+            assert_eq!(from("/b/foo/foo", "/b/foo"), 403, "(D) {method}");
+            assert_eq!((from("/b", "/c/x"), from("/b", "/")), (403, 403), "(D) {method}");
+            assert_eq!((from("/b", "/c"), from("/b/foo", "/b/foo2")), (200, 200), "{method}");
+        }
     }
 
     #[test]

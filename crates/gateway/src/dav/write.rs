@@ -192,7 +192,12 @@ impl Tree {
     }
 
     /// Stores what is read from one bucket in another.
-    pub async fn copy_over(&self, (from, found): (Bucket, Found), (to, name): (&str, &str)) -> Result<(), Fault> {
+    pub async fn copy_over(
+        &self,
+        (from, found): (Bucket, Found),
+        (to, name): (&str, &str),
+        expect: Expect,
+    ) -> Result<(), Fault> {
         let Shown { entry, pairs, facts, .. } = found.shown.clone();
         let size = entry.size.0;
         let chunks = crate::s3::read(self.client().clone(), from, found, 0..size);
@@ -207,6 +212,7 @@ impl Tree {
             changed: entry.changed,
             pairs,
             facts: Facts(facts.collect()),
+            expect,
             ..PutAsk::new(name)
         };
         let opened = self.bucket(to).await?;

@@ -5,7 +5,7 @@ use super::error::{bad, fault, no, not_done};
 use super::told::time;
 use super::{Asked, Done, Face};
 use crate::wall::REGION;
-use client::BucketAsk;
+use client::{BucketAsk, ClientError};
 use model::errors;
 use s3s::dto::*;
 use s3s::path::check_bucket_name;
@@ -27,6 +27,10 @@ impl Face {
             }
         };
         let all = self.client().buckets(self.root()).await.map_err(fault)?;
+        if !all.is_empty() && all.iter().all(|facts| facts.name.is_none()) {
+            // Buckets none of which this key opens are not "no buckets".
+            return Err(fault(ClientError::WrongKey));
+        }
         let names = all.into_iter().filter_map(|facts| Some((facts.name?, facts.at)));
         let mut wanted = names
             .filter(|(name, _)| check_bucket_name(name) && key.scope.has_bucket(name))

@@ -29,6 +29,19 @@ pub(super) fn named(source: CopySource) -> S3Result<Named> {
     }
 }
 
+/// What a copy expects of the name it gives: `If-Match` and `If-None-Match`, which the library does not read here.
+fn conditions_of(headers: &hyper::HeaderMap) -> S3Result<(Option<ETagCondition>, Option<ETagCondition>)> {
+    let one = |name: hyper::header::HeaderName| {
+        let text = headers.get(&name).map(|value| value.to_str().ok().and_then(|text| text.parse().ok()));
+        match text {
+            None => Ok(None),
+            Some(Some(condition)) => Ok(Some(condition)),
+            Some(None) => Err(bad(format!("{name} is a tag"))),
+        }
+    };
+    Ok((one(hyper::header::IF_MATCH)?, one(hyper::header::IF_NONE_MATCH)?))
+}
+
 /// What came of a copy.
 struct Copied {
     version: [u8; 16],
@@ -51,6 +64,7 @@ impl Copied {
 impl Face {
     pub(super) async fn copy(&self, ask: Asked<CopyObjectInput>) -> Done<CopyObjectOutput> {
         let key = key_of(&ask)?;
+        let wanted = conditions_of(&ask.headers)?;
         let input = ask.input;
         extras(&input)?;
         let from = named(input.copy_source.clone())?;
@@ -73,14 +87,21 @@ impl Face {
         let shown = found.shown.clone();
         let told = told.map(|told| told.over(&shown));
         let lacks = kind.is_some_and(|kind| shown.facts.checksums().all(|sum| sum.kind != kind));
+        let expect = match wanted {
+            (None, None) => Expect::Any,
+            (matches, not) => {
+                let to = self.bucket(&input.bucket).await?;
+                self.expected(&to, (&input.bucket, &input.key), matches, not).await?
+            }
+        };
         let copied = if from.bucket == input.bucket && !lacks {
             let (source, to) = ((from.key.as_str(), Some(shown.entry.version)), (input.key.as_str(), told));
-            let done = self.client().copy_told(&bucket, source, to, Expect::Any).await;
+            let done = self.client().copy_told(&bucket, source, to, expect).await;
             Copied::of(&done.map_err(|e| self.fault(&input.bucket, e))?, &shown)
         } else {
             let size = shown.entry.size.0;
             let body = self.reread(bucket, found, 0..size).await?;
-            self.copy_over((&input.bucket, &input.key), &shown, told, (body, kind)).await?
+            self.copy_over((&input.bucket, &input.key, expect), &shown, told, (body, kind)).await?
         };
         let result = CopyObjectResult {
             e_tag: Some(copied.etag),
@@ -104,7 +125,7 @@ impl Face {
     /// Content that is read again and stored under a name.
     async fn copy_over(
         &self,
-        (bucket_name, key): (&str, &str),
+        (bucket_name, key, expect): (&str, &str, Expect),
         shown: &Shown,
         told: Option<NewFacts>,
         (body, kind): (StreamingBlob, Option<ChecksumKind>),
@@ -120,6 +141,7 @@ impl Face {
             content_type: told.content_type,
             pairs: told.pairs,
             facts: Facts(kept.collect()),
+            expect,
             ..PutAsk::new(key)
         };
         let stored = self.store(bucket_name, &bucket, Storing { ask, body: Some(body), checks }).await?;

@@ -29,14 +29,16 @@ fn range_of(range: Option<Range>, part: Option<i32>, shown: &Shown) -> S3Result<
             _ => Err(not_done("reading a part by its number")),
         };
     }
-    let bad = |_| {
+    let bad = || {
         let mut error = no(S3ErrorCode::InvalidRange, errors::BAD_RANGE, format!("not within {size} bytes"));
         if let Ok(value) = format!("bytes */{size}").parse() {
             error.set_headers(hyper::HeaderMap::from_iter([(hyper::header::CONTENT_RANGE, value)]));
         }
         error
     };
-    range.map(|range| range.check(size).map_err(bad)).transpose()
+    // Of an empty object no byte can be had.
+    let part = |range: Range| range.check(size).ok().filter(|part| part.start < part.end).ok_or_else(bad);
+    range.map(part).transpose()
 }
 
 impl Face {

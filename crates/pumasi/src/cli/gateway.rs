@@ -24,6 +24,8 @@ use std::time::Duration;
 const S3_LISTEN: &str = "127.0.0.1:7780";
 /// Where WebDAV listens where nobody says another place.
 const WEBDAV_LISTEN: &str = "127.0.0.1:7781";
+/// Said in place of an address: there is none.
+const OFF: &str = "off";
 /// Pause between two looks whether this home has a key for a tool; a look asks nobody.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Pause after a gateway that did not start.
@@ -156,7 +158,8 @@ fn listen_fault(key: &str, error: ListenError) -> Fault {
 struct Serving {
     session: Session,
     gateway: Gateway,
-    webdav: DavGateway,
+    /// None where its address is somebody else's, or it was switched off.
+    webdav: Option<DavGateway>,
     card: std::path::PathBuf,
     _lock: Lock,
 }
@@ -166,7 +169,7 @@ impl Serving {
         let section = section(app)?;
         let listen = address("gateway.s3", args.s3.as_deref().or(section.s3.as_deref()).unwrap_or(S3_LISTEN))?;
         let webdav = args.webdav.as_deref().or(section.webdav.as_deref()).unwrap_or(WEBDAV_LISTEN);
-        let webdav = address("gateway.webdav", webdav)?;
+        let webdav = if webdav == OFF { None } else { Some(address("gateway.webdav", webdav)?) };
         let lock = Lock::take(&app.home.gateway_lock())?;
         let session = Session::open(app).await?;
         let ask = ServeAsk {
@@ -178,7 +181,7 @@ impl Serving {
             root: session.root()?.clone(),
             now: clock::now,
         };
-        let (gateway, webdav) = match listening(ask, webdav).await {
+        let (gateway, webdav) = match listening(ask, webdav, args.webdav.is_some()).await {
             Ok(both) => both,
             Err(fault) => {
                 session.close().await;
@@ -187,24 +190,43 @@ impl Serving {
         };
         let card = app.home.gateway_card();
         let told =
-            json!({"s3": gateway.addr().to_string(), "webdav": webdav.addr().to_string(), "pid": std::process::id()});
+            json!({"s3": gateway.addr().to_string(), "webdav": shown(webdav.as_ref()), "pid": std::process::id()});
         crate::home::write_atomic(&card, &serde_json::to_vec_pretty(&told).map_err(Fault::bug)?, 0o600)?;
         Ok(Self { session, gateway, webdav, card, _lock: lock })
     }
 
     async fn stop(self) {
         let _ = std::fs::remove_file(&self.card);
-        tokio::join!(self.gateway.stop(), self.webdav.stop());
+        let webdav = async {
+            if let Some(webdav) = self.webdav {
+                webdav.stop().await;
+            }
+        };
+        tokio::join!(self.gateway.stop(), webdav);
         self.session.close().await;
     }
 }
 
-/// S3 where it is asked for, WebDAV at `webdav`.
-async fn listening(ask: ServeAsk, webdav: SocketAddr) -> Result<(Gateway, DavGateway), Fault> {
-    let beside = ServeAsk { listen: webdav, ..ask.clone() };
+/// Where WebDAV is, as it is told.
+fn shown(webdav: Option<&DavGateway>) -> Option<String> {
+    webdav.map(|webdav| webdav.addr().to_string())
+}
+
+/// S3 where it is asked for, WebDAV at `webdav`; without it where its address is taken and nobody asked for just that one.
+async fn listening(
+    ask: ServeAsk,
+    webdav: Option<SocketAddr>,
+    is_asked: bool,
+) -> Result<(Gateway, Option<DavGateway>), Fault> {
+    let beside = webdav.map(|listen| ServeAsk { listen, ..ask.clone() });
     let gateway = Gateway::start(ask).await.map_err(|error| listen_fault("gateway.s3", error))?;
+    let Some(beside) = beside else { return Ok((gateway, None)) };
     match DavGateway::start(beside).await {
-        Ok(webdav) => Ok((gateway, webdav)),
+        Ok(webdav) => Ok((gateway, Some(webdav))),
+        Err(error) if !is_asked => {
+            tracing::warn!(fault = %listen_fault("gateway.webdav", error), "tools are served by S3 alone");
+            Ok((gateway, None))
+        }
         Err(error) => {
             gateway.stop().await;
             Err(listen_fault("gateway.webdav", error))
@@ -214,10 +236,10 @@ async fn listening(ask: ServeAsk, webdav: SocketAddr) -> Result<(Gateway, DavGat
 
 async fn serve(app: &App, args: &RunArgs) -> Result<u8, Fault> {
     let serving = Serving::start(app, args).await?;
-    let (addr, webdav) = (serving.gateway.addr(), serving.webdav.addr());
+    let (addr, webdav) = (serving.gateway.addr(), shown(serving.webdav.as_ref()));
     match app.out.form {
-        Form::Json => app.out.json("gateway", json!({"s3": addr.to_string(), "webdav": webdav.to_string()})),
-        _ => app.out.say("gateway-up", args!["addr" => addr, "webdav" => webdav]),
+        Form::Json => app.out.json("gateway", json!({"s3": addr.to_string(), "webdav": webdav})),
+        _ => app.out.say("gateway-up", args!["addr" => addr, "webdav" => webdav.as_deref().unwrap_or(OFF)]),
     }
     if !keys(app)?.is_used(clock::now()) {
         app.out.say("gateway-no-key", args![]);

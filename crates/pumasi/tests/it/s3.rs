@@ -34,7 +34,8 @@ pub fn door() -> Door {
     let world = three();
     let config = world.home("a").join("config/pumasi.toml");
     let before = std::fs::read_to_string(&config).unwrap_or_default();
-    std::fs::write(&config, format!("{before}\n[gateway]\ns3 = \"127.0.0.1:0\"\nwebdav = \"127.0.0.1:0\"\n")).expect("a file can be written");
+    std::fs::write(&config, format!("{before}\n[gateway]\ns3 = \"127.0.0.1:0\"\nwebdav = \"127.0.0.1:0\"\n"))
+        .expect("a file can be written");
     let card = world.home("a").join("data/gateway.json");
     assert!(!card.exists(), "nothing is served before there is a key");
     let (id, secret) = key(&world, &[]);
