@@ -17,7 +17,7 @@ use client::{AccountRoot, Client};
 use dav_server::{DavConfig, DavHandler};
 use futures_util::stream::{self, Stream};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::{Body as _, Frame, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
@@ -94,6 +94,7 @@ impl Shared {
         if visit.scope().is_read_only {
             return Err(Fault::denied("the key is for reading only"));
         }
+        self.may_change(visit, place, parts.method.as_str()).await?;
         let principal = visit.key_id().to_owned();
         let answer = match parts.method.as_str() {
             "PUT" => {
@@ -104,7 +105,11 @@ impl Shared {
                 let most = if method == "LOCK" { LOCK_XML_BYTES_MAX } else { XML_BYTES_MAX };
                 let xml = read_xml(body, most).await?;
                 match method {
-                    "LOCK" => self.may_lock(visit, place, &xml).await?,
+                    "LOCK" if !xml.is_empty() && self.locks.is_full() => {
+                        let why = "there are too many locks";
+                        return Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, errors::RATE_LIMITED, why));
+                    }
+                    "LOCK" => {}
                     "PROPPATCH" => {}
                     "COPY" | "MOVE" if xml.is_empty() => self.may_go(visit, place).await?,
                     _ if xml.is_empty() => {}
@@ -140,15 +145,27 @@ impl Shared {
         Ok(())
     }
 
-    /// What a lock needs beside what the library looks at.
-    async fn may_lock(&self, visit: &Visit, place: &Place, xml: &[u8]) -> Result<(), Fault> {
-        if !xml.is_empty() && self.locks.is_full() {
-            let why = "there are too many locks";
-            return Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, errors::RATE_LIMITED, why));
-        }
+    /// Refuses, before anything is done, what the key does not have with all that lies in it.
+    async fn may_change(&self, visit: &Visit, place: &Place, method: &str) -> Result<(), Fault> {
+        let is_folder = match method {
+            "COPY" => self.kind(visit, place).await?.unwrap_or(false),
+            "DELETE" | "MOVE" | "LOCK" => {
+                let is_folder = self.kind(visit, place).await?.unwrap_or(false);
+                visit.check(place, is_folder)?;
+                is_folder
+            }
+            _ => return Ok(()),
+        };
+        let Some(to) = visit.destination() else { return Ok(()) };
+        let goes = self.kind(visit, to).await?.unwrap_or(is_folder);
+        visit.check(to, is_folder).and_then(|()| visit.check(to, goes))
+    }
+
+    /// Whether a folder is at a place; nothing where nothing is.
+    async fn kind(&self, visit: &Visit, place: &Place) -> Result<Option<bool>, Fault> {
         match self.tree.look(visit, place).await {
-            Ok(node) => visit.check(place, node.is_folder()),
-            Err(fault) if fault.is_unknown() => visit.check(place, false),
+            Ok(node) => Ok(Some(node.is_folder())),
+            Err(fault) if fault.is_unknown() => Ok(None),
             Err(fault) => Err(fault),
         }
     }
@@ -207,16 +224,14 @@ fn late() -> Fault {
 
 /// A body of XML, looked through before anything reads it.
 async fn read_xml(body: Incoming, most: usize) -> Result<Bytes, Fault> {
+    let long = || Fault::new(StatusCode::PAYLOAD_TOO_LARGE, errors::TOO_LARGE, format!("more than {most} bytes"));
+    if body.size_hint().lower() > most as u64 {
+        return Err(long());
+    }
     let reading = timeout(BODY_STALL, Limited::new(body, most).collect());
     let bytes = match reading.await.map_err(|_| late())? {
         Ok(read) => read.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
-            return Err(Fault::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                errors::TOO_LARGE,
-                format!("more than {most} bytes"),
-            ));
-        }
+        Err(error) if error.is::<LengthLimitError>() => return Err(long()),
         Err(_) => return Err(Fault::bad("the body ended too early")),
     };
     xml::check(&bytes).map_err(|_| Fault::bad("XML that is broken, too deep, or has declarations of its own"))?;

@@ -158,8 +158,8 @@ impl DavLockSystem for Locks {
         let below = held.iter().filter(|one| deep && is_below(&one.path, &plain));
         // One of several shared locks is enough; below, each holds what it is on.
         let is_let = above.iter().any(|one| one.is_held(principal, tokens));
-        let by_above =
-            above.iter().find(|one| !one.is_held(principal, tokens) && !(one.lock.shared && is_let)).copied();
+        let passes = |one: &Held| one.is_held(principal, tokens) || (one.lock.shared && is_let);
+        let by_above = above.iter().find(|one| !passes(one)).copied();
         let by = by_above.or_else(|| below.into_iter().find(|one| !one.is_held(principal, tokens)));
         Box::pin(ready(by.map_or(Ok(()), |one| Err(one.lock.clone()))))
     }

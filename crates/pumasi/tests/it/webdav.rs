@@ -394,12 +394,10 @@ fn attacks(dav: &Dav) {
                 <D:propfind xmlns:D=\"DAV:\"><D:prop><x>&b;</x></D:prop></D:propfind>";
     let file = "<!DOCTYPE x [<!ENTITY a SYSTEM \"file:///etc/passwd\">]><D:lockinfo xmlns:D=\"DAV:\">&a;</D:lockinfo>";
     let deep = "<a>".repeat(10_000) + &"</a>".repeat(10_000);
-    let long = format!("<D:propfind xmlns:D=\"DAV:\"><D:allprop/><!-- {} --></D:propfind>", "x".repeat(2 << 20));
-    for (method, xml, wanted) in
-        [("PROPFIND", bomb, 400), ("LOCK", file, 400), ("PROPPATCH", deep.as_str(), 400), ("PROPFIND", &long, 413)]
-    {
+    for (method, xml, wanted) in [("PROPFIND", bomb, 400), ("LOCK", file, 400), ("PROPPATCH", deep.as_str(), 400)] {
         let ask = ToolAsk::new(method, "/papers/open").header("depth", "0").body(xml.to_owned());
         assert_eq!(dav.ask(ask).status, wanted, "{method}");
     }
+    assert_eq!(dav.raw_line("PROPFIND /papers/open", "depth: 0\r\ncontent-length: 1048577\r\n"), 413);
     assert_eq!(dav.get("/papers/open"), b"x", "nothing came of it");
 }
