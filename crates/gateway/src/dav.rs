@@ -1,9 +1,9 @@
 //! WebDAV, class 1 and 2, for the file managers of every system: the member's buckets as folders, and in them names with `/` as
 //! folders within folders.
 //!
-//! A request passes the wall ([`wall`]), says a tool's key as its password ([`door`]), and is done over a [`tree`] of folders that
-//! stands on `client`. What is read is answered here ([`find`], [`read`]); what changes something goes through a library that
-//! knows the protocol's conditions and locks, over the same tree ([`files`]).
+//! A request passes the wall (`wall`), says a tool's key as its password (`door`), and is done over a `tree` of folders that
+//! stands on `client`. What is read is answered here (`find`, `read`); what changes something goes through a library that
+//! knows the protocol's conditions and locks, over the same tree (`files`).
 //!
 //! (A) Nothing is answered without a password, on loopback neither. (B) What cannot be listed is an error, never an empty folder.
 //! (C) An upload that does not end leaves nothing. (D) A folder that is empty is an empty object whose name ends with `/`, as S3's
