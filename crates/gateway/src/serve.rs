@@ -11,8 +11,8 @@ use bytes::Bytes;
 use client::{AccountRoot, Client};
 use data_encoding::HEXLOWER;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -215,6 +215,7 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>, mut stopped: watch::
 impl Shared {
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let (is_head, id) = (request.method() == Method::HEAD, request_id());
+        let has_body = !request.body().is_end_stream();
         let mut answer = match self.judged(request).await {
             Ok(answer) => answer,
             Err(refusal) => refused(&refusal, &id),
@@ -222,7 +223,12 @@ impl Shared {
         if answer.status().is_client_error() || answer.status().is_server_error() {
             answer = told(answer, is_head, &id).await;
         }
+        // Who was refused before its body was read may leave it out, or not: what comes next on this connection could be either.
+        let is_unsure = has_body && (answer.status().is_client_error() || answer.status().is_server_error());
         let headers = answer.headers_mut();
+        if is_unsure {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
         if let Ok(id) = HeaderValue::from_str(&id) {
             headers.insert("x-amz-request-id", id);

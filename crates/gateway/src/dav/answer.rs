@@ -51,6 +51,7 @@ impl Shared {
     /// Answers a request.
     pub async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let is_head = request.method() == Method::HEAD;
+        let has_body = !request.body().is_end_stream();
         let mut answer = match self.judged(request).await {
             Ok(answer) => answer,
             Err(fault) => fault.answer(),
@@ -58,7 +59,12 @@ impl Shared {
         if is_head && answer.status().as_u16() >= 400 {
             *answer.body_mut() = whole(Bytes::new());
         }
+        // Who was refused before its body was read may leave it out, or not: what comes next on this connection could be either.
+        let is_unsure = has_body && answer.status().as_u16() >= 400;
         let headers = answer.headers_mut();
+        if is_unsure {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert("MS-Author-Via", HeaderValue::from_static("DAV"));
         answer
