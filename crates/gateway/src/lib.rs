@@ -9,10 +9,12 @@
 //! over. (C) Content that is not what was announced is not stored. (D) Each error carries the id of our registry. (E) Every body,
 //! header, depth, count, connection and wait has a limit with a name ([`limits`]).
 
+mod buckets;
 pub mod dav;
 mod ended;
 pub mod keys;
 pub mod limits;
+mod listen;
 pub mod s3;
 pub mod serve;
 pub mod sign;

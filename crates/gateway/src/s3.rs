@@ -28,7 +28,8 @@ pub(crate) use intake::{Checks, Intake};
 pub(crate) use outlet::read;
 pub(crate) use told::{check_small, etag};
 
-use crate::limits::{BUCKETS_KEPT, UPLOADS_KEPT};
+use crate::buckets::Buckets;
+use crate::limits::UPLOADS_KEPT;
 use client::parts::Upload;
 use client::{AccountRoot, Bucket, Client, ClientError};
 use model::errors;
@@ -42,10 +43,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) struct Face(Arc<Inner>);
 
 struct Inner {
-    client: Client,
-    root: AccountRoot,
-    /// Buckets that were opened, by name.
-    buckets: Mutex<BTreeMap<String, Bucket>>,
+    buckets: Buckets,
     /// Uploads that are open, by id.
     uploads: Mutex<BTreeMap<[u8; 16], Upload>>,
 }
@@ -53,41 +51,29 @@ struct Inner {
 impl Face {
     /// Of an account.
     pub fn new(client: Client, root: AccountRoot) -> Self {
-        Self(Arc::new(Inner { client, root, buckets: Mutex::default(), uploads: Mutex::default() }))
+        Self(Arc::new(Inner { buckets: Buckets::new(client, root), uploads: Mutex::default() }))
     }
 
     fn client(&self) -> &Client {
-        &self.0.client
+        &self.0.buckets.client
     }
 
     fn root(&self) -> &AccountRoot {
-        &self.0.root
+        &self.0.buckets.root
     }
 
     /// A bucket that is there; its keys are checked when it is opened first.
     async fn bucket(&self, name: &str) -> S3Result<Bucket> {
-        let kept = self.0.buckets.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
-        if let Some(bucket) = kept {
-            return Ok(bucket);
-        }
-        let bucket = self.client().bucket(self.root(), name).await.map_err(error::fault)?;
-        let mut buckets = self.0.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() >= BUCKETS_KEPT {
-            buckets.pop_first();
-        }
-        buckets.insert(name.to_owned(), bucket.clone());
-        Ok(bucket)
+        self.0.buckets.open(name).await.map_err(error::fault)
     }
 
     fn forget_bucket(&self, name: &str) {
-        self.0.buckets.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.0.buckets.forget(name);
     }
 
-    /// An error of something in a bucket; one that is gone is looked for again by whoever asks next.
+    /// An error of something in a bucket.
     fn fault(&self, bucket: &str, error: ClientError) -> S3Error {
-        if matches!(&error, ClientError::Refused(no) if no.id == errors::BUCKET_UNKNOWN) {
-            self.forget_bucket(bucket);
-        }
+        self.0.buckets.saw(bucket, &error);
         error::fault(error)
     }
 

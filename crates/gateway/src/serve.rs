@@ -1,9 +1,9 @@
-//! The gateway as it listens: connections with their limits, the wall, S3's library behind it, and answers that bear the id of our
-//! registry. It listens on this machine only, unless it is told otherwise in so many words.
+//! S3 as it is answered: the wall, S3's library behind it, and answers that bear the id of our registry.
 
 use crate::ended::Ended;
 use crate::keys::KeyStore;
-use crate::limits::{BUFFER_BYTES, CONNECTIONS_MAX, END_WAIT, HEADER_WAIT, HEADERS_MAX, REQUESTS_MAX, XML_BYTES_MAX};
+use crate::limits::{REQUESTS_MAX, XML_BYTES_MAX};
+use crate::listen::{Answers, Listening};
 use crate::s3::{Face, Guard, error};
 use crate::wall::{self, Asked, Hosts, REGION, Refusal};
 use crate::xml::{self, XmlFault};
@@ -14,10 +14,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use model::{Stamp, errors};
 use rand::Rng;
 use s3s::config::{S3Config, StaticConfigProvider};
@@ -25,16 +22,10 @@ use s3s::host::{S3Host, VirtualHost};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::validation::NameValidation;
 use s3s::{Body, S3Result};
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::Semaphore;
 
-/// Pause after a connection that could not be accepted.
-const ACCEPT_REST: Duration = Duration::from_millis(100);
 /// Bytes of an error's body that are looked at.
 const ERROR_BYTES_MAX: usize = 64 << 10;
 /// Longest name of a bucket, as the account has them.
@@ -76,11 +67,7 @@ pub struct ServeAsk {
 }
 
 /// A gateway that listens; ends with [`Self::stop`].
-pub struct Gateway {
-    addr: SocketAddr,
-    stop: watch::Sender<bool>,
-    accepting: JoinHandle<()>,
-}
+pub struct Gateway(Listening);
 
 /// What every connection shares.
 struct Shared {
@@ -96,31 +83,22 @@ impl Gateway {
     /// # Errors
     /// [`ListenError`].
     pub async fn start(ask: ServeAsk) -> Result<Self, ListenError> {
-        let ServeAsk { listen, is_open, mut hosts, keys, client, root, now } = ask;
-        if !listen.ip().is_loopback() && !is_open {
-            return Err(ListenError::NotLoopback(listen));
-        }
-        let bound = |source| ListenError::Bind { addr: listen, source };
-        let listener = TcpListener::bind(listen).await.map_err(bound)?;
-        let addr = listener.local_addr().map_err(bound)?;
-        hosts.push(addr.ip().to_string());
-        let hosts = Hosts::new(&hosts, addr.port());
-        let service = service(Face::new(client, root), Guard { keys, now }, hosts.clone());
-        let shared = Arc::new(Shared { service, hosts, turns: Semaphore::new(REQUESTS_MAX), now });
-        let (stop, stopped) = watch::channel(false);
-        let accepting = tokio::spawn(accept(listener, shared, stopped));
-        Ok(Self { addr, stop, accepting })
+        let listening = Listening::start(&ask, |hosts| {
+            let guard = Guard { keys: ask.keys.clone(), now: ask.now };
+            let service = service(Face::new(ask.client.clone(), ask.root.clone()), guard, hosts.clone());
+            Shared { service, hosts, turns: Semaphore::new(REQUESTS_MAX), now: ask.now }
+        });
+        Ok(Self(listening.await?))
     }
 
     /// Where it listens, with the port that the system chose.
     pub const fn addr(&self) -> SocketAddr {
-        self.addr
+        self.0.addr()
     }
 
     /// Takes no more, and gives what is under way a moment.
     pub async fn stop(self) {
-        self.stop.send_replace(true);
-        let _ = tokio::time::timeout(END_WAIT + ACCEPT_REST, self.accepting).await; // what is left is cut off
+        self.0.stop().await;
     }
 }
 
@@ -158,61 +136,9 @@ impl S3Host for Names {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let mut open = JoinSet::new();
-    loop {
-        while open.try_join_next().is_some() {}
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stopped.changed() => break,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                let (shared, stopped) = (Arc::clone(&shared), stopped.clone());
-                open.spawn(async move {
-                    connection(stream, shared, stopped).await;
-                    drop(place);
-                });
-            }
-            Err(error) => {
-                tracing::info!(%error, "a connection is not accepted");
-                tokio::time::sleep(ACCEPT_REST).await;
-            }
-        }
-    }
-    drop(listener);
-    let ending = async { while open.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(END_WAIT, ending).await; // the rest is cut off
-}
+impl Answers for Shared {
+    type Body = Body;
 
-async fn connection(stream: TcpStream, shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
-    let _ = stream.set_nodelay(true); // only slower without
-    let answering = service_fn(move |request| {
-        let shared = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(shared.answer(request).await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_WAIT)
-        .max_headers(HEADERS_MAX)
-        .max_buf_size(BUFFER_BYTES)
-        .serve_connection(TokioIo::new(stream), answering);
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = &mut connection => ended,
-        _ = stopped.changed() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended");
-    }
-}
-
-impl Shared {
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let (is_head, id) = (request.method() == Method::HEAD, request_id());
         let has_body = !request.body().is_end_stream();
@@ -235,7 +161,9 @@ impl Shared {
         }
         answer
     }
+}
 
+impl Shared {
     async fn judged(&self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
         let busy = |_| {
             let why = "too many requests at once";

@@ -10,6 +10,7 @@ use super::visit::{Visit, VisitAsk};
 use super::wall::{self, METHODS, Passed};
 use crate::keys::{KeyStore, ToolKey};
 use crate::limits::{BODY_STALL, REQUESTS_MAX};
+use crate::listen::Answers;
 use crate::wall::Hosts;
 use crate::xml;
 use bytes::Bytes;
@@ -47,9 +48,12 @@ impl Shared {
         let (library, turns) = (config.build_handler(), Semaphore::new(REQUESTS_MAX));
         Self { tree, locks, door: Door::new(keys, now), hosts, library, turns }
     }
+}
 
-    /// Answers a request.
-    pub async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+impl Answers for Shared {
+    type Body = Body;
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let is_head = request.method() == Method::HEAD;
         let has_body = !request.body().is_end_stream();
         let mut answer = match self.judged(request).await {
@@ -69,7 +73,9 @@ impl Shared {
         headers.insert("MS-Author-Via", HeaderValue::from_static("DAV"));
         answer
     }
+}
 
+impl Shared {
     async fn judged(&self, request: Request<Incoming>) -> Result<Response<Body>, Fault> {
         let busy = |_| Fault::new(StatusCode::SERVICE_UNAVAILABLE, errors::RATE_LIMITED, "too many requests at once");
         let _turn = self.turns.try_acquire().map_err(busy)?;

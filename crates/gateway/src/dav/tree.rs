@@ -9,7 +9,7 @@ use super::limits::TREE_NAMES_MAX;
 use super::place::{Place, is_part};
 use super::properties::Known;
 use super::visit::Visit;
-use crate::limits::BUCKETS_KEPT;
+use crate::buckets::Buckets;
 use client::{
     AccountRoot, Bucket, BucketAsk, BucketFacts, Client, ClientError, Entry, Etag, Expect, Fact, Facts, PutAsk,
 };
@@ -18,7 +18,7 @@ use hyper::StatusCode;
 use model::{Bytes, Stamp, errors};
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Media type of a folder's marker.
 const FOLDER_TYPE: &str = "application/x-directory";
@@ -35,10 +35,7 @@ const OWN: &str = ".pumasi/";
 pub(crate) struct Tree(Arc<Inner>);
 
 struct Inner {
-    client: Client,
-    root: AccountRoot,
-    /// Buckets that were opened, by name.
-    buckets: Mutex<BTreeMap<String, Bucket>>,
+    buckets: Buckets,
     known: Known,
 }
 
@@ -99,11 +96,11 @@ pub(crate) fn etag(entry: &Entry) -> String {
 impl Tree {
     /// Of an account.
     pub fn new(client: Client, root: AccountRoot) -> Self {
-        Self(Arc::new(Inner { client, root, buckets: Mutex::default(), known: Known::default() }))
+        Self(Arc::new(Inner { buckets: Buckets::new(client, root), known: Known::default() }))
     }
 
     pub fn client(&self) -> &Client {
-        &self.0.client
+        &self.0.buckets.client
     }
 
     pub fn known(&self) -> &Known {
@@ -112,29 +109,13 @@ impl Tree {
 
     /// A bucket that is there; its keys are checked when it is opened first.
     pub async fn bucket(&self, name: &str) -> Result<Bucket, Fault> {
-        let kept = self.0.buckets.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
-        if let Some(bucket) = kept {
-            return Ok(bucket);
-        }
-        let bucket = self.client().bucket(&self.0.root, name).await?;
-        let mut buckets = self.0.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() >= BUCKETS_KEPT {
-            buckets.pop_first();
-        }
-        buckets.insert(name.to_owned(), bucket.clone());
-        Ok(bucket)
+        Ok(self.0.buckets.open(name).await?)
     }
 
-    /// An error of something in a bucket; one that is gone is looked for again by whoever asks next.
+    /// An error of something in a bucket.
     pub fn fault(&self, bucket: &str, error: ClientError) -> Fault {
-        if matches!(&error, ClientError::Refused(no) if no.id == errors::BUCKET_UNKNOWN) {
-            self.forget(bucket);
-        }
+        self.0.buckets.saw(bucket, &error);
         error.into()
-    }
-
-    fn forget(&self, bucket: &str) {
-        self.0.buckets.lock().unwrap_or_else(PoisonError::into_inner).remove(bucket);
     }
 
     /// Names in a bucket that begin so and that the key has, in order.
@@ -159,7 +140,7 @@ impl Tree {
             Place::Root => Ok(Node::Root),
             Place::Bucket(name) => {
                 self.bucket(name).await?;
-                let facts = self.client().bucket_facts(&self.0.root, name).await;
+                let facts = self.client().bucket_facts(&self.0.buckets.root, name).await;
                 Ok(Node::Bucket(Box::new(facts.map_err(|error| self.fault(name, error))?)))
             }
             Place::Name { bucket, name } => {
@@ -190,7 +171,7 @@ impl Tree {
     }
 
     async fn all_buckets(&self, visit: &Visit) -> Result<BTreeMap<String, Node>, Fault> {
-        let all = self.client().buckets(&self.0.root).await?;
+        let all = self.client().buckets(&self.0.buckets.root).await?;
         let (is_any, mut kids) = (!all.is_empty(), BTreeMap::new());
         let mut is_opened = false;
         for facts in all {
@@ -226,7 +207,7 @@ impl Tree {
             let why = "a folder at the top is a bucket, and its name has 3 to 63 small letters, digits and -";
             return Err(Fault::new(StatusCode::FORBIDDEN, errors::BAD_NAME, why));
         }
-        self.client().make_bucket(&self.0.root, name, &BucketAsk::default()).await?;
+        self.client().make_bucket(&self.0.buckets.root, name, &BucketAsk::default()).await?;
         visit.changed();
         Ok(())
     }
@@ -288,8 +269,11 @@ impl Tree {
                 Err(Fault::new(StatusCode::CONFLICT, errors::BUCKET_NOT_EMPTY, why))
             }
             Place::Bucket(name) => {
-                self.client().remove_bucket(&self.0.root, name).await.map_err(|error| self.fault(name, error))?;
-                self.forget(name);
+                self.client()
+                    .remove_bucket(&self.0.buckets.root, name)
+                    .await
+                    .map_err(|error| self.fault(name, error))?;
+                self.0.buckets.forget(name);
                 Ok(())
             }
             Place::Name { bucket, .. } => {
@@ -368,8 +352,8 @@ impl Tree {
             return Err(Fault::denied("a bucket keeps its name; make another and move what is in it"));
         }
         self.make_bucket(visit, to).await?;
-        self.client().remove_bucket(&self.0.root, name).await.map_err(|error| self.fault(name, error))?;
-        self.forget(name);
+        self.client().remove_bucket(&self.0.buckets.root, name).await.map_err(|error| self.fault(name, error))?;
+        self.0.buckets.forget(name);
         Ok(())
     }
 

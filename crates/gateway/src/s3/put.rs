@@ -88,9 +88,7 @@ impl Face {
         let putting = self.client().put(bucket, ask, content, &|_, _, _| {});
         let (put, ()) = tokio::join!(putting, feed.run());
         let put = put.map_err(|error| {
-            if matches!(&error, client::ClientError::Refused(no) if no.id == errors::BUCKET_UNKNOWN) {
-                self.forget_bucket(name);
-            }
+            self.0.buckets.saw(name, &error);
             at_fault.or(error)
         })?;
         Ok(Stored { put, etag: told.etag(), given: Given::of(told.checksum(kind).iter()) })
