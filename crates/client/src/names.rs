@@ -6,7 +6,7 @@ use crate::{Bucket, Client, ClientError};
 use model::{Bytes, Stamp};
 use rand_core::Rng;
 use seal::{Etag, Facts, Manifest};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use wire::Reply;
 use wire::account::GrantedAsk;
 use wire::limits::READ_SEGMENTS_MAX;
@@ -55,6 +55,8 @@ pub struct Version {
     pub at: Stamp,
     /// Its size; none for a marker.
     pub size: Option<Bytes>,
+    /// It went out of its name's history, and stays for its retention.
+    pub is_dropped: bool,
 }
 
 /// A version of a name, or a marker, in a bucket's history.
@@ -109,13 +111,17 @@ impl Client {
                 listed => return listed,
             }
         }
-        let mut found = BTreeMap::new();
+        let (mut found, mut dropped) = (BTreeMap::<String, Entry>::new(), Vec::new());
         let mut note = |line: ObjectLine| {
             let name = bucket.keys.open_name(&line.name_sealed)?;
             if !name.starts_with(prefix) || seal::log_from(&name).is_some() {
                 return Ok(());
             }
-            if line.manifest.is_empty() {
+            if CommitRecord::op_of(&line.record) == Some(CommitOp::Drop) {
+                if found.get(&name).is_none_or(|entry| entry.version == line.version) {
+                    dropped.push(name);
+                }
+            } else if line.manifest.is_empty() {
                 found.remove(&name);
             } else {
                 let manifest = Manifest::open(&bucket.keys, &name, &line.manifest)?;
@@ -124,7 +130,22 @@ impl Client {
             Ok(())
         };
         self.changes(bucket, None, &mut note).await?;
+        for name in dropped {
+            match self.newest(bucket, &name).await? {
+                Some(entry) => drop(found.insert(name, entry)),
+                None => drop(found.remove(&name)),
+            }
+        }
         Ok(found.into_values().collect())
+    }
+
+    /// What a name is after a version of it was dropped; none where nothing is left.
+    pub(crate) async fn newest(&self, bucket: &Bucket, name: &str) -> Result<Option<Entry>, ClientError> {
+        match self.stat(bucket, name).await {
+            Ok(entry) => Ok(Some(entry)),
+            Err(ClientError::Refused(no)) if no.id == model::errors::OBJECT_UNKNOWN => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Hands names that begin with `prefix`, from `after` on, to `take` in true order, which may stop early; jobs' own only where
@@ -164,7 +185,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn history(&self, bucket: &Bucket, prefix: &str) -> Result<Vec<Past>, ClientError> {
-        let mut all = Vec::new();
+        let (mut all, mut dropped) = (Vec::new(), BTreeSet::new());
         let mut note = |line: ObjectLine| {
             let name = bucket.keys.open_name(&line.name_sealed)?;
             if !name.starts_with(prefix) || seal::log_from(&name).is_some() || !is_shown(prefix, &name) {
@@ -174,7 +195,11 @@ impl Client {
                 true => None,
                 false => Some(entry(&Manifest::open(&bucket.keys, &name, &line.manifest)?, line.version, line.at)),
             };
-            let op = CommitRecord::check(&line.record).map(|record| record.op);
+            let op = CommitRecord::op_of(&line.record);
+            if op == Some(CommitOp::Drop) {
+                dropped.insert((name, line.version));
+                return Ok(());
+            }
             // What is gone for good left only its record.
             if entry.is_some() || op == Some(CommitOp::Delete) {
                 let is_undelete = op == Some(CommitOp::Undelete);
@@ -183,19 +208,27 @@ impl Client {
             Ok(())
         };
         self.changes(bucket, None, &mut note).await?;
+        if !dropped.is_empty() {
+            all.retain(|past: &Past| !dropped.contains(&(past.name.clone(), past.version)));
+        }
         all.sort_by(|a, b| (&a.name, b.seq).cmp(&(&b.name, a.seq)));
         Ok(all)
     }
 
     /// All versions of a name, the newest first.
     pub async fn versions(&self, bucket: &Bucket, name: &str) -> Result<Vec<Version>, ClientError> {
-        let mut all = Vec::new();
+        let mut all: Vec<Version> = Vec::new();
         let mut note = |line: ObjectLine| {
+            if CommitRecord::op_of(&line.record) == Some(CommitOp::Drop) {
+                all.iter_mut().filter(|v| v.version == line.version).for_each(|v| v.is_dropped = true);
+                return Ok(());
+            }
             let size = match line.manifest.is_empty() {
                 true => None,
                 false => Some(Bytes(Manifest::open(&bucket.keys, name, &line.manifest)?.size)),
             };
-            all.push(Version { bucket_seq: line.bucket_seq, version: line.version, at: line.at, size });
+            let (bucket_seq, version, at) = (line.bucket_seq, line.version, line.at);
+            all.push(Version { bucket_seq, version, at, size, is_dropped: false });
             Ok(())
         };
         self.changes(bucket, Some(bucket.seal_name(name)?), &mut note).await?;
@@ -217,14 +250,43 @@ impl Client {
         self.commit(bucket, change).await.map(|_| version)
     }
 
+    /// Takes one version of a name, or a marker, out of its history: the name is what its newest other version says. It stays for
+    /// its retention and can be brought back until then.
+    ///
+    /// # Errors
+    /// E0304 where it is none of the name's.
+    pub async fn drop_version(&self, bucket: &Bucket, name: &str, version: [u8; 16]) -> Result<(), ClientError> {
+        let change = Change {
+            op: CommitOp::Drop,
+            name_sealed: bucket.seal_name(name)?,
+            expect: Expect::Any,
+            version,
+            segments: Vec::new(),
+            manifest: Vec::new(),
+        };
+        self.commit(bucket, change).await.map(drop)
+    }
+
     /// Makes a removed name's last version its newest again.
     pub async fn undelete(&self, bucket: &Bucket, name: &str) -> Result<Entry, ClientError> {
-        let versions = self.versions(bucket, name).await?;
+        let mut versions = self.versions(bucket, name).await?;
+        let is_shown = |v: &&Version| !v.is_dropped;
+        if versions.iter().any(|v| !v.is_dropped) {
+            versions.retain(|v| is_shown(&v));
+        }
         let last = versions.iter().find(|v| v.size.is_some()).ok_or_else(unknown)?;
-        if versions.first().is_some_and(|newest| newest.version == last.version) {
+        if versions.first().is_some_and(|newest| newest.version == last.version && !newest.is_dropped) {
             return self.stat(bucket, name).await; // it is there
         }
         self.name_anew(bucket, (name, Some(last.version)), (name, None), CommitOp::Undelete, Expect::Absent).await
+    }
+
+    /// Makes one version of a name its newest again, whatever is there, one that went out of the history too.
+    ///
+    /// # Errors
+    /// E0304 where it is none of the name's, or its retention is over.
+    pub async fn bring_back(&self, bucket: &Bucket, name: &str, version: [u8; 16]) -> Result<Entry, ClientError> {
+        self.name_anew(bucket, (name, Some(version)), (name, None), CommitOp::Undelete, Expect::Any).await
     }
 
     /// Another name for the same content, in the same bucket; no piece moves.
@@ -264,7 +326,10 @@ impl Client {
         op: CommitOp,
         expect: Expect,
     ) -> Result<Entry, ClientError> {
-        let (opened, page) = self.open(bucket, from, version, READ_SEGMENTS_MAX).await?;
+        let (opened, page) = match op {
+            CommitOp::Undelete => self.open_any(bucket, from, version, READ_SEGMENTS_MAX).await?,
+            _ => self.open(bucket, from, version, READ_SEGMENTS_MAX).await?,
+        };
         let runs = self.runs_of(bucket, from, opened.version, opened.segments_count, page).await?;
         let mut manifest = Manifest { name: to.to_owned(), ..opened.manifest };
         if let Some(told) = told {

@@ -65,8 +65,8 @@ struct FoundLog {
 struct Known {
     /// When a version was superseded, by its place.
     superseded: BTreeMap<u64, Stamp>,
-    /// The newest change of each name, by the hash of its sealed name: its place, and what it is.
-    newest: BTreeMap<[u8; 32], (u64, Is)>,
+    /// The changes of each name that still count, by the hash of its sealed name, the newest last.
+    names: BTreeMap<[u8; 32], Vec<(u64, [u8; 16], Is)>>,
     /// Where the chain ends.
     head: Head,
 }
@@ -78,6 +78,22 @@ enum Is {
     Gone,
     /// A log of the bucket, which is no name of its owner's.
     Log,
+}
+
+impl Known {
+    /// A version went out of its name's history: the one before it is the newest again, where it was that.
+    fn dropped(&mut self, record: &CommitRecord, at: Stamp) {
+        let Some(of_name) = self.names.get_mut(&record.name_hash) else { return };
+        let Some(index) = of_name.iter().rposition(|(_, version, _)| *version == record.version) else { return };
+        let was_newest = index + 1 == of_name.len();
+        let (place, ..) = of_name.remove(index);
+        if was_newest {
+            self.superseded.insert(place, at);
+            if let Some((newest, ..)) = of_name.last() {
+                self.superseded.remove(newest);
+            }
+        }
+    }
 }
 
 impl Client {
@@ -107,7 +123,8 @@ impl Client {
         if let Some(index) = self.index.as_ref().filter(|_| head.seq < seen.seq || told > 0) {
             index.forget(bucket.id());
         }
-        let names = known.newest.values().filter(|(_, is)| *is == Is::There).count() as u64;
+        let names =
+            known.names.values().filter(|of| of.last().is_some_and(|(_, _, is)| *is == Is::There)).count() as u64;
         let (changes, unlogged) = (head.seq, seen.seq.saturating_sub(head.seq));
         Ok(Rebuilt { name, changes, told, names, lost, unlogged, logs: read })
     }
@@ -136,15 +153,21 @@ impl Client {
             read += 1;
             for (place, line) in (known.head.seq + 1..).zip(&log) {
                 let record = judged(bucket, line)?;
+                known.head = known.head.after(&line.record);
+                if record.op == CommitOp::Drop {
+                    known.dropped(&record, line.at);
+                    continue;
+                }
                 let is = match (line.manifest.is_empty(), record.op) {
                     (true, _) => Is::Gone,
                     (false, CommitOp::Log) => Is::Log,
                     (false, _) => Is::There,
                 };
-                if let Some((before, Is::There | Is::Log)) = known.newest.insert(record.name_hash, (place, is)) {
-                    known.superseded.insert(before, line.at);
+                let of_name = known.names.entry(record.name_hash).or_default();
+                if let Some((before, _, Is::There | Is::Log)) = of_name.last() {
+                    known.superseded.insert(*before, line.at);
                 }
-                known.head = known.head.after(&line.record);
+                of_name.push((place, record.version, is));
             }
         }
         Ok(read)

@@ -1,5 +1,5 @@
-//! Names are removed: a marker takes their place. A marker that is removed brings its name back; a version stays for its time, and
-//! nobody can end that sooner, whatever key they have.
+//! Names are removed: a marker takes their place. A version or a marker that is removed by its id is out of sight at once, and the
+//! name is what its newest other version says; its bytes stay for their retention, which no key ends sooner.
 
 use super::access::{check_name, key_of};
 use super::error::{bad, no, not_done};
@@ -11,10 +11,10 @@ use model::errors;
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Response, S3Result};
 
-/// What came of a removal: the marker, if one was made or taken away.
+/// What came of a removal: the marker, if one was made or taken away, and the version that was named.
 struct Removed {
     marker: Option<[u8; 16]>,
-    is_back: bool,
+    version: Option<[u8; 16]>,
 }
 
 impl Face {
@@ -38,7 +38,7 @@ impl Face {
         let done = self.remove(&bucket, place, ask.version_id.as_deref(), expect).await?;
         let output = DeleteObjectOutput {
             delete_marker: done.marker.map(|_| true),
-            version_id: done.marker.map(told::version),
+            version_id: done.version.or(done.marker).map(told::version),
             ..DeleteObjectOutput::default()
         };
         Ok(S3Response::with_status(output, hyper::StatusCode::NO_CONTENT))
@@ -55,10 +55,10 @@ impl Face {
             return self.remove_version(bucket, (bucket_name, key), version).await;
         }
         match self.client().remove(bucket, key, expect).await {
-            Ok(marker) => Ok(Removed { marker: Some(marker), is_back: false }),
+            Ok(marker) => Ok(Removed { marker: Some(marker), version: None }),
             // What is not there is removed.
             Err(ClientError::Refused(no)) if no.id == errors::OBJECT_UNKNOWN => {
-                Ok(Removed { marker: None, is_back: false })
+                Ok(Removed { marker: None, version: None })
             }
             Err(error) => Err(self.fault(bucket_name, error)),
         }
@@ -71,15 +71,16 @@ impl Face {
         version: [u8; 16],
     ) -> S3Result<Removed> {
         let all = self.client().versions(bucket, key).await.map_err(|e| self.fault(bucket_name, e))?;
-        let Some(at) = all.iter().position(|past| past.version == version) else {
-            return Ok(Removed { marker: None, is_back: false });
-        };
-        if at > 0 || all[at].size.is_some() {
-            let why = "a version is kept until its time is over, and goes by itself then";
-            return Err(no(S3ErrorCode::AccessDenied, errors::RETAINED, why));
+        let found = all.iter().find(|past| past.version == version && !past.is_dropped);
+        let is_marker = found.is_some_and(|past| past.size.is_none());
+        match self.client().drop_version(bucket, key, version).await {
+            Ok(()) => Ok(Removed { marker: is_marker.then_some(version), version: Some(version) }),
+            // What is not there is removed.
+            Err(ClientError::Refused(no)) if no.id == errors::OBJECT_UNKNOWN => {
+                Ok(Removed { marker: None, version: Some(version) })
+            }
+            Err(error) => Err(self.fault(bucket_name, error)),
         }
-        self.client().undelete(bucket, key).await.map_err(|e| self.fault(bucket_name, e))?;
-        Ok(Removed { marker: Some(version), is_back: true })
     }
 
     pub(super) async fn delete_many(&self, ask: Asked<DeleteObjectsInput>) -> Done<DeleteObjectsOutput> {
@@ -106,7 +107,7 @@ impl Face {
                     delete_marker: done.marker.map(|_| true),
                     delete_marker_version_id: done.marker.map(told::version),
                     key: Some(object.key),
-                    version_id: object.version_id.filter(|_| done.is_back || done.marker.is_none()),
+                    version_id: done.version.map(told::version),
                 }),
                 Err(error) => failed.push(told_of(object, &error)),
             }
