@@ -33,6 +33,7 @@ mod piece;
 mod put;
 mod rebuild;
 mod send;
+mod settings;
 mod snapshot;
 mod stage;
 
@@ -50,6 +51,7 @@ pub use pack::{PACK_BYTES, SMALL_MAX, Small};
 pub use put::{ENDING_MAX, Ending, Put, PutAsk};
 pub use rebuild::{RebuildAsk, Rebuilt};
 pub use seal::{AccountRoot, Checksum, ChecksumKind, Etag, Fact, Facts, LocalKey, SealError, ServedHeader};
+pub use settings::{SETTING_MAX, SETTINGS};
 pub use snapshot::{FoundSnapshot, SNAPSHOTS_KEPT};
 pub use stage::{FREE_SHARE, STAGE_BYTES_MAX, Source, Stage};
 pub use wire::storage::Expect;

@@ -11,7 +11,8 @@
 
 mod buckets;
 pub mod dav;
-mod ended;
+mod form;
+mod inflow;
 pub mod keys;
 pub mod limits;
 mod listen;

@@ -7,16 +7,23 @@
 
 mod access;
 mod bucket;
+mod complete;
 mod copy;
+pub(crate) mod cors;
 mod delete;
 pub(crate) mod error;
+mod expiry;
+mod fixed;
+mod form;
 mod get;
 mod intake;
+mod lifecycle;
 mod list;
 mod multipart;
 mod outlet;
 mod parts;
 mod put;
+mod settings;
 mod sums;
 mod tags;
 mod told;
@@ -37,6 +44,7 @@ use s3s::dto::*;
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Notify;
 
 /// An account's buckets as S3 shows them; clones share it.
 #[derive(Clone)]
@@ -46,12 +54,18 @@ struct Inner {
     buckets: Buckets,
     /// Uploads that are open, by id.
     uploads: Mutex<BTreeMap<[u8; 16], Upload>>,
+    /// Rules of what goes were set: they are gone through at once.
+    rules_changed: Notify,
 }
 
 impl Face {
     /// Of an account.
     pub fn new(client: Client, root: AccountRoot) -> Self {
-        Self(Arc::new(Inner { buckets: Buckets::new(client, root), uploads: Mutex::default() }))
+        Self(Arc::new(Inner {
+            buckets: Buckets::new(client, root),
+            uploads: Mutex::default(),
+            rules_changed: Notify::new(),
+        }))
     }
 
     fn client(&self) -> &Client {
@@ -213,5 +227,140 @@ impl S3 for Face {
     }
     async fn list_multipart_uploads(&self, ask: Asked<ListMultipartUploadsInput>) -> Done<ListMultipartUploadsOutput> {
         self.uploads(ask.input).await
+    }
+    async fn get_bucket_cors(&self, ask: Asked<GetBucketCorsInput>) -> Done<GetBucketCorsOutput> {
+        self.get_cors(ask.input).await
+    }
+    async fn put_bucket_cors(&self, ask: Asked<PutBucketCorsInput>) -> Done<PutBucketCorsOutput> {
+        self.set_cors(ask.input).await
+    }
+    async fn delete_bucket_cors(&self, ask: Asked<DeleteBucketCorsInput>) -> Done<DeleteBucketCorsOutput> {
+        self.drop_cors(ask.input).await
+    }
+    async fn get_bucket_lifecycle_configuration(
+        &self,
+        ask: Asked<GetBucketLifecycleConfigurationInput>,
+    ) -> Done<GetBucketLifecycleConfigurationOutput> {
+        self.get_lifecycle(ask.input).await
+    }
+    async fn put_bucket_lifecycle_configuration(
+        &self,
+        ask: Asked<PutBucketLifecycleConfigurationInput>,
+    ) -> Done<PutBucketLifecycleConfigurationOutput> {
+        self.set_lifecycle(ask.input).await
+    }
+    async fn delete_bucket_lifecycle(
+        &self,
+        ask: Asked<DeleteBucketLifecycleInput>,
+    ) -> Done<DeleteBucketLifecycleOutput> {
+        self.drop_lifecycle(ask.input).await
+    }
+    async fn get_bucket_tagging(&self, ask: Asked<GetBucketTaggingInput>) -> Done<GetBucketTaggingOutput> {
+        self.bucket_tags(ask.input).await
+    }
+    async fn put_bucket_tagging(&self, ask: Asked<PutBucketTaggingInput>) -> Done<PutBucketTaggingOutput> {
+        self.set_bucket_tags(ask.input).await
+    }
+    async fn delete_bucket_tagging(&self, ask: Asked<DeleteBucketTaggingInput>) -> Done<DeleteBucketTaggingOutput> {
+        self.drop_bucket_tags(ask.input).await
+    }
+    async fn get_bucket_policy(&self, ask: Asked<GetBucketPolicyInput>) -> Done<GetBucketPolicyOutput> {
+        self.policy(ask.input).await
+    }
+    async fn put_bucket_policy(&self, ask: Asked<PutBucketPolicyInput>) -> Done<PutBucketPolicyOutput> {
+        self.set_policy(ask.input).await
+    }
+    async fn delete_bucket_policy(&self, ask: Asked<DeleteBucketPolicyInput>) -> Done<DeleteBucketPolicyOutput> {
+        self.drop_policy(ask.input).await
+    }
+    async fn get_bucket_policy_status(
+        &self,
+        ask: Asked<GetBucketPolicyStatusInput>,
+    ) -> Done<GetBucketPolicyStatusOutput> {
+        self.policy_status(ask.input).await
+    }
+    async fn get_public_access_block(&self, ask: Asked<GetPublicAccessBlockInput>) -> Done<GetPublicAccessBlockOutput> {
+        self.access_block(ask.input).await
+    }
+    async fn put_public_access_block(&self, ask: Asked<PutPublicAccessBlockInput>) -> Done<PutPublicAccessBlockOutput> {
+        self.set_access_block(ask.input).await
+    }
+    async fn get_bucket_ownership_controls(
+        &self,
+        ask: Asked<GetBucketOwnershipControlsInput>,
+    ) -> Done<GetBucketOwnershipControlsOutput> {
+        self.ownership(ask.input).await
+    }
+    async fn put_bucket_ownership_controls(
+        &self,
+        ask: Asked<PutBucketOwnershipControlsInput>,
+    ) -> Done<PutBucketOwnershipControlsOutput> {
+        self.set_ownership(ask.input).await
+    }
+    async fn get_bucket_encryption(&self, ask: Asked<GetBucketEncryptionInput>) -> Done<GetBucketEncryptionOutput> {
+        self.encryption(ask.input).await
+    }
+    async fn put_bucket_encryption(&self, ask: Asked<PutBucketEncryptionInput>) -> Done<PutBucketEncryptionOutput> {
+        self.set_encryption(ask.input).await
+    }
+    async fn delete_bucket_encryption(
+        &self,
+        ask: Asked<DeleteBucketEncryptionInput>,
+    ) -> Done<DeleteBucketEncryptionOutput> {
+        self.drop_encryption(ask.input).await
+    }
+    async fn get_object_lock_configuration(
+        &self,
+        ask: Asked<GetObjectLockConfigurationInput>,
+    ) -> Done<GetObjectLockConfigurationOutput> {
+        self.lock(ask.input).await
+    }
+    async fn put_object_lock_configuration(
+        &self,
+        ask: Asked<PutObjectLockConfigurationInput>,
+    ) -> Done<PutObjectLockConfigurationOutput> {
+        self.set_lock(ask.input).await
+    }
+    async fn get_object_retention(&self, ask: Asked<GetObjectRetentionInput>) -> Done<GetObjectRetentionOutput> {
+        self.retention(ask.input).await
+    }
+    async fn put_object_retention(&self, ask: Asked<PutObjectRetentionInput>) -> Done<PutObjectRetentionOutput> {
+        self.set_retention(ask.input).await
+    }
+    async fn get_object_legal_hold(&self, ask: Asked<GetObjectLegalHoldInput>) -> Done<GetObjectLegalHoldOutput> {
+        self.hold(ask.input).await
+    }
+    async fn put_object_legal_hold(&self, ask: Asked<PutObjectLegalHoldInput>) -> Done<PutObjectLegalHoldOutput> {
+        self.set_hold(ask.input).await
+    }
+    async fn get_bucket_website(&self, ask: Asked<GetBucketWebsiteInput>) -> Done<GetBucketWebsiteOutput> {
+        self.website(ask.input).await
+    }
+    async fn get_bucket_replication(&self, ask: Asked<GetBucketReplicationInput>) -> Done<GetBucketReplicationOutput> {
+        self.replication(ask.input).await
+    }
+    async fn get_bucket_logging(&self, ask: Asked<GetBucketLoggingInput>) -> Done<GetBucketLoggingOutput> {
+        self.logging(ask.input).await
+    }
+    async fn get_bucket_notification_configuration(
+        &self,
+        ask: Asked<GetBucketNotificationConfigurationInput>,
+    ) -> Done<GetBucketNotificationConfigurationOutput> {
+        self.notification(ask.input).await
+    }
+    async fn get_bucket_request_payment(
+        &self,
+        ask: Asked<GetBucketRequestPaymentInput>,
+    ) -> Done<GetBucketRequestPaymentOutput> {
+        self.payer(ask.input).await
+    }
+    async fn get_bucket_accelerate_configuration(
+        &self,
+        ask: Asked<GetBucketAccelerateConfigurationInput>,
+    ) -> Done<GetBucketAccelerateConfigurationOutput> {
+        self.acceleration(ask.input).await
+    }
+    async fn post_object(&self, ask: Asked<PostObjectInput>) -> Done<PostObjectOutput> {
+        self.form(ask).await
     }
 }

@@ -68,9 +68,12 @@ fn allows(scope: &Scope, op: &str, path: &S3Path, uri: &Uri) -> S3Result<()> {
             "ListObjects" | "ListObjectsV2" | "ListObjectVersions" | "ListMultipartUploads" => {
                 scope.has_names(bucket, &prefix_of(uri)?)
             }
-            "HeadBucket" | "GetBucketLocation" | "GetBucketVersioning" | "GetBucketAcl" | "DeleteObjects" => {
-                scope.has_bucket(bucket)
-            }
+            "HeadBucket"
+            | "GetBucketLocation"
+            | "GetBucketVersioning"
+            | "GetBucketAcl"
+            | "DeleteObjects"
+            | "PostObject" => scope.has_bucket(bucket),
             _ => scope.has_whole(bucket),
         },
     };

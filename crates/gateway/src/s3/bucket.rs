@@ -90,13 +90,14 @@ impl Face {
     }
 
     /// Asks the center, whatever is remembered here.
-    async fn is_there(&self, name: &str) -> S3Result<()> {
+    pub(super) async fn is_there(&self, name: &str) -> S3Result<()> {
         self.forget_bucket(name);
         self.bucket(name).await.map(drop)
     }
 
     pub(super) async fn drop_bucket(&self, ask: DeleteBucketInput) -> Done<DeleteBucketOutput> {
         self.client().remove_bucket(self.root(), &ask.bucket).await.map_err(|e| self.fault(&ask.bucket, e))?;
+        self.forget_settings(&ask.bucket).await;
         self.forget_bucket(&ask.bucket);
         Ok(S3Response::with_status(DeleteBucketOutput {}, hyper::StatusCode::NO_CONTENT))
     }

@@ -1,0 +1,91 @@
+//! Settings of buckets that foreign protocols keep: who may ask from other pages, what goes after its time, tags. Each is an object
+//! of its own, sealed like any other, in a bucket of the account that lists do not show; it comes back with the account's other
+//! buckets when a center is lost.
+
+use crate::{AccountRoot, Bucket, BucketAsk, Client, ClientError, Expect, PutAsk, Wanted};
+use model::{BucketId, errors};
+use std::io::Cursor;
+
+/// Longest setting in bytes.
+pub const SETTING_MAX: usize = 256 << 10;
+
+/// Name of the bucket of settings, hidden like all that begin so.
+pub const SETTINGS: &str = "\0settings";
+
+fn name_of(kind: &str, bucket: &BucketId) -> String {
+    format!("{kind}/{bucket}")
+}
+
+impl Client {
+    /// A setting of a bucket; none where there is none.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn setting(
+        &self,
+        root: &AccountRoot,
+        bucket: &BucketId,
+        kind: &str,
+    ) -> Result<Option<Vec<u8>>, ClientError> {
+        let Some(settings) = self.settings(root).await? else { return Ok(None) };
+        let mut content = Vec::new();
+        match self.get(&settings, &name_of(kind, bucket), Wanted::default(), &mut content, &|_, _, _| {}).await {
+            Ok(_) => Ok(Some(content)),
+            Err(ClientError::Refused(no)) if no.id == errors::OBJECT_UNKNOWN => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sets it, or takes it away.
+    ///
+    /// # Errors
+    /// [`ClientError`]; E0013 for one that is too long.
+    pub async fn set_setting(
+        &self,
+        root: &AccountRoot,
+        bucket: &BucketId,
+        (kind, content): (&str, Option<Vec<u8>>),
+    ) -> Result<(), ClientError> {
+        let name = name_of(kind, bucket);
+        match (content, self.settings(root).await?) {
+            (None, None) => Ok(()),
+            (None, Some(settings)) => match self.remove(&settings, &name, Expect::Any).await {
+                Err(ClientError::Refused(no)) if no.id == errors::OBJECT_UNKNOWN => Ok(()),
+                done => done.map(drop),
+            },
+            (Some(content), settings) => {
+                if content.len() > SETTING_MAX {
+                    return Err(ClientError::Refused(wire::RefusalMsg::new(errors::TOO_LARGE, [])));
+                }
+                let settings = match settings {
+                    Some(settings) => settings,
+                    None => {
+                        self.make_bucket(root, SETTINGS, &BucketAsk::default()).await?;
+                        self.bucket(root, SETTINGS).await?
+                    }
+                };
+                let ask = PutAsk { size_hint: content.len() as u64, ..PutAsk::new(&name) };
+                self.put(&settings, ask, Box::new(Cursor::new(content)), &|_, _, _| {}).await.map(drop)
+            }
+        }
+    }
+
+    /// Buckets that have a setting of a kind.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn buckets_with(&self, root: &AccountRoot, kind: &str) -> Result<Vec<BucketId>, ClientError> {
+        let Some(settings) = self.settings(root).await? else { return Ok(Vec::new()) };
+        let prefix = format!("{kind}/");
+        let all = self.list(&settings, &prefix).await?;
+        Ok(all.iter().filter_map(|entry| entry.name.strip_prefix(&prefix)?.parse().ok()).collect())
+    }
+
+    async fn settings(&self, root: &AccountRoot) -> Result<Option<Bucket>, ClientError> {
+        match self.bucket(root, SETTINGS).await {
+            Ok(bucket) => Ok(Some(bucket)),
+            Err(ClientError::Refused(no)) if no.id == errors::BUCKET_UNKNOWN => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Rules of what goes are gone through while a gateway runs, every [`LIFECYCLE_EVERY`] and when they were changed. Several machines
+//! of an account may do so at once: each removal names the version it means.
+
+use super::Face;
+use super::lifecycle::{Known, Rule};
+use super::settings::LIFECYCLE;
+use crate::limits::{LIFECYCLE_EVERY, LIFECYCLE_STEP_MAX};
+use client::{Bucket, ClientError, Entry, Expect, Past};
+use model::{Stamp, errors};
+
+/// An object may have gone, or changed, since it was looked at.
+fn or_gone<T>(done: Result<T, ClientError>) -> Result<bool, ClientError> {
+    match done {
+        Ok(_) => Ok(true),
+        Err(ClientError::Refused(no))
+            if [errors::PRECONDITION, errors::OBJECT_UNKNOWN, errors::UPLOAD_UNKNOWN].contains(&no.id) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+impl Face {
+    /// Until it is dropped.
+    pub(crate) async fn expire(self, now: fn() -> Stamp) {
+        loop {
+            if let Err(error) = self.expire_all(now).await {
+                tracing::warn!(%error, "what goes by itself could not be gone through; it is tried again");
+            }
+            let _ = tokio::time::timeout(LIFECYCLE_EVERY, self.0.rules_changed.notified()).await;
+        }
+    }
+
+    async fn expire_all(&self, now: fn() -> Stamp) -> Result<(), ClientError> {
+        let client = self.client();
+        let with_rules = client.buckets_with(self.root(), LIFECYCLE).await?;
+        if with_rules.is_empty() {
+            return Ok(());
+        }
+        for facts in client.buckets(self.root()).await? {
+            let Some(name) = facts.name.filter(|_| with_rules.contains(&facts.id)) else { continue };
+            let rules = match self.rules(&name).await {
+                Ok(Some(rules)) => rules,
+                Ok(None) => continue,
+                Err(error) => {
+                    tracing::warn!(%error, "rules of a bucket do not read");
+                    continue;
+                }
+            };
+            let bucket = self.0.buckets.open(&name).await?;
+            let gone = self.expire_one(&bucket, &rules, now).await?;
+            if gone > 0 {
+                tracing::info!(gone, "by the rules of a bucket");
+            }
+        }
+        Ok(())
+    }
+
+    async fn expire_one(&self, bucket: &Bucket, rules: &[Rule], now: fn() -> Stamp) -> Result<usize, ClientError> {
+        let mut gone = 0;
+        if rules.iter().any(Rule::is_of_uploads) {
+            gone += self.expire_uploads(bucket, rules, now()).await?;
+        }
+        if rules.iter().any(Rule::is_of_objects) {
+            gone += self.expire_objects(bucket, rules, now()).await?;
+        }
+        if rules.iter().any(Rule::is_of_history) {
+            gone += self.expire_history(bucket, rules, now()).await?;
+        }
+        Ok(gone)
+    }
+
+    async fn expire_uploads(&self, bucket: &Bucket, rules: &[Rule], now: Stamp) -> Result<usize, ClientError> {
+        let mut gone = 0;
+        for upload in self.client().uploads(bucket).await? {
+            if rules.iter().any(|rule| rule.gives_up(&upload.name, upload.at, now)) {
+                gone += usize::from(or_gone(self.client().upload_abort(bucket, upload.id).await)?);
+            }
+        }
+        Ok(gone)
+    }
+
+    async fn expire_objects(&self, bucket: &Bucket, rules: &[Rule], now: Stamp) -> Result<usize, ClientError> {
+        let due: Vec<Rule> = rules.iter().filter(|rule| rule.is_of_objects()).cloned().collect();
+        let of = due.clone();
+        // Of those with conditions on tags the manifest tells the rest.
+        let may_be = move |entry: &Entry| {
+            of.iter().any(|rule| rule.wants_tags() && rule.may_be(&entry.name) || goes(rule, entry, &[], now))
+        };
+        let found = self.client().list_from(bucket, ("", ""), move |names| {
+            names.filter(may_be).take(LIFECYCLE_STEP_MAX).collect::<Vec<_>>()
+        });
+        let mut gone = 0;
+        for entry in found.await? {
+            let is_plain = due.iter().any(|rule| !rule.wants_tags() && goes(rule, &entry, &[], now));
+            if !is_plain {
+                let shown = match self.client().show(bucket, &entry.name, Some(entry.version)).await {
+                    Ok(shown) => shown,
+                    Err(error) => {
+                        or_gone::<()>(Err(error))?;
+                        continue;
+                    }
+                };
+                let tags: Vec<(String, String)> =
+                    shown.facts.tags().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+                if !due.iter().any(|rule| goes(rule, &entry, &tags, now)) {
+                    continue;
+                }
+            }
+            let removed = self.client().remove(bucket, &entry.name, Expect::Version(entry.version)).await;
+            gone += usize::from(or_gone(removed)?);
+        }
+        Ok(gone)
+    }
+
+    async fn expire_history(&self, bucket: &Bucket, rules: &[Rule], now: Stamp) -> Result<usize, ClientError> {
+        let all = self.client().history(bucket, "").await?;
+        let mut gone = 0;
+        for of_name in all.chunk_by(|a, b| a.name == b.name) {
+            for past in self.due_of(bucket, of_name, rules, now).await? {
+                gone += usize::from(or_gone(self.client().drop_version(bucket, &past.name, past.version).await)?);
+                if gone >= LIFECYCLE_STEP_MAX {
+                    return Ok(gone);
+                }
+            }
+        }
+        Ok(gone)
+    }
+
+    /// What goes of the history of one name, which is told newest first.
+    async fn due_of<'a>(
+        &self,
+        bucket: &Bucket,
+        of_name: &'a [Past],
+        rules: &[Rule],
+        now: Stamp,
+    ) -> Result<Vec<&'a Past>, ClientError> {
+        let [newest, older @ ..] = of_name else { return Ok(Vec::new()) };
+        if older.is_empty() && newest.entry.is_none() {
+            let goes = rules.iter().any(|rule| rule.ends_marker(&newest.name));
+            return Ok(if goes { vec![newest] } else { Vec::new() });
+        }
+        let (mut due, mut since, mut newer) = (Vec::new(), newest.at, 0);
+        for past in older {
+            let Some(entry) = &past.entry else {
+                // A marker in between goes with what it took away.
+                since = past.at;
+                continue;
+            };
+            let tags = match rules.iter().any(|rule| rule.wants_tags() && rule.is_of_history()) {
+                false => Vec::new(),
+                true => match self.client().show(bucket, &past.name, Some(past.version)).await {
+                    Ok(shown) => shown.facts.tags().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+                    Err(error) => {
+                        or_gone::<()>(Err(error))?;
+                        Vec::new()
+                    }
+                },
+            };
+            let known = Known { name: &past.name, size: entry.size.0, tags: &tags };
+            if rules.iter().any(|rule| rule.lets_go(known, since, newer, now)) {
+                due.push(past);
+            }
+            (since, newer) = (past.at, newer + 1);
+        }
+        Ok(due)
+    }
+}
+
+fn goes(rule: &Rule, entry: &Entry, tags: &[(String, String)], now: Stamp) -> bool {
+    rule.expires(Known { name: &entry.name, size: entry.size.0, tags }, entry.at, now)
+}
