@@ -6,7 +6,7 @@ use crate::{Bucket, Client, ClientError};
 use model::{Bytes, Stamp};
 use rand_core::Rng;
 use seal::{Etag, Facts, Manifest};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use wire::Reply;
 use wire::account::GrantedAsk;
 use wire::limits::READ_SEGMENTS_MAX;
@@ -57,23 +57,6 @@ pub struct Version {
     pub size: Option<Bytes>,
     /// It went out of its name's history, and stays for its retention.
     pub is_dropped: bool,
-}
-
-/// A version of a name, or a marker, in a bucket's history.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Past {
-    /// Plain name.
-    pub name: String,
-    /// Which.
-    pub version: [u8; 16],
-    /// When.
-    pub at: Stamp,
-    /// What it is; none for a marker.
-    pub entry: Option<Entry>,
-    /// It brought back what a marker had taken away.
-    pub is_undelete: bool,
-    /// Place in the bucket's order.
-    pub seq: u64,
 }
 
 /// What is told of another name, or of the same, that is given to content that is there.
@@ -178,41 +161,6 @@ impl Client {
     pub async fn stat(&self, bucket: &Bucket, name: &str) -> Result<Entry, ClientError> {
         let (opened, _) = self.open(bucket, name, None, 0).await?;
         Ok(entry(&opened.manifest, opened.version, opened.at))
-    }
-
-    /// All versions of all names that begin with `prefix`, in the order of names, the newest first.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub async fn history(&self, bucket: &Bucket, prefix: &str) -> Result<Vec<Past>, ClientError> {
-        let (mut all, mut dropped) = (Vec::new(), BTreeSet::new());
-        let mut note = |line: ObjectLine| {
-            let name = bucket.keys.open_name(&line.name_sealed)?;
-            if !name.starts_with(prefix) || seal::log_from(&name).is_some() || !is_shown(prefix, &name) {
-                return Ok(());
-            }
-            let entry = match line.manifest.is_empty() {
-                true => None,
-                false => Some(entry(&Manifest::open(&bucket.keys, &name, &line.manifest)?, line.version, line.at)),
-            };
-            let op = CommitRecord::op_of(&line.record);
-            if op == Some(CommitOp::Drop) {
-                dropped.insert((name, line.version));
-                return Ok(());
-            }
-            // What is gone for good left only its record.
-            if entry.is_some() || op == Some(CommitOp::Delete) {
-                let is_undelete = op == Some(CommitOp::Undelete);
-                all.push(Past { name, version: line.version, at: line.at, entry, is_undelete, seq: line.bucket_seq });
-            }
-            Ok(())
-        };
-        self.changes(bucket, None, &mut note).await?;
-        if !dropped.is_empty() {
-            all.retain(|past: &Past| !dropped.contains(&(past.name.clone(), past.version)));
-        }
-        all.sort_by(|a, b| (&a.name, b.seq).cmp(&(&b.name, a.seq)));
-        Ok(all)
     }
 
     /// All versions of a name, the newest first.
@@ -372,7 +320,16 @@ impl Client {
         name_sealed: Option<Vec<u8>>,
         note: &mut (impl FnMut(ObjectLine) -> Result<(), ClientError> + Send),
     ) -> Result<(), ClientError> {
-        let mut after = 0;
+        self.changes_after(bucket, (name_sealed, 0), note).await
+    }
+
+    /// The same after a place.
+    pub(crate) async fn changes_after(
+        &self,
+        bucket: &Bucket,
+        (name_sealed, mut after): (Option<Vec<u8>>, u64),
+        note: &mut (impl FnMut(ObjectLine) -> Result<(), ClientError> + Send),
+    ) -> Result<(), ClientError> {
         loop {
             let ask = ObjectList { bucket: *bucket.id(), name_sealed: name_sealed.clone(), after, limit: PAGE };
             let asked = bucket.head();

@@ -34,6 +34,8 @@ pub const XML_BYTES_MAX: usize = 4 << 20;
 pub const XML_DEPTH_MAX: usize = 32;
 /// Keys of one request to delete.
 pub const DELETE_KEYS_MAX: usize = 1_000;
+/// Of these, so many are removed at the same time.
+pub const DELETES_AT_ONCE: usize = 16;
 /// Lines of one page of a list.
 pub const LIST_KEYS_MAX: i32 = 1_000;
 
@@ -90,5 +92,7 @@ pub const KEYS_MAX: usize = 1_000;
 pub const BUCKETS_KEPT: usize = 256;
 /// Open uploads whose keys are remembered.
 pub const UPLOADS_KEPT: usize = 256;
+/// Versions of one bucket that are remembered between two pages of their list.
+pub const HISTORY_KEPT: usize = 500_000;
 /// Pieces of a body on their way between two tasks.
 pub const CHUNKS_QUEUED: usize = 16;

@@ -36,15 +36,15 @@ pub(crate) use outlet::read;
 pub(crate) use told::{check_small, etag};
 
 use crate::buckets::Buckets;
-use crate::limits::UPLOADS_KEPT;
+use crate::limits::{HISTORY_KEPT, UPLOADS_KEPT};
 use client::parts::Upload;
-use client::{AccountRoot, Bucket, Client, ClientError};
-use model::errors;
+use client::{AccountRoot, Bucket, Client, ClientError, History};
+use model::{BucketId, errors};
 use s3s::dto::*;
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::Notify;
+use tokio::sync::{MappedMutexGuard, MutexGuard, Notify};
 
 /// An account's buckets as S3 shows them; clones share it.
 #[derive(Clone)]
@@ -54,6 +54,8 @@ struct Inner {
     buckets: Buckets,
     /// Uploads that are open, by id.
     uploads: Mutex<BTreeMap<[u8; 16], Upload>>,
+    /// The history of the bucket whose versions were listed last.
+    history: tokio::sync::Mutex<Option<(BucketId, History)>>,
     /// Rules of what goes were set: they are gone through at once.
     rules_changed: Notify,
 }
@@ -64,6 +66,7 @@ impl Face {
         Self(Arc::new(Inner {
             buckets: Buckets::new(client, root),
             uploads: Mutex::default(),
+            history: tokio::sync::Mutex::default(),
             rules_changed: Notify::new(),
         }))
     }
@@ -89,6 +92,21 @@ impl Face {
     fn fault(&self, bucket: &str, error: ClientError) -> S3Error {
         self.0.buckets.saw(bucket, &error);
         error::fault(error)
+    }
+
+    /// A bucket's history up to now. Page after page of one bucket is read only once.
+    async fn history(&self, name: &str, bucket: &Bucket) -> S3Result<MappedMutexGuard<'_, History>> {
+        let mut kept = self.0.history.lock().await;
+        if kept.as_ref().is_none_or(|(id, history)| id != bucket.id() || history.len() > HISTORY_KEPT) {
+            *kept = None;
+        }
+        let (_, history) = kept.get_or_insert_with(|| (*bucket.id(), History::default()));
+        if let Err(error) = self.client().read_history(bucket, history).await {
+            *kept = None;
+            return Err(self.fault(name, error));
+        }
+        let history = MutexGuard::try_map(kept, |kept| kept.as_mut().map(|(_, history)| history));
+        history.map_err(|_| error::fault(ClientError::Unexpected("no history")))
     }
 
     /// An open upload.

@@ -5,11 +5,13 @@ use super::access::{check_name, key_of};
 use super::error::{bad, no, not_done};
 use super::told::{self, failed};
 use super::{Asked, Done, Face};
-use crate::limits::DELETE_KEYS_MAX;
+use crate::limits::{DELETE_KEYS_MAX, DELETES_AT_ONCE};
 use client::{Bucket, ClientError, Expect};
+use futures_util::StreamExt;
 use model::errors;
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Response, S3Result};
+use std::collections::BTreeMap;
 
 /// What came of a removal: the marker, if one was made or taken away, and the version that was named.
 struct Removed {
@@ -95,13 +97,32 @@ impl Face {
             return Err(not_done("deletes by a second factor"));
         }
         let bucket = self.bucket(&input.bucket).await?;
+        let (key, bucket_name) = (key.as_ref(), input.bucket.as_str());
+        // One name's are done in their order: what comes later of it counts.
+        let mut by_name: BTreeMap<String, Vec<(usize, ObjectIdentifier)>> = BTreeMap::new();
+        for (at, object) in asked.into_iter().enumerate() {
+            by_name.entry(object.key.clone()).or_default().push((at, object));
+        }
+        let names = futures_util::stream::iter(by_name.into_values().map(|objects| {
+            let bucket = &bucket;
+            async move {
+                let mut done = Vec::with_capacity(objects.len());
+                for (at, object) in objects {
+                    let place = (bucket_name, object.key.as_str());
+                    let removed = match check_name(key, place.0, place.1).and_then(|()| plain(&object)) {
+                        Ok(()) => self.remove(bucket, place, object.version_id.as_deref(), Expect::Any).await,
+                        Err(error) => Err(error),
+                    };
+                    done.push((at, object, removed));
+                }
+                done
+            }
+        }));
+        let mut all: Vec<_> =
+            names.buffer_unordered(DELETES_AT_ONCE).collect::<Vec<_>>().await.into_iter().flatten().collect();
+        all.sort_by_key(|(at, ..)| *at);
         let (mut deleted, mut failed) = (Vec::new(), Vec::new());
-        for object in asked {
-            let place = (input.bucket.as_str(), object.key.as_str());
-            let done = match check_name(&key, place.0, place.1).and_then(|()| plain(&object)) {
-                Ok(()) => self.remove(&bucket, place, object.version_id.as_deref(), Expect::Any).await,
-                Err(error) => Err(error),
-            };
+        for (_, object, done) in all {
             match done {
                 Ok(done) => deleted.push(DeletedObject {
                     delete_marker: done.marker.map(|_| true),

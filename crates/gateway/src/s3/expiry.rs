@@ -5,7 +5,7 @@ use super::Face;
 use super::lifecycle::{Known, Rule};
 use super::settings::LIFECYCLE;
 use crate::limits::{LIFECYCLE_EVERY, LIFECYCLE_STEP_MAX};
-use client::{Bucket, ClientError, Entry, Expect, Past};
+use client::{Bucket, ClientError, Entry, Expect, History, Past};
 use model::{Stamp, errors};
 
 /// An object may have gone, or changed, since it was looked at.
@@ -115,9 +115,10 @@ impl Face {
     }
 
     async fn expire_history(&self, bucket: &Bucket, rules: &[Rule], now: Stamp) -> Result<usize, ClientError> {
-        let all = self.client().history(bucket, "").await?;
+        let mut history = History::default();
+        self.client().read_history(bucket, &mut history).await?;
         let mut gone = 0;
-        for of_name in all.chunk_by(|a, b| a.name == b.name) {
+        for (_, of_name) in history.names("", "") {
             for past in self.due_of(bucket, of_name, rules, now).await? {
                 gone += usize::from(or_gone(self.client().drop_version(bucket, &past.name, past.version).await)?);
                 if gone >= LIFECYCLE_STEP_MAX {
@@ -128,7 +129,7 @@ impl Face {
         Ok(gone)
     }
 
-    /// What goes of the history of one name, which is told newest first.
+    /// What goes of the history of one name, which is told newest last.
     async fn due_of<'a>(
         &self,
         bucket: &Bucket,
@@ -136,13 +137,13 @@ impl Face {
         rules: &[Rule],
         now: Stamp,
     ) -> Result<Vec<&'a Past>, ClientError> {
-        let [newest, older @ ..] = of_name else { return Ok(Vec::new()) };
+        let Some((newest, older)) = of_name.split_last() else { return Ok(Vec::new()) };
         if older.is_empty() && newest.entry.is_none() {
             let goes = rules.iter().any(|rule| rule.ends_marker(&newest.name));
             return Ok(if goes { vec![newest] } else { Vec::new() });
         }
         let (mut due, mut since, mut newer) = (Vec::new(), newest.at, 0);
-        for past in older {
+        for past in older.iter().rev() {
             let Some(entry) = &past.entry else {
                 // A marker in between goes with what it took away.
                 since = past.at;
