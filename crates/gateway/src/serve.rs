@@ -12,7 +12,7 @@ use client::{AccountRoot, Client};
 use data_encoding::HEXLOWER;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use model::{Stamp, errors};
@@ -142,6 +142,9 @@ impl Answers for Shared {
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let (is_head, id) = (request.method() == Method::HEAD, request_id());
         let has_body = !request.body().is_end_stream();
+        // A body that is empty is not told to come, as the standard has it. botocore, in most of its versions, then reads the next answer
+        // on this connection without its first line: it waits for an end that does not come, and takes a refusal for a success.
+        let is_awaited = !has_body && request.headers().contains_key(EXPECT);
         let mut answer = match self.judged(request).await {
             Ok(answer) => answer,
             Err(refusal) => refused(&refusal, &id),
@@ -150,7 +153,8 @@ impl Answers for Shared {
             answer = told(answer, is_head, &id).await;
         }
         // Who was refused before its body was read may leave it out, or not: what comes next on this connection could be either.
-        let is_unsure = has_body && (answer.status().is_client_error() || answer.status().is_server_error());
+        let is_refused = answer.status().is_client_error() || answer.status().is_server_error();
+        let is_unsure = has_body && is_refused || is_awaited;
         let headers = answer.headers_mut();
         if is_unsure {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
