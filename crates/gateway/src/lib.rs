@@ -16,6 +16,7 @@ mod inflow;
 pub mod keys;
 pub mod limits;
 mod listen;
+mod page;
 pub mod s3;
 pub mod serve;
 pub mod sign;

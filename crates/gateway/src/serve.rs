@@ -5,7 +5,7 @@ use crate::inflow::{Chunks, Inflow};
 use crate::keys::KeyStore;
 use crate::limits::{FORM_BYTES_MAX, FORM_FIELDS_MAX, FORM_PARTS_MAX, FORMS_MAX, REQUESTS_MAX, XML_BYTES_MAX};
 use crate::listen::{Answers, Listening};
-use crate::s3::cors::{Allowed, Asking};
+use crate::page::{Page, tell};
 use crate::s3::{Face, Guard, error};
 use crate::wall::{self, Asked, Hosts, REGION, Refusal};
 use crate::xml::{self, XmlFault};
@@ -14,9 +14,9 @@ use client::{AccountRoot, Client};
 use data_encoding::HEXLOWER;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use hyper::{Method, Request, Response, StatusCode};
 use model::{Stamp, errors};
 use rand::Rng;
 use s3s::config::{S3Config, StaticConfigProvider};
@@ -156,6 +156,9 @@ impl Answers for Shared {
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let (is_head, id) = (request.method() == Method::HEAD, request_id());
         let has_body = !request.body().is_end_stream();
+        // A body that is empty is not told to come, as the standard has it. botocore, in most of its versions, then reads the next answer
+        // on this connection without its first line: it waits for an end that does not come, and takes a refusal for a success.
+        let is_awaited = !has_body && request.headers().contains_key(EXPECT);
         let page = Page::of(request.method(), request.uri(), request.headers());
         let judged = match request.method() == Method::OPTIONS {
             true => self.preflight(request, page.as_ref()).await,
@@ -169,7 +172,8 @@ impl Answers for Shared {
             answer = told(answer, is_head, &id).await;
         }
         // Who was refused before its body was read may leave it out, or not: what comes next on this connection could be either.
-        let is_unsure = has_body && (answer.status().is_client_error() || answer.status().is_server_error());
+        let is_refused = answer.status().is_client_error() || answer.status().is_server_error();
+        let is_unsure = has_body && is_refused || is_awaited;
         let headers = answer.headers_mut();
         if is_unsure {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -243,52 +247,6 @@ impl Shared {
 fn busy(_: tokio::sync::TryAcquireError) -> Refusal {
     let why = "too many requests at once";
     Refusal::new("SlowDown", StatusCode::SERVICE_UNAVAILABLE, errors::RATE_LIMITED, why)
-}
-
-fn tell(answer: &mut Response<Body>, told: Allowed) {
-    for (name, value) in told {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            answer.headers_mut().insert(name, value);
-        }
-    }
-}
-
-/// A page of another origin that asks, by its browser's word.
-struct Page {
-    origin: String,
-    /// What it does, or would do.
-    method: String,
-    headers: Vec<String>,
-    path: String,
-}
-
-impl Page {
-    fn of(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Self> {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let origin = text("origin").filter(|origin| !origin.is_empty())?;
-        let path = crate::sign::decode(uri.path()).unwrap_or_default();
-        if method != Method::OPTIONS {
-            return Some(Self { origin, method: method.to_string(), headers: Vec::new(), path });
-        }
-        let wanted = text("access-control-request-headers").unwrap_or_default().to_ascii_lowercase();
-        let wanted = wanted.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
-        let method = text("access-control-request-method").unwrap_or_default();
-        Some(Self { origin, method, headers: wanted.collect(), path })
-    }
-
-    fn bucket(&self, asked: &Asked) -> Option<String> {
-        match asked {
-            Asked::Bucket(bucket) => Some(bucket.clone()),
-            Asked::Gateway => {
-                let bucket = self.path.trim_start_matches('/').split('/').next().unwrap_or_default();
-                (!bucket.is_empty()).then(|| bucket.to_owned())
-            }
-        }
-    }
-
-    fn asking(&self) -> Asking<'_> {
-        Asking { origin: &self.origin, method: &self.method, headers: &self.headers }
-    }
 }
 
 /// How a body says that it is cut.

@@ -310,6 +310,7 @@ fn parts_conditions_and_chunks_are_those_of_s3() {
     parts(&door);
     conditions(&door);
     chunks(&door);
+    awaited(&door);
     let status = door.ok(ToolAsk::new("GET", "/films").query("versioning", "")).text();
     assert!(status.contains("<Status>Enabled</Status>"));
     let off = "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>";
@@ -490,6 +491,15 @@ fn conditions(door: &Door) {
     let absent = ToolAsk::new("PUT", "/films/if-new").header("if-match", &etag).body("x");
     assert_eq!(door.refused(absent), no(404, "NoSuchKey", "E0304"));
     assert_eq!(door.ask(ToolAsk::new("PUT", "/films/if-new").header("if-none-match", "*").body("x")).status, 200);
+}
+
+/// Who asks whether to send, and has nothing to send, gets the last answer on its connection: tools misread the one after it.
+fn awaited(door: &Door) {
+    let put = |body: &str| {
+        let ask = ToolAsk::new("PUT", "/films/awaited").header("expect", "100-continue");
+        door.ok(ask.body(body.to_owned())).header("connection").map(str::to_owned)
+    };
+    assert_eq!((put("").as_deref(), put("x")), (Some("close"), None));
 }
 
 /// A body in signed chunks, with a checksum behind it or without; `spoil` changes the bytes after they were signed.
