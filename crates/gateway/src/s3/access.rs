@@ -1,5 +1,6 @@
 //! Who asks, and what their key is good for: every refusal is `AccessDenied`, whichever part of the scope says no.
 
+use super::bucket::OWNER;
 use super::error::{denied, no};
 use crate::keys::{KeyStore, Scope, ToolKey};
 use hyper::Uri;
@@ -44,6 +45,11 @@ impl S3Access for Guard {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
         let credentials = cx.credentials().ok_or_else(|| denied("nothing is answered without a signature"))?;
         let key = self.key(&credentials.access_key)?;
+        for name in ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"] {
+            if cx.headers().get(name).is_some_and(|value| value != OWNER) {
+                return Err(denied("the bucket has another owner"));
+            }
+        }
         let op = cx.s3_op().name();
         allows(&key.scope, op, cx.s3_path(), cx.uri())?;
         cx.extensions_mut().insert(Arc::new(key));

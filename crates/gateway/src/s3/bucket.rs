@@ -11,9 +11,12 @@ use s3s::dto::*;
 use s3s::path::check_bucket_name;
 use s3s::{S3ErrorCode, S3Response, S3Result};
 
+/// The id of the owner of everything.
+pub(super) const OWNER: &str = "owner";
+
 /// The owner of everything, as S3 tells one.
 pub(crate) fn owner() -> Owner {
-    Owner { id: Some("owner".to_owned()), display_name: None }
+    Owner { id: Some(OWNER.to_owned()), display_name: None }
 }
 
 impl Face {

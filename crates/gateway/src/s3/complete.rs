@@ -1,6 +1,7 @@
 //! An upload becomes an object: its parts are judged as they are now, and what was judged is what is committed.
 
 use super::error::no;
+use super::fixed::sealed;
 use super::multipart::{number, wants};
 use super::sums::{self, etag_of_parts, of_parts};
 use super::told::{self, Announced, Given};
@@ -35,6 +36,7 @@ fn made(ask: &CompleteMultipartUploadInput) -> CompleteMultipartUploadOutput {
         location: Some(format!("/{}/{}", ask.bucket, crate::sign::encode(&ask.key, true))),
         bucket: Some(ask.bucket.clone()),
         key: Some(ask.key.clone()),
+        server_side_encryption: Some(sealed()),
         ..CompleteMultipartUploadOutput::default()
     }
 }

@@ -1,6 +1,7 @@
 //! An object is read, or looked at: conditions first, then the range, then its first bytes, then an answer.
 
 use super::error::{fault, no, not_done};
+use super::fixed::sealed;
 use super::multipart::number as number_of;
 use super::outlet;
 use super::told::{self, Conditions, Given, second};
@@ -112,6 +113,7 @@ impl Face {
             expires: told.expires,
             last_modified: told.last_modified,
             metadata: told.metadata,
+            server_side_encryption: told.server_side_encryption,
             parts_count: ask.part_number.and_then(|_| parts_count(&shown)),
             version_id: told.version_id,
             ..HeadObjectOutput::default()
@@ -239,6 +241,7 @@ fn shown_as(shown: &Shown, with_checksum: bool) -> GetObjectOutput {
         e_tag: Some(told::etag(&shown.entry)),
         expires: told::expires(&shown.facts),
         last_modified: Some(second(shown.entry.at)),
+        server_side_encryption: Some(sealed()),
         metadata: Some(shown.pairs.iter().cloned().collect::<Map<_, _>>()).filter(|pairs| !pairs.is_empty()),
         tag_count: tags,
         version_id: Some(told::version(shown.entry.version)),

@@ -123,7 +123,13 @@ pub(crate) fn of(asked: Vec<LifecycleRule>) -> S3Result<Vec<Rule>> {
     if asked.is_empty() || asked.len() > LIFECYCLE_RULES_MAX {
         return Err(wrong(&format!("there are 1 to {LIFECYCLE_RULES_MAX} rules")));
     }
-    let rules: Vec<Rule> = asked.into_iter().map(rule).collect::<S3Result<_>>()?;
+    let mut rules: Vec<Rule> = asked.into_iter().map(rule).collect::<S3Result<_>>()?;
+    for at in 0..rules.len() {
+        // One without an id gets one.
+        let free = (at + 1..).map(|number| format!("rule-{number}"));
+        let id = free.filter(|id| rules.iter().all(|rule| rule.id.as_ref() != Some(id))).next();
+        rules[at].id = rules[at].id.take().filter(|id| !id.is_empty()).or(id);
+    }
     for (at, rule) in rules.iter().enumerate() {
         if rule.id.is_some() && rules[..at].iter().any(|before| before.id == rule.id) {
             return Err(bad("Rule ID must be unique. Found same ID for more than one rule"));

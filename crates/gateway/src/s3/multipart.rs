@@ -3,7 +3,7 @@
 use super::access::{check_name, key_of};
 use super::copy::named;
 use super::error::{bad, no, not_done};
-use super::fixed::encrypts;
+use super::fixed::{encrypts, sealed};
 use super::intake::{Checks, Intake};
 use super::sums;
 use super::told::{self, Announced, Conditions, Extras, Given, Served, second};
@@ -47,7 +47,6 @@ pub(super) fn number(number: i32) -> S3Result<u16> {
 impl Face {
     pub(super) async fn begin(&self, ask: CreateMultipartUploadInput) -> Done<CreateMultipartUploadOutput> {
         extras(&ask)?;
-        let sealed = ask.server_side_encryption;
         let mut facts = Served {
             cache_control: ask.cache_control,
             content_disposition: ask.content_disposition,
@@ -73,7 +72,7 @@ impl Face {
             bucket: Some(ask.bucket),
             key: Some(ask.key),
             upload_id: Some(told::version(upload.id)),
-            server_side_encryption: sealed,
+            server_side_encryption: Some(sealed()),
             checksum_algorithm: asked.map(|(kind, _)| ChecksumAlgorithm::from_static(sums::word(kind))),
             checksum_type: asked.map(|(_, is_whole)| told::type_of(is_whole)),
             ..CreateMultipartUploadOutput::default()

@@ -1,7 +1,7 @@
 //! An object is stored: read as it comes, judged at its end, then named. Nothing of what was not announced so is named.
 
 use super::error::{fault, no, not_done};
-use super::fixed::encrypts;
+use super::fixed::{encrypts, sealed};
 use super::intake::{Checks, Intake};
 use super::told::{self, Announced, Extras, Given, Served, failed};
 use super::{Asked, Done, Face};
@@ -28,7 +28,6 @@ impl Face {
     pub(super) async fn put(&self, ask: Asked<PutObjectInput>) -> Done<PutObjectOutput> {
         let Asked { input, headers, trailing_headers, .. } = ask;
         extras(&input)?;
-        let sealed = input.server_side_encryption;
         let (bucket_name, key) = (input.bucket, input.key);
         let served = Served {
             cache_control: input.cache_control,
@@ -68,7 +67,7 @@ impl Face {
         let output = PutObjectOutput {
             e_tag: etag,
             version_id: Some(told::version(put.version)),
-            server_side_encryption: sealed,
+            server_side_encryption: Some(sealed()),
             checksum_crc32: given.crc32,
             checksum_crc32c: given.crc32c,
             checksum_crc64nvme: given.crc64nvme,
