@@ -9,7 +9,7 @@ use crate::judges::{python, root};
 use crate::s3::door;
 use crate::webdav::dav;
 use gateway::tool::Tool;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// How a script says that its tool is not there.
@@ -50,13 +50,13 @@ fn bash(script: &str, tool: &Tool, amount: &Amount) {
     runs(Path::new("bash"), script, tool, amount, None);
 }
 
-/// The folder of programs of a Python with the pinned tools; `None`, and a line, where it cannot be had.
-fn pinned(folder: &Path) -> Option<std::path::PathBuf> {
-    match python(&folder.join("venv"), "tests/clients/requirements.txt") {
+/// The folder of programs of a Python with what a file of the tree pins; `None`, and a line, where it cannot be had.
+fn pinned(folder: &Path, requirements: &str) -> Option<PathBuf> {
+    match python(&folder.join("venv"), requirements) {
         Ok(program) => program.parent().map(Path::to_owned),
         Err(why) => {
-            assert!(!is_full(), "awscli and boto3 cannot be had: {why}");
-            println!("SKIPPED: awscli and boto3 cannot be had here ({})", why.lines().last().unwrap_or_default());
+            assert!(!is_full(), "{requirements} cannot be had: {why}");
+            println!("SKIPPED: {requirements} cannot be had here ({})", why.lines().last().unwrap_or_default());
             None
         }
     }
@@ -80,14 +80,14 @@ fn s3cmd_puts_gets_syncs_and_removes() {
 #[test]
 fn the_aws_cli_syncs_signs_addresses_and_removes() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let Some(tools) = pinned(folder.path()) else { return };
+    let Some(tools) = pinned(folder.path(), "tests/clients/requirements.txt") else { return };
     runs(Path::new("bash"), "aws.sh", &door().tool, &Amount { full: 1_000, short: 100 }, Some(&tools));
 }
 
 #[test]
 fn an_upload_whose_sender_was_killed_is_resumed_by_another() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let Some(tools) = pinned(folder.path()) else { return };
+    let Some(tools) = pinned(folder.path(), "tests/s3/requirements.txt") else { return };
     runs(&tools.join("python"), "multipart.py", &door().tool, &Amount { full: 1_024, short: 128 }, None);
 }
 
