@@ -30,7 +30,7 @@ mod told;
 mod versions;
 
 pub(crate) use access::Guard;
-pub(crate) use error::id_of;
+pub(crate) use error::{id_of, told_arg};
 pub(crate) use intake::{Checks, Intake};
 pub(crate) use outlet::read;
 pub(crate) use told::{check_small, etag};
