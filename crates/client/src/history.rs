@@ -21,8 +21,6 @@ pub struct Past {
     pub at: Stamp,
     /// What it is; none for a marker.
     pub entry: Option<Entry>,
-    /// It brought back what a marker had taken away.
-    pub is_undelete: bool,
     /// Place in the bucket's order.
     pub seq: u64,
 }
@@ -79,9 +77,8 @@ impl History {
         };
         // What is gone for good left only its record.
         if entry.is_some() || op == Some(CommitOp::Delete) {
-            let is_undelete = op == Some(CommitOp::Undelete);
             let (version, at, seq) = (line.version, line.at, line.bucket_seq);
-            let past = Past { name: name.clone(), version, at, entry, is_undelete, seq };
+            let past = Past { name: name.clone(), version, at, entry, seq };
             self.names.entry(name).or_default().push(past);
             self.count += 1;
         }

@@ -11,11 +11,12 @@
 
 use crate::names::Entry;
 use crate::{Bucket, Client, ClientError};
+use futures_util::{StreamExt, TryStreamExt};
 use model::{BucketId, Bytes, Stamp, TimeScale};
 use rules::storage::log::{LOG_EVERY, LogState, is_due};
 use seal::{AccountRoot, Etag, LocalKey, Manifest};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::ops::Bound;
@@ -39,6 +40,8 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 const LOCK_LOOK: Duration = Duration::from_millis(20);
 /// Names that are kept in memory for the next list, of all buckets together.
 const WARM_NAMES_MAX: usize = 500_000;
+/// Names whose newest version was dropped are asked for so many at a time.
+const DROPPED_AT_ONCE: usize = 16;
 /// Names of one record when it is written anew.
 const STEP: usize = 1_000;
 
@@ -428,15 +431,22 @@ impl Client {
             };
             bucket.saw(asked, page.head)?;
             let (mut step, dropped) = step(bucket, (names.head, names.changed), page.objects)?;
-            for (name, version) in dropped {
-                let known = step.changes.iter().rev().find(|(of, _)| *of == name).map(|(_, row)| row.as_ref());
-                let known = known.unwrap_or_else(|| names.rows.get(&name)).map(|row| row.5);
-                // Of a name's older version nothing is seen here.
-                if known.is_none_or(|known| known == version) {
-                    let row = self.newest(bucket, &name).await?.map(|entry| row_of(&entry));
-                    step.changes.push((name, row));
-                }
-            }
+            let names_left: BTreeSet<String> = dropped
+                .into_iter()
+                .filter(|(name, version)| {
+                    let known = step.changes.iter().rev().find(|(of, _)| of == name).map(|(_, row)| row.as_ref());
+                    let known = known.unwrap_or_else(|| names.rows.get(name)).map(|row| row.5);
+                    // Of a name's older version nothing is seen here.
+                    known.is_none_or(|known| known == *version)
+                })
+                .map(|(name, _)| name)
+                .collect();
+            let asking = futures_util::stream::iter(names_left.into_iter().map(|name| async move {
+                let row = self.newest(bucket, &name).await?.map(|entry| row_of(&entry));
+                Ok::<_, ClientError>((name, row))
+            }));
+            let left: Vec<(String, Option<Row>)> = asking.buffer_unordered(DROPPED_AT_ONCE).try_collect().await?;
+            step.changes.extend(left);
             let is_whole = step.head.seq == page.head.seq;
             if is_whole && step.head.hash != page.head.hash {
                 return Err(ClientError::Head("changes that do not make the head it shows (fork_seen)"));

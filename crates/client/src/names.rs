@@ -94,32 +94,27 @@ impl Client {
                 listed => return listed,
             }
         }
-        let (mut found, mut dropped) = (BTreeMap::<String, Entry>::new(), Vec::new());
+        let mut found: BTreeMap<String, Vec<([u8; 16], Option<Entry>)>> = BTreeMap::new();
         let mut note = |line: ObjectLine| {
             let name = bucket.keys.open_name(&line.name_sealed)?;
             if !name.starts_with(prefix) || seal::log_from(&name).is_some() {
                 return Ok(());
             }
             if CommitRecord::op_of(&line.record) == Some(CommitOp::Drop) {
-                if found.get(&name).is_none_or(|entry| entry.version == line.version) {
-                    dropped.push(name);
+                if let Some(of_name) = found.get_mut(&name) {
+                    of_name.retain(|(version, _)| *version != line.version);
                 }
-            } else if line.manifest.is_empty() {
-                found.remove(&name);
-            } else {
-                let manifest = Manifest::open(&bucket.keys, &name, &line.manifest)?;
-                found.insert(name, entry(&manifest, line.version, line.at));
+                return Ok(());
             }
+            let there = match line.manifest.is_empty() {
+                true => None,
+                false => Some(entry(&Manifest::open(&bucket.keys, &name, &line.manifest)?, line.version, line.at)),
+            };
+            found.entry(name).or_default().push((line.version, there));
             Ok(())
         };
         self.changes(bucket, None, &mut note).await?;
-        for name in dropped {
-            match self.newest(bucket, &name).await? {
-                Some(entry) => drop(found.insert(name, entry)),
-                None => drop(found.remove(&name)),
-            }
-        }
-        Ok(found.into_values().collect())
+        Ok(found.into_values().filter_map(|mut of_name| of_name.pop()?.1).collect())
     }
 
     /// What a name is after a version of it was dropped; none where nothing is left.
@@ -202,12 +197,18 @@ impl Client {
     /// its retention and can be brought back until then.
     ///
     /// # Errors
-    /// E0304 where it is none of the name's.
-    pub async fn drop_version(&self, bucket: &Bucket, name: &str, version: [u8; 16]) -> Result<(), ClientError> {
+    /// E0304 where it is none of the name's, E0305 where the name is not what `expect` says.
+    pub async fn drop_version(
+        &self,
+        bucket: &Bucket,
+        name: &str,
+        version: [u8; 16],
+        expect: Expect,
+    ) -> Result<(), ClientError> {
         let change = Change {
             op: CommitOp::Drop,
             name_sealed: bucket.seal_name(name)?,
-            expect: Expect::Any,
+            expect,
             version,
             segments: Vec::new(),
             manifest: Vec::new(),
@@ -218,9 +219,9 @@ impl Client {
     /// Makes a removed name's last version its newest again.
     pub async fn undelete(&self, bucket: &Bucket, name: &str) -> Result<Entry, ClientError> {
         let mut versions = self.versions(bucket, name).await?;
-        let is_shown = |v: &&Version| !v.is_dropped;
-        if versions.iter().any(|v| !v.is_dropped) {
-            versions.retain(|v| is_shown(&v));
+        // What went out of the history counts only where nothing else has content.
+        if versions.iter().any(|v| !v.is_dropped && v.size.is_some()) {
+            versions.retain(|v| !v.is_dropped);
         }
         let last = versions.iter().find(|v| v.size.is_some()).ok_or_else(unknown)?;
         if versions.first().is_some_and(|newest| newest.version == last.version && !newest.is_dropped) {

@@ -2,8 +2,8 @@
 //! of its own, sealed like any other, in a bucket of the account that lists do not show; it comes back with the account's other
 //! buckets when a center is lost.
 
-use crate::{AccountRoot, Bucket, BucketAsk, Client, ClientError, Expect, PutAsk, Wanted};
-use model::{BucketId, errors};
+use crate::{AccountRoot, Bucket, BucketAsk, Client, ClientError, Expect, PutAsk};
+use model::{BucketId, Stamp, errors};
 use std::io::Cursor;
 
 /// Longest setting in bytes.
@@ -17,23 +17,27 @@ fn name_of(kind: &str, bucket: &BucketId) -> String {
 }
 
 impl Client {
-    /// A setting of a bucket; none where there is none.
+    /// A setting of a bucket that was made at a time; none where there is none. One of a bucket of the same name that was there before
+    /// does not count.
     ///
     /// # Errors
     /// [`ClientError`].
     pub async fn setting(
         &self,
         root: &AccountRoot,
-        bucket: &BucketId,
+        (bucket, made): (&BucketId, Stamp),
         kind: &str,
     ) -> Result<Option<Vec<u8>>, ClientError> {
         let Some(settings) = self.settings(root).await? else { return Ok(None) };
+        let found = match self.find(&settings, &name_of(kind, bucket), None).await {
+            Ok(found) if found.shown.entry.at >= made => found,
+            Ok(_) => return Ok(None),
+            Err(ClientError::Refused(no)) if no.id == errors::OBJECT_UNKNOWN => return Ok(None),
+            Err(error) => return Err(error),
+        };
         let mut content = Vec::new();
-        match self.get(&settings, &name_of(kind, bucket), Wanted::default(), &mut content, &|_, _, _| {}).await {
-            Ok(_) => Ok(Some(content)),
-            Err(ClientError::Refused(no)) if no.id == errors::OBJECT_UNKNOWN => Ok(None),
-            Err(error) => Err(error),
-        }
+        self.get_found(&settings, found, None, &mut content, &|_, _, _| {}).await?;
+        Ok(Some(content))
     }
 
     /// Sets it, or takes it away.

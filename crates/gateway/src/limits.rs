@@ -70,6 +70,8 @@ pub const SETTING_TEXT_MAX: usize = 255;
 pub const BUCKET_TAGS_MAX: usize = 50;
 /// How often a bucket's rules are gone through, and how soon after a change of them.
 pub const LIFECYCLE_EVERY: Duration = Duration::from_secs(3_600);
+/// Names that are looked at before the list is asked for more.
+pub const LIFECYCLE_PAGE: usize = 1_000;
 /// Objects of a bucket that one pass over its rules removes; the next goes on.
 pub const LIFECYCLE_STEP_MAX: usize = 10_000;
 /// Content of a browser's form, which is held whole, in bytes.
@@ -92,7 +94,11 @@ pub const KEYS_MAX: usize = 1_000;
 pub const BUCKETS_KEPT: usize = 256;
 /// Open uploads whose keys are remembered.
 pub const UPLOADS_KEPT: usize = 256;
-/// Versions of one bucket that are remembered between two pages of their list.
-pub const HISTORY_KEPT: usize = 500_000;
+/// Buckets whose history is remembered between two pages of their versions, and for how long.
+pub const HISTORIES_KEPT: usize = 4;
+/// How long a history is remembered.
+pub const HISTORY_LIFE: Duration = Duration::from_secs(600);
+/// How long a form may take in all.
+pub const FORM_WAIT: Duration = Duration::from_secs(600);
 /// Pieces of a body on their way between two tasks.
 pub const CHUNKS_QUEUED: usize = 16;

@@ -36,7 +36,7 @@ pub(crate) use outlet::read;
 pub(crate) use told::{check_small, etag};
 
 use crate::buckets::Buckets;
-use crate::limits::{HISTORY_KEPT, UPLOADS_KEPT};
+use crate::limits::{HISTORIES_KEPT, HISTORY_LIFE, UPLOADS_KEPT};
 use client::parts::Upload;
 use client::{AccountRoot, Bucket, Client, ClientError, History};
 use model::{BucketId, errors};
@@ -44,7 +44,8 @@ use s3s::dto::*;
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{MappedMutexGuard, MutexGuard, Notify};
+use std::time::Instant;
+use tokio::sync::{Notify, OwnedMutexGuard};
 
 /// An account's buckets as S3 shows them; clones share it.
 #[derive(Clone)]
@@ -54,10 +55,29 @@ struct Inner {
     buckets: Buckets,
     /// Uploads that are open, by id.
     uploads: Mutex<BTreeMap<[u8; 16], Upload>>,
-    /// The history of the bucket whose versions were listed last.
-    history: tokio::sync::Mutex<Option<(BucketId, History)>>,
+    /// Histories of buckets whose versions were listed last.
+    histories: Mutex<Histories>,
     /// Rules of what goes were set: they are gone through at once.
     rules_changed: Notify,
+}
+
+/// Histories of a few buckets, the one that was asked for last at the end. That a retention ended is no change of a bucket: none is
+/// kept for long.
+#[derive(Default)]
+struct Histories(Vec<(BucketId, Instant, Arc<tokio::sync::Mutex<History>>)>);
+
+impl Histories {
+    fn of(&mut self, bucket: &BucketId) -> Arc<tokio::sync::Mutex<History>> {
+        self.0.retain(|(_, read, _)| read.elapsed() < HISTORY_LIFE);
+        let at = self.0.iter().position(|(id, ..)| id == bucket);
+        let kept = at.map_or_else(|| (*bucket, Instant::now(), Arc::default()), |at| self.0.remove(at));
+        let history = Arc::clone(&kept.2);
+        if self.0.len() >= HISTORIES_KEPT {
+            self.0.remove(0);
+        }
+        self.0.push(kept);
+        history
+    }
 }
 
 impl Face {
@@ -66,7 +86,7 @@ impl Face {
         Self(Arc::new(Inner {
             buckets: Buckets::new(client, root),
             uploads: Mutex::default(),
-            history: tokio::sync::Mutex::default(),
+            histories: Mutex::default(),
             rules_changed: Notify::new(),
         }))
     }
@@ -95,18 +115,16 @@ impl Face {
     }
 
     /// A bucket's history up to now. Page after page of one bucket is read only once.
-    async fn history(&self, name: &str, bucket: &Bucket) -> S3Result<MappedMutexGuard<'_, History>> {
-        let mut kept = self.0.history.lock().await;
-        if kept.as_ref().is_none_or(|(id, history)| id != bucket.id() || history.len() > HISTORY_KEPT) {
-            *kept = None;
+    async fn history(&self, name: &str, bucket: &Bucket) -> S3Result<OwnedMutexGuard<History>> {
+        let kept = self.0.histories.lock().unwrap_or_else(PoisonError::into_inner).of(bucket.id());
+        let mut history = kept.lock_owned().await;
+        match self.client().read_history(bucket, &mut history).await {
+            Ok(()) => Ok(history),
+            Err(error) => {
+                *history = History::default();
+                Err(self.fault(name, error))
+            }
         }
-        let (_, history) = kept.get_or_insert_with(|| (*bucket.id(), History::default()));
-        if let Err(error) = self.client().read_history(bucket, history).await {
-            *kept = None;
-            return Err(self.fault(name, error));
-        }
-        let history = MutexGuard::try_map(kept, |kept| kept.as_mut().map(|(_, history)| history));
-        history.map_err(|_| error::fault(ClientError::Unexpected("no history")))
     }
 
     /// An open upload.

@@ -3,7 +3,10 @@
 use crate::form::{self, FileName};
 use crate::inflow::{Chunks, Inflow};
 use crate::keys::KeyStore;
-use crate::limits::{FORM_BYTES_MAX, FORM_FIELDS_MAX, FORM_PARTS_MAX, FORMS_MAX, REQUESTS_MAX, XML_BYTES_MAX};
+use crate::limits::{
+    BUFFER_BYTES, FORM_BYTES_MAX, FORM_FIELDS_MAX, FORM_PARTS_MAX, FORM_WAIT, FORMS_MAX, PRESIGN_MAX_S, REQUESTS_MAX,
+    XML_BYTES_MAX,
+};
 use crate::listen::{Answers, Listening};
 use crate::page::{Page, tell};
 use crate::s3::{Face, Guard, error};
@@ -118,8 +121,12 @@ fn service(face: Face, guard: Guard, hosts: Hosts) -> S3Service {
     let mut config = S3Config::default();
     config.xml_max_body_size = XML_BYTES_MAX;
     config.post_object_max_file_size = FORM_BYTES_MAX;
-    (config.form_max_field_size, config.form_max_fields_size) = (FORM_FIELDS_MAX, FORM_FIELDS_MAX);
+    config.form_max_field_size = FORM_FIELDS_MAX;
     config.form_max_parts = FORM_PARTS_MAX;
+    // It holds what came and the next piece together against this.
+    config.form_max_fields_size = FORM_FIELDS_MAX + BUFFER_BYTES;
+    // Header and address are judged by the wall; a form's own end of time by its policy.
+    config.presigned_url_max_skew_time_secs = u32::try_from(PRESIGN_MAX_S).unwrap_or(u32::MAX);
     let mut builder = S3ServiceBuilder::new(face);
     builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
     builder.set_auth(guard.clone());
@@ -232,8 +239,16 @@ impl Shared {
             let why = "the answer could not be written";
             Refusal::new("InternalError", StatusCode::INTERNAL_SERVER_ERROR, errors::BUG, why)
         };
-        let mut answer = self.service.call(Request::from_parts(parts, body)).await.map_err(failed)?;
-        // Only to who has a key: what a refusal before says is seen by no page of another origin.
+        let is_form = wall::is_form(&parts);
+        let called = self.service.call(Request::from_parts(parts, body));
+        let called = match is_form {
+            true => tokio::time::timeout(FORM_WAIT, called).await.map_err(|_| {
+                let why = "the form took too long";
+                Refusal::new("RequestTimeout", StatusCode::BAD_REQUEST, errors::TIMED_OUT, why)
+            })?,
+            false => called.await,
+        };
+        let mut answer = called.map_err(failed)?;
         if let Some(page) = page
             && let Some(bucket) = page.bucket(&asked)
             && let Some(told) = self.face.cors(&bucket, page.asking()).await

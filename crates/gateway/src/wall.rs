@@ -5,7 +5,10 @@
 //! way. (C) Every `x-amz-*` header that is there is among the signed ones, and every signed one is there. (D) A signature's scope is
 //! that of this gateway. (E) A clock that is off, and an address that lives too long, are told as that.
 
-use crate::limits::{HEADER_BYTES_MAX, HEADERS_MAX, PRESIGN_MAX_S, PUT_BYTES_MAX, SKEW_MAX, TARGET_BYTES_MAX};
+use crate::limits::{
+    FORM_BYTES_MAX, FORM_FIELDS_MAX, HEADER_BYTES_MAX, HEADERS_MAX, PRESIGN_MAX_S, PUT_BYTES_MAX, SKEW_MAX,
+    TARGET_BYTES_MAX,
+};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, StatusCode, header};
 use model::errors::{self, ErrorId};
@@ -164,6 +167,11 @@ fn form(parts: &Parts, query: &[(String, String)]) -> Result<(), Refusal> {
     if has_more || own {
         let why = "a form is signed in its fields only";
         return Err(Refusal::new("InvalidArgument", StatusCode::BAD_REQUEST, errors::BAD_VALUE, why));
+    }
+    let len = one(&parts.headers, "content-length").and_then(|len| len.parse::<u64>().ok()).unwrap_or_default();
+    if len > FORM_BYTES_MAX + 2 * FORM_FIELDS_MAX as u64 {
+        let why = format!("a form has at most {FORM_BYTES_MAX} bytes of content");
+        return Err(Refusal::new("EntityTooLarge", StatusCode::BAD_REQUEST, errors::TOO_LARGE, why));
     }
     Ok(())
 }

@@ -155,7 +155,7 @@ pub async fn granted(center: &Center, caller: &Caller, granted: Granted) -> Resu
         }
         GrantedAsk::Read(ask) => {
             allows(&allowed, GrantOps::GET, &ask.bucket, Some(&ask.name_sealed))?;
-            read(center, giver, ask).await
+            read(center, (giver, false), ask).await
         }
         GrantedAsk::List(ask) => {
             allows(&allowed, GrantOps::LIST, &ask.bucket, ask.name_sealed.as_deref())?;
@@ -270,10 +270,11 @@ pub(super) async fn load_pg(center: &Center, pg: PgId) -> Result<PgRow, Refused>
 /// A manifest, and as many of its segments as were asked for, with their holders.
 pub async fn read_open(center: &Center, caller: &Caller, ask: ReadOpen) -> Result<Reply, Refused> {
     let member = who(center, caller).await?;
-    read(center, member.id, ask).await
+    read(center, (member.id, true), ask).await
 }
 
-async fn read(center: &Center, owner: MemberId, ask: ReadOpen) -> Result<Reply, Refused> {
+/// `sees_dropped`: also what went out of its name's history.
+async fn read(center: &Center, (owner, sees_dropped): (MemberId, bool), ask: ReadOpen) -> Result<Reply, Refused> {
     if ask.known.len() > KNOWN_GROUPS_MAX {
         return Err(too_large("list of groups", ask.known.len(), KNOWN_GROUPS_MAX));
     }
@@ -284,7 +285,7 @@ async fn read(center: &Center, owner: MemberId, ask: ReadOpen) -> Result<Reply, 
             Some(version) => (bucket::version(q, row.number, &ask.name_sealed, version)?, false),
             None => (bucket::newest(q, row.number, &ask.name_sealed)?, false),
         };
-        if let (None, Some(wanted)) = (&version, &ask.version) {
+        if let (None, Some(wanted), true) = (&version, &ask.version, sees_dropped) {
             (version, is_dropped) = (bucket::dropped(q, row.number, &ask.name_sealed, wanted)?, true);
         }
         let Some(version) = version.filter(|v| v.kind == Kind::Object) else { return Ok(None) };

@@ -5,13 +5,14 @@ use super::access::{check_name, key_of};
 use super::error::{bad, no, not_done};
 use super::told::{self, failed};
 use super::{Asked, Done, Face};
+use crate::keys::ToolKey;
 use crate::limits::{DELETE_KEYS_MAX, DELETES_AT_ONCE};
 use client::{Bucket, ClientError, Expect};
 use futures_util::StreamExt;
 use model::errors;
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Response, S3Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What came of a removal: the marker, if one was made or taken away, and the version that was named.
 struct Removed {
@@ -28,8 +29,9 @@ impl Face {
         let expect = match &ask.if_match {
             None => Expect::Any,
             Some(condition) => {
-                let shown =
-                    self.client().show(&bucket, &ask.key, None).await.map_err(|e| self.fault(&ask.bucket, e))?;
+                let wanted = told::wanted(ask.version_id.as_deref())?;
+                let shown = self.client().show(&bucket, &ask.key, wanted).await;
+                let shown = shown.map_err(|e| self.fault(&ask.bucket, e))?;
                 if !told::matches(condition, &shown) {
                     return Err(failed());
                 }
@@ -54,7 +56,8 @@ impl Face {
         expect: Expect,
     ) -> S3Result<Removed> {
         if let Some(version) = told::wanted(version)? {
-            return self.remove_version(bucket, (bucket_name, key), version).await;
+            let markers = self.markers(bucket, (bucket_name, key)).await?;
+            return self.remove_version(bucket, (bucket_name, key), version, &markers).await;
         }
         match self.client().remove(bucket, key, expect).await {
             Ok(marker) => Ok(Removed { marker: Some(marker), version: None }),
@@ -66,16 +69,21 @@ impl Face {
         }
     }
 
+    /// Which of a name's versions are markers.
+    async fn markers(&self, bucket: &Bucket, (bucket_name, key): (&str, &str)) -> S3Result<BTreeSet<[u8; 16]>> {
+        let all = self.client().versions(bucket, key).await.map_err(|e| self.fault(bucket_name, e))?;
+        Ok(all.iter().filter(|past| past.size.is_none() && !past.is_dropped).map(|past| past.version).collect())
+    }
+
     async fn remove_version(
         &self,
         bucket: &Bucket,
         (bucket_name, key): (&str, &str),
         version: [u8; 16],
+        markers: &BTreeSet<[u8; 16]>,
     ) -> S3Result<Removed> {
-        let all = self.client().versions(bucket, key).await.map_err(|e| self.fault(bucket_name, e))?;
-        let found = all.iter().find(|past| past.version == version && !past.is_dropped);
-        let is_marker = found.is_some_and(|past| past.size.is_none());
-        match self.client().drop_version(bucket, key, version).await {
+        let is_marker = markers.contains(&version);
+        match self.client().drop_version(bucket, key, version, Expect::Any).await {
             Ok(()) => Ok(Removed { marker: is_marker.then_some(version), version: Some(version) }),
             // What is not there is removed.
             Err(ClientError::Refused(no)) if no.id == errors::OBJECT_UNKNOWN => {
@@ -83,6 +91,28 @@ impl Face {
             }
             Err(error) => Err(self.fault(bucket_name, error)),
         }
+    }
+
+    /// One of many; the markers of its name are asked for once.
+    async fn remove_one(
+        &self,
+        bucket: &Bucket,
+        (key, bucket_name): (&ToolKey, &str),
+        object: &ObjectIdentifier,
+        markers: &mut Option<BTreeSet<[u8; 16]>>,
+    ) -> S3Result<Removed> {
+        let place = (bucket_name, object.key.as_str());
+        check_name(key, place.0, place.1)?;
+        plain(object)?;
+        let Some(version) = told::wanted(object.version_id.as_deref())? else {
+            *markers = None;
+            return self.remove(bucket, place, None, Expect::Any).await;
+        };
+        let known = match markers.take() {
+            Some(known) => known,
+            None => self.markers(bucket, place).await?,
+        };
+        self.remove_version(bucket, place, version, markers.insert(known)).await
     }
 
     pub(super) async fn delete_many(&self, ask: Asked<DeleteObjectsInput>) -> Done<DeleteObjectsOutput> {
@@ -106,13 +136,9 @@ impl Face {
         let names = futures_util::stream::iter(by_name.into_values().map(|objects| {
             let bucket = &bucket;
             async move {
-                let mut done = Vec::with_capacity(objects.len());
+                let (mut done, mut markers) = (Vec::with_capacity(objects.len()), None);
                 for (at, object) in objects {
-                    let place = (bucket_name, object.key.as_str());
-                    let removed = match check_name(key, place.0, place.1).and_then(|()| plain(&object)) {
-                        Ok(()) => self.remove(bucket, place, object.version_id.as_deref(), Expect::Any).await,
-                        Err(error) => Err(error),
-                    };
+                    let removed = self.remove_one(bucket, (key, bucket_name), &object, &mut markers).await;
                     done.push((at, object, removed));
                 }
                 done

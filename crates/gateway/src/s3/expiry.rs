@@ -4,9 +4,10 @@
 use super::Face;
 use super::lifecycle::{Known, Rule};
 use super::settings::LIFECYCLE;
-use crate::limits::{LIFECYCLE_EVERY, LIFECYCLE_STEP_MAX};
+use crate::limits::{LIFECYCLE_EVERY, LIFECYCLE_PAGE, LIFECYCLE_STEP_MAX};
 use client::{Bucket, ClientError, Entry, Expect, History, Past};
 use model::{Stamp, errors};
+use s3s::S3Result;
 
 /// An object may have gone, or changed, since it was looked at.
 fn or_gone<T>(done: Result<T, ClientError>) -> Result<bool, ClientError> {
@@ -40,21 +41,23 @@ impl Face {
         }
         for facts in client.buckets(self.root()).await? {
             let Some(name) = facts.name.filter(|_| with_rules.contains(&facts.id)) else { continue };
-            let rules = match self.rules(&name).await {
-                Ok(Some(rules)) => rules,
-                Ok(None) => continue,
+            // As it is now: another machine may have made it anew.
+            self.forget_bucket(&name);
+            match self.expire_of(&name, now).await {
+                Ok(0) => {}
+                Ok(gone) => tracing::info!(gone, "went by the rules of a bucket"),
                 Err(error) => {
-                    tracing::warn!(%error, "rules of a bucket do not read");
-                    continue;
+                    tracing::warn!(%error, "the rules of a bucket could not be gone through; they are tried again")
                 }
-            };
-            let bucket = self.0.buckets.open(&name).await?;
-            let gone = self.expire_one(&bucket, &rules, now).await?;
-            if gone > 0 {
-                tracing::info!(gone, "by the rules of a bucket");
             }
         }
         Ok(())
+    }
+
+    async fn expire_of(&self, name: &str, now: fn() -> Stamp) -> S3Result<usize> {
+        let Some(rules) = self.rules(name).await? else { return Ok(0) };
+        let bucket = self.bucket(name).await?;
+        self.expire_one(&bucket, &rules, now).await.map_err(|error| self.fault(name, error))
     }
 
     async fn expire_one(&self, bucket: &Bucket, rules: &[Rule], now: fn() -> Stamp) -> Result<usize, ClientError> {
@@ -83,35 +86,54 @@ impl Face {
 
     async fn expire_objects(&self, bucket: &Bucket, rules: &[Rule], now: Stamp) -> Result<usize, ClientError> {
         let due: Vec<Rule> = rules.iter().filter(|rule| rule.is_of_objects()).cloned().collect();
-        let of = due.clone();
-        // Of those with conditions on tags the manifest tells the rest.
-        let may_be = move |entry: &Entry| {
-            of.iter().any(|rule| rule.wants_tags() && rule.may_be(&entry.name) || goes(rule, entry, &[], now))
-        };
-        let found = self.client().list_from(bucket, ("", ""), move |names| {
-            names.filter(may_be).take(LIFECYCLE_STEP_MAX).collect::<Vec<_>>()
-        });
-        let mut gone = 0;
-        for entry in found.await? {
-            let is_plain = due.iter().any(|rule| !rule.wants_tags() && goes(rule, &entry, &[], now));
-            if !is_plain {
-                let shown = match self.client().show(bucket, &entry.name, Some(entry.version)).await {
-                    Ok(shown) => shown,
-                    Err(error) => {
-                        or_gone::<()>(Err(error))?;
-                        continue;
-                    }
-                };
-                let tags: Vec<(String, String)> =
-                    shown.facts.tags().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-                if !due.iter().any(|rule| goes(rule, &entry, &tags, now)) {
-                    continue;
-                }
+        let (mut gone, mut after) = (0, String::new());
+        loop {
+            let (of, from) = (due.clone(), after.clone());
+            // Of those with conditions on tags the manifest tells the rest.
+            let may_be = move |entry: &Entry| entry.name > from && of.iter().any(|rule| may_go(rule, entry, now));
+            let found = self.client().list_from(bucket, ("", &after), move |names| {
+                names.filter(may_be).take(LIFECYCLE_PAGE).collect::<Vec<_>>()
+            });
+            let found = found.await?;
+            let Some(last) = found.last() else { return Ok(gone) };
+            after.clone_from(&last.name);
+            for entry in found {
+                gone += usize::from(self.expire_object(bucket, &due, &entry, now).await?);
             }
-            let removed = self.client().remove(bucket, &entry.name, Expect::Version(entry.version)).await;
-            gone += usize::from(or_gone(removed)?);
+            if gone >= LIFECYCLE_STEP_MAX {
+                return Ok(gone);
+            }
         }
-        Ok(gone)
+    }
+
+    async fn expire_object(
+        &self,
+        bucket: &Bucket,
+        due: &[Rule],
+        entry: &Entry,
+        now: Stamp,
+    ) -> Result<bool, ClientError> {
+        let is_plain = due.iter().any(|rule| !rule.wants_tags() && goes(rule, entry, &[], now));
+        if !is_plain {
+            let tags = self.tags_of(bucket, &entry.name, entry.version).await?;
+            if !due.iter().any(|rule| goes(rule, entry, &tags, now)) {
+                return Ok(false);
+            }
+        }
+        or_gone(self.client().remove(bucket, &entry.name, Expect::Version(entry.version)).await)
+    }
+
+    /// Tags of a version; none where it has gone.
+    async fn tags_of(
+        &self,
+        bucket: &Bucket,
+        name: &str,
+        version: [u8; 16],
+    ) -> Result<Vec<(String, String)>, ClientError> {
+        match self.client().show(bucket, name, Some(version)).await {
+            Ok(shown) => Ok(shown.facts.tags().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()),
+            Err(error) => or_gone::<()>(Err(error)).map(|_| Vec::new()),
+        }
     }
 
     async fn expire_history(&self, bucket: &Bucket, rules: &[Rule], now: Stamp) -> Result<usize, ClientError> {
@@ -120,7 +142,11 @@ impl Face {
         let mut gone = 0;
         for (_, of_name) in history.names("", "") {
             for past in self.due_of(bucket, of_name, rules, now).await? {
-                gone += usize::from(or_gone(self.client().drop_version(bucket, &past.name, past.version).await)?);
+                // Judged under this newest one: if another is by now, it is judged anew.
+                let expect = of_name.last().filter(|newest| newest.entry.is_some());
+                let expect = expect.map_or(Expect::Absent, |newest| Expect::Version(newest.version));
+                let dropped = self.client().drop_version(bucket, &past.name, past.version, expect).await;
+                gone += usize::from(or_gone(dropped)?);
                 if gone >= LIFECYCLE_STEP_MAX {
                     return Ok(gone);
                 }
@@ -151,13 +177,7 @@ impl Face {
             };
             let tags = match rules.iter().any(|rule| rule.wants_tags() && rule.is_of_history()) {
                 false => Vec::new(),
-                true => match self.client().show(bucket, &past.name, Some(past.version)).await {
-                    Ok(shown) => shown.facts.tags().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
-                    Err(error) => {
-                        or_gone::<()>(Err(error))?;
-                        Vec::new()
-                    }
-                },
+                true => self.tags_of(bucket, &past.name, past.version).await?,
             };
             let known = Known { name: &past.name, size: entry.size.0, tags: &tags };
             if rules.iter().any(|rule| rule.lets_go(known, since, newer, now)) {
@@ -167,6 +187,11 @@ impl Face {
         }
         Ok(due)
     }
+}
+
+/// Whether an object goes by what a list tells of it, whatever its tags.
+fn may_go(rule: &Rule, entry: &Entry, now: Stamp) -> bool {
+    rule.may_expire(Known { name: &entry.name, size: entry.size.0, tags: &[] }, entry.at, now)
 }
 
 fn goes(rule: &Rule, entry: &Entry, tags: &[(String, String)], now: Stamp) -> bool {

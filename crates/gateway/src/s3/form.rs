@@ -2,10 +2,12 @@
 //! is held against the name, which stands in the form, and the signature's against this gateway.
 
 use super::access::{check_name, key_of};
-use super::error::{bad, no};
+use super::error::{bad, no, not_done};
 use super::{Asked, Done, Face};
 use crate::form::FileName;
+use crate::sign::encode;
 use crate::wall::REGION;
+use hyper::header::{ETAG, HeaderName, HeaderValue, LOCATION};
 use model::errors;
 use s3s::S3ErrorCode;
 use s3s::dto::{PostObjectInput, PostObjectOutput, PutObjectInput};
@@ -15,6 +17,9 @@ const FILENAME: &str = "${filename}";
 
 impl Face {
     pub(super) async fn form(&self, mut ask: Asked<PostObjectInput>) -> Done<PostObjectOutput> {
+        if ask.input.key.contains(FILENAME) && ask.input.success_action_status == Some(201) {
+            return Err(not_done("a name made of the file's, told in an answer of status 201"));
+        }
         if let Some(FileName(name)) = ask.extensions.get::<FileName>() {
             ask.input.key = ask.input.key.replace(FILENAME, name);
         }
@@ -28,8 +33,25 @@ impl Face {
             return Err(bad("Bucket POST must contain a field named 'key'"));
         }
         check_name(&key, &ask.input.bucket, &ask.input.key)?;
+        let to = ask.input.success_action_redirect.take();
+        if to.as_deref().is_some_and(|to| !is_address(to)) {
+            return Err(bad("success_action_redirect is an address of http or https"));
+        }
+        let (bucket, name) = (ask.input.bucket.clone(), ask.input.key.clone());
         let put = ask.map_input(as_put);
-        let stored = self.put(put).await?;
+        let mut stored = self.put(put).await?;
+        let etag = stored.output.e_tag.as_ref().map(|etag| format!("\"{}\"", etag.value())).unwrap_or_default();
+        let version = stored.output.version_id.clone().unwrap_or_default();
+        let mut told = vec![(ETAG, etag.clone()), (HeaderName::from_static("x-amz-version-id"), version)];
+        if let Some(to) = to {
+            let query = [("bucket", &bucket), ("key", &name), ("etag", &etag)];
+            let query: Vec<String> = query.map(|(key, value)| format!("{key}={}", encode(value, false))).to_vec();
+            let joint = if to.contains('?') { '&' } else { '?' };
+            told.push((LOCATION, format!("{to}{joint}{}", query.join("&"))));
+        }
+        for (name, value) in told {
+            stored.headers.insert(name, HeaderValue::from_str(&value).map_err(|_| bad("a name that no header tells"))?);
+        }
         Ok(stored.map_output(|put| PostObjectOutput {
             checksum_crc32: put.checksum_crc32,
             checksum_crc32c: put.checksum_crc32c,
@@ -42,6 +64,10 @@ impl Face {
             ..PostObjectOutput::default()
         }))
     }
+}
+
+fn is_address(text: &str) -> bool {
+    (text.starts_with("http://") || text.starts_with("https://")) && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
 fn as_put(form: PostObjectInput) -> PutObjectInput {

@@ -66,20 +66,32 @@ impl Rule {
     }
 
     fn is_of(&self, known: Known<'_>) -> bool {
+        self.fits(known) && self.tags.iter().all(|tag| known.tags.contains(tag))
+    }
+
+    /// All but tags.
+    fn fits(&self, known: Known<'_>) -> bool {
         self.may_be(known.name)
-            && self.tags.iter().all(|tag| known.tags.contains(tag))
             && self.larger.is_none_or(|size| known.size > size)
             && self.smaller.is_none_or(|size| known.size < size)
     }
 
-    /// An object that was stored at a time goes now.
-    pub fn expires(&self, known: Known<'_>, stored: Stamp, now: Stamp) -> bool {
-        let is_due = match self.expire {
+    fn is_due(&self, stored: Stamp, now: Stamp) -> bool {
+        match self.expire {
             Some(When::Days(days)) => over(stored, days) <= now,
             Some(When::From(at)) => at <= now,
             Some(When::LoneMarker) | None => false,
-        };
-        is_due && self.is_of(known)
+        }
+    }
+
+    /// An object that was stored at a time goes now.
+    pub fn expires(&self, known: Known<'_>, stored: Stamp, now: Stamp) -> bool {
+        self.is_due(stored, now) && self.is_of(known)
+    }
+
+    /// The same where its tags are not known.
+    pub fn may_expire(&self, known: Known<'_>, stored: Stamp, now: Stamp) -> bool {
+        self.is_due(stored, now) && self.fits(known)
     }
 
     /// An older version goes now: `since` another took its place, and `newer` older ones are younger than it.

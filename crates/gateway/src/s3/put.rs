@@ -139,7 +139,7 @@ impl Face {
             Ok(versions) => versions,
             Err(error) => return fault(error),
         };
-        let marker = versions.iter().any(|past| past.version == wanted && past.size.is_none());
+        let marker = versions.iter().any(|past| past.version == wanted && past.size.is_none() && !past.is_dropped);
         if !marker {
             return no(S3ErrorCode::NoSuchVersion, errors::OBJECT_UNKNOWN, "no such version of this name");
         }

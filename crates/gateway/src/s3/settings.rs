@@ -33,8 +33,9 @@ pub(super) fn unset(code: &'static str, what: &str) -> s3s::S3Error {
 
 impl Face {
     async fn setting<T: DeserializeOwned>(&self, bucket: &str, kind: &str) -> S3Result<Option<T>> {
-        let id = *self.bucket(bucket).await?.id();
-        let found = self.client().setting(self.root(), &id, kind).await.map_err(|e| self.fault(bucket, e))?;
+        let opened = self.bucket(bucket).await?;
+        let of = (opened.id(), opened.made());
+        let found = self.client().setting(self.root(), of, kind).await.map_err(|e| self.fault(bucket, e))?;
         let Some(found) = found else { return Ok(None) };
         let unread = || no(S3ErrorCode::InternalError, errors::DAMAGED, format!("the bucket's {kind} does not read"));
         serde_json::from_slice(&found).map(Some).map_err(|_| unread())
@@ -50,9 +51,10 @@ impl Face {
 
     /// A bucket that goes takes its settings with it.
     pub(super) async fn forget_settings(&self, bucket: &str) {
-        let Ok(opened) = self.bucket(bucket).await else { return };
+        let id = self.root().bucket_id(bucket);
         for kind in ALL {
-            if let Err(error) = self.client().set_setting(self.root(), opened.id(), (kind, None)).await {
+            // Should it stay: it is of a bucket that was made earlier than any of this name that is there.
+            if let Err(error) = self.client().set_setting(self.root(), &id, (kind, None)).await {
                 tracing::warn!(%error, kind, "a setting of a removed bucket stays");
             }
         }

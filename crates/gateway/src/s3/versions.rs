@@ -1,5 +1,4 @@
-//! The history of a bucket's names: versions and markers, the newest of each name first. A marker that was taken away is not shown;
-//! its name's content is there again as a version of its own.
+//! The history of a bucket's names: versions and markers, the newest of each name first.
 
 use super::bucket::owner;
 use super::error::bad;
@@ -13,15 +12,9 @@ use s3s::{S3Response, S3Result};
 /// A version, and whether it is its name's newest.
 type Dated = (Past, bool);
 
-/// What is shown of a name's history, which is told newest last: the newest first, without markers that were taken away.
+/// A name's history, which is told newest last, newest first.
 fn shown(of_name: &[Past]) -> impl Iterator<Item = Dated> + '_ {
-    let mut is_taken = false;
-    let counts = of_name.iter().rev().filter(move |past| {
-        let goes = past.entry.is_none() && is_taken;
-        is_taken = past.is_undelete;
-        !goes
-    });
-    counts.enumerate().map(|(at, past)| (past.clone(), at == 0))
+    of_name.iter().rev().enumerate().map(|(at, past)| (past.clone(), at == 0))
 }
 
 /// One page of a history, behind a version of a name where one is named.
@@ -105,37 +98,5 @@ fn line((past, is_latest): Dated, writes: Writes) -> Result<ObjectVersion, Delet
             ..ObjectVersion::default()
         }),
         None => Err(DeleteMarkerEntry { is_latest, key, last_modified, owner, version_id }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use model::Stamp;
-
-    fn past(number: u8, is_marker: bool, is_undelete: bool) -> Past {
-        let version = [number; 16];
-        let entry = (!is_marker).then(|| client::Entry {
-            name: "a".to_owned(),
-            size: model::Bytes(1),
-            at: Stamp(1),
-            changed: None,
-            hash: [1; 32],
-            content_type: String::new(),
-            version,
-            etag: None,
-        });
-        let (at, seq) = (Stamp(u64::from(number)), u64::from(number));
-        Past { name: "a".to_owned(), version, at, entry, is_undelete, seq }
-    }
-
-    fn seen(of_name: &[Past]) -> Vec<(u8, bool)> {
-        shown(of_name).map(|(past, newest)| (past.version[0], newest)).collect()
-    }
-
-    #[test]
-    fn a_marker_that_was_taken_away_is_not_shown_and_the_newest_is_told() {
-        assert_eq!(seen(&[past(1, false, false), past(3, true, false), past(4, false, true)]), [(4, true), (1, false)]);
-        assert_eq!(seen(&[past(1, false, false), past(2, true, false)]), [(2, true), (1, false)]);
     }
 }

@@ -208,9 +208,10 @@ pub fn insert(tx: &mut Tx<'_>, owner: &MemberId, make: &BucketMake, now: Stamp) 
 /// once the retention of one is over.
 fn take_back_logs(tx: &mut Tx<'_>, bucket: &BucketRow) -> Result<(), StoreError> {
     let newest = "SELECT max(bucket_seq) FROM version WHERE bucket = $1 GROUP BY name_hash";
-    let sql = format!("SELECT count(*) FROM version WHERE bucket = $1 AND kind = 3 AND bucket_seq IN ({newest})");
-    let gone = tx.query_opt(&sql, &[bucket.number.into()], |row| row.get::<i64>(0))?.unwrap_or(0);
-    if gone > 0 {
+    let sql = format!("SELECT record FROM version WHERE bucket = $1 AND kind = 3 AND bucket_seq IN ({newest})");
+    let gone = tx.query(&sql, &[bucket.number.into()], |row| row.get::<Vec<u8>>(0))?;
+    // A name's newest may be gone, too, where later ones were dropped.
+    if gone.iter().any(|record| CommitRecord::op_of(record) == Some(CommitOp::Log)) {
         return Err(StoreError::refused(errors::BUCKET_EXISTS, "it was removed, and its logs are gone since"));
     }
     let sql = format!("DELETE FROM version_old WHERE bucket = $1 AND bucket_seq IN ({newest})");
