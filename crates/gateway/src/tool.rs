@@ -195,12 +195,43 @@ impl ToolLine {
     /// # Errors
     /// [`ToolError`]; a refusal is an answer.
     pub async fn ask(&mut self, ask: ToolAsk) -> Result<ToolAnswer, ToolError> {
-        let payload = sha256(&ask.body);
-        let ask = self.tool.signed(ask, &payload, &self.tool.signer()).0;
+        let ask = self.signed(ask);
         self.send(ask).await
     }
 
-    async fn send(&mut self, ask: ToolAsk) -> Result<ToolAnswer, ToolError> {
+    /// Signs a request that is sent later.
+    pub fn signed(&self, ask: ToolAsk) -> ToolAsk {
+        let payload = sha256(&ask.body);
+        self.tool.signed(ask, &payload, &self.tool.signer()).0
+    }
+
+    /// Sends what is there, signed or not.
+    ///
+    /// # Errors
+    /// [`ToolError`].
+    pub async fn send(&mut self, ask: ToolAsk) -> Result<ToolAnswer, ToolError> {
+        let answer = self.begin(ask).await?;
+        let status = answer.status().as_u16();
+        let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = answer.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+        let body = answer.into_body().collect().await?.to_bytes();
+        Ok(ToolAnswer { status, headers, body })
+    }
+
+    /// The same, with the answer's body thrown away as it comes: its status, and bytes.
+    ///
+    /// # Errors
+    /// [`ToolError`].
+    pub async fn drain(&mut self, ask: ToolAsk) -> Result<(u16, u64), ToolError> {
+        let answer = self.begin(ask).await?;
+        let (status, mut body, mut bytes) = (answer.status().as_u16(), answer.into_body(), 0);
+        while let Some(frame) = body.frame().await {
+            bytes += frame?.data_ref().map_or(0, |data| data.len() as u64);
+        }
+        Ok((status, bytes))
+    }
+
+    async fn begin(&mut self, ask: ToolAsk) -> Result<hyper::Response<hyper::body::Incoming>, ToolError> {
         let query = query_string(&ask.query);
         let target = if query.is_empty() { ask.target() } else { format!("{}?{query}", ask.target()) };
         let mut request = hyper::Request::builder().method(ask.method.as_str()).uri(target);
@@ -211,11 +242,6 @@ impl ToolLine {
             request = request.header("host", self.tool.host());
         }
         self.sender.ready().await?;
-        let answer = self.sender.send_request(request.body(Full::new(ask.body))?).await?;
-        let status = answer.status().as_u16();
-        let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-        let headers = answer.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
-        let body = answer.into_body().collect().await?.to_bytes();
-        Ok(ToolAnswer { status, headers, body })
+        Ok(self.sender.send_request(request.body(Full::new(ask.body))?).await?)
     }
 }
