@@ -15,6 +15,8 @@ mod ended;
 pub mod keys;
 pub mod limits;
 mod listen;
+#[cfg(target_os = "linux")]
+pub mod mount;
 pub mod s3;
 pub mod serve;
 pub mod sign;
@@ -24,4 +26,6 @@ mod xml;
 
 pub use dav::DavGateway;
 pub use keys::{KeyError, KeyStore, Scope, ToolKey};
+#[cfg(target_os = "linux")]
+pub use mount::{Mount, MountAsk, MountError};
 pub use serve::{Gateway, ListenError, ServeAsk};

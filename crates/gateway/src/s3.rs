@@ -17,7 +17,7 @@ mod multipart;
 mod outlet;
 mod parts;
 mod put;
-mod sums;
+pub(crate) mod sums;
 mod tags;
 mod told;
 mod versions;

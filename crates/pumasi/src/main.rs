@@ -85,6 +85,7 @@ async fn run(app: &App, verb: Verb) -> Result<u8, Fault> {
         Verb::Stat(args) => cli::object::stat(app, &args).await?,
         Verb::Sync(args) => cli::object::sync(app, &args).await?,
         Verb::Share(args) => cli::grant::share(app, &args).await?,
+        Verb::Mount(args) => return cli::mount::run(app, &args).await,
         Verb::Upload(verb) => cli::upload::run(app, &verb).await?,
         Verb::Run(args) => return cli::job::run(app, &args).await,
         Verb::Map(args) => return cli::job::map(app, &args).await,

@@ -122,6 +122,7 @@ mod tests {
             content_type: String::new(),
             version,
             etag: None,
+            unix: None,
         });
         Past {
             name: name.to_owned(),

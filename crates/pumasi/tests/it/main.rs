@@ -14,6 +14,10 @@ mod imports;
 mod judges;
 mod killed;
 mod litmus;
+#[cfg(target_os = "linux")]
+mod mount;
+#[cfg(target_os = "linux")]
+mod mount_model;
 mod repair;
 mod s3;
 mod secrets;
