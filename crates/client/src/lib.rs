@@ -56,6 +56,7 @@ pub use seal::{AccountRoot, Checksum, ChecksumKind, Etag, FACTS_MAX, Fact, Facts
 pub use snapshot::{FoundSnapshot, SNAPSHOTS_KEPT};
 pub use stage::{FREE_SHARE, STAGE_BYTES_MAX, Source, Stage};
 pub use unix::{Unix, UnixTime};
+pub use wire::RefusalMsg;
 pub use wire::storage::Expect;
 
 use model::{NodeId, SegmentId, Stamp};
@@ -69,7 +70,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wire::storage::LostPiece;
-use wire::{RefusalMsg, Reply, Request};
+use wire::{Reply, Request};
 
 /// Why storing or reading failed.
 #[derive(Debug, thiserror::Error)]

@@ -4,14 +4,15 @@
 //! (A) A piece is kept only when all of it was judged and opened. (B) A version never changes, so what is kept of one is right for
 //! ever. (C) Memory: [`CACHE_BYTES_MAX`] and what [`FETCHES_MAX`] ranges have under way.
 
-use super::errno::{Res, of_client};
+use super::errno::{Res, is_away, of_client};
 use super::limits::{
-    AHEAD_BYTES_MAX, CACHE_BYTES_MAX, CACHE_CHUNKS_MAX, CHUNK_BYTES, FETCHES_MAX, FOUND_KEPT,
+    AHEAD_BYTES_MAX, AWAY_REST, CACHE_BYTES_MAX, CACHE_CHUNKS_MAX, CHUNK_BYTES, FETCHES_MAX, FIND_WAIT, FOUND_KEPT,
 };
 use crate::buckets::Buckets;
 use bytes::Bytes;
 use client::{ClientError, Found};
 use fuser::Errno;
+use model::errors;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::ops::Range;
@@ -98,12 +99,15 @@ struct Inner {
     buckets: Arc<Buckets>,
     slots: Mutex<Slots>,
     fetches: Semaphore,
+    /// When the center did not answer.
+    away: Mutex<Option<Instant>>,
 }
 
 impl Cache {
     /// Over an account's buckets.
     pub fn new(buckets: Arc<Buckets>) -> Self {
-        Self(Arc::new(Inner { buckets, slots: Mutex::default(), fetches: Semaphore::new(FETCHES_MAX) }))
+        let (slots, fetches, away) = (Mutex::default(), Semaphore::new(FETCHES_MAX), Mutex::default());
+        Self(Arc::new(Inner { buckets, slots, fetches, away }))
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots> {
@@ -204,11 +208,23 @@ impl Cache {
         if let Some(found) = kept {
             return Ok(found);
         }
-        let bucket = self.0.buckets.open(&base.bucket).await?;
-        let found = self.0.buckets.client.find(&bucket, &base.name, Some(base.version)).await;
+        let away = || ClientError::Refused(client::RefusalMsg::new(errors::CENTER_UNREACHABLE, []));
+        if self.away().is_some_and(|since| since.elapsed() < AWAY_REST) {
+            return Err(away());
+        }
+        let finding = async {
+            let bucket = self.0.buckets.open(&base.bucket).await?;
+            self.0.buckets.client.find(&bucket, &base.name, Some(base.version)).await
+        };
+        let found = tokio::time::timeout(FIND_WAIT, finding).await.unwrap_or_else(|_| Err(away()));
+        *self.away() = found.as_ref().is_err_and(is_away).then(Instant::now);
         let found = found.inspect_err(|error| self.0.buckets.saw(&base.bucket, error))?;
         *base.found() = Some((found.clone(), Instant::now()));
         Ok(found)
+    }
+
+    fn away(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.away.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

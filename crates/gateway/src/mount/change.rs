@@ -7,7 +7,7 @@
 use super::attr::LINK_TYPE;
 use super::core::{Core, Found, blocking, locked, now};
 use super::errno::Res;
-use super::file::File;
+use super::file::{File, Held};
 use super::limits::{CHANGES_AT_ONCE, TARGET_BYTES_MAX, TREE_NAMES_MAX};
 use super::open::Asker;
 use super::upload::put_small;
@@ -18,6 +18,9 @@ use futures_util::stream::{self, TryStreamExt};
 use model::errors;
 use std::ffi::OsStr;
 use std::sync::Arc;
+
+/// A file that is held, and where it stands.
+type Kept = (Place, Arc<File>, Held);
 
 impl Core {
     fn writable(&self) -> Res<()> {
@@ -248,10 +251,10 @@ impl Core {
             (_, Some(Found::Folder(_))) => return Err(Errno::EISDIR),
             _ => {}
         }
+        let held = self.hold(&from).await;
         match source {
-            Found::Folder(_) => self.rename_folder(&from, &to).await?,
-            Found::Spooled(file) => self.rename_spooled(&file, &from, &to).await?,
-            Found::Object(entry) => self.rename_object(&from, &to, &entry).await?,
+            Found::Folder(_) => self.rename_folder(&from, &to, held).await?,
+            _ => self.rename_file(&from, &to, held).await?,
         }
         locked(&self.table).moved((above, from.shown()), (new_above, to.shown()));
         self.touched(&from.parent());
@@ -259,127 +262,109 @@ impl Core {
         Ok(())
     }
 
-    /// A file that is not uploaded yet: its upload will name it so.
-    async fn rename_spooled(self: &Arc<Self>, file: &Arc<File>, from: &Place, to: &Place) -> Res<()> {
-        let old = self.object_at(from).await?;
-        let mut state = self.stopped(file).await;
-        if state.spooled.is_none() {
-            drop(state); // its upload ended meanwhile
-            let entry = self.object_at(from).await?.ok_or(Errno::ENOENT)?;
-            return self.rename_object(from, to, &entry).await;
-        }
-        let at = to.clone();
-        let mut state = blocking(move || {
-            if let Some(spooled) = &mut state.spooled {
-                spooled.placed(&at, now())?;
+    /// What is open, or waits, at a place and below it: held, so that nothing of it changes or is uploaded meanwhile.
+    async fn hold(&self, place: &Place) -> Vec<Kept> {
+        let is_here = |at: &Place| at.moved(place, place).is_some();
+        let mut all = locked(&self.table).open_files(is_here);
+        all.extend(self.spool.files().iter().filter(|(at, _)| is_here(at)).map(|(_, file)| Arc::clone(file)));
+        let mut held: Vec<Kept> = Vec::with_capacity(all.len());
+        for file in all {
+            if held.iter().any(|(_, there, _)| Arc::ptr_eq(there, &file)) {
+                continue;
             }
-            Ok(state)
-        })
-        .await?;
-        self.unnamed(to).await;
-        self.spool.left(from, file);
-        state.place = Some(to.clone());
-        self.spool.files().insert(to.clone(), Arc::clone(file));
-        if state.writers == 0 {
-            self.upload(file, &mut state);
+            let state = self.stopped(&file).await;
+            if let Some(at) = state.place.clone().filter(is_here) {
+                held.push((at, file, state));
+            }
         }
-        drop(state);
-        if let Some(entry) = old {
-            self.keep(from).await?;
-            self.remove(from, &entry).await?;
+        held
+    }
+
+    /// What is held stands elsewhere from now on.
+    async fn held_moved(self: &Arc<Self>, held: Vec<Kept>, (from, to): (&Place, &Place)) -> Res<()> {
+        for (at, file, mut state) in held {
+            let Some(new) = at.moved(from, to) else { continue };
+            if state.spooled.is_some() {
+                let place = new.clone();
+                state = blocking(move || {
+                    if let Some(spooled) = &mut state.spooled {
+                        spooled.placed(&place, now())?;
+                    }
+                    Ok(state)
+                })
+                .await?;
+                self.spool.left(&at, &file);
+                self.spool.files().insert(new.clone(), Arc::clone(&file));
+            }
+            state.place = Some(new);
+            if state.writers == 0 {
+                self.upload(&file, &mut state);
+            }
         }
         Ok(())
     }
 
-    /// An object: no byte moves (B).
-    async fn rename_object(&self, from: &Place, to: &Place, entry: &Entry) -> Res<()> {
+    /// A file: one that waits will be named so by its upload; of an object no byte moves (B).
+    async fn rename_file(self: &Arc<Self>, from: &Place, to: &Place, mut held: Vec<Kept>) -> Res<()> {
         let Place::Name { name, .. } = to else { return Err(Errno::EXDEV) };
-        let bucket = self.bucket(from).await?;
-        self.keep(from).await?;
-        let source = (entry.name.as_str(), Some(entry.version));
-        let copied = self.client().copy_told(&bucket, source, (name, None), Expect::Any).await;
-        let new = copied.map_err(|error| self.no(from, &error))?;
-        self.unnamed(to).await;
-        self.names.changed(to, Some(Kid::File(new.clone())));
-        let open = {
-            let table = locked(&self.table);
-            table.number(from).and_then(|number| table.file(number))
-        };
-        if let Some(open) = open {
-            let mut state = open.held().await;
-            if state.place.as_ref() == Some(from) {
-                (state.place, state.entry) = (Some(to.clone()), Some(new));
+        let old = self.object_at(from).await?;
+        let waits = held.iter().any(|(_, _, state)| state.spooled.is_some());
+        if let Some(entry) = &old {
+            self.keep(from).await?;
+            if !waits {
+                let bucket = self.bucket(from).await?;
+                let source = (entry.name.as_str(), Some(entry.version));
+                let copied = self.client().copy_told(&bucket, source, (name, None), Expect::Any).await;
+                let new = copied.map_err(|error| self.no(from, &error))?;
+                for (_, _, state) in &mut held {
+                    state.entry = Some(new.clone());
+                }
+                self.unnamed(to).await;
+                self.names.changed(to, Some(Kid::File(new)));
             }
         }
-        self.remove(from, entry).await
+        if waits {
+            self.unnamed(to).await;
+        }
+        self.held_moved(held, (from, to)).await?;
+        match old {
+            Some(entry) => self.remove(from, &entry).await,
+            None => Ok(()),
+        }
     }
 
     /// A folder, name by name.
-    async fn rename_folder(self: &Arc<Self>, from: &Place, to: &Place) -> Res<()> {
+    async fn rename_folder(self: &Arc<Self>, from: &Place, to: &Place, held: Vec<Kept>) -> Res<()> {
         let bucket = self.bucket(from).await?;
         let (inside, new) = (from.inside(), to.inside());
         let all = self.client().list(&bucket, &inside).await.map_err(|error| self.no(from, &error))?;
         if all.len() > TREE_NAMES_MAX {
             return Err(Errno::EFBIG);
         }
-        let waiting = self.spool.below(from);
-        if all.iter().all(|entry| entry.name != inside) && all.is_empty() {
-            put_small(self, to, &new, &super::told::Told::default(), Vec::new()).await?;
-        }
         self.keep(from).await?;
         let moved = |entry: &Entry| format!("{new}{}", &entry.name[inside.len()..]);
-        let copying = stream::iter(all.iter().map(Ok::<_, ClientError>)).try_for_each_concurrent(
-            CHANGES_AT_ONCE,
-            |entry| {
-                let (to, bucket) = (moved(entry), &bucket);
-                async move {
-                    let source = (entry.name.as_str(), Some(entry.version));
-                    self.client().copy_told(bucket, source, (&to, None), Expect::Any).await.map(drop)
-                }
-            },
-        );
+        let each = || stream::iter(all.iter().map(Ok::<_, ClientError>));
+        let copying = each().try_for_each_concurrent(CHANGES_AT_ONCE, |entry| {
+            let (to, bucket) = (moved(entry), &bucket);
+            async move {
+                let source = (entry.name.as_str(), Some(entry.version));
+                self.client().copy_told(bucket, source, (&to, None), Expect::Any).await.map(drop)
+            }
+        });
         copying.await.map_err(|error| self.no(from, &error))?;
-        for (place, file) in waiting {
-            if let Some(at) = place.moved(from, to) {
-                self.rename_waiting(&file, &place, &at).await?;
-            }
-        }
+        self.held_moved(held, (from, to)).await?;
         let bucket = &bucket;
-        let removing = stream::iter(all.iter().map(Ok::<_, ClientError>)).try_for_each_concurrent(
-            CHANGES_AT_ONCE,
-            |entry| async move {
-                match self.client().remove(bucket, &entry.name, Expect::Version(entry.version)).await {
-                    Ok(_) => Ok(()),
-                    Err(ClientError::Refused(no)) if no.id == errors::OBJECT_UNKNOWN => Ok(()),
-                    Err(error) => Err(error),
-                }
-            },
-        );
-        let removed = removing.await;
-        [from, to].into_iter().for_each(|folder| self.names.forget(folder));
-        [from, to].into_iter().for_each(|folder| self.names.forget(&folder.parent()));
-        removed.map_err(|error| self.no(from, &error))
-    }
-
-    /// A file in the spool whose folder has another name.
-    async fn rename_waiting(self: &Arc<Self>, file: &Arc<File>, from: &Place, to: &Place) -> Res<()> {
-        let mut state = self.stopped(file).await;
-        let at = to.clone();
-        let mut state = blocking(move || {
-            if let Some(spooled) = &mut state.spooled {
-                spooled.placed(&at, now())?;
+        let removing = each().try_for_each_concurrent(CHANGES_AT_ONCE, |entry| async move {
+            match self.client().remove(bucket, &entry.name, Expect::Version(entry.version)).await {
+                Ok(_) => Ok(()),
+                Err(ClientError::Refused(no)) if no.id == errors::OBJECT_UNKNOWN => Ok(()),
+                Err(error) => Err(error),
             }
-            Ok(state)
-        })
-        .await?;
-        self.spool.left(from, file);
-        state.place = Some(to.clone());
-        if state.spooled.is_some() {
-            self.spool.files().insert(to.clone(), Arc::clone(file));
+        });
+        let removed = removing.await;
+        for folder in [from, to] {
+            self.names.forget(&folder.parent());
         }
-        if state.writers == 0 {
-            self.upload(file, &mut state);
-        }
-        Ok(())
+        removed.map_err(|error| self.no(from, &error))
     }
 }

@@ -25,7 +25,7 @@ pub const ENTRY_TTL: Duration = Duration::from_secs(1);
 pub const LIST_TTL: Duration = Duration::from_secs(1);
 /// Longest wait for the center to list a folder; then it is shown as this machine knows it.
 pub const LIST_WAIT: Duration = Duration::from_secs(8);
-/// After a center that did not answer, it is not asked for lists for so long.
+/// After a center that did not answer, it is not asked again for so long.
 pub const AWAY_REST: Duration = Duration::from_secs(5);
 /// Lists of folders that are kept, and names in all of them.
 pub const LISTS_KEPT: usize = 1_000;
@@ -50,6 +50,8 @@ pub const CACHE_CHUNKS_MAX: usize = 8_192;
 pub const AHEAD_BYTES_MAX: u64 = 16 << 20;
 /// Ranges that are read at the same time.
 pub const FETCHES_MAX: usize = 16;
+/// Longest wait for leave to read a file.
+pub const FIND_WAIT: Duration = Duration::from_secs(15);
 /// So long leave to read an open file is used.
 pub const FOUND_KEPT: Duration = Duration::from_secs(600);
 /// Versions whose sealed facts are remembered.

@@ -2,7 +2,7 @@
 //! mount changes them.
 //!
 //! (A) A list that cannot be made is an error, never an empty folder; a center that is away leaves the names this machine knows. (B) What
-//! this mount changed is seen by the next look. (C) Names that are no path, and the program's own, are not shown.
+//! this mount changed is seen by the next look, also when the center is away by then. (C) Names that are no path, and the program's own, are not shown.
 
 use super::errno::{Res, is_away, of_client};
 use super::limits::{AWAY_REST, LIST_NAMES_KEPT, LIST_TRIES, LIST_TTL, LIST_WAIT, LISTS_KEPT};
@@ -30,6 +30,8 @@ struct Lists {
     all: BTreeMap<Place, List>,
     /// Changes that this mount made.
     changes: u64,
+    /// What they made of names, as far as no list of the center's shows it yet.
+    own: BTreeMap<Place, Option<Kid>>,
     /// When the center did not answer.
     away: Option<Instant>,
 }
@@ -63,13 +65,14 @@ impl Names {
         }
         for _ in 0..LIST_TRIES {
             let before = self.lists().changes;
-            let kids = Arc::new(self.ask(folder).await?);
-            if self.keep(folder, &kids, before) {
+            let (kids, is_asked) = self.ask(folder).await?;
+            let kids = Arc::new(kids);
+            if self.keep((folder, &kids), before, is_asked) {
                 return Ok(kids);
             }
         }
-        // Names change faster than they are listed: what is known is right, and the list is asked for again.
-        self.ask(folder).await.map(Arc::new)
+        // Names change faster than they are listed: what came is right, and the next look asks again.
+        self.ask(folder).await.map(|(kids, _)| Arc::new(kids))
     }
 
     fn fresh(&self, folder: &Place) -> Option<Arc<Kids>> {
@@ -77,11 +80,14 @@ impl Names {
         lists.all.get(folder).filter(|list| list.at.elapsed() < LIST_TTL).map(|list| Arc::clone(&list.kids))
     }
 
-    /// Keeps a list, if nothing changed since `before`.
-    fn keep(&self, folder: &Place, kids: &Arc<Kids>, before: u64) -> bool {
+    /// Keeps a list, if nothing changed since `before`. One that the center was asked for shows all that was changed here.
+    fn keep(&self, (folder, kids): (&Place, &Arc<Kids>), before: u64, is_asked: bool) -> bool {
         let mut lists = self.lists();
         if lists.changes != before {
             return false;
+        }
+        if is_asked {
+            lists.own.retain(|place, _| place.bucket() != folder.bucket());
         }
         let names: usize = lists.all.values().map(|list| list.kids.len()).sum();
         if lists.all.len() >= LISTS_KEPT || names + kids.len() > LIST_NAMES_KEPT {
@@ -91,19 +97,24 @@ impl Names {
         true
     }
 
-    async fn ask(&self, folder: &Place) -> Res<Kids> {
+    /// What lies in a folder, and whether the center was asked for it.
+    async fn ask(&self, folder: &Place) -> Res<(Kids, bool)> {
         let is_resting = self.lists().away.is_some_and(|since| since.elapsed() < AWAY_REST);
         if !is_resting {
             match tokio::time::timeout(LIST_WAIT, self.ask_center(folder)).await {
                 Ok(Ok(kids)) => {
                     self.lists().away = None;
-                    return Ok(kids);
+                    return Ok((kids, true));
                 }
                 Ok(Err(error)) if !is_away(&error) => return Err(of_client(&error)),
                 Ok(Err(_)) | Err(_) => self.lists().away = Some(Instant::now()),
             }
         }
-        self.known(folder).await
+        let mut kids = self.known(folder).await?;
+        for (place, kid) in self.lists().own.iter().filter(|(place, _)| place.parent() == *folder) {
+            change(&mut kids, place, kid.clone());
+        }
+        Ok((kids, false))
     }
 
     async fn ask_center(&self, folder: &Place) -> Result<Kids, ClientError> {
@@ -143,11 +154,13 @@ impl Names {
     pub fn changed(&self, place: &Place, kid: Option<Kid>) {
         let mut lists = self.lists();
         lists.changes += 1;
-        let Some(list) = lists.all.get_mut(&place.parent()) else { return };
-        let kids = Arc::make_mut(&mut list.kids);
-        match kid {
-            Some(kid) => drop(kids.insert(place.shown().to_owned(), kid)),
-            None => drop(kids.remove(place.shown())),
+        lists.away = None; // somebody said yes to it
+        if lists.own.len() >= LIST_NAMES_KEPT {
+            lists.own.clear();
+        }
+        lists.own.insert(place.clone(), kid.clone());
+        if let Some(list) = lists.all.get_mut(&place.parent()) {
+            change(Arc::make_mut(&mut list.kids), place, kid);
         }
     }
 
@@ -156,6 +169,13 @@ impl Names {
         let mut lists = self.lists();
         lists.changes += 1;
         lists.all.retain(|place, _| place.moved(folder, folder).is_none());
+    }
+}
+
+fn change(kids: &mut Kids, place: &Place, kid: Option<Kid>) {
+    match kid {
+        Some(kid) => drop(kids.insert(place.shown().to_owned(), kid)),
+        None => drop(kids.remove(place.shown())),
     }
 }
 

@@ -123,6 +123,17 @@ impl Core {
         Ok(len)
     }
 
+    /// A file is at least so long from now on.
+    pub async fn reach(&self, handle: u64, len: u64) -> Res<()> {
+        let open = self.open_as(handle)?;
+        let Handle::File { file, .. } = &*open else { return Err(Errno::EISDIR) };
+        if len > FILE_BYTES_MAX {
+            return Err(Errno::EFBIG);
+        }
+        let size = file.held().await.size();
+        if len > size { self.cut(file, len).await } else { Ok(()) }
+    }
+
     /// A descriptor is closed: what it wrote is in the spool's files, though not durable yet.
     pub async fn flush(&self, handle: u64) -> Res<()> {
         let open = self.open_as(handle)?;

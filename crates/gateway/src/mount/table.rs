@@ -135,6 +135,13 @@ impl Table {
         self.nodes.get(&number)?.file.clone()
     }
 
+    /// Files that are open at places that are asked for.
+    pub fn open_files(&self, is_here: impl Fn(&Place) -> bool) -> Vec<Arc<File>> {
+        let open = self.nodes.iter().filter_map(|(number, node)| Some((*number, node.file.as_ref()?)));
+        let here = open.filter(|(number, _)| self.place(*number).is_some_and(|place| is_here(&place)));
+        here.map(|(_, file)| Arc::clone(file)).collect()
+    }
+
     /// A number is open as this file.
     pub fn opened(&mut self, number: u64, file: &Arc<File>) {
         if let Some(node) = self.nodes.get_mut(&number) {
