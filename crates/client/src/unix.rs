@@ -33,7 +33,13 @@ impl Unix {
         let value = |name: &str| pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let number = |name: &str| value(name).and_then(|value| value.parse().ok());
         let time = |name: &str| value(name).and_then(parse_time);
-        Self { mode: number("mode"), uid: number("uid"), gid: number("gid"), mtime: time("mtime"), atime: time("atime") }
+        Self {
+            mode: number("mode"),
+            uid: number("uid"),
+            gid: number("gid"),
+            mtime: time("mtime"),
+            atime: time("atime"),
+        }
     }
 
     /// The same; nothing where nothing is told.
@@ -48,8 +54,7 @@ impl Unix {
         pairs.retain(|(key, _)| !NAMES.contains(&key.as_str()));
         let number = |value: Option<u32>| value.map(|value| value.to_string());
         let time = |value: Option<UnixTime>| value.map(show_time);
-        let values =
-            [number(self.mode), number(self.uid), number(self.gid), time(self.mtime), time(self.atime)];
+        let values = [number(self.mode), number(self.uid), number(self.gid), time(self.mtime), time(self.atime)];
         let told = NAMES.into_iter().zip(values);
         pairs.extend(told.filter_map(|(name, value)| Some((name.to_owned(), value?))));
         pairs

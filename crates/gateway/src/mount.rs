@@ -115,8 +115,11 @@ impl Mount {
             buckets.open(bucket).await?; // its keys are checked before anything is shown
         }
         let (dir, free) = ask.spool;
-        let opened = Spool::open(&dir, &ask.device, free, now());
+        let opened = Spool::open(&dir, &ask.device, free);
         let spool = opened.map_err(|source| MountError::Spool { path: dir, source })?;
+        if !ask.is_read_only {
+            spool.take_over_all(now());
+        }
         let recovered = spool.files().len();
         let core = Arc::new(Core {
             names: Names::new(Arc::clone(&buckets)),

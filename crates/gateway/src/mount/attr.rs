@@ -170,8 +170,7 @@ mod tests {
     #[test]
     fn only_the_administrator_sees_other_owners() {
         let unix = Unix { uid: Some(7), mode: Some(0o104_755), ..Unix::default() };
-        let shape =
-            Shape { kind: FileType::RegularFile, size: 1_000, unix, at: (1, 0), ctime: (2, 0), is_named: true };
+        let shape = Shape { kind: FileType::RegularFile, size: 1_000, unix, at: (1, 0), ctime: (2, 0), is_named: true };
         let owner = |is_root| Owner { uid: 1_000, gid: 100, is_root };
         let (root, other) = (shape.attr(9, owner(true)), shape.attr(9, owner(false)));
         assert_eq!((root.uid, root.gid, root.perm, root.blocks), (7, 100, 0o4_755, 2));

@@ -59,7 +59,9 @@ impl Ahead {
     pub fn read(&mut self, range: &Range<u64>) -> u64 {
         let is_next = range.start == self.next || (range.start < self.next && range.end > self.next);
         self.bytes = match is_next {
-            true if range.start > 0 || range.end >= CHUNK_BYTES / 2 => (self.bytes * 2).clamp(CHUNK_BYTES, AHEAD_BYTES_MAX),
+            true if range.start > 0 || range.end >= CHUNK_BYTES / 2 => {
+                (self.bytes * 2).clamp(CHUNK_BYTES, AHEAD_BYTES_MAX)
+            }
             _ => 0,
         };
         self.next = range.end;
@@ -171,8 +173,14 @@ impl Cache {
         let (cache, base) = (self.clone(), Arc::clone(base));
         tokio::spawn(async move {
             let end = (first + sends.len() as u64).saturating_mul(CHUNK_BYTES).min(base.size);
-            let mut filler =
-                Filler { cache: &cache, version: base.version, chunk: first, sends: sends.into(), bytes: Vec::new(), end };
+            let mut filler = Filler {
+                cache: &cache,
+                version: base.version,
+                chunk: first,
+                sends: sends.into(),
+                bytes: Vec::new(),
+                end,
+            };
             let _turn = cache.0.fetches.acquire().await;
             let mut read = cache.fetch(&base, &mut filler).await;
             if read.is_err() && base.found().take().is_some() {

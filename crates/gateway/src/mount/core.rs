@@ -306,9 +306,14 @@ impl Core {
                 bases.insert(touch.block, self.cache.read(base, range.clone(), range.end).await?);
             }
         }
-        blocking(move || match &mut state.spooled {
-            Some(spooled) => spooled.write(&touches, bases, &bytes, now()),
-            None => Err(Errno::ESTALE),
+        blocking(move || {
+            let (base, place) = (state.base.clone(), state.place.clone());
+            let spooled = state.spooled.as_mut().ok_or(Errno::ESTALE)?;
+            spooled.write(&touches, bases, &bytes, now())?;
+            match place {
+                Some(place) => spooled.tidy(&place, base.as_deref()),
+                None => Ok(()),
+            }
         })
         .await
     }

@@ -146,9 +146,6 @@ impl State {
         let base = self.base.clone();
         let (Some(place), Some(spooled)) = (self.place.clone(), &mut self.spooled) else { return Ok(None) };
         spooled.settle()?;
-        if spooled.log.is_slack() {
-            spooled.rewrite(&place, base.as_deref())?;
-        }
         Ok(Some(Moment {
             place,
             base,
@@ -164,8 +161,7 @@ impl State {
 /// How a content that is in the pool stands in the spool.
 pub(super) fn head_of(place: &Place, base: Option<&Base>, shown: u64, told: &Told) -> Head {
     let name = if let Place::Name { name, .. } = place { name.clone() } else { String::new() };
-    let base =
-        base.map(|base| BaseHead { name: base.name.clone(), version: base.version, size: base.size, shown });
+    let base = base.map(|base| BaseHead { name: base.name.clone(), version: base.version, size: base.size, shown });
     Head { bucket: place.bucket().unwrap_or_default().to_owned(), name, base, told: told.clone() }
 }
 
@@ -183,17 +179,23 @@ impl Spooled {
         Shape { kind, size: self.overlay.len(), unix, at, ctime: self.ctime, is_named: true }
     }
 
-    /// Runs something that adds to the log, if there is room.
+    /// Runs something that adds to the log.
     fn adding<T>(&mut self, work: impl FnOnce(&mut SpoolLog) -> io::Result<T>) -> Res<T> {
         let before = self.log.bytes();
-        self.spool.room()?;
         let done = work(&mut self.log);
         self.spool.grew(before, self.log.bytes());
         done.map_err(|error| of_io(&error))
     }
 
     /// Puts bytes where a write touches; `bases`: what stands in blocks that are touched in part. Blocking.
-    pub fn write(&mut self, touches: &[Touch], mut bases: BTreeMap<u64, Vec<u8>>, bytes: &[u8], at: UnixTime) -> Res<()> {
+    pub fn write(
+        &mut self,
+        touches: &[Touch],
+        mut bases: BTreeMap<u64, Vec<u8>>,
+        bytes: &[u8],
+        at: UnixTime,
+    ) -> Res<()> {
+        self.spool.room()?;
         let mut rest = bytes;
         for touch in touches {
             let (now, later) = rest.split_at(touch.bytes.len().min(rest.len()));
@@ -303,8 +305,12 @@ impl Spooled {
         self.sync()
     }
 
-    /// Leaves out what was written over. Blocking.
-    fn rewrite(&mut self, place: &Place, base: Option<&Base>) -> Res<()> {
+    /// Leaves out what was written over, where that is much. Blocking.
+    pub fn tidy(&mut self, place: &Place, base: Option<&Base>) -> Res<()> {
+        if !self.log.is_slack() {
+            return Ok(());
+        }
+        self.settle()?;
         let head = head_of(place, base, self.overlay.base(), &self.told);
         let overlay = self.overlay.clone();
         self.adding(|log| log.rewrite(&head, &overlay))

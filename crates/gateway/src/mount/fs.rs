@@ -216,16 +216,7 @@ impl Filesystem for Mounted {
         self.run(|core| async move { opened(reply, core.open(ino.0, is_writer).await) });
     }
 
-    fn create(
-        &self,
-        by: &Request,
-        parent: INodeNo,
-        name: &OsStr,
-        mode: u32,
-        umask: u32,
-        _: i32,
-        reply: ReplyCreate,
-    ) {
+    fn create(&self, by: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, _: i32, reply: ReplyCreate) {
         let (name, by) = (name.to_owned(), asker(by, mode, umask));
         self.run(|core| async move {
             match core.create(parent.0, &name, by).await {
@@ -349,16 +340,7 @@ impl Filesystem for Mounted {
         });
     }
 
-    fn setxattr(
-        &self,
-        _: &Request,
-        ino: INodeNo,
-        name: &OsStr,
-        value: &[u8],
-        flags: i32,
-        _: u32,
-        reply: ReplyEmpty,
-    ) {
+    fn setxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, value: &[u8], flags: i32, _: u32, reply: ReplyEmpty) {
         let (name, value) = (name.to_owned(), value.to_vec());
         self.run(|core| async move { empty(reply, core.setxattr(ino.0, &name, &value, flags).await) });
     }

@@ -77,6 +77,8 @@ pub(super) struct SpoolLog {
     spots: Spots,
     records: u64,
     end: u64,
+    /// Bytes of blocks that count.
+    live: u64,
     is_named: bool,
 }
 
@@ -123,7 +125,7 @@ impl SpoolLog {
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
         file.write_all_at(&[&MAGIC[..], &id].concat(), 0)?;
         let spots = Spots { file: Arc::new(file), key: key.clone(), id, blocks: BTreeMap::new() };
-        let mut log = Self { path: path.to_owned(), spots, records: 0, end: BEGIN, is_named: false };
+        let mut log = Self { path: path.to_owned(), spots, records: 0, end: BEGIN, live: 0, is_named: false };
         log.append(HEAD, &to_json(head)?)?;
         Ok(log)
     }
@@ -139,7 +141,7 @@ impl SpoolLog {
         id.copy_from_slice(&begin[8..]);
         let len = file.metadata()?.len();
         let spots = Spots { file: Arc::new(file), key: key.clone(), id, blocks: BTreeMap::new() };
-        let log = Self { path: path.to_owned(), spots, records: 0, end: BEGIN, is_named: true };
+        let log = Self { path: path.to_owned(), spots, records: 0, end: BEGIN, live: 0, is_named: true };
         let mut found = Reading { log, head: None, overlay: Overlay::default() };
         while found.next(len)? {}
         let Reading { log, head, overlay } = found;
@@ -169,14 +171,26 @@ impl SpoolLog {
     /// Adds a block.
     pub fn block(&mut self, number: u64, bytes: &[u8]) -> io::Result<()> {
         let spot = self.append(BLOCK, &[&number.to_le_bytes()[..], bytes].concat())?;
-        self.spots.blocks.insert(number, spot);
+        self.stands(number, spot);
         Ok(())
+    }
+
+    fn stands(&mut self, number: u64, spot: Spot) {
+        let old = self.spots.blocks.insert(number, spot).map_or(0, |old| u64::from(old.len));
+        self.live = self.live.saturating_sub(old) + u64::from(spot.len);
+    }
+
+    fn drop_blocks(&mut self, gone: &[u64]) {
+        for block in gone {
+            let old = self.spots.blocks.remove(block).map_or(0, |old| u64::from(old.len));
+            self.live = self.live.saturating_sub(old);
+        }
     }
 
     /// Notes that the file ends elsewhere; `gone`: blocks it does not have any more.
     pub fn cut(&mut self, len: u64, gone: &[u64]) -> io::Result<()> {
         self.append(CUT, &len.to_le_bytes())?;
-        self.spots.blocks.retain(|block, _| !gone.contains(block));
+        self.drop_blocks(gone);
         Ok(())
     }
 
@@ -212,8 +226,7 @@ impl SpoolLog {
 
     /// Bytes of what was written over are many, and more than half of it.
     pub fn is_slack(&self) -> bool {
-        let live: u64 = self.spots.blocks.values().map(|spot| u64::from(spot.len)).sum();
-        self.end.saturating_sub(live) > SPOOL_SLACK.max(live)
+        self.end.saturating_sub(self.live) > SPOOL_SLACK.max(self.live)
     }
 
     /// Writes it anew with what counts. Blocking.
@@ -291,11 +304,11 @@ impl Reading {
                 let (number, bytes) = payload.split_first_chunk::<8>()?;
                 let number = u64::from_le_bytes(*number);
                 self.overlay.wrote(number, bytes.len().min(BLOCK_BYTES));
-                self.log.spots.blocks.insert(number, spot);
+                self.log.stands(number, spot);
             }
             CUT => {
                 let gone = self.overlay.cut(u64::from_le_bytes(payload.try_into().ok()?));
-                self.log.spots.blocks.retain(|block, _| !gone.contains(block));
+                self.log.drop_blocks(&gone);
             }
             TOLD => head.told = serde_json::from_slice(payload).ok()?,
             PLACE => (head.bucket, head.name) = serde_json::from_slice(payload).ok()?,

@@ -3,10 +3,10 @@
 use super::attr::{Shape, kind_of};
 use super::core::{Core, Found, Handle, Line, locked};
 use super::errno::Res;
-use super::limits::{BLOCK_BYTES, HANDLES_MAX, PART_BYTES_MAX};
+use super::limits::{BLOCK_BYTES, HANDLES_MAX, LIST_WAIT, PART_BYTES_MAX};
 use super::names::Kids;
-use client::{ClientError, Kid};
 use crate::dav::place::Place;
+use client::Kid;
 use fuser::{Errno, FileAttr, FileType};
 use std::ffi::OsStr;
 use std::sync::Arc;
@@ -135,16 +135,15 @@ impl Core {
     pub async fn room(&self) -> Room {
         let block = BLOCK_BYTES as u64;
         let facts = match self.root.bucket() {
-            Some(bucket) if !self.names.is_away() => self.bucket_facts(bucket).await.ok(),
+            Some(bucket) if !self.names.is_away() => {
+                let asking = self.client().bucket_facts(&self.buckets.root, bucket);
+                tokio::time::timeout(LIST_WAIT, asking).await.ok().and_then(Result::ok)
+            }
             _ => None,
         };
         let (quota, used, names) = facts.map_or((None, 0, 0), |facts| (facts.quota, facts.sealed.0, facts.objects));
         let all = quota.map_or(ENDLESS, |quota| quota.0);
         let free = all.saturating_sub(used);
         Room { blocks: all / block, free: free / block, usable: free.min(self.spool.free()) / block, names }
-    }
-
-    async fn bucket_facts(&self, bucket: &str) -> Result<client::BucketFacts, ClientError> {
-        self.client().bucket_facts(&self.buckets.root, bucket).await
     }
 }

@@ -36,49 +36,44 @@ pub(super) struct Spool {
     next: AtomicU64,
     /// Files that wait, by where they shall stand.
     files: Mutex<BTreeMap<Place, Arc<File>>>,
-    _locks: Vec<fs::File>,
+    /// Held while this mount runs.
+    locks: Mutex<Vec<fs::File>>,
 }
 
 impl Spool {
-    /// Opens a spool in `dir`, of a device, with what others left behind there. Blocking.
-    pub fn open(dir: &Path, device: &[u8; 32], free: u64, now: UnixTime) -> io::Result<Arc<Self>> {
+    /// Opens a spool in `dir`, of a device, on a disk with so many bytes free. Blocking.
+    pub fn open(dir: &Path, device: &[u8; 32], free: u64) -> io::Result<Arc<Self>> {
         let make = |dir: &Path| DirBuilder::new().recursive(true).mode(0o700).create(dir);
         make(dir)?;
-        let (mut locks, mut left) = (Vec::new(), Vec::new());
-        let mut number = 0;
-        let own = loop {
+        for number in 0..SPOOLS_MAX {
             let folder = dir.join(number.to_string());
             make(&folder)?;
-            if let Some(lock) = lock(&folder)? {
-                locks.push(lock);
-                break folder;
-            }
-            number += 1;
-            if number > SPOOLS_MAX {
-                return Err(io::Error::other("too many mounts run"));
-            }
-        };
-        for entry in fs::read_dir(dir)?.flatten().take(SPOOLS_MAX) {
-            let folder = entry.path();
-            if folder == own {
-                left.push(folder);
-            } else if let Ok(Some(lock)) = lock(&folder) {
-                locks.push(lock);
-                left.push(folder);
+            let Some(lock) = lock(&folder)? else { continue };
+            return Ok(Arc::new(Self {
+                dir: folder,
+                key: LocalKey::of(device),
+                bytes: AtomicU64::new(0),
+                bytes_max: (free / SPOOL_FREE_SHARE).min(SPOOL_BYTES_MAX),
+                next: AtomicU64::new(0),
+                files: Mutex::default(),
+                locks: Mutex::new(vec![lock]),
+            }));
+        }
+        Err(io::Error::other("too many mounts run"))
+    }
+
+    /// Takes over what mounts left behind that do not run any more. Blocking.
+    pub fn take_over_all(self: &Arc<Self>, now: UnixTime) {
+        self.recover(&self.dir, now);
+        let all = self.dir.parent().and_then(|dir| fs::read_dir(dir).ok());
+        let folders =
+            all.into_iter().flatten().flatten().map(|entry| entry.path()).filter(|folder| *folder != self.dir);
+        for folder in folders.take(SPOOLS_MAX) {
+            if let Ok(Some(lock)) = lock(&folder) {
+                self.locks.lock().unwrap_or_else(PoisonError::into_inner).push(lock);
+                self.recover(&folder, now);
             }
         }
-        let bytes_max = (free / SPOOL_FREE_SHARE).min(SPOOL_BYTES_MAX);
-        let spool = Arc::new(Self {
-            dir: own,
-            key: LocalKey::of(device),
-            bytes: AtomicU64::new(0),
-            bytes_max,
-            next: AtomicU64::new(0),
-            files: Mutex::default(),
-            _locks: locks,
-        });
-        left.iter().for_each(|folder| spool.recover(folder, now));
-        Ok(spool)
     }
 
     /// Takes over what lies in a folder; what does not open stays where it is.
@@ -105,8 +100,7 @@ impl Spool {
 
     fn take_over(self: &Arc<Self>, found: Reopened, now: UnixTime) {
         let Reopened { log, head, overlay } = found;
-        let base =
-            head.base.as_ref().map(|base| Base::new(&head.bucket, &base.name, base.version, base.size));
+        let base = head.base.as_ref().map(|base| Base::new(&head.bucket, &base.name, base.version, base.size));
         let place = Place::Name { bucket: head.bucket, name: head.name };
         let ctime = head.told.unix.mtime.unwrap_or(now);
         let file = File::spooled(&place, base, Spooled::new(self, log, overlay, head.told, ctime));
@@ -135,7 +129,11 @@ impl Spool {
     pub fn below(&self, folder: &Place) -> Vec<(Place, Arc<File>)> {
         let files = self.files();
         let is_below = |place: &Place| place != folder && place.moved(folder, folder).is_some();
-        files.iter().filter(|(place, _)| is_below(place)).map(|(place, file)| (place.clone(), Arc::clone(file))).collect()
+        files
+            .iter()
+            .filter(|(place, _)| is_below(place))
+            .map(|(place, file)| (place.clone(), Arc::clone(file)))
+            .collect()
     }
 
     /// The same file does not wait there any more.
@@ -183,7 +181,9 @@ mod tests {
     }
 
     fn open(dir: &Path) -> Arc<Spool> {
-        Spool::open(dir, &[1; 32], 1 << 30, (5, 0)).unwrap()
+        let spool = Spool::open(dir, &[1; 32], 1 << 30).unwrap();
+        spool.take_over_all((5, 0));
+        spool
     }
 
     fn put(spool: &Arc<Spool>, name: &str, bytes: &[u8]) -> Spooled {
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn a_full_spool_refuses_and_has_room_again() {
         let dir = tempfile::tempdir().unwrap();
-        let spool = Spool::open(dir.path(), &[1; 32], 2 << 20, (5, 0)).unwrap();
+        let spool = Spool::open(dir.path(), &[1; 32], 2 << 20).unwrap();
         let mut file = put(&spool, "a", b"x");
         let block = vec![7; 64 << 10];
         let wrote = (0..64).find_map(|at| {

@@ -37,7 +37,11 @@ pub(super) struct Change {
 impl Change {
     /// Whether something is told anew, the length aside.
     const fn tells(&self) -> bool {
-        self.rights.is_some() || self.uid.is_some() || self.gid.is_some() || self.atime.is_some() || self.mtime.is_some()
+        self.rights.is_some()
+            || self.uid.is_some()
+            || self.gid.is_some()
+            || self.atime.is_some()
+            || self.mtime.is_some()
     }
 
     fn apply(&self, kind: FileType, old: Unix) -> Unix {
@@ -238,11 +242,7 @@ impl Core {
         self.set(number, move |told| told.set_xattr(&name, None)).await
     }
 
-    async fn set(
-        self: &Arc<Self>,
-        number: u64,
-        change: impl Fn(&mut Told) -> Res<()> + Send + 'static,
-    ) -> Res<()> {
+    async fn set(self: &Arc<Self>, number: u64, change: impl Fn(&mut Told) -> Res<()> + Send + 'static) -> Res<()> {
         if self.is_read_only {
             return Err(Errno::EROFS);
         }

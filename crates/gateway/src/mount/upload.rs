@@ -111,17 +111,21 @@ async fn run(core: Arc<Core>, file: Arc<File>, phase: Arc<AtomicU8>) {
     let mut pause = RETRY_FIRST;
     loop {
         let Ok(turn) = core.uploads.acquire().await else { return };
-        let Some(moment) = begin(&file).await else { return };
-        let came = send(&core, &moment, &phase).await;
+        let came = match begin(&file).await {
+            Ok(Some(moment)) => (send(&core, &moment, &phase).await, Some(moment)),
+            Ok(None) => return,
+            Err(error) => (Came::Failed(error), None),
+        };
         drop(turn);
         match came {
-            Came::Stored(put, etag) => {
+            (Came::Stored(put, etag), Some(moment)) => {
                 if stored(&core, &file, moment, (put, etag)).await {
                     return;
                 }
                 again(&file, &phase);
             }
-            Came::Failed(error) => {
+            (Came::Stored(..), None) => return,
+            (Came::Failed(error), _) => {
                 failed(&file, &phase, &error).await;
                 tokio::select! {
                     () = tokio::time::sleep(pause) => {}
@@ -140,32 +144,28 @@ fn again(file: &File, phase: &AtomicU8) {
 }
 
 /// The file as it is to be stored; nothing where it is not to be.
-async fn begin(file: &Arc<File>) -> Option<Moment> {
+async fn begin(file: &Arc<File>) -> Result<Option<Moment>, ClientError> {
     let mut state = file.held().await;
     let is_open = state.writers > 0 && !state.is_urgent;
     if is_open {
         state.job = None; // its last close begins anew
         file.turn();
-        return None;
+        return Ok(None);
     }
     let begun = blocking(move || {
         let moment = state.moment();
         Ok((state, moment))
     });
-    let (mut state, moment) = begun.await.ok()?;
-    match moment {
-        Ok(Some(moment)) => Some(moment),
-        Ok(None) => {
-            state.job = None;
-            file.turn();
-            None
-        }
-        Err(no) => {
-            (state.failed, state.job) = (Some(no), None);
-            file.turn();
-            None
-        }
+    let (mut state, moment) = begun.await.map_err(|_| ClientError::Unexpected("the spool ended"))?;
+    let moment = moment.map_err(|no| ClientError::File {
+        path: "spool".to_owned(),
+        source: io::Error::from_raw_os_error(no.code()),
+    })?;
+    if moment.is_none() {
+        state.job = None;
+        file.turn();
     }
+    Ok(moment)
 }
 
 /// Stores a file's moment.

@@ -17,6 +17,8 @@ mod litmus;
 #[cfg(target_os = "linux")]
 mod mount;
 #[cfg(target_os = "linux")]
+mod mount_judge;
+#[cfg(target_os = "linux")]
 mod mount_model;
 mod repair;
 mod s3;

@@ -139,6 +139,7 @@ fn programs_read_and_write_a_bucket_as_files() {
     from_elsewhere(&world, &mount);
     folders(&world, &mount);
     told(&world, &mount);
+    mapped(&world, &mount);
     refused(&mount);
     // `umount` from elsewhere ends it too.
     drop(File::create(mount.at("last")).expect("a file is made"));
@@ -288,6 +289,22 @@ fn told(world: &World, mount: &Mounted) {
     assert_eq!(fs::read_link(mount.at("link")).expect("it points"), Path::new("noted"));
     assert_eq!(fs::read(mount.at("link")).expect("it is followed"), b"x");
     assert!(fs::symlink_metadata(mount.at("link")).expect("it is there").is_symlink());
+}
+
+/// Bytes of a file as memory of a program, by one that has such.
+fn mapped(world: &World, mount: &Mounted) {
+    const PROGRAM: &str = "import mmap, sys\n\
+        with open(sys.argv[1], 'r+b') as f, mmap.mmap(f.fileno(), 0) as m:\n  \
+        assert m[:4] == bytes(4), m[:4]\n  m[70000:70006] = b'mapped'\n  m.flush()\n";
+    fs::write(mount.at("mapped"), vec![0; 100_000]).expect("a file is written");
+    let Ok(ran) = Command::new("python3").args(["-c", PROGRAM]).arg(mount.at("mapped")).output() else {
+        assert!(std::env::var_os("PUMASI_FULL").is_none(), "there is no python3, and PUMASI_FULL forbids to skip");
+        eprintln!("SKIPPED: there is no python3 to map a file");
+        return;
+    };
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    mount.safe(world, "mapped");
+    assert_eq!(cat(world, "my:box/mapped")[70_000..70_006], *b"mapped");
 }
 
 fn refused(mount: &Mounted) {
