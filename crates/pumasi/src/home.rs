@@ -132,6 +132,7 @@ impl Home {
         self.data.join("gateway.lock")
     }
     /// What was written to a mounted folder and is not uploaded yet, sealed.
+    #[cfg(target_os = "linux")]
     pub fn spool(&self) -> PathBuf {
         self.data.join("spool")
     }
