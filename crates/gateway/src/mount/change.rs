@@ -88,11 +88,12 @@ impl Core {
         if matches!(found, Found::Folder(_)) {
             return Err(Errno::EISDIR);
         }
+        let held = self.hold(&place).await; // an upload that is being named is over now
         if let Some(entry) = self.object_at(&place).await? {
             self.keep(&place).await?;
             self.remove(&place, &entry).await?;
         }
-        self.unnamed(&place).await;
+        self.unname(held);
         locked(&self.table).gone(above, place.shown());
         self.touched(&place.parent());
         Ok(())
@@ -118,19 +119,10 @@ impl Core {
         Ok(())
     }
 
-    /// Whoever has open what stands at a place has it without a name from now on; nothing of it is uploaded.
-    async fn unnamed(&self, place: &Place) {
-        let open = {
-            let table = locked(&self.table);
-            table.number(place).and_then(|number| table.file(number))
-        };
-        let waiting = self.spool.at(place);
-        for file in open.into_iter().chain(waiting) {
-            let mut state = self.stopped(&file).await;
-            if state.place.as_ref() != Some(place) {
-                continue;
-            }
-            self.spool.left(place, &file);
+    /// Whoever has open what is held has it without a name from now on; nothing of it is uploaded.
+    fn unname(&self, held: Vec<Kept>) {
+        for (place, file, mut state) in held {
+            self.spool.left(&place, &file);
             state.place = None;
             if let Some(spooled) = &mut state.spooled {
                 spooled.unname();
@@ -251,11 +243,12 @@ impl Core {
             (_, Some(Found::Folder(_))) => return Err(Errno::EISDIR),
             _ => {}
         }
-        let held = self.hold(&from).await;
+        let (held, replaced) = (self.hold(&from).await, self.hold(&to).await);
         match source {
             Found::Folder(_) => self.rename_folder(&from, &to, held).await?,
             _ => self.rename_file(&from, &to, held).await?,
         }
+        self.unname(replaced);
         locked(&self.table).moved((above, from.shown()), (new_above, to.shown()));
         self.touched(&from.parent());
         self.touched(&to.parent());
@@ -319,12 +312,8 @@ impl Core {
                 for (_, _, state) in &mut held {
                     state.entry = Some(new.clone());
                 }
-                self.unnamed(to).await;
                 self.names.changed(to, Some(Kid::File(new)));
             }
-        }
-        if waits {
-            self.unnamed(to).await;
         }
         self.held_moved(held, (from, to)).await?;
         match old {

@@ -1,10 +1,14 @@
 //! Random operations on a mounted file against the same on bytes in memory, in the manner of fsx: reads, writes, appends, cuts, closes,
-//! renames over it, and uploads in between. The seed is told, and `PUMASI_SEED` gives it again; `PUMASI_SOAK` makes it a million.
+//! renames over it, and uploads in between; and many who do so at once. The seed is told, and `PUMASI_SEED` gives it again; `PUMASI_SOAK` makes it a million.
 
 use crate::mount::{Mounted, can_mount};
 use crate::storage::three;
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
+use std::io::Write;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::Duration;
 
 /// Longest file.
 const LEN_MAX: u64 = 400_000;
@@ -28,7 +32,7 @@ impl Dice {
     }
 }
 
-fn open(path: &std::path::Path) -> File {
+fn open(path: &Path) -> File {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).expect("it opens")
 }
 
@@ -95,4 +99,91 @@ fn a_file_is_what_was_written_to_it_whatever_was_done() {
     assert!(fs::read(&path).expect("it is read") == model, "seed {seed}");
     mount.safe(&world, "fsx");
     assert!(world.run("a", &["cat", "my:box/fsx"]).stdout == model, "seed {seed}: the pool has another");
+}
+
+/// One of those who use a folder at the same time: files made beside and renamed over, renamed, removed, appended to, and the whole
+/// folder renamed, while uploads of all of that are under way.
+fn user(folder: &Path, mut dice: Dice) -> BTreeMap<String, Vec<u8>> {
+    let mut model = BTreeMap::<String, Vec<u8>>::new();
+    fs::create_dir(folder).expect("a folder is made");
+    for step in 0..120 {
+        let (name, known) = (format!("f{}", dice.below(12)), dice.below(model.len() as u64));
+        let known = model.keys().nth(usize::try_from(known).expect("it is short")).cloned();
+        match (dice.below(8), known) {
+            (0..=2, _) => {
+                let size = [0, 10, 5_000, 70_000, 200_000][usize::try_from(dice.below(5)).expect("below 5")];
+                let (content, beside) = (dice.bytes(size), folder.join("beside"));
+                fs::write(&beside, &content).expect("a file is written");
+                if dice.below(2) == 0 {
+                    std::thread::sleep(Duration::from_millis(dice.below(800))); // its upload may begin, or end
+                }
+                fs::rename(&beside, folder.join(&name)).expect("it has its name");
+                model.insert(name, content);
+            }
+            (3, Some(known)) => {
+                fs::rename(folder.join(&known), folder.join(&name)).expect("it has another name");
+                let content = model.remove(&known).expect("it is known");
+                model.insert(name, content);
+            }
+            (4, Some(known)) => {
+                fs::remove_file(folder.join(&known)).expect("it goes");
+                model.remove(&known);
+            }
+            (5, Some(known)) => {
+                let mut file = OpenOptions::new().append(true).open(folder.join(&known)).expect("it opens");
+                file.write_all(b"and more").expect("it is written");
+                model.get_mut(&known).expect("it is known").extend_from_slice(b"and more");
+            }
+            (6, _) => {
+                let other = folder.with_extension("x");
+                fs::rename(folder, &other).expect("it has another name");
+                fs::rename(&other, folder).expect("it has its name again");
+            }
+            _ => compare(folder, &model, step),
+        }
+    }
+    compare(folder, &model, 120);
+    model
+}
+
+/// A folder has the files of a model and no others, with their content.
+fn compare(folder: &Path, model: &BTreeMap<String, Vec<u8>>, step: u64) {
+    let there = fs::read_dir(folder).expect("a folder lists").map(|entry| entry.expect("it lists").file_name());
+    let mut there: Vec<String> = there.map(|name| name.to_string_lossy().into_owned()).collect();
+    there.sort();
+    assert!(there.iter().eq(model.keys()), "step {step}: {there:?} for {:?}", model.keys());
+    for (name, content) in model {
+        assert!(fs::read(folder.join(name)).expect("it is read") == *content, "step {step}: {name}");
+    }
+}
+
+#[test]
+fn many_at_once_find_what_they_wrote_while_it_is_uploaded() {
+    if !can_mount() {
+        return;
+    }
+    let seed = std::env::var("PUMASI_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_130);
+    println!("seed {seed}");
+    let world = three();
+    world.ok("a", &["bucket", "create", "box"]);
+    let mount = Mounted::new(&world, &["my:box"]);
+    let models: Vec<_> = std::thread::scope(|scope| {
+        let begin = |at: u64| {
+            let folder = mount.at(&format!("u{at}"));
+            scope.spawn(move || user(&folder, Dice(seed + at * 7_919)))
+        };
+        let all: Vec<_> = (0..4).map(begin).collect();
+        all.into_iter().map(|one| one.join().expect("it finds what it wrote")).collect()
+    });
+    for (at, model) in models.iter().enumerate() {
+        model.keys().for_each(|name| mount.safe(&world, &format!("u{at}/{name}")));
+        let listed = world.ok("a", &["ls", &format!("my:box/u{at}/"), "-o", "id"]);
+        let mut listed: Vec<&str> = listed.lines().filter_map(|name| name.rsplit('/').next()).collect();
+        listed.retain(|name| !name.is_empty());
+        listed.sort_unstable();
+        assert!(listed.iter().eq(model.keys()), "the pool has {listed:?} for {:?}", model.keys());
+        if let Some((name, content)) = model.iter().next() {
+            assert!(world.run("a", &["cat", &format!("my:box/u{at}/{name}")]).stdout == *content);
+        }
+    }
 }
