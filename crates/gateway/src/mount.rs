@@ -1,6 +1,6 @@
 //! An account's buckets as a folder of this machine (Linux, FUSE): every program reads and writes them as files.
 //!
-//! The kernel asks ([`fs`]); what it asks is answered from the index of names (`names`), from content that is read in pieces (`cache`),
+//! The kernel asks (`fs`); what it asks is answered from the index of names (`names`), from content that is read in pieces (`cache`),
 //! and from files that are being changed (`file`), whose changes lie sealed on this machine's disk (`spool`, `log`) until they are
 //! uploaded (`upload`).
 //!

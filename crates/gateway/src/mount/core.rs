@@ -252,6 +252,7 @@ impl Core {
             let ctime = now();
             match spool.create(&head, Overlay::over(base.size), told, ctime) {
                 Ok(mut spooled) => {
+                    spooled.safe = spooled.changes;
                     if place.is_none() {
                         spooled.unname(); // nobody can find it any more, and nobody shall
                     }

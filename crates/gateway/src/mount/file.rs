@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
 /// A file; clones of its state's lock share it.
@@ -54,8 +55,10 @@ pub(super) struct Spooled {
     pub overlay: Overlay,
     pub told: Told,
     pub ctime: UnixTime,
-    /// Counts changes of the content.
+    /// The last change of the content, among those of all files.
     pub changes: u64,
+    /// The last change that the pool has.
+    pub safe: u64,
     /// Counts changes of what is told.
     pub tellings: u64,
     log: SpoolLog,
@@ -158,6 +161,12 @@ impl State {
     }
 }
 
+/// Numbers of changes, of all files: a later one is higher, also of a file that was safe in between.
+fn next_change() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Relaxed) + 1
+}
+
 /// How a content that is in the pool stands in the spool.
 pub(super) fn head_of(place: &Place, base: Option<&Base>, shown: u64, told: &Told) -> Head {
     let name = if let Place::Name { name, .. } = place { name.clone() } else { String::new() };
@@ -169,8 +178,8 @@ impl Spooled {
     /// Over a content, with its log.
     pub fn new(spool: &Arc<Spool>, log: SpoolLog, overlay: Overlay, told: Told, ctime: UnixTime) -> Self {
         spool.grew(0, log.bytes());
-        let (pending, spool) = (BTreeMap::new(), Arc::clone(spool));
-        Self { overlay, told, ctime, changes: 1, tellings: 0, log, pending, is_untold: false, spool }
+        let (pending, spool, changes) = (BTreeMap::new(), Arc::clone(spool), next_change());
+        Self { overlay, told, ctime, changes, safe: 0, tellings: 0, log, pending, is_untold: false, spool }
     }
 
     fn shape(&self) -> Shape {
@@ -256,7 +265,7 @@ impl Spooled {
     }
 
     fn changed(&mut self, at: UnixTime) {
-        self.changes += 1;
+        self.changes = next_change();
         self.told.changed(at);
         (self.ctime, self.is_untold) = (at, true);
     }

@@ -77,14 +77,14 @@ impl Core {
         loop {
             let mut state = file.held().await;
             let Some(spooled) = &state.spooled else { return Ok(()) };
-            let now = spooled.changes + spooled.tellings;
-            if state.place.is_none() {
-                return Ok(()); // nobody can ask for it any more
+            let wanted = *wanted.get_or_insert(spooled.changes);
+            let is_written_on = spooled.changes > wanted && spooled.safe >= wanted;
+            if is_written_on || state.place.is_none() {
+                return Ok(()); // of one without a name nobody can ask
             }
             if let Some(no) = state.failed.take() {
                 return Err(no);
             }
-            wanted.get_or_insert(now);
             state.is_urgent = true;
             self.upload(file, &mut state);
             let mut turns = file.turns.subscribe();
@@ -226,10 +226,9 @@ async fn stored(core: &Arc<Core>, file: &Arc<File>, moment: Moment, (put, etag):
     let mut entry = entry_of(&moment.place, &moment.told, (put.version, put.size.0, etag));
     loop {
         let mut state = file.held().await;
-        let Some(spooled) = &state.spooled else { break };
-        if state.place.as_ref() != Some(&moment.place) {
-            break;
-        }
+        let is_here = state.place.as_ref() == Some(&moment.place);
+        let Some(spooled) = state.spooled.as_mut().filter(|_| is_here) else { break };
+        spooled.safe = moment.changes;
         if spooled.changes != moment.changes {
             if state.writers == 0 || state.is_urgent {
                 return false; // all of it once more
