@@ -356,13 +356,24 @@ def versions():
     refused("MethodNotAllowed", s3.get_object, Bucket=name, Key="k", VersionId=marker)
     refused("NoSuchVersion", s3.get_object, Bucket=name, Key="k", VersionId="0" * 32)
     refused("InvalidArgument", s3.get_object, Bucket=name, Key="k", VersionId="bad")
-    refused("AccessDenied", s3.delete_object, Bucket=name, Key="k", VersionId=one)
-    many = s3.delete_objects(Bucket=name, Delete={"Objects": [{"Key": "k", "VersionId": one}]})
-    assert many["Errors"][0]["Code"] == "AccessDenied"
     s3.delete_object(Bucket=name, Key="k", VersionId=marker)
     assert get(name, "k") == b"two" and "DeleteMarkers" not in s3.list_object_versions(Bucket=name)
     copied = s3.copy_object(Bucket=name, Key="old", CopySource={"Bucket": name, "Key": "k", "VersionId": one})
     assert copied["CopySourceVersionId"] == one and get(name, "old") == b"one"
+    # A version that is removed by its id is gone, and the name is what the one before says.
+    assert s3.delete_object(Bucket=name, Key="k", VersionId=two)["VersionId"] == two
+    assert get(name, "k") == b"one" and s3.head_object(Bucket=name, Key="k")["VersionId"] == one
+    refused("NoSuchVersion", s3.get_object, Bucket=name, Key="k", VersionId=two)
+    three = put(name, "k", b"three")["VersionId"]
+    many = s3.delete_objects(Bucket=name, Delete={"Objects": [{"Key": "k", "VersionId": one}]})
+    assert many["Deleted"][0]["VersionId"] == one and get(name, "k") == b"three"
+    # As suites clean up.
+    listed = s3.list_object_versions(Bucket=name)
+    all_ = [{"Key": line["Key"], "VersionId": line["VersionId"]} for line in listed["Versions"]]
+    assert {"Key": "k", "VersionId": three} in all_ and len(all_) == 3, all_
+    assert "Errors" not in s3.delete_objects(Bucket=name, Delete={"Objects": all_, "Quiet": True})
+    assert "Versions" not in s3.list_object_versions(Bucket=name)
+    s3.delete_bucket(Bucket=name)
 
 
 @case
@@ -399,6 +410,12 @@ def multipart():
     head = s3.head_object(**place)
     assert head["Metadata"] == {"a": "1"} and head["ContentType"] == "video/x" and head["ETag"] == done["ETag"]
     assert get(name, "film", Range=f"bytes={PART - 1}-{PART}") == b"\0\1"
+    second = s3.get_object(**place, PartNumber=2)
+    assert second["Body"].read() == bodies[2] and second["PartsCount"] == 3
+    assert second["ContentRange"] == f"bytes {PART}-{2 * PART}/{len(whole)}", second["ContentRange"]
+    assert s3.head_object(**place, PartNumber=7)["ContentLength"] == 3
+    refused("InvalidPartNumber", s3.get_object, **place, PartNumber=3)
+    refused("InvalidRequest", s3.get_object, **place, PartNumber=2, Range="bytes=0-1")
     refused("NoSuchUpload", s3.upload_part, **upload, PartNumber=1, Body=b"x")
     refused("NoSuchUpload", s3.list_parts, **upload)
     small = s3.create_multipart_upload(Bucket=name, Key="small")
@@ -465,17 +482,198 @@ def acls():
 
 
 @case
+def lifecycle():
+    name = make("boto-lifecycle")
+    rule = {"ID": "one", "Status": "Enabled", "Filter": {"Prefix": "log/"}, "Expiration": {"Days": 30}}
+    more = {
+        "ID": "two", "Status": "Disabled", "NoncurrentVersionExpiration": {"NoncurrentDays": 7, "NewerNoncurrentVersions": 2},
+        "Filter": {"And": {"Prefix": "a", "Tags": [{"Key": "k", "Value": "v"}], "ObjectSizeGreaterThan": 5}},
+    }
+    abort = {"ID": "three", "Status": "Enabled", "Filter": {}, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 3}}
+    lone = {"ID": "four", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"ExpiredObjectDeleteMarker": True}}
+    old = {"ID": "five", "Status": "Enabled", "Prefix": "old/", "Expiration": {"Days": 1}}
+    set_ = lambda *rules: s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": list(rules)})
+    refused("NoSuchLifecycleConfiguration", s3.get_bucket_lifecycle_configuration, Bucket=name)
+    set_(rule, more, abort, lone, old)
+    assert s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"] == [rule, more, abort, lone, old]
+    refused("InvalidArgument", lambda: set_(rule, rule))
+    refused("InvalidArgument", lambda: set_({**rule, "Expiration": {"Days": 0}}))
+    refused("InvalidArgument", lambda: set_({**rule, "ID": "x" * 256}))
+    refused("MalformedXML", lambda: set_({**rule, "Status": "enabled"}))
+    date = datetime.datetime(2030, 1, 1, 5, tzinfo=datetime.timezone.utc)
+    refused("InvalidArgument", lambda: set_({**rule, "Expiration": {"Date": date}}))
+    refused("NotImplemented", lambda: set_({**rule, "Transitions": [{"Days": 1, "StorageClass": "GLACIER"}]}))
+    refused("InvalidRequest", lambda: set_({"ID": "x", "Status": "Enabled", "Filter": {"Prefix": "a"}}))
+    assert len(s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]) == 5, "what is refused changes nothing"
+    s3.delete_bucket_lifecycle(Bucket=name)
+    refused("NoSuchLifecycleConfiguration", s3.get_bucket_lifecycle_configuration, Bucket=name)
+    refused("NoSuchBucket", s3.get_bucket_lifecycle_configuration, Bucket="boto-nothing")
+
+
+def page(url, origin, method="OPTIONS", **headers):
+    """Status and headers, as a browser sees them."""
+    asked = {"Origin": origin, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    request = urllib.request.Request(url, method=method, headers=asked)
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, answer.headers
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers
+
+
+@case
+def cors():
+    name, by_four = make("boto-cors"), client(signature_version="s3v4")
+    put(name, "k", b"body")
+    refused("NoSuchCORSConfiguration", s3.get_bucket_cors, Bucket=name)
+    url = f"{ENDPOINT}/{name}/k"
+    ask = {"Access_Control_Request_Method": "GET"}
+    assert page(url, "https://a.example", **ask)[0] == 403
+    rule = {"AllowedMethods": ["GET", "PUT"], "AllowedOrigins": ["https://*.example"], "AllowedHeaders": ["x-amz-*"],
+            "ExposeHeaders": ["ETag"], "MaxAgeSeconds": 60, "ID": "one"}
+    set_ = lambda **more: s3.put_bucket_cors(Bucket=name, CORSConfiguration={"CORSRules": [{**rule, **more}]})
+    set_()
+    assert s3.get_bucket_cors(Bucket=name)["CORSRules"] == [rule]
+    status, headers = page(url, "https://a.example", **ask, Access_Control_Request_Headers="X-Amz-Date")
+    assert status == 200 and headers["Access-Control-Allow-Origin"] == "https://a.example", status
+    assert headers["Access-Control-Max-Age"] == "60" and "PUT" in headers["Access-Control-Allow-Methods"]
+    assert page(url, "https://a.example", **ask, Access_Control_Request_Headers="cookie")[0] == 403
+    assert page(url, "https://evil", **ask)[0] == 403
+    assert page(url, "https://a.example")[0] == 400, "no method"
+    signed = by_four.generate_presigned_url("get_object", Params={"Bucket": name, "Key": "k"}, ExpiresIn=60)
+    status, headers = page(signed, "https://b.example", "GET")
+    assert status == 200 and headers["Access-Control-Allow-Origin"] == "https://b.example"
+    assert page(signed, "https://evil", "GET")[1]["Access-Control-Allow-Origin"] is None
+    refused("InvalidRequest", lambda: set_(AllowedMethods=["PATCH"]))
+    refused("InvalidRequest", lambda: set_(AllowedOrigins=["https://*.*"]))
+    refused("MalformedXML", lambda: s3.put_bucket_cors(Bucket=name, CORSConfiguration={"CORSRules": [rule] * 101}))
+    s3.delete_bucket_cors(Bucket=name)
+    refused("NoSuchCORSConfiguration", s3.get_bucket_cors, Bucket=name)
+
+
+@case
+def bucket_tags():
+    name = make("boto-bucket-tags")
+    refused("NoSuchTagSet", s3.get_bucket_tagging, Bucket=name)
+    tags = [{"Key": "who", "Value": "me"}]
+    s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
+    assert s3.get_bucket_tagging(Bucket=name)["TagSet"] == tags
+    refused("InvalidTag", s3.put_bucket_tagging, Bucket=name, Tagging={"TagSet": tags * 2})
+    s3.delete_bucket_tagging(Bucket=name)
+    refused("NoSuchTagSet", s3.get_bucket_tagging, Bucket=name)
+    s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
+    s3.delete_bucket(Bucket=name)
+    make(name)
+    refused("NoSuchTagSet", s3.get_bucket_tagging, Bucket=name)
+
+
+@case
+def fixed():
+    """What is the same for every bucket is told; what would change it is refused."""
+    name = make("boto-fixed")
+    put(name, "k", b"x")
+    refused("NoSuchBucketPolicy", s3.get_bucket_policy, Bucket=name)
+    refused("NotImplemented", s3.put_bucket_policy, Bucket=name, Policy='{"Version": "2012-10-17", "Statement": []}')
+    refused("MalformedPolicy", s3.put_bucket_policy, Bucket=name, Policy="no")
+    s3.delete_bucket_policy(Bucket=name)
+    assert s3.get_bucket_policy_status(Bucket=name)["PolicyStatus"]["IsPublic"] is False
+    block = s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"]
+    assert len(block) == 4 and all(block.values()), block
+    s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=block)
+    opened = {**block, "BlockPublicAcls": False}
+    refused("NotImplemented", s3.put_public_access_block, Bucket=name, PublicAccessBlockConfiguration=opened)
+    owned = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    assert s3.get_bucket_ownership_controls(Bucket=name)["OwnershipControls"] == owned
+    s3.put_bucket_ownership_controls(Bucket=name, OwnershipControls=owned)
+    others = {"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
+    refused("NotImplemented", s3.put_bucket_ownership_controls, Bucket=name, OwnershipControls=others)
+    by = lambda word: {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": word}}]}
+    sealed = s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]["Rules"][0]
+    assert sealed["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration=by("AES256"))
+    refused("NotImplemented", s3.put_bucket_encryption, Bucket=name, ServerSideEncryptionConfiguration=by("aws:kms"))
+    s3.delete_bucket_encryption(Bucket=name)
+    assert put(name, "sealed", b"x", ServerSideEncryption="AES256")["ServerSideEncryption"] == "AES256"
+    refused("ObjectLockConfigurationNotFoundError", s3.get_object_lock_configuration, Bucket=name)
+    refused("NotImplemented", s3.put_object_lock_configuration, Bucket=name, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"})
+    refused("InvalidRequest", s3.get_object_retention, Bucket=name, Key="k")
+    refused("InvalidRequest", s3.put_object_legal_hold, Bucket=name, Key="k", LegalHold={"Status": "ON"})
+    refused("NotImplemented", s3.create_bucket, Bucket="boto-locked", ObjectLockEnabledForBucket=True)
+    refused("NoSuchWebsiteConfiguration", s3.get_bucket_website, Bucket=name)
+    refused("ReplicationConfigurationNotFoundError", s3.get_bucket_replication, Bucket=name)
+    assert "LoggingEnabled" not in s3.get_bucket_logging(Bucket=name)
+    assert "TopicConfigurations" not in s3.get_bucket_notification_configuration(Bucket=name)
+    assert s3.get_bucket_request_payment(Bucket=name)["Payer"] == "BucketOwner"
+    assert "Status" not in s3.get_bucket_accelerate_configuration(Bucket=name)
+    for operation in (s3.get_bucket_policy, s3.get_public_access_block, s3.get_bucket_encryption, s3.get_bucket_logging):
+        refused("NoSuchBucket", operation, Bucket="boto-nothing")
+
+
+@case
 def not_done():
     name = make("boto-not-done")
     put(name, "k")
-    for operation in (
-        s3.get_bucket_policy, s3.get_bucket_website, s3.get_bucket_lifecycle_configuration, s3.get_bucket_cors,
-        s3.get_bucket_encryption, s3.get_bucket_replication, s3.get_bucket_logging, s3.get_object_lock_configuration,
-        s3.get_bucket_tagging, s3.get_public_access_block, s3.get_bucket_notification_configuration,
-    ):
-        refused("NotImplemented", operation, Bucket=name)
-    refused("NotImplemented", s3.get_object_retention, Bucket=name, Key="k")
     refused("NotImplemented", s3.get_object_torrent, Bucket=name, Key="k")
+    refused("NotImplemented", s3.list_bucket_inventory_configurations, Bucket=name)
+    refused("NotImplemented", s3.put_bucket_website, Bucket=name, WebsiteConfiguration={"IndexDocument": {"Suffix": "a"}})
+    by = {"Expression": "select 1", "ExpressionType": "SQL", "InputSerialization": {"CSV": {}}, "OutputSerialization": {"CSV": {}}}
+    refused("NotImplemented", s3.select_object_content, Bucket=name, Key="k", **by)
+    customer = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
+    refused("NotImplemented", s3.put_object, Bucket=name, Key="k", Body=b"x", **customer)
+
+
+def form(url, fields, content, file="a.txt"):
+    """A browser's form; status, code of a refusal, headers."""
+    edge, lines = "edge-of-parts", []
+    for key, value in fields.items():
+        lines.append(f'--{edge}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'.encode())
+    head = f'--{edge}\r\nContent-Disposition: form-data; name="file"; filename="{file}"\r\n'
+    lines.append(f"{head}Content-Type: text/plain\r\n\r\n".encode() + content + b"\r\n")
+    body = b"".join(lines) + f"--{edge}--\r\n".encode()
+    request = urllib.request.Request(url, data=body, headers={"Content-Type": f"multipart/form-data; boundary={edge}"})
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, "", answer.headers
+    except urllib.error.HTTPError as error:
+        text = error.read().decode()
+        return error.code, text.partition("<Code>")[2].partition("</Code>")[0], text
+
+
+@case
+def forms():
+    name, by_four = make("boto-forms"), client(signature_version="s3v4")
+    def signed(key, conditions=(), **fields):
+        every = [*conditions, *({key: value} for key, value in fields.items())]
+        return by_four.generate_presigned_post(name, key, Fields=fields, Conditions=every, ExpiresIn=60)
+    post = signed("in/${filename}", [["content-length-range", 1, 1000]], **{"Content-Type": "text/x", "x-amz-meta-a": "1"})
+    status, code, headers = form(post["url"], post["fields"], b"by form", "b.txt")
+    assert status == 204, (status, code, headers)
+    head = s3.head_object(Bucket=name, Key="in/b.txt")
+    assert get(name, "in/b.txt") == b"by form" and head["Metadata"] == {"a": "1"} and head["ContentType"] == "text/x"
+    post = signed("one", success_action_status="201")
+    assert form(post["url"], post["fields"], b"x")[0] == 201
+    post = signed("two", [["content-length-range", 5, 10]])
+    assert form(post["url"], post["fields"], b"x" * 11)[1] == "EntityTooLarge"
+    assert form(post["url"], post["fields"], b"x")[1] == "EntityTooSmall"
+    other = {**post["fields"], "key": "other"}
+    assert form(post["url"], other, b"x" * 6)[0] == 403 or form(post["url"], other, b"x" * 6)[1] == "InvalidPolicyDocument"
+    assert form(post["url"], {**post["fields"], "x-amz-meta-b": "1"}, b"x" * 6)[1] == "AccessDenied"
+    spoiled = {**post["fields"], "x-amz-signature": "0" * 64}
+    assert form(post["url"], spoiled, b"x" * 6)[1] == "SignatureDoesNotMatch"
+    bare = {"key": "bare"}
+    assert form(post["url"], bare, b"x")[0] in (400, 403)
+    old = boto3.client(
+        "s3", endpoint_url=ENDPOINT, aws_access_key_id=KEY, aws_secret_access_key=SECRET, region_name="us-east-1",
+        config=botocore.config.Config(signature_version="s3", s3={"addressing_style": "path"}),
+    ).generate_presigned_post(name, "old")
+    assert form(old["url"], old["fields"], b"x")[1] == "InvalidRequest", "version 2"
+    over = by_four.generate_presigned_post(name, "over", ExpiresIn=-5)
+    assert form(over["url"], over["fields"], b"x")[1] == "AccessDenied"
+    if READER:
+        reads = client(*READER, signature_version="s3v4").generate_presigned_post(name, "reader")
+        assert form(reads["url"], reads["fields"], b"x")[1] == "AccessDenied"
+    keys = [line["Key"] for line in s3.list_objects_v2(Bucket=name)["Contents"]]
+    assert keys == ["in/b.txt", "one"], keys
 
 
 @case

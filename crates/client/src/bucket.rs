@@ -19,6 +19,8 @@ pub struct Bucket {
     /// Of one's own buckets; what is written under a grant has no labels.
     pub(crate) labels: Option<LabelKey>,
     head: Arc<Seen>,
+    /// When it was made; at the beginning of time where it was not opened.
+    made: Stamp,
     /// The grant under which it is used; none for one's own.
     held: Option<Arc<Link>>,
 }
@@ -76,6 +78,11 @@ impl Bucket {
         self.keys.bucket()
     }
 
+    /// When it was made.
+    pub const fn made(&self) -> Stamp {
+        self.made
+    }
+
     /// The highest head seen.
     pub fn head(&self) -> Head {
         *self.head.head.lock().unwrap_or_else(PoisonError::into_inner)
@@ -123,7 +130,7 @@ impl Bucket {
 
     pub(crate) fn by_id(root: &AccountRoot, id: &BucketId) -> Self {
         let keys = root.bucket(id);
-        Self { keys, labels: Some(root.labels()), head: Arc::default(), held: None }
+        Self { keys, labels: Some(root.labels()), head: Arc::default(), made: Stamp(0), held: None }
     }
 
     fn matches(&self, line: &BucketLine) -> bool {
@@ -172,7 +179,7 @@ impl Client {
         }
         let seen = self.index.as_ref().map_or_else(Head::default, |index| index.seen(bucket.id()));
         bucket.saw(seen, line.head)?;
-        Ok(bucket)
+        Ok(Bucket { made: line.at, ..bucket })
     }
 
     /// Opens the part of somebody's bucket that a link grants.
@@ -181,7 +188,8 @@ impl Client {
     /// E0108 when its time is over, E0109 when it was revoked, [`ClientError::WrongKey`].
     pub async fn shared(&self, link: &Link) -> Result<Bucket, ClientError> {
         let keys = BucketKeys::parse(&link.keys)?;
-        let bucket = Bucket { keys, labels: None, head: Arc::default(), held: Some(Arc::new(link.clone())) };
+        let bucket =
+            Bucket { keys, labels: None, head: Arc::default(), made: Stamp(0), held: Some(Arc::new(link.clone())) };
         let line = match self.ask_of(&bucket, GrantedAsk::Show).await? {
             Reply::Buckets(mut lines) if lines.len() == 1 && lines[0].id == *bucket.id() => lines.remove(0),
             _ => return Err(ClientError::Unexpected("no bucket")),

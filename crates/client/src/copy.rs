@@ -6,6 +6,7 @@
 use crate::bucket::HIDDEN;
 use crate::located::Found;
 use crate::put::{PutAsk, RunAsk, settle};
+use crate::settings::SETTINGS;
 use crate::stage::Begun;
 use crate::{Bucket, BucketAsk, Client, ClientError};
 use model::errors;
@@ -72,14 +73,15 @@ impl Client {
         }
     }
 
-    /// Stores a copy among the pieces, in the place of the one before; buckets that are none of the owner's own making are not in it.
+    /// Stores a copy among the pieces, in the place of the one before; of the buckets that are none of the owner's own making only
+    /// that of settings is in it.
     ///
     /// # Errors
     /// As [`Client::put`].
     pub async fn store_copy(&self, root: &AccountRoot, mut copy: AccountCopy) -> Result<Copied, ClientError> {
         let account = DeviceLog::replay(copy.entries.iter().map(Vec::as_slice))?.account;
-        copy.buckets
-            .retain(|bucket| root.open_label(&bucket.id, &bucket.label).is_ok_and(|name| !name.starts_with(HIDDEN)));
+        let is_kept = |name: String| !name.starts_with(HIDDEN) || name == SETTINGS;
+        copy.buckets.retain(|bucket| root.open_label(&bucket.id, &bucket.label).is_ok_and(is_kept));
         let content = copy.to_bytes().ok_or(ClientError::Unexpected("an account that is too long for a copy"))?;
         let bucket = self.hidden_bucket(root).await?;
         let mut version = [0; 16];

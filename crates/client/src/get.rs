@@ -4,7 +4,7 @@ use crate::column::{Columns, Source};
 use crate::names::{Entry, entry};
 use crate::{Bucket, Client, ClientError, Progress};
 use codec::Layout;
-use model::{Bytes, NodeId, PgId, Stamp};
+use model::{Bytes, NodeId, PgId, Stamp, errors};
 use rules::storage::read::{Nearness, Source as Holder, choose};
 use seal::{
     Body, CHUNK_LEN, ContentKey, Facts, Header, Manifest, Opener, Part, SEALED_CHUNK, SealError, chunk_count,
@@ -15,10 +15,10 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
-use wire::Reply;
 use wire::account::GrantedAsk;
 use wire::limits::READ_SEGMENTS_MAX;
 use wire::storage::{ReadGrant, ReadGroup, ReadOpen, ReadSegment, Slot};
+use wire::{RefusalMsg, Reply};
 
 /// What is read of a name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -132,6 +132,30 @@ impl Client {
         Ok(Found { shown: shown(&opened), opened, first })
     }
 
+    /// Where the part of a number stands in what was found; none where it has no such part. What came whole is its own first.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn part_of(
+        &self,
+        bucket: &Bucket,
+        found: &Found,
+        number: u32,
+    ) -> Result<Option<Range<u64>>, ClientError> {
+        let opened = &found.opened;
+        let Body::Parts { header, key, count, list, .. } = &opened.manifest.body else {
+            return Ok((number == 1).then_some(0..opened.manifest.size));
+        };
+        let of = Of { client: self, bucket, name: &found.shown.entry.name, opened };
+        let list = match list {
+            Some(list) => list.clone(),
+            None => of.list(key, header, *count, found.first.clone()).await?,
+        };
+        let before = list.iter().take_while(|part| part.header.run() != number).map(|part| part.size).sum::<u64>();
+        let part = list.iter().find(|part| part.header.run() == number);
+        Ok(part.map(|part| before..before + part.size))
+    }
+
     /// Reads what was found, or a part of it, as a stream.
     pub async fn get_found(
         &self,
@@ -179,6 +203,21 @@ impl Client {
 
     /// A name's manifest, judged, and the first page of its segments.
     pub(crate) async fn open(
+        &self,
+        bucket: &Bucket,
+        name: &str,
+        version: Option<[u8; 16]>,
+        limit: u16,
+    ) -> Result<(Opened, ReadGrant), ClientError> {
+        let (opened, grant) = self.open_any(bucket, name, version, limit).await?;
+        if grant.is_dropped {
+            return Err(ClientError::Refused(RefusalMsg::new(errors::OBJECT_UNKNOWN, [])));
+        }
+        Ok((opened, grant))
+    }
+
+    /// The same for a version that went out of its name's history, too.
+    pub(crate) async fn open_any(
         &self,
         bucket: &Bucket,
         name: &str,

@@ -13,18 +13,19 @@ use crate::level::{Level, level};
 use crate::names::Entry;
 use crate::unix::Unix;
 use crate::{Bucket, Client, ClientError};
+use futures_util::{StreamExt, TryStreamExt};
 use model::{BucketId, Bytes, Stamp, TimeScale};
 use rules::storage::log::{LOG_EVERY, LogState, is_due};
 use seal::{AccountRoot, Etag, LocalKey, Manifest};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
-use wire::signed::{CommitRecord, Head};
+use wire::signed::{CommitOp, CommitRecord, Head};
 use wire::storage::{ObjectLine, ObjectList};
 use wire::{Reply, Request};
 
@@ -41,6 +42,8 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 const LOCK_LOOK: Duration = Duration::from_millis(20);
 /// Names that are kept in memory for the next list, of all buckets together.
 const WARM_NAMES_MAX: usize = 500_000;
+/// Names whose newest version was dropped are asked for so many at a time.
+const DROPPED_AT_ONCE: usize = 16;
 /// Names of one record when it is written anew.
 const STEP: usize = 1_000;
 
@@ -126,6 +129,13 @@ fn entry(name: &str, row: &Row) -> Entry {
 
 /// The pair of a log's manifest that says where the chain stood after it: place and hash, in hex.
 const AFTER: &str = "after";
+
+fn row_of(entry: &Entry) -> Row {
+    let changed = entry.changed.map_or(0, Stamp::as_ms);
+    let etag = entry.etag.map(|etag| (etag.md5, etag.parts));
+    let (kind, at) = (entry.content_type.clone(), entry.at.as_ms());
+    Row(entry.size.0, at, changed, entry.hash, kind, entry.version, etag, entry.unix)
+}
 
 impl LogRow {
     /// As a manifest tells it; nothing for one that is no log's.
@@ -448,7 +458,23 @@ impl Client {
                 return Err(ClientError::Unexpected("no list"));
             };
             bucket.saw(asked, page.head)?;
-            let step = step(bucket, (names.head, names.changed), page.objects)?;
+            let (mut step, dropped) = step(bucket, (names.head, names.changed), page.objects)?;
+            let names_left: BTreeSet<String> = dropped
+                .into_iter()
+                .filter(|(name, version)| {
+                    let known = step.changes.iter().rev().find(|(of, _)| of == name).map(|(_, row)| row.as_ref());
+                    let known = known.unwrap_or_else(|| names.rows.get(name)).map(|row| row.5);
+                    // Of a name's older version nothing is seen here.
+                    known.is_none_or(|known| known == *version)
+                })
+                .map(|(name, _)| name)
+                .collect();
+            let asking = futures_util::stream::iter(names_left.into_iter().map(|name| async move {
+                let row = self.newest(bucket, &name).await?.map(|entry| row_of(&entry));
+                Ok::<_, ClientError>((name, row))
+            }));
+            let left: Vec<(String, Option<Row>)> = asking.buffer_unordered(DROPPED_AT_ONCE).try_collect().await?;
+            step.changes.extend(left);
             let is_whole = step.head.seq == page.head.seq;
             if is_whole && step.head.hash != page.head.hash {
                 return Err(ClientError::Head("changes that do not make the head it shows (fork_seen)"));
@@ -492,9 +518,16 @@ async fn blocking(index: &NameIndex, bucket: BucketId) -> Result<Names, ClientEr
     loading.await.map_err(|_| ClientError::Unexpected("listing ended"))?
 }
 
-/// What a page of changes says, chained on from `head`.
-fn step(bucket: &Bucket, (mut head, mut changed): (Head, u64), lines: Vec<ObjectLine>) -> Result<Record, ClientError> {
-    let (mut changes, mut logs) = (Vec::with_capacity(lines.len()), Vec::new());
+/// A name, and which version of it went.
+type Dropped = (String, [u8; 16]);
+
+/// What a page of changes says, chained on from `head`, and the versions that were dropped: what their names are after it stands in no change.
+fn step(
+    bucket: &Bucket,
+    (mut head, mut changed): (Head, u64),
+    lines: Vec<ObjectLine>,
+) -> Result<(Record, Vec<Dropped>), ClientError> {
+    let (mut changes, mut logs, mut dropped) = (Vec::with_capacity(lines.len()), Vec::new(), Vec::new());
     for line in lines {
         let record: Option<&[u8; CommitRecord::LEN]> = line.record.as_slice().try_into().ok();
         let record = record.ok_or(ClientError::Unexpected("a change without its record"))?;
@@ -514,6 +547,10 @@ fn step(bucket: &Bucket, (mut head, mut changed): (Head, u64), lines: Vec<Object
             }
             continue;
         }
+        if CommitRecord::op_of(record) == Some(CommitOp::Drop) {
+            dropped.push((name, line.version));
+            continue;
+        }
         if let Some(from) = log {
             let manifest = (!line.manifest.is_empty()).then(|| Manifest::open(&bucket.keys, &name, &line.manifest));
             let row = manifest.transpose()?.and_then(|manifest| LogRow::of(&manifest, line.at, line.version));
@@ -531,7 +568,7 @@ fn step(bucket: &Bucket, (mut head, mut changed): (Head, u64), lines: Vec<Object
         };
         changes.push((name, row));
     }
-    Ok(Record { head, changes, logs, changed })
+    Ok((Record { head, changes, logs, changed }, dropped))
 }
 
 #[cfg(test)]

@@ -228,7 +228,7 @@ impl Client {
             }
             after = if log.after.seq > after.seq { log.after } else { after };
         }
-        let found = rebuilt.len();
+        let found = rebuilt.values().filter(|of_name| of_name.newest().is_some()).count();
         // What came after the logs, up to where the index stands.
         while after.seq < head.seq {
             let rest = BucketLog::parse(&self.gather_log(bucket, after).await?.finish());
@@ -237,7 +237,7 @@ impl Client {
             rest.lines.iter().take(upto).try_for_each(|line| fold(bucket, line, &mut rebuilt))?;
             after = rest.after;
         }
-        if rebuilt != there {
+        if !says(&rebuilt, &there) {
             return Err(ClientError::Unexpected("the logs bring other names back than the center has"));
         }
         let (located, answered) = self.locate_all(bucket, &holders).await?;
@@ -334,20 +334,51 @@ impl Client {
     }
 }
 
-/// One change into names with their versions. What is gone for good was superseded by a later change.
-fn fold(bucket: &Bucket, line: &LogLine, names: &mut BTreeMap<String, [u8; 16]>) -> Result<(), ClientError> {
+/// What is left of a name: its versions in order, and whether each is content, without those that were dropped.
+#[derive(Default)]
+struct OfName {
+    versions: Vec<([u8; 16], bool)>,
+    was_dropped: bool,
+}
+
+impl OfName {
+    /// The newest version, where that is content.
+    fn newest(&self) -> Option<[u8; 16]> {
+        self.versions.last().and_then(|(version, is_content)| is_content.then_some(*version))
+    }
+}
+
+/// One change into names with their versions. What is gone for good keeps its place and is no content.
+fn fold(bucket: &Bucket, line: &LogLine, names: &mut BTreeMap<String, OfName>) -> Result<(), ClientError> {
     let record = CommitRecord::check(&line.record).ok_or(ClientError::Unexpected("a change without its record"))?;
     let name = bucket.keys.open_name(&line.name_sealed)?;
-    if seal::log_from(&name).is_some() || !record.covers(&line.name_sealed, &line.manifest) {
+    if seal::log_from(&name).is_some() {
         return Ok(());
     }
-    if line.manifest.is_empty() {
-        names.remove(&name);
-    } else {
+    let is_content = record.covers(&line.name_sealed, &line.manifest) && !line.manifest.is_empty();
+    if is_content {
         Manifest::open(&bucket.keys, &name, &line.manifest)?;
-        names.insert(name, record.version);
+    }
+    let of_name = names.entry(name).or_default();
+    match record.op {
+        CommitOp::Drop => {
+            of_name.versions.retain(|(version, _)| *version != record.version);
+            of_name.was_dropped = true;
+        }
+        _ => of_name.versions.push((record.version, is_content)),
     }
     Ok(())
+}
+
+/// Whether logs bring back the names that are there. What is the newest again because later ones were dropped may have gone for good
+/// since the log was written.
+fn says(logs: &BTreeMap<String, OfName>, there: &BTreeMap<String, [u8; 16]>) -> bool {
+    let is_so = |(name, of_name): (&String, &OfName)| match (of_name.newest(), there.get(name)) {
+        (Some(version), Some(there)) => version == *there,
+        (Some(_), None) => of_name.was_dropped,
+        (None, there) => there.is_none(),
+    };
+    logs.iter().all(is_so) && there.keys().all(|name| logs.contains_key(name))
 }
 
 /// Ids of the segments of a bucket's versions, asked for a page at a time.

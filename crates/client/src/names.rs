@@ -58,23 +58,8 @@ pub struct Version {
     pub at: Stamp,
     /// Its size; none for a marker.
     pub size: Option<Bytes>,
-}
-
-/// A version of a name, or a marker, in a bucket's history.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Past {
-    /// Plain name.
-    pub name: String,
-    /// Which.
-    pub version: [u8; 16],
-    /// When.
-    pub at: Stamp,
-    /// What it is; none for a marker.
-    pub entry: Option<Entry>,
-    /// It brought back what a marker had taken away.
-    pub is_undelete: bool,
-    /// Place in the bucket's order.
-    pub seq: u64,
+    /// It went out of its name's history, and stays for its retention.
+    pub is_dropped: bool,
 }
 
 /// What is told of another name, or of the same, that is given to content that is there.
@@ -112,22 +97,36 @@ impl Client {
                 listed => return listed,
             }
         }
-        let mut found = BTreeMap::new();
+        let mut found: BTreeMap<String, Vec<([u8; 16], Option<Entry>)>> = BTreeMap::new();
         let mut note = |line: ObjectLine| {
             let name = bucket.keys.open_name(&line.name_sealed)?;
             if !name.starts_with(prefix) || seal::log_from(&name).is_some() {
                 return Ok(());
             }
-            if line.manifest.is_empty() {
-                found.remove(&name);
-            } else {
-                let manifest = Manifest::open(&bucket.keys, &name, &line.manifest)?;
-                found.insert(name, entry(&manifest, line.version, line.at));
+            if CommitRecord::op_of(&line.record) == Some(CommitOp::Drop) {
+                if let Some(of_name) = found.get_mut(&name) {
+                    of_name.retain(|(version, _)| *version != line.version);
+                }
+                return Ok(());
             }
+            let there = match line.manifest.is_empty() {
+                true => None,
+                false => Some(entry(&Manifest::open(&bucket.keys, &name, &line.manifest)?, line.version, line.at)),
+            };
+            found.entry(name).or_default().push((line.version, there));
             Ok(())
         };
         self.changes(bucket, None, &mut note).await?;
-        Ok(found.into_values().collect())
+        Ok(found.into_values().filter_map(|mut of_name| of_name.pop()?.1).collect())
+    }
+
+    /// What a name is after a version of it was dropped; none where nothing is left.
+    pub(crate) async fn newest(&self, bucket: &Bucket, name: &str) -> Result<Option<Entry>, ClientError> {
+        match self.stat(bucket, name).await {
+            Ok(entry) => Ok(Some(entry)),
+            Err(ClientError::Refused(no)) if no.id == model::errors::OBJECT_UNKNOWN => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Hands names that begin with `prefix`, from `after` on, to `take` in true order, which may stop early; jobs' own only where
@@ -162,43 +161,20 @@ impl Client {
         Ok(entry(&opened.manifest, opened.version, opened.at))
     }
 
-    /// All versions of all names that begin with `prefix`, in the order of names, the newest first.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub async fn history(&self, bucket: &Bucket, prefix: &str) -> Result<Vec<Past>, ClientError> {
-        let mut all = Vec::new();
-        let mut note = |line: ObjectLine| {
-            let name = bucket.keys.open_name(&line.name_sealed)?;
-            if !name.starts_with(prefix) || seal::log_from(&name).is_some() || !is_shown(prefix, &name) {
-                return Ok(());
-            }
-            let entry = match line.manifest.is_empty() {
-                true => None,
-                false => Some(entry(&Manifest::open(&bucket.keys, &name, &line.manifest)?, line.version, line.at)),
-            };
-            let op = CommitRecord::check(&line.record).map(|record| record.op);
-            // What is gone for good left only its record.
-            if entry.is_some() || op == Some(CommitOp::Delete) {
-                let is_undelete = op == Some(CommitOp::Undelete);
-                all.push(Past { name, version: line.version, at: line.at, entry, is_undelete, seq: line.bucket_seq });
-            }
-            Ok(())
-        };
-        self.changes(bucket, None, &mut note).await?;
-        all.sort_by(|a, b| (&a.name, b.seq).cmp(&(&b.name, a.seq)));
-        Ok(all)
-    }
-
     /// All versions of a name, the newest first.
     pub async fn versions(&self, bucket: &Bucket, name: &str) -> Result<Vec<Version>, ClientError> {
-        let mut all = Vec::new();
+        let mut all: Vec<Version> = Vec::new();
         let mut note = |line: ObjectLine| {
+            if CommitRecord::op_of(&line.record) == Some(CommitOp::Drop) {
+                all.iter_mut().filter(|v| v.version == line.version).for_each(|v| v.is_dropped = true);
+                return Ok(());
+            }
             let size = match line.manifest.is_empty() {
                 true => None,
                 false => Some(Bytes(Manifest::open(&bucket.keys, name, &line.manifest)?.size)),
             };
-            all.push(Version { bucket_seq: line.bucket_seq, version: line.version, at: line.at, size });
+            let (bucket_seq, version, at) = (line.bucket_seq, line.version, line.at);
+            all.push(Version { bucket_seq, version, at, size, is_dropped: false });
             Ok(())
         };
         self.changes(bucket, Some(bucket.seal_name(name)?), &mut note).await?;
@@ -220,14 +196,49 @@ impl Client {
         self.commit(bucket, change).await.map(|_| version)
     }
 
+    /// Takes one version of a name, or a marker, out of its history: the name is what its newest other version says. It stays for
+    /// its retention and can be brought back until then.
+    ///
+    /// # Errors
+    /// E0304 where it is none of the name's, E0305 where the name is not what `expect` says.
+    pub async fn drop_version(
+        &self,
+        bucket: &Bucket,
+        name: &str,
+        version: [u8; 16],
+        expect: Expect,
+    ) -> Result<(), ClientError> {
+        let change = Change {
+            op: CommitOp::Drop,
+            name_sealed: bucket.seal_name(name)?,
+            expect,
+            version,
+            segments: Vec::new(),
+            manifest: Vec::new(),
+        };
+        self.commit(bucket, change).await.map(drop)
+    }
+
     /// Makes a removed name's last version its newest again.
     pub async fn undelete(&self, bucket: &Bucket, name: &str) -> Result<Entry, ClientError> {
-        let versions = self.versions(bucket, name).await?;
+        let mut versions = self.versions(bucket, name).await?;
+        // What went out of the history counts only where nothing else has content.
+        if versions.iter().any(|v| !v.is_dropped && v.size.is_some()) {
+            versions.retain(|v| !v.is_dropped);
+        }
         let last = versions.iter().find(|v| v.size.is_some()).ok_or_else(unknown)?;
-        if versions.first().is_some_and(|newest| newest.version == last.version) {
+        if versions.first().is_some_and(|newest| newest.version == last.version && !newest.is_dropped) {
             return self.stat(bucket, name).await; // it is there
         }
         self.name_anew(bucket, (name, Some(last.version)), (name, None), CommitOp::Undelete, Expect::Absent).await
+    }
+
+    /// Makes one version of a name its newest again, whatever is there, one that went out of the history too.
+    ///
+    /// # Errors
+    /// E0304 where it is none of the name's, or its retention is over.
+    pub async fn bring_back(&self, bucket: &Bucket, name: &str, version: [u8; 16]) -> Result<Entry, ClientError> {
+        self.name_anew(bucket, (name, Some(version)), (name, None), CommitOp::Undelete, Expect::Any).await
     }
 
     /// Another name for the same content, in the same bucket; no piece moves.
@@ -267,7 +278,10 @@ impl Client {
         op: CommitOp,
         expect: Expect,
     ) -> Result<Entry, ClientError> {
-        let (opened, page) = self.open(bucket, from, version, READ_SEGMENTS_MAX).await?;
+        let (opened, page) = match op {
+            CommitOp::Undelete => self.open_any(bucket, from, version, READ_SEGMENTS_MAX).await?,
+            _ => self.open(bucket, from, version, READ_SEGMENTS_MAX).await?,
+        };
         let runs = self.runs_of(bucket, from, opened.version, opened.segments_count, page).await?;
         let mut manifest = Manifest { name: to.to_owned(), ..opened.manifest };
         if let Some(told) = told {
@@ -310,7 +324,16 @@ impl Client {
         name_sealed: Option<Vec<u8>>,
         note: &mut (impl FnMut(ObjectLine) -> Result<(), ClientError> + Send),
     ) -> Result<(), ClientError> {
-        let mut after = 0;
+        self.changes_after(bucket, (name_sealed, 0), note).await
+    }
+
+    /// The same after a place.
+    pub(crate) async fn changes_after(
+        &self,
+        bucket: &Bucket,
+        (name_sealed, mut after): (Option<Vec<u8>>, u64),
+        note: &mut (impl FnMut(ObjectLine) -> Result<(), ClientError> + Send),
+    ) -> Result<(), ClientError> {
         loop {
             let ask = ObjectList { bucket: *bucket.id(), name_sealed: name_sealed.clone(), after, limit: PAGE };
             let asked = bucket.head();

@@ -15,7 +15,9 @@ use seal::{
 use std::io::Read;
 use wire::limits::PAGE_MAX;
 use wire::signed::CommitOp;
-use wire::storage::{Expect, PartLine, UploadAsk, UploadBegin, UploadComplete, UploadLine, UploadPage, UploadPart};
+use wire::storage::{
+    Expect, PartLine, UploadAsk, UploadBegin, UploadComplete, UploadLine, UploadPage, UploadPart, notes_hash,
+};
 use wire::{RefusalMsg, Reply, Request};
 
 const _: () = assert!(seal::PARTS_MAX == wire::limits::PARTS_MAX as usize);
@@ -67,6 +69,8 @@ pub struct PartFacts {
     pub facts: Facts,
     run: Part,
     segments: [u8; 32],
+    /// BLAKE3 of the sealed note.
+    note: [u8; 32],
 }
 
 /// A part that is sent.
@@ -81,8 +85,8 @@ pub struct PartAsk {
 
 /// How an upload becomes an object.
 pub struct CompleteAsk<'a> {
-    /// These parts, in rising order; all that are there where none are named.
-    pub named: Option<&'a [u16]>,
+    /// Its parts, in rising order, as [`Client::upload`] told them.
+    pub parts: &'a [&'a PartFacts],
     /// What must be true of the name.
     pub expect: Expect,
     /// What foreign protocols tell of it, where that is other than it was when the upload was begun.
@@ -231,7 +235,6 @@ impl Client {
         let count: u32 = stored.runs.iter().map(|run| run.count).sum();
         let run = Part { header: *header, size: stored.size, segments: count };
         let (size, hash, segments) = (Bytes(stored.size), stored.hash, *segments);
-        let facts = PartFacts { number, size, hash, at: self.now(), facts: told.clone(), run, segments };
         let note = Manifest {
             name: upload.name.clone(),
             size: stored.size,
@@ -240,38 +243,35 @@ impl Client {
             content_type: String::new(),
             // Under the seal: nobody else says which of an object's segments are this part's.
             pairs: vec![(SEGMENTS.to_owned(), count.to_string())],
-            facts: told,
+            facts: told.clone(),
             body: stored.body,
         };
         let note = note.seal(&bucket.keys, &mut rand::rng())?;
+        let known = blake3::hash(&note).into();
+        let facts = PartFacts { number, size, hash, at: self.now(), facts: told, run, segments, note: known };
         let part = UploadPart { bucket: *bucket.id(), upload: upload.id, number, segments: stored.runs, note };
         self.ask_again(Request::UploadPart(Box::new(part))).await?;
         Ok(facts)
     }
 
-    /// Makes an object of the parts that are named, or of all that are there. The upload ends with it; of two at once, one
-    /// gets E0318.
+    /// Makes an object of the parts that are named. The upload ends with it; of two at once, one gets E0318.
+    ///
+    /// # Errors
+    /// E0305 where one of them was sent again since it was read; E0318 without any, and where one is not there.
     pub async fn upload_complete(
         &self,
         bucket: &Bucket,
-        id: [u8; 16],
+        mut upload: Upload,
         ask: CompleteAsk<'_>,
     ) -> Result<Completed, ClientError> {
-        let CompleteAsk { named, expect, facts } = ask;
-        let (mut upload, mut list) = self.upload(bucket, id).await?;
+        let CompleteAsk { parts: list, expect, facts } = ask;
         if let Some(facts) = facts {
             upload.note.facts = facts;
         }
-        if let Some(named) = named {
-            let missing = named.iter().find(|number| !list.iter().any(|part| part.number == **number));
-            if let Some(number) = missing {
-                return Err(unknown(format!("part {number} is not there")));
-            }
-            list.retain(|part| named.contains(&part.number));
-        }
         let runs: Vec<Part> = list.iter().map(|part| part.run).collect();
         let Some(count) = u32::try_from(runs.len()).ok().filter(|count| *count > 0) else {
-            return Err(unknown("it has no parts yet".to_owned()));
+            let no = RefusalMsg::new(errors::UPLOAD_UNKNOWN, [("why", "it has no parts yet".to_owned())]);
+            return Err(ClientError::Refused(no));
         };
         let size = runs.iter().map(|part| part.size).sum();
         let ids: Vec<[u8; 32]> = list.iter().map(|part| part.segments).collect();
@@ -301,8 +301,7 @@ impl Client {
             segments,
             manifest,
         };
-        let numbers = list.iter().map(|part| part.number).collect();
-        let answer = self.commit_parts(bucket, id, numbers, change).await;
+        let answer = self.commit_parts(bucket, upload.id, list, change).await;
         settle(staging, &answer).await?;
         Ok(Completed { size: Bytes(size), parts: list.len(), version: upload.id, bucket_seq: answer? })
     }
@@ -311,12 +310,14 @@ impl Client {
         &self,
         bucket: &Bucket,
         upload: [u8; 16],
-        parts: Vec<u16>,
+        list: &[&PartFacts],
         change: Change,
     ) -> Result<u64, ClientError> {
         let asked = bucket.head();
         let commit = self.sign(bucket, change, Vec::new());
-        let complete = UploadComplete { upload, parts, commit };
+        let parts = list.iter().map(|part| part.number).collect();
+        let notes = notes_hash(list.iter().map(|part| &part.note));
+        let complete = UploadComplete { upload, parts, notes, commit };
         match self.ask_again(Request::UploadComplete(Box::new(complete))).await? {
             Reply::Committed(committed) => {
                 bucket.saw(asked, committed.head)?;
@@ -335,10 +336,6 @@ impl Client {
     }
 }
 
-fn unknown(why: String) -> ClientError {
-    ClientError::Refused(RefusalMsg::new(errors::UPLOAD_UNKNOWN, [("why", why)]))
-}
-
 fn opened(bucket: &Bucket, line: UploadLine) -> Result<Upload, ClientError> {
     let name = bucket.keys.open_name(&line.name_sealed)?;
     let note = Manifest::open(&bucket.keys, &name, &line.note)?;
@@ -351,6 +348,7 @@ fn opened(bucket: &Bucket, line: UploadLine) -> Result<Upload, ClientError> {
 
 /// A part as its own note tells it, which must be one of this upload under this number.
 fn part_of(bucket: &Bucket, upload: &Upload, line: PartLine) -> Result<PartFacts, ClientError> {
+    let known = blake3::hash(&line.note).into();
     let note = Manifest::open(&bucket.keys, &upload.name, &line.note)?;
     let count = note.pairs.iter().find(|(key, _)| key == SEGMENTS).and_then(|(_, count)| count.parse().ok());
     let count: u32 = count.ok_or(ClientError::Unexpected("a part that does not say its segments"))?;
@@ -360,7 +358,7 @@ fn part_of(bucket: &Bucket, upload: &Upload, line: PartLine) -> Result<PartFacts
         {
             let run = Part { header, size: note.size, segments: count };
             let (number, size, hash, at, facts) = (line.number, Bytes(note.size), note.hash, line.at, note.facts);
-            Ok(PartFacts { number, size, hash, at, facts, run, segments })
+            Ok(PartFacts { number, size, hash, at, facts, run, segments, note: known })
         }
         _ => Err(ClientError::Unexpected("a part of another upload")),
     }

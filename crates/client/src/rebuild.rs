@@ -22,6 +22,9 @@ const MESSAGE_BYTES: usize = 40 << 10;
 /// Pause before segments that nobody told of are looked for again.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
+/// What a center collects is collected at the latest so long after its retention: until then what becomes the newest again may be there.
+const COLLECTED_WITHIN: Span = Span::days(1);
+
 /// How a bucket is rebuilt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RebuildAsk {
@@ -65,8 +68,10 @@ struct FoundLog {
 struct Known {
     /// When a version was superseded, by its place.
     superseded: BTreeMap<u64, Stamp>,
-    /// The newest change of each name, by the hash of its sealed name: its place, and what it is.
-    newest: BTreeMap<[u8; 32], (u64, Is)>,
+    /// Places of those that had gone for good before they became their name's newest again.
+    gone: BTreeSet<u64>,
+    /// The changes of each name that still count, by the hash of its sealed name, the newest last.
+    names: BTreeMap<[u8; 32], Vec<(u64, [u8; 16], Is)>>,
     /// Where the chain ends.
     head: Head,
 }
@@ -78,6 +83,25 @@ enum Is {
     Gone,
     /// A log of the bucket, which is no name of its owner's.
     Log,
+}
+
+impl Known {
+    /// A version went out of its name's history: the one before it is the newest again, where it was that.
+    fn dropped(&mut self, record: &CommitRecord, at: Stamp, retention: Span) {
+        let Some(of_name) = self.names.get_mut(&record.name_hash) else { return };
+        let Some(index) = of_name.iter().rposition(|(_, version, _)| *version == record.version) else { return };
+        let was_newest = index + 1 == of_name.len();
+        let (place, ..) = of_name.remove(index);
+        if was_newest {
+            self.superseded.insert(place, at);
+            let newest = of_name.last().map(|(newest, ..)| *newest);
+            if let Some((newest, since)) = newest.and_then(|newest| Some((newest, self.superseded.remove(&newest)?)))
+                && at.since(since) > retention + COLLECTED_WITHIN
+            {
+                self.gone.insert(newest);
+            }
+        }
+    }
 }
 
 impl Client {
@@ -98,7 +122,7 @@ impl Client {
         let holders = self.holders_by(locator).await?;
         let logs = logs_of(&bucket, self.find_located(locator, holders).await);
         let mut known = Known::default();
-        let read = self.walk(&bucket, &logs, &mut known).await?;
+        let read = self.walk(&bucket, &logs, (&mut known, ask.retention)).await?;
         let at = self.bucket_line(bucket.id()).await?.head;
         let seen = self.index.as_ref().map_or_else(Head::default, |index| index.seen(bucket.id()));
         let (told, lost) =
@@ -107,7 +131,8 @@ impl Client {
         if let Some(index) = self.index.as_ref().filter(|_| head.seq < seen.seq || told > 0) {
             index.forget(bucket.id());
         }
-        let names = known.newest.values().filter(|(_, is)| *is == Is::There).count() as u64;
+        let is_there = |(place, _, is): &(u64, [u8; 16], Is)| *is == Is::There && !known.gone.contains(place);
+        let names = known.names.values().filter(|of| of.last().is_some_and(is_there)).count() as u64;
         let (changes, unlogged) = (head.seq, seen.seq.saturating_sub(head.seq));
         Ok(Rebuilt { name, changes, told, names, lost, unlogged, logs: read })
     }
@@ -130,21 +155,32 @@ impl Client {
     }
 
     /// Reads all logs in order, verifies the chain and notes what came after what; how many logs were read.
-    async fn walk(&self, bucket: &Bucket, logs: &[FoundLog], known: &mut Known) -> Result<usize, ClientError> {
+    async fn walk(
+        &self,
+        bucket: &Bucket,
+        logs: &[FoundLog],
+        (known, retention): (&mut Known, Span),
+    ) -> Result<usize, ClientError> {
         let (mut read, mut tried) = (0, BTreeSet::new());
         while let Some(log) = self.next_log(bucket, logs, known.head, &mut tried).await {
             read += 1;
             for (place, line) in (known.head.seq + 1..).zip(&log) {
                 let record = judged(bucket, line)?;
+                known.head = known.head.after(&line.record);
+                if record.op == CommitOp::Drop {
+                    known.dropped(&record, line.at, retention);
+                    continue;
+                }
                 let is = match (line.manifest.is_empty(), record.op) {
                     (true, _) => Is::Gone,
                     (false, CommitOp::Log) => Is::Log,
                     (false, _) => Is::There,
                 };
-                if let Some((before, Is::There | Is::Log)) = known.newest.insert(record.name_hash, (place, is)) {
-                    known.superseded.insert(before, line.at);
+                let of_name = known.names.entry(record.name_hash).or_default();
+                if let Some((before, _, Is::There | Is::Log)) = of_name.last() {
+                    known.superseded.insert(*before, line.at);
                 }
-                known.head = known.head.after(&line.record);
+                of_name.push((place, record.version, is));
             }
         }
         Ok(read)
@@ -211,7 +247,10 @@ impl Client {
                 }
             }
             let places = self.find_all(&fresh, known, ask, begun).await?;
-            for (place, line) in fresh {
+            for (place, mut line) in fresh {
+                if known.gone.contains(&place) {
+                    (line.manifest, line.segments) = (Vec::new(), Vec::new());
+                }
                 let line = replayed(line, &places, known.superseded.get(&place).copied(), ask.retention, self.now());
                 telling.push(self, bucket, line).await?;
             }
@@ -239,7 +278,9 @@ impl Client {
                 places.extend(page.iter().zip(found).filter_map(|(id, place)| Some((*id, place?))));
             }
             let lacks = |(place, line): &(u64, LogLine)| {
-                !known.superseded.contains_key(place) && line.segments.iter().any(|id| !places.contains_key(id))
+                !known.superseded.contains_key(place)
+                    && !known.gone.contains(place)
+                    && line.segments.iter().any(|id| !places.contains_key(id))
             };
             if !lines.iter().any(lacks) || begun.elapsed() > ask.wait {
                 return Ok(places);

@@ -11,12 +11,14 @@
 
 mod buckets;
 pub mod dav;
-mod ended;
+mod form;
+mod inflow;
 pub mod keys;
 pub mod limits;
 mod listen;
 #[cfg(target_os = "linux")]
 pub mod mount;
+mod page;
 pub mod s3;
 pub mod serve;
 pub mod sign;

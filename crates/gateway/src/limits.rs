@@ -19,6 +19,8 @@ pub const BUFFER_BYTES: usize = 64 << 10;
 pub const HEADER_WAIT: Duration = Duration::from_secs(30);
 /// Longest wait for a next byte of a body.
 pub const BODY_STALL: Duration = Duration::from_secs(30);
+/// What comes of a body, at least, in bytes a second of the time that it is waited for.
+pub const BODY_RATE_MIN: u64 = 1 << 10;
 /// Longest wait until a client takes a next byte of an answer.
 pub const ANSWER_STALL: Duration = Duration::from_secs(60);
 /// A tool that takes nothing of an answer for so long, like a player that is paused, gets no more of it.
@@ -32,15 +34,23 @@ pub const XML_BYTES_MAX: usize = 4 << 20;
 pub const XML_DEPTH_MAX: usize = 32;
 /// Keys of one request to delete.
 pub const DELETE_KEYS_MAX: usize = 1_000;
+/// Of these, so many are removed at the same time.
+pub const DELETES_AT_ONCE: usize = 16;
 /// Lines of one page of a list.
 pub const LIST_KEYS_MAX: i32 = 1_000;
 
 /// Content of one request that stores, in bytes.
 pub const PUT_BYTES_MAX: u64 = 5 << 30;
+/// The same with what frames it.
+pub const RAW_BYTES_MAX: u64 = PUT_BYTES_MAX + PUT_BYTES_MAX / 16;
+/// A chunk of a body, which is held until its signature is judged, in bytes.
+pub const CHUNK_BYTES_MAX: u64 = 64 << 20;
 /// Content of a part that is not the last, at least, in bytes.
 pub const PART_BYTES_MIN: u64 = 5 << 20;
 /// Highest number of a part.
 pub const PART_NUMBER_MAX: i32 = 10_000;
+/// Times an upload's parts are judged when they change while it is completed.
+pub const COMPLETE_TRIES_MAX: usize = 3;
 /// A member's own pairs of one object: names and values together, in bytes.
 pub const METADATA_BYTES_MAX: usize = 2 << 10;
 /// Tags of one object, and characters of a tag's key and value.
@@ -49,6 +59,29 @@ pub const TAGS_MAX: usize = 10;
 pub const TAG_KEY_MAX: usize = 128;
 /// Characters of a tag's value.
 pub const TAG_VALUE_MAX: usize = 256;
+
+/// Rules of a bucket that say which pages may ask.
+pub const CORS_RULES_MAX: usize = 100;
+/// Rules of a bucket that say what goes after its time.
+pub const LIFECYCLE_RULES_MAX: usize = 1_000;
+/// Characters of a text in a rule.
+pub const SETTING_TEXT_MAX: usize = 255;
+/// Tags of a bucket.
+pub const BUCKET_TAGS_MAX: usize = 50;
+/// How often a bucket's rules are gone through, and how soon after a change of them.
+pub const LIFECYCLE_EVERY: Duration = Duration::from_secs(3_600);
+/// Names that are looked at before the list is asked for more.
+pub const LIFECYCLE_PAGE: usize = 1_000;
+/// Objects of a bucket that one pass over its rules removes; the next goes on.
+pub const LIFECYCLE_STEP_MAX: usize = 10_000;
+/// Content of a browser's form, which is held whole, in bytes.
+pub const FORM_BYTES_MAX: u64 = 64 << 20;
+/// Fields of a form together, in bytes.
+pub const FORM_FIELDS_MAX: usize = 64 << 10;
+/// Fields of a form.
+pub const FORM_PARTS_MAX: usize = 100;
+/// Forms that are read at the same time.
+pub const FORMS_MAX: usize = 4;
 
 /// How far a client's clock may be off.
 pub const SKEW_MAX: Span = Span::mins(15);
@@ -61,5 +94,11 @@ pub const KEYS_MAX: usize = 1_000;
 pub const BUCKETS_KEPT: usize = 256;
 /// Open uploads whose keys are remembered.
 pub const UPLOADS_KEPT: usize = 256;
+/// Buckets whose history is remembered between two pages of their versions, and for how long.
+pub const HISTORIES_KEPT: usize = 4;
+/// How long a history is remembered.
+pub const HISTORY_LIFE: Duration = Duration::from_secs(600);
+/// How long a form may take in all.
+pub const FORM_WAIT: Duration = Duration::from_secs(600);
 /// Pieces of a body on their way between two tasks.
 pub const CHUNKS_QUEUED: usize = 16;

@@ -1,9 +1,14 @@
 //! S3 as it is answered: the wall, S3's library behind it, and answers that bear the id of our registry.
 
-use crate::ended::Ended;
+use crate::form::{self, FileName};
+use crate::inflow::{Chunks, Inflow};
 use crate::keys::KeyStore;
-use crate::limits::{REQUESTS_MAX, XML_BYTES_MAX};
+use crate::limits::{
+    BUFFER_BYTES, FORM_BYTES_MAX, FORM_FIELDS_MAX, FORM_PARTS_MAX, FORM_WAIT, FORMS_MAX, PRESIGN_MAX_S, REQUESTS_MAX,
+    XML_BYTES_MAX,
+};
 use crate::listen::{Answers, Listening};
+use crate::page::{Page, tell};
 use crate::s3::{Face, Guard, error};
 use crate::wall::{self, Asked, Hosts, REGION, Refusal};
 use crate::xml::{self, XmlFault};
@@ -12,7 +17,7 @@ use client::{AccountRoot, Client};
 use data_encoding::HEXLOWER;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use model::{Stamp, errors};
@@ -25,6 +30,7 @@ use s3s::{Body, S3Result};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 /// Bytes of an error's body that are looked at.
 const ERROR_BYTES_MAX: usize = 64 << 10;
@@ -67,13 +73,18 @@ pub struct ServeAsk {
 }
 
 /// A gateway that listens; ends with [`Self::stop`].
-pub struct Gateway(Listening);
+pub struct Gateway {
+    listening: Listening,
+    expiring: JoinHandle<()>,
+}
 
 /// What every connection shares.
 struct Shared {
     service: S3Service,
+    face: Face,
     hosts: Hosts,
     turns: Semaphore,
+    forms: Semaphore,
     now: fn() -> Stamp,
 }
 
@@ -83,22 +94,25 @@ impl Gateway {
     /// # Errors
     /// [`ListenError`].
     pub async fn start(ask: ServeAsk) -> Result<Self, ListenError> {
+        let face = Face::new(ask.client.clone(), ask.root.clone());
         let listening = Listening::start(&ask, |hosts| {
             let guard = Guard { keys: ask.keys.clone(), now: ask.now };
-            let service = service(Face::new(ask.client.clone(), ask.root.clone()), guard, hosts.clone());
-            Shared { service, hosts, turns: Semaphore::new(REQUESTS_MAX), now: ask.now }
+            let service = service(face.clone(), guard, hosts.clone());
+            let (turns, forms) = (Semaphore::new(REQUESTS_MAX), Semaphore::new(FORMS_MAX));
+            Shared { service, face: face.clone(), hosts, turns, forms, now: ask.now }
         });
-        Ok(Self(listening.await?))
+        Ok(Self { listening: listening.await?, expiring: tokio::spawn(face.expire(ask.now)) })
     }
 
     /// Where it listens, with the port that the system chose.
     pub const fn addr(&self) -> SocketAddr {
-        self.0.addr()
+        self.listening.addr()
     }
 
     /// Takes no more, and gives what is under way a moment.
     pub async fn stop(self) {
-        self.0.stop().await;
+        self.expiring.abort();
+        self.listening.stop().await;
     }
 }
 
@@ -106,6 +120,13 @@ impl Gateway {
 fn service(face: Face, guard: Guard, hosts: Hosts) -> S3Service {
     let mut config = S3Config::default();
     config.xml_max_body_size = XML_BYTES_MAX;
+    config.post_object_max_file_size = FORM_BYTES_MAX;
+    config.form_max_field_size = FORM_FIELDS_MAX;
+    config.form_max_parts = FORM_PARTS_MAX;
+    // It holds what came and the next piece together against this.
+    config.form_max_fields_size = FORM_FIELDS_MAX + BUFFER_BYTES;
+    // Header and address are judged by the wall; a form's own end of time by its policy.
+    config.presigned_url_max_skew_time_secs = u32::try_from(PRESIGN_MAX_S).unwrap_or(u32::MAX);
     let mut builder = S3ServiceBuilder::new(face);
     builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
     builder.set_auth(guard.clone());
@@ -142,7 +163,15 @@ impl Answers for Shared {
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let (is_head, id) = (request.method() == Method::HEAD, request_id());
         let has_body = !request.body().is_end_stream();
-        let mut answer = match self.judged(request).await {
+        // A body that is empty is not told to come, as the standard has it. botocore, in most of its versions, then reads the next answer
+        // on this connection without its first line: it waits for an end that does not come, and takes a refusal for a success.
+        let is_awaited = !has_body && request.headers().contains_key(EXPECT);
+        let page = Page::of(request.method(), request.uri(), request.headers());
+        let judged = match request.method() == Method::OPTIONS {
+            true => self.preflight(request, page.as_ref()).await,
+            false => self.judged(request, page.as_ref()).await,
+        };
+        let mut answer = match judged {
             Ok(answer) => answer,
             Err(refusal) => refused(&refusal, &id),
         };
@@ -150,7 +179,8 @@ impl Answers for Shared {
             answer = told(answer, is_head, &id).await;
         }
         // Who was refused before its body was read may leave it out, or not: what comes next on this connection could be either.
-        let is_unsure = has_body && (answer.status().is_client_error() || answer.status().is_server_error());
+        let is_refused = answer.status().is_client_error() || answer.status().is_server_error();
+        let is_unsure = has_body && is_refused || is_awaited;
         let headers = answer.headers_mut();
         if is_unsure {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -164,26 +194,82 @@ impl Answers for Shared {
 }
 
 impl Shared {
-    async fn judged(&self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
-        let busy = |_| {
-            let why = "too many requests at once";
-            Refusal::new("SlowDown", StatusCode::SERVICE_UNAVAILABLE, errors::RATE_LIMITED, why)
-        };
+    /// A browser asks whether a page of another origin may ask. Nobody signs that; it is told what the bucket's owner set, and
+    /// nothing else.
+    async fn preflight(&self, request: Request<Incoming>, page: Option<&Page>) -> Result<Response<Body>, Refusal> {
         let _turn = self.turns.try_acquire().map_err(busy)?;
-        let (parts, body) = request.into_parts();
+        let (parts, _) = request.into_parts();
+        let asked = wall::known(&parts, &self.hosts)?;
+        let page = page.filter(|page| !page.method.is_empty()).ok_or_else(|| {
+            let why = "Insufficient information. Origin and Access-Control-Request-Method are needed";
+            Refusal::new("BadRequest", StatusCode::BAD_REQUEST, errors::BAD_VALUE, why)
+        })?;
+        let told = match page.bucket(&asked) {
+            Some(bucket) => self.face.cors(&bucket, page.asking()).await,
+            None => None,
+        };
+        let told = told.ok_or_else(|| {
+            let why = "CORSResponse: no rule of this bucket allows that";
+            Refusal::new("AccessForbidden", StatusCode::FORBIDDEN, errors::FOREIGN_ORIGIN, why)
+        })?;
+        let mut answer = Response::new(Body::empty());
+        tell(&mut answer, told);
+        Ok(answer)
+    }
+
+    async fn judged(&self, request: Request<Incoming>, page: Option<&Page>) -> Result<Response<Body>, Refusal> {
+        let _turn = self.turns.try_acquire().map_err(busy)?;
+        let (mut parts, body) = request.into_parts();
         let asked = wall::check(&parts, &self.hosts, (self.now)())?;
-        let in_chunks = parts.headers.get("x-amz-content-sha256").is_some_and(|value| value == crate::sign::CHUNKS);
+        let _form = match wall::is_form(&parts) {
+            true => Some(self.forms.try_acquire().map_err(busy)?),
+            false => None,
+        };
         let body = match is_xml(&parts, &asked) {
             true => Body::from(read_xml(&parts, body).await?),
-            false if in_chunks => Body::http_body(Ended::new(body)),
-            false => Body::from(body),
+            false if wall::is_form(&parts) => {
+                let (name, body) = form::looked_through(Inflow::new(body, Chunks::None)).await;
+                parts.extensions.insert(name.unwrap_or_else(|| FileName(String::new())));
+                body
+            }
+            false => Body::http_body(Inflow::new(body, chunks_of(&parts))),
         };
         let failed = |error: s3s::HttpError| {
             tracing::warn!(?error, "a request came to nothing");
             let why = "the answer could not be written";
             Refusal::new("InternalError", StatusCode::INTERNAL_SERVER_ERROR, errors::BUG, why)
         };
-        self.service.call(Request::from_parts(parts, body)).await.map_err(failed)
+        let is_form = wall::is_form(&parts);
+        let called = self.service.call(Request::from_parts(parts, body));
+        let called = match is_form {
+            true => tokio::time::timeout(FORM_WAIT, called).await.map_err(|_| {
+                let why = "the form took too long";
+                Refusal::new("RequestTimeout", StatusCode::BAD_REQUEST, errors::TIMED_OUT, why)
+            })?,
+            false => called.await,
+        };
+        let mut answer = called.map_err(failed)?;
+        if let Some(page) = page
+            && let Some(bucket) = page.bucket(&asked)
+            && let Some(told) = self.face.cors(&bucket, page.asking()).await
+        {
+            tell(&mut answer, told);
+        }
+        Ok(answer)
+    }
+}
+
+fn busy(_: tokio::sync::TryAcquireError) -> Refusal {
+    let why = "too many requests at once";
+    Refusal::new("SlowDown", StatusCode::SERVICE_UNAVAILABLE, errors::RATE_LIMITED, why)
+}
+
+/// How a body says that it is cut.
+fn chunks_of(parts: &Parts) -> Chunks {
+    match parts.headers.get("x-amz-content-sha256").and_then(|value| value.to_str().ok()) {
+        Some(crate::sign::CHUNKS) => Chunks::Signed,
+        Some(text) if text.starts_with("STREAMING-") => Chunks::WithTrailer,
+        _ => Chunks::None,
     }
 }
 
@@ -195,7 +281,7 @@ fn request_id() -> String {
 
 /// Whether the body is read whole before it means anything: all but an object's content, and a part's.
 fn is_xml(parts: &Parts, asked: &Asked) -> bool {
-    if ![Method::PUT, Method::POST].contains(&parts.method) {
+    if ![Method::PUT, Method::POST].contains(&parts.method) || wall::is_form(parts) {
         return false;
     }
     let path = parts.uri.path().trim_start_matches('/');

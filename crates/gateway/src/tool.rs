@@ -8,6 +8,7 @@ use hyper_util::rt::TokioIo;
 use model::Stamp;
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 
 /// Why a request came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -160,9 +161,46 @@ impl Tool {
     /// # Errors
     /// [`ToolError`].
     pub async fn send(&self, ask: ToolAsk) -> Result<ToolAnswer, ToolError> {
+        self.line().await?.send(ask).await
+    }
+
+    /// A connection that is kept for one request after another.
+    ///
+    /// # Errors
+    /// [`ToolError`].
+    pub async fn line(&self) -> Result<ToolLine, ToolError> {
         let stream = TcpStream::connect(self.addr).await?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        let driving = tokio::spawn(connection);
+        stream.set_nodelay(true)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        Ok(ToolLine { tool: self.clone(), sender, driving: tokio::spawn(connection) })
+    }
+}
+
+/// A connection of a tool; it ends when it is dropped.
+pub struct ToolLine {
+    tool: Tool,
+    sender: http1::SendRequest<Full<Bytes>>,
+    driving: JoinHandle<Result<(), hyper::Error>>,
+}
+
+impl Drop for ToolLine {
+    fn drop(&mut self) {
+        self.driving.abort();
+    }
+}
+
+impl ToolLine {
+    /// Asks, signed.
+    ///
+    /// # Errors
+    /// [`ToolError`]; a refusal is an answer.
+    pub async fn ask(&mut self, ask: ToolAsk) -> Result<ToolAnswer, ToolError> {
+        let payload = sha256(&ask.body);
+        let ask = self.tool.signed(ask, &payload, &self.tool.signer()).0;
+        self.send(ask).await
+    }
+
+    async fn send(&mut self, ask: ToolAsk) -> Result<ToolAnswer, ToolError> {
         let query = query_string(&ask.query);
         let target = if query.is_empty() { ask.target() } else { format!("{}?{query}", ask.target()) };
         let mut request = hyper::Request::builder().method(ask.method.as_str()).uri(target);
@@ -170,14 +208,14 @@ impl Tool {
             request = request.header(name, value);
         }
         if !ask.headers.iter().any(|(name, _)| name == "host") {
-            request = request.header("host", self.host());
+            request = request.header("host", self.tool.host());
         }
-        let answer = sender.send_request(request.body(Full::new(ask.body))?).await?;
+        self.sender.ready().await?;
+        let answer = self.sender.send_request(request.body(Full::new(ask.body))?).await?;
         let status = answer.status().as_u16();
         let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers = answer.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
         let body = answer.into_body().collect().await?.to_bytes();
-        driving.abort();
         Ok(ToolAnswer { status, headers, body })
     }
 }

@@ -5,7 +5,10 @@
 //! way. (C) Every `x-amz-*` header that is there is among the signed ones, and every signed one is there. (D) A signature's scope is
 //! that of this gateway. (E) A clock that is off, and an address that lives too long, are told as that.
 
-use crate::limits::{HEADER_BYTES_MAX, HEADERS_MAX, PRESIGN_MAX_S, PUT_BYTES_MAX, SKEW_MAX, TARGET_BYTES_MAX};
+use crate::limits::{
+    FORM_BYTES_MAX, FORM_FIELDS_MAX, HEADER_BYTES_MAX, HEADERS_MAX, PRESIGN_MAX_S, PUT_BYTES_MAX, SKEW_MAX,
+    TARGET_BYTES_MAX,
+};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, StatusCode, header};
 use model::errors::{self, ErrorId};
@@ -126,23 +129,51 @@ struct Signed<'a> {
 /// # Errors
 /// [`Refusal`].
 pub fn check(parts: &Parts, hosts: &Hosts, now: Stamp) -> Result<Asked, Refusal> {
-    sizes(parts)?;
-    let asked = host(&parts.headers, hosts)?;
+    let asked = known(parts, hosts)?;
     if ![Method::GET, Method::HEAD, Method::PUT, Method::POST, Method::DELETE].contains(&parts.method) {
         let why = format!("{} is not answered here", parts.method);
         return Err(Refusal::new("MethodNotAllowed", StatusCode::METHOD_NOT_ALLOWED, errors::NOT_IN_BUILD, why));
     }
-    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if parts.method == Method::POST && kind.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
-        let why = "forms of browsers are not taken";
-        return Err(Refusal::new("NotImplemented", StatusCode::NOT_IMPLEMENTED, errors::NOT_IN_BUILD, why));
-    }
     let query = query_of(parts)?;
+    if is_form(parts) {
+        return form(parts, &query).map(|()| asked);
+    }
     match signed(&parts.headers, &query)? {
         Way::Header(value) => header_signed(parts, &value, now)?,
         Way::Query => query_signed(parts, &query, now)?,
     }
     Ok(asked)
+}
+
+/// The same without a signature: what is small enough and asks for this gateway.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn known(parts: &Parts, hosts: &Hosts) -> Result<Asked, Refusal> {
+    sizes(parts)?;
+    host(&parts.headers, hosts)
+}
+
+/// A browser's form, whose signature stands in it, over a policy of what it may be.
+pub fn is_form(parts: &Parts) -> bool {
+    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    parts.method == Method::POST && kind.trim_start().to_ascii_lowercase().starts_with("multipart/form-data")
+}
+
+/// A form is signed in itself only, and says nothing beside.
+fn form(parts: &Parts, query: &[(String, String)]) -> Result<(), Refusal> {
+    let has_more = parts.headers.contains_key(header::AUTHORIZATION) || !query.is_empty();
+    let own = parts.headers.keys().any(|name| name.as_str().starts_with("x-amz-"));
+    if has_more || own {
+        let why = "a form is signed in its fields only";
+        return Err(Refusal::new("InvalidArgument", StatusCode::BAD_REQUEST, errors::BAD_VALUE, why));
+    }
+    let len = one(&parts.headers, "content-length").and_then(|len| len.parse::<u64>().ok()).unwrap_or_default();
+    if len > FORM_BYTES_MAX + 2 * FORM_FIELDS_MAX as u64 {
+        let why = format!("a form has at most {FORM_BYTES_MAX} bytes of content");
+        return Err(Refusal::new("EntityTooLarge", StatusCode::BAD_REQUEST, errors::TOO_LARGE, why));
+    }
+    Ok(())
 }
 
 fn sizes(parts: &Parts) -> Result<(), Refusal> {

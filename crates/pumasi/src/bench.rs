@@ -3,6 +3,7 @@
 pub mod center;
 pub mod compute;
 mod figure;
+pub mod gateway;
 mod pipeline;
 mod process;
 pub mod report;

@@ -7,7 +7,7 @@ mod upload;
 
 pub use audit::{AuditDone, AuditOpen, AuditOutcome, AuditPick, AuditWork, Challenge};
 pub use fill::{FillDone, FillSeed, FillWork};
-pub use upload::{PartLine, UploadAsk, UploadBegin, UploadComplete, UploadLine, UploadPage, UploadPart};
+pub use upload::{PartLine, UploadAsk, UploadBegin, UploadComplete, UploadLine, UploadPage, UploadPart, notes_hash};
 
 use crate::addr::PeerAddr;
 use crate::signed::Head;
@@ -248,6 +248,8 @@ pub struct ReadGrant {
     pub manifest: Vec<u8>,
     /// When it was committed.
     pub at: Stamp,
+    /// It went out of its name's history.
+    pub is_dropped: bool,
     /// Segments of the object in all.
     pub segments_count: u32,
     /// Segments from the first asked for, in order.

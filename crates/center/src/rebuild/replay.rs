@@ -5,6 +5,7 @@ use crate::access::api::who;
 use crate::db::{StoreError, Tx};
 use crate::refuse::{Refused, bad_value};
 use crate::storage::api::of;
+use crate::storage::commit::dropping;
 use crate::storage::store::bucket::{self, BucketRow, Kind, VersionRow};
 use crate::storage::store::segments;
 use crate::{Caller, Center};
@@ -131,6 +132,7 @@ fn judge(line: ReplayLine, bucket: &model::BucketId) -> Result<Told, Refused> {
     let covers = record.covers(&line.name_sealed, &line.manifest);
     let kind = match (line.manifest.is_empty(), covers) {
         (false, true) => Kind::Object,
+        (true, true) if record.op == CommitOp::Drop && !has_segments => Kind::Drop,
         (true, true) if matches!(record.op, CommitOp::Delete | CommitOp::Log) && !has_segments => Kind::Marker,
         (true, false) if *blake3::hash(&line.name_sealed).as_bytes() == record.name_hash && !has_segments => Kind::Gone,
         _ => return Err(bad()),
@@ -140,6 +142,13 @@ fn judge(line: ReplayLine, bucket: &model::BucketId) -> Result<Told, Refused> {
 
 fn apply(tx: &mut Tx<'_>, row: &mut BucketRow, told: &Told, now: Stamp) -> Result<(), StoreError> {
     let Told { line, record, bytes, kind } = told;
+    if *kind == Kind::Drop {
+        let target = bucket::version(tx, row.number, &line.name_sealed, &record.version)?;
+        let target = target.ok_or_else(|| StoreError::refused(errors::PRECONDITION, "it drops what is not there"))?;
+        let change = dropping(row, line.name_sealed.clone(), (record, &line.record), line.at.min(now));
+        (row.head, row.objects) = bucket::drop_version(tx, row, &change, &target, bytes)?;
+        return Ok(());
+    }
     let newest = bucket::newest(tx, row.number, &line.name_sealed)?;
     let was_there = newest.is_some_and(|version| version.kind == Kind::Object);
     let mut segments = line.segments.clone();

@@ -155,7 +155,7 @@ pub async fn granted(center: &Center, caller: &Caller, granted: Granted) -> Resu
         }
         GrantedAsk::Read(ask) => {
             allows(&allowed, GrantOps::GET, &ask.bucket, Some(&ask.name_sealed))?;
-            read(center, giver, ask).await
+            read(center, (giver, false), ask).await
         }
         GrantedAsk::List(ask) => {
             allows(&allowed, GrantOps::LIST, &ask.bucket, ask.name_sealed.as_deref())?;
@@ -270,28 +270,32 @@ pub(super) async fn load_pg(center: &Center, pg: PgId) -> Result<PgRow, Refused>
 /// A manifest, and as many of its segments as were asked for, with their holders.
 pub async fn read_open(center: &Center, caller: &Caller, ask: ReadOpen) -> Result<Reply, Refused> {
     let member = who(center, caller).await?;
-    read(center, member.id, ask).await
+    read(center, (member.id, true), ask).await
 }
 
-async fn read(center: &Center, owner: MemberId, ask: ReadOpen) -> Result<Reply, Refused> {
+/// `sees_dropped`: also what went out of its name's history.
+async fn read(center: &Center, (owner, sees_dropped): (MemberId, bool), ask: ReadOpen) -> Result<Reply, Refused> {
     if ask.known.len() > KNOWN_GROUPS_MAX {
         return Err(too_large("list of groups", ask.known.len(), KNOWN_GROUPS_MAX));
     }
     let (session, known) = (ask.session, ask.known.clone());
     let found = center.db().read(move |q| {
         let row = of(bucket::find(q, &ask.bucket)?, &owner)?;
-        let version = match &ask.version {
-            Some(version) => bucket::version(q, row.number, &ask.name_sealed, version)?,
-            None => bucket::newest(q, row.number, &ask.name_sealed)?,
+        let (mut version, mut is_dropped) = match &ask.version {
+            Some(version) => (bucket::version(q, row.number, &ask.name_sealed, version)?, false),
+            None => (bucket::newest(q, row.number, &ask.name_sealed)?, false),
         };
+        if let (None, Some(wanted), true) = (&version, &ask.version, sees_dropped) {
+            (version, is_dropped) = (bucket::dropped(q, row.number, &ask.name_sealed, wanted)?, true);
+        }
         let Some(version) = version.filter(|v| v.kind == Kind::Object) else { return Ok(None) };
         let segments = page_of(q, &version.segments, ask.first, ask.limit.min(READ_SEGMENTS_MAX))?;
         let numbers: BTreeSet<PgId> = segments.iter().map(|s| s.pg).collect();
         let groups: Vec<PgRow> =
             numbers.into_iter().map(|pg| store::pg(q, pg)).filter_map(Result::transpose).collect::<Result<_, _>>()?;
-        Ok(Some((version, segments, groups)))
+        Ok(Some((version, is_dropped, segments, groups)))
     });
-    let (version, segments, groups) = found.await?.ok_or_else(|| Refused(plain(errors::OBJECT_UNKNOWN)))?;
+    let (version, is_dropped, segments, groups) = found.await?.ok_or_else(|| Refused(plain(errors::OBJECT_UNKNOWN)))?;
     let groups = groups.into_iter().map(|pg| {
         let is_new = !known.contains(&(pg.pg, pg.generation));
         ReadGroup {
@@ -307,6 +311,7 @@ async fn read(center: &Center, owner: MemberId, ask: ReadOpen) -> Result<Reply, 
         version: version.version,
         manifest: version.manifest,
         at: version.made_at,
+        is_dropped,
         segments_count: version.segments_count,
         segments: segments.into_iter().map(segment).collect(),
         groups: groups.collect(),

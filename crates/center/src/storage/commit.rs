@@ -94,7 +94,7 @@ impl Checked {
     /// It takes its name away.
     fn is_marker(&self) -> bool {
         match self.record.op {
-            CommitOp::Delete => true,
+            CommitOp::Delete | CommitOp::Drop => true,
             CommitOp::Log => self.commit.manifest.is_empty(),
             _ => false,
         }
@@ -240,6 +240,9 @@ pub(super) fn apply(
     if newest.as_ref().is_some_and(|v| v.is_log() != (record.op == CommitOp::Log)) {
         return Err(StoreError::refused(errors::PRECONDITION, "a log of the bucket and an object share no name"));
     }
+    if record.op == CommitOp::Drop {
+        return drop_version(tx, row, checked, now);
+    }
     let was_there = newest.is_some_and(|v| v.kind == Kind::Object);
     let is_marker = checked.is_marker();
     if is_marker && !was_there {
@@ -281,6 +284,39 @@ pub(super) fn apply(
     row.follow(head, &version, was_there);
     row.sealed_bytes = row.sealed_bytes.saturating_add(fresh_bytes);
     Ok(Committed { head, at: now })
+}
+
+/// A version goes out of its name's history. Refuses E0304 where it is none of it.
+fn drop_version(tx: &mut Tx<'_>, row: &mut BucketRow, checked: &Checked, now: Stamp) -> Result<Committed, StoreError> {
+    let Checked { commit, record, bytes } = checked;
+    let target = bucket::version(tx, row.number, &commit.name_sealed, &record.version)?;
+    let target = target.ok_or_else(|| StoreError::refused(errors::OBJECT_UNKNOWN, "no such version of this name"))?;
+    let change = dropping(row, commit.name_sealed.clone(), (record, &commit.record), now);
+    let (head, objects) = bucket::drop_version(tx, row, &change, &target, bytes)?;
+    bucket::remember(tx, &commit.commit_id, &head, now)?;
+    (row.head, row.objects) = (head, objects);
+    Ok(Committed { head, at: now })
+}
+
+/// The change that drops a version.
+pub(crate) fn dropping(
+    row: &BucketRow,
+    name_sealed: Vec<u8>,
+    (record, bytes): (&CommitRecord, &[u8]),
+    now: Stamp,
+) -> VersionRow {
+    VersionRow {
+        bucket_seq: row.head.seq + 1,
+        name_sealed,
+        version: record.version,
+        kind: Kind::Drop,
+        record: bytes.to_vec(),
+        manifest: Vec::new(),
+        segments: Vec::new(),
+        segments_count: 0,
+        sealed_bytes: 0,
+        made_at: now,
+    }
 }
 
 /// The writer's record, when the calling device signed it over this name and this manifest; with its bytes.

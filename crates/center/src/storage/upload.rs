@@ -2,7 +2,8 @@
 //! the bucket holds from the moment they are kept.
 //!
 //! (A) Completed or given up, never both: each is one transaction that holds the bucket, and the later one gets E0318. (B) A
-//! part that is sent again takes the place of the first. (C) What nothing was done to for [`OPEN_FOR`] is given up.
+//! part that is sent again takes the place of the first, and is not taken for it: who completes names the parts by what they are.
+//! (C) What nothing was done to for [`OPEN_FOR`] is given up.
 
 use super::api::{of, too_large};
 use super::commit::{self, Named, name_all};
@@ -15,7 +16,7 @@ use crate::{Caller, Center};
 use model::{BucketId, Span, errors};
 use std::collections::BTreeMap;
 use wire::limits::{COMMIT_RUNS_MAX, MANIFEST_MAX, PAGE_MAX, PARTS_MAX, REPLY_MAX, SEALED_NAME_MAX};
-use wire::storage::{UploadAsk, UploadBegin, UploadComplete, UploadPage, UploadPart};
+use wire::storage::{UploadAsk, UploadBegin, UploadComplete, UploadPage, UploadPart, notes_hash};
 use wire::{RefusalMsg, Reply};
 
 /// An upload to which nothing is done for so long, as the center's `time_scale` counts, is given up.
@@ -114,7 +115,7 @@ fn cut<T>(lines: &mut Vec<T>, limit: u32, len: impl Fn(&T) -> usize) -> bool {
 /// Makes an object of the parts.
 pub async fn complete(center: &Center, caller: &Caller, ask: UploadComplete) -> Result<Reply, Refused> {
     let owner = who(center, caller).await?.id;
-    let UploadComplete { upload, parts, commit } = ask;
+    let UploadComplete { upload, parts, notes, commit } = ask;
     let rising = parts.windows(2).all(|pair| pair[0] < pair[1]);
     if parts.is_empty() || !rising || !commit.fresh.is_empty() {
         return Err(bad_value("parts", "", "at least one, in rising order").into());
@@ -132,11 +133,15 @@ pub async fn complete(center: &Center, caller: &Caller, ask: UploadComplete) -> 
         }
         let there = upload::parts(tx, row.number, &upload, u32::from(PARTS_MAX))?;
         let mut there: BTreeMap<u16, PartRow> = there.into_iter().map(|part| (part.number, part)).collect();
-        let mut named = Named::default();
+        let (mut named, mut found) = (Named::default(), Vec::with_capacity(parts.len()));
         for number in &parts {
-            let part = there.remove(number).ok_or_else(|| unknown(&format!("part {number} is not there")))?;
-            upload::take_part(tx, row.number, &upload, *number)?;
+            let missing = || unknown(&format!("part {number} is not there"));
+            let part = there.remove(number).ok_or_else(missing)?;
+            found.push(upload::take_part(tx, row.number, &upload, *number)?.ok_or_else(missing)?);
             named.add(part.segments, part.segments_count);
+        }
+        if notes_hash(&found) != notes {
+            return Err(StoreError::refused(errors::PRECONDITION, "a part was sent again meanwhile"));
         }
         upload::end(tx, row.number, &upload)?;
         commit::apply(tx, &owner, &mut row, &checked, commit::With { named, ..commit::With::default() }, now)

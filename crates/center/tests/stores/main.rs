@@ -13,6 +13,7 @@ mod cluster;
 mod crash;
 mod disk;
 mod drain;
+mod dropped;
 mod fleet;
 mod full;
 mod history;

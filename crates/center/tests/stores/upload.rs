@@ -66,7 +66,7 @@ async fn what_ended_is_there_no_more_and_its_parts_go_in_portions(place: &mut Pl
     }
     // Completed with two of its parts: those stay named, as a version's.
     write(place, move |tx| {
-        [1, 3].iter().try_for_each(|number| upload::take_part(tx, bucket, &[1; 16], *number))?;
+        [1, 3].iter().try_for_each(|number| upload::take_part(tx, bucket, &[1; 16], *number).map(drop))?;
         assert!(upload::end(tx, bucket, &[1; 16])?);
         assert!(!upload::end(tx, bucket, &[1; 16])?, "once");
         Ok(())

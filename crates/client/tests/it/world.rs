@@ -307,6 +307,7 @@ impl Rows {
                     version,
                     manifest: commit.manifest,
                     at: now(),
+                    is_dropped: false,
                     segments_count: u32::try_from(all.len()).unwrap(),
                     segments: segments.collect(),
                     groups: vec![ReadGroup { pg, generation: 1, scheme, slots: slots.to_vec() }],

@@ -117,6 +117,9 @@ impl Shared {
                 let most = if method == "LOCK" { LOCK_XML_BYTES_MAX } else { XML_BYTES_MAX };
                 let xml = read_xml(body, most).await?;
                 match method {
+                    "UNLOCK" if self.locks.is_others(&token_of(&parts), &principal) => {
+                        return Err(Fault::denied("the lock is another key's"));
+                    }
                     "LOCK" if !xml.is_empty() && self.locks.is_full() => {
                         let why = "there are too many locks";
                         return Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, errors::RATE_LIMITED, why));
@@ -273,4 +276,10 @@ fn told(answer: Response<dav_server::body::Body>) -> Response<Body> {
         }
     }
     own
+}
+
+/// The token that an `UNLOCK` names.
+fn token_of(parts: &Parts) -> String {
+    let text = parts.headers.get("lock-token").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    text.trim().trim_start_matches('<').trim_end_matches('>').to_owned()
 }

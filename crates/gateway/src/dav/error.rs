@@ -2,6 +2,7 @@
 //! never an empty folder.
 
 use super::limits::RETRY_S;
+use crate::s3::told_arg;
 use bytes::Bytes;
 use client::ClientError;
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
@@ -80,9 +81,7 @@ impl From<ClientError> for Fault {
     fn from(error: ClientError) -> Self {
         let id = crate::s3::id_of(&error);
         let why = match &error {
-            ClientError::Refused(refusal) => {
-                refusal.args.iter().map(|(key, value)| format!("{key} {value}")).collect::<Vec<_>>().join(", ")
-            }
+            ClientError::Refused(refusal) => refusal.args.iter().map(told_arg).collect::<Vec<_>>().join(", "),
             error => error.to_string(),
         };
         let status = status_of(id);

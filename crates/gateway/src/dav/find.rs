@@ -28,8 +28,6 @@ const DAV: &str = super::properties::DAV;
 const MICROSOFT: &str = super::properties::MICROSOFT;
 /// The type of a folder, as servers of old tell it.
 const FOLDER_TYPE: &str = "httpd/unix-directory";
-/// The type of content of which nobody said one.
-const TYPE_UNKNOWN: &str = "application/octet-stream";
 
 /// Properties of the protocol itself that are told where nobody names any.
 const USUAL: [&str; 9] = [
@@ -170,9 +168,9 @@ impl Line {
             "displayname" => Some(escape(self.place.shown())).filter(|shown| !shown.is_empty()),
             "getcontentlength" if !node.is_folder() => Some(node.size().to_string()),
             "getcontenttype" if node.is_folder() => Some(FOLDER_TYPE.to_owned()),
+            // What nobody told, programs guess by the name, where nothing else is said.
             "getcontenttype" => {
-                let kind = node.entry().map_or("", |entry| entry.content_type.as_str());
-                Some(if kind.is_empty() { TYPE_UNKNOWN.to_owned() } else { escape(kind) })
+                node.entry().map(|entry| entry.content_type.as_str()).filter(|kind| !kind.is_empty()).map(escape)
             }
             "getetag" => node.etag().map(|tag| format!("&quot;{tag}&quot;")),
             "getlastmodified" => node.at().map(http_date),

@@ -81,6 +81,12 @@ impl Locks {
         self.held().len() >= LOCKS_MAX
     }
 
+    /// Whether a token is that of a lock which another key made.
+    pub fn is_others(&self, token: &str, principal: &str) -> bool {
+        let is_others = |one: &Held| one.lock.token == token && one.lock.principal.as_deref() != Some(principal);
+        self.held().iter().any(is_others)
+    }
+
     /// Locks that hold a path.
     pub fn on(&self, path: &DavPath) -> Vec<DavLock> {
         let path = plain(path);

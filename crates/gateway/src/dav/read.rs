@@ -15,8 +15,6 @@ use model::{Stamp, errors};
 use std::io;
 use std::ops::Range;
 
-/// The type of content of which nobody said one.
-const TYPE_UNKNOWN: &str = "application/octet-stream";
 /// What is told where a folder is read.
 const FOLDER_TEXT: &str = "A folder: it opens in a file manager.\n";
 
@@ -124,9 +122,10 @@ fn told(found: &Found, len: u64) -> HeaderMap {
     let entry = &found.shown.entry;
     let mut headers = HeaderMap::new();
     served(&mut headers, &found.shown.facts);
-    let kind = Some(entry.content_type.as_str()).filter(|kind| !kind.is_empty()).unwrap_or(TYPE_UNKNOWN);
+    // What nobody told, programs guess by the name, where nothing else is said.
+    let kind =
+        Some(entry.content_type.clone()).filter(|kind| !kind.is_empty()).map(|kind| (header::CONTENT_TYPE, kind));
     let all = [
-        (header::CONTENT_TYPE, kind.to_owned()),
         (header::CONTENT_LENGTH, len.to_string()),
         (header::ETAG, format!("\"{}\"", etag(entry))),
         (header::LAST_MODIFIED, super::find::http_date(entry.at)),
@@ -134,7 +133,7 @@ fn told(found: &Found, len: u64) -> HeaderMap {
         // A browser that is led here shows nothing of it and runs nothing.
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox".to_owned()),
     ];
-    for (name, value) in all {
+    for (name, value) in kind.into_iter().chain(all) {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(name, value);
         }

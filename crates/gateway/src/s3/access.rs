@@ -1,5 +1,6 @@
 //! Who asks, and what their key is good for: every refusal is `AccessDenied`, whichever part of the scope says no.
 
+use super::bucket::OWNER;
 use super::error::{denied, no};
 use crate::keys::{KeyStore, Scope, ToolKey};
 use hyper::Uri;
@@ -44,6 +45,11 @@ impl S3Access for Guard {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
         let credentials = cx.credentials().ok_or_else(|| denied("nothing is answered without a signature"))?;
         let key = self.key(&credentials.access_key)?;
+        for name in ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"] {
+            if cx.headers().get(name).is_some_and(|value| value != OWNER) {
+                return Err(denied("the bucket has another owner"));
+            }
+        }
         let op = cx.s3_op().name();
         allows(&key.scope, op, cx.s3_path(), cx.uri())?;
         cx.extensions_mut().insert(Arc::new(key));
@@ -68,9 +74,12 @@ fn allows(scope: &Scope, op: &str, path: &S3Path, uri: &Uri) -> S3Result<()> {
             "ListObjects" | "ListObjectsV2" | "ListObjectVersions" | "ListMultipartUploads" => {
                 scope.has_names(bucket, &prefix_of(uri)?)
             }
-            "HeadBucket" | "GetBucketLocation" | "GetBucketVersioning" | "GetBucketAcl" | "DeleteObjects" => {
-                scope.has_bucket(bucket)
-            }
+            "HeadBucket"
+            | "GetBucketLocation"
+            | "GetBucketVersioning"
+            | "GetBucketAcl"
+            | "DeleteObjects"
+            | "PostObject" => scope.has_bucket(bucket),
             _ => scope.has_whole(bucket),
         },
     };

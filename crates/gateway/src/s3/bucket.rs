@@ -11,9 +11,12 @@ use s3s::dto::*;
 use s3s::path::check_bucket_name;
 use s3s::{S3ErrorCode, S3Response, S3Result};
 
+/// The id of the owner of everything.
+pub(super) const OWNER: &str = "owner";
+
 /// The owner of everything, as S3 tells one.
 pub(crate) fn owner() -> Owner {
-    Owner { id: Some("owner".to_owned()), display_name: None }
+    Owner { id: Some(OWNER.to_owned()), display_name: None }
 }
 
 impl Face {
@@ -90,13 +93,14 @@ impl Face {
     }
 
     /// Asks the center, whatever is remembered here.
-    async fn is_there(&self, name: &str) -> S3Result<()> {
+    pub(super) async fn is_there(&self, name: &str) -> S3Result<()> {
         self.forget_bucket(name);
         self.bucket(name).await.map(drop)
     }
 
     pub(super) async fn drop_bucket(&self, ask: DeleteBucketInput) -> Done<DeleteBucketOutput> {
         self.client().remove_bucket(self.root(), &ask.bucket).await.map_err(|e| self.fault(&ask.bucket, e))?;
+        self.forget_settings(&ask.bucket).await;
         self.forget_bucket(&ask.bucket);
         Ok(S3Response::with_status(DeleteBucketOutput {}, hyper::StatusCode::NO_CONTENT))
     }

@@ -2,6 +2,7 @@
 
 use super::access::{check_name, key_of};
 use super::error::{bad, no, not_done};
+use super::fixed::encrypts;
 use super::intake::Checks;
 use super::put::Storing;
 use super::sums;
@@ -220,11 +221,11 @@ fn told_anew(input: &CopyObjectInput) -> S3Result<Option<Anew>> {
 }
 
 fn extras(input: &CopyObjectInput) -> S3Result<()> {
+    encrypts(input.server_side_encryption.as_ref())?;
     let has_key = input.sse_customer_algorithm.is_some() || input.copy_source_sse_customer_algorithm.is_some();
     let grants = [&input.grant_full_control, &input.grant_read, &input.grant_read_acp, &input.grant_write_acp];
     let others = [
         ("keys of the client's own for an object: everything is sealed already", has_key),
-        ("encryption by name: everything is sealed already", input.server_side_encryption.is_some()),
         ("grants of access: share a link instead", grants.iter().any(|grant| grant.is_some())),
         ("locks of objects", input.object_lock_mode.is_some() || input.object_lock_legal_hold_status.is_some()),
         ("redirects of a website", input.website_redirect_location.is_some()),

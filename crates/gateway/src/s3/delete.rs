@@ -1,20 +1,23 @@
-//! Names are removed: a marker takes their place. A marker that is removed brings its name back; a version stays for its time, and
-//! nobody can end that sooner, whatever key they have.
+//! Names are removed: a marker takes their place. A version or a marker that is removed by its id is out of sight at once, and the
+//! name is what its newest other version says; its bytes stay for their retention, which no key ends sooner.
 
 use super::access::{check_name, key_of};
 use super::error::{bad, no, not_done};
 use super::told::{self, failed};
 use super::{Asked, Done, Face};
-use crate::limits::DELETE_KEYS_MAX;
+use crate::keys::ToolKey;
+use crate::limits::{DELETE_KEYS_MAX, DELETES_AT_ONCE};
 use client::{Bucket, ClientError, Expect};
+use futures_util::StreamExt;
 use model::errors;
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Response, S3Result};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// What came of a removal: the marker, if one was made or taken away.
+/// What came of a removal: the marker, if one was made or taken away, and the version that was named.
 struct Removed {
     marker: Option<[u8; 16]>,
-    is_back: bool,
+    version: Option<[u8; 16]>,
 }
 
 impl Face {
@@ -26,8 +29,9 @@ impl Face {
         let expect = match &ask.if_match {
             None => Expect::Any,
             Some(condition) => {
-                let shown =
-                    self.client().show(&bucket, &ask.key, None).await.map_err(|e| self.fault(&ask.bucket, e))?;
+                let wanted = told::wanted(ask.version_id.as_deref())?;
+                let shown = self.client().show(&bucket, &ask.key, wanted).await;
+                let shown = shown.map_err(|e| self.fault(&ask.bucket, e))?;
                 if !told::matches(condition, &shown) {
                     return Err(failed());
                 }
@@ -38,7 +42,7 @@ impl Face {
         let done = self.remove(&bucket, place, ask.version_id.as_deref(), expect).await?;
         let output = DeleteObjectOutput {
             delete_marker: done.marker.map(|_| true),
-            version_id: done.marker.map(told::version),
+            version_id: done.version.or(done.marker).map(told::version),
             ..DeleteObjectOutput::default()
         };
         Ok(S3Response::with_status(output, hyper::StatusCode::NO_CONTENT))
@@ -52,16 +56,23 @@ impl Face {
         expect: Expect,
     ) -> S3Result<Removed> {
         if let Some(version) = told::wanted(version)? {
-            return self.remove_version(bucket, (bucket_name, key), version).await;
+            let markers = self.markers(bucket, (bucket_name, key)).await?;
+            return self.remove_version(bucket, (bucket_name, key), version, &markers).await;
         }
         match self.client().remove(bucket, key, expect).await {
-            Ok(marker) => Ok(Removed { marker: Some(marker), is_back: false }),
+            Ok(marker) => Ok(Removed { marker: Some(marker), version: None }),
             // What is not there is removed.
             Err(ClientError::Refused(no)) if no.id == errors::OBJECT_UNKNOWN => {
-                Ok(Removed { marker: None, is_back: false })
+                Ok(Removed { marker: None, version: None })
             }
             Err(error) => Err(self.fault(bucket_name, error)),
         }
+    }
+
+    /// Which of a name's versions are markers.
+    async fn markers(&self, bucket: &Bucket, (bucket_name, key): (&str, &str)) -> S3Result<BTreeSet<[u8; 16]>> {
+        let all = self.client().versions(bucket, key).await.map_err(|e| self.fault(bucket_name, e))?;
+        Ok(all.iter().filter(|past| past.size.is_none() && !past.is_dropped).map(|past| past.version).collect())
     }
 
     async fn remove_version(
@@ -69,17 +80,39 @@ impl Face {
         bucket: &Bucket,
         (bucket_name, key): (&str, &str),
         version: [u8; 16],
+        markers: &BTreeSet<[u8; 16]>,
     ) -> S3Result<Removed> {
-        let all = self.client().versions(bucket, key).await.map_err(|e| self.fault(bucket_name, e))?;
-        let Some(at) = all.iter().position(|past| past.version == version) else {
-            return Ok(Removed { marker: None, is_back: false });
-        };
-        if at > 0 || all[at].size.is_some() {
-            let why = "a version is kept until its time is over, and goes by itself then";
-            return Err(no(S3ErrorCode::AccessDenied, errors::RETAINED, why));
+        let is_marker = markers.contains(&version);
+        match self.client().drop_version(bucket, key, version, Expect::Any).await {
+            Ok(()) => Ok(Removed { marker: is_marker.then_some(version), version: Some(version) }),
+            // What is not there is removed.
+            Err(ClientError::Refused(no)) if no.id == errors::OBJECT_UNKNOWN => {
+                Ok(Removed { marker: None, version: Some(version) })
+            }
+            Err(error) => Err(self.fault(bucket_name, error)),
         }
-        self.client().undelete(bucket, key).await.map_err(|e| self.fault(bucket_name, e))?;
-        Ok(Removed { marker: Some(version), is_back: true })
+    }
+
+    /// One of many; the markers of its name are asked for once.
+    async fn remove_one(
+        &self,
+        bucket: &Bucket,
+        (key, bucket_name): (&ToolKey, &str),
+        object: &ObjectIdentifier,
+        markers: &mut Option<BTreeSet<[u8; 16]>>,
+    ) -> S3Result<Removed> {
+        let place = (bucket_name, object.key.as_str());
+        check_name(key, place.0, place.1)?;
+        plain(object)?;
+        let Some(version) = told::wanted(object.version_id.as_deref())? else {
+            *markers = None;
+            return self.remove(bucket, place, None, Expect::Any).await;
+        };
+        let known = match markers.take() {
+            Some(known) => known,
+            None => self.markers(bucket, place).await?,
+        };
+        self.remove_version(bucket, place, version, markers.insert(known)).await
     }
 
     pub(super) async fn delete_many(&self, ask: Asked<DeleteObjectsInput>) -> Done<DeleteObjectsOutput> {
@@ -94,19 +127,34 @@ impl Face {
             return Err(not_done("deletes by a second factor"));
         }
         let bucket = self.bucket(&input.bucket).await?;
+        let (key, bucket_name) = (key.as_ref(), input.bucket.as_str());
+        // One name's are done in their order: what comes later of it counts.
+        let mut by_name: BTreeMap<String, Vec<(usize, ObjectIdentifier)>> = BTreeMap::new();
+        for (at, object) in asked.into_iter().enumerate() {
+            by_name.entry(object.key.clone()).or_default().push((at, object));
+        }
+        let names = futures_util::stream::iter(by_name.into_values().map(|objects| {
+            let bucket = &bucket;
+            async move {
+                let (mut done, mut markers) = (Vec::with_capacity(objects.len()), None);
+                for (at, object) in objects {
+                    let removed = self.remove_one(bucket, (key, bucket_name), &object, &mut markers).await;
+                    done.push((at, object, removed));
+                }
+                done
+            }
+        }));
+        let mut all: Vec<_> =
+            names.buffer_unordered(DELETES_AT_ONCE).collect::<Vec<_>>().await.into_iter().flatten().collect();
+        all.sort_by_key(|(at, ..)| *at);
         let (mut deleted, mut failed) = (Vec::new(), Vec::new());
-        for object in asked {
-            let place = (input.bucket.as_str(), object.key.as_str());
-            let done = match check_name(&key, place.0, place.1).and_then(|()| plain(&object)) {
-                Ok(()) => self.remove(&bucket, place, object.version_id.as_deref(), Expect::Any).await,
-                Err(error) => Err(error),
-            };
+        for (_, object, done) in all {
             match done {
                 Ok(done) => deleted.push(DeletedObject {
                     delete_marker: done.marker.map(|_| true),
                     delete_marker_version_id: done.marker.map(told::version),
                     key: Some(object.key),
-                    version_id: object.version_id.filter(|_| done.is_back || done.marker.is_none()),
+                    version_id: done.version.map(told::version),
                 }),
                 Err(error) => failed.push(told_of(object, &error)),
             }

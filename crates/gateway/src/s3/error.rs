@@ -39,9 +39,7 @@ pub(crate) fn bad(why: impl std::fmt::Display) -> S3Error {
 pub(crate) fn fault(error: ClientError) -> S3Error {
     let id = id_of(&error);
     let why = match &error {
-        ClientError::Refused(refusal) => {
-            refusal.args.iter().map(|(key, value)| format!("{key} {value}")).collect::<Vec<_>>().join(", ")
-        }
+        ClientError::Refused(refusal) => refusal.args.iter().map(told_arg).collect::<Vec<_>>().join(", "),
         error => error.to_string(),
     };
     let mut told = no(code_of(id), id, why);
@@ -54,6 +52,11 @@ pub(crate) fn fault(error: ClientError) -> S3Error {
         _ => {}
     }
     told
+}
+
+/// An argument of a refusal: a reason is told as it is, others with what they are.
+pub(crate) fn told_arg((key, value): (&String, &String)) -> String {
+    if key == "why" { value.clone() } else { format!("{key} {value}") }
 }
 
 /// The row of the registry for an error of the client.

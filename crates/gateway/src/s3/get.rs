@@ -1,6 +1,8 @@
 //! An object is read, or looked at: conditions first, then the range, then its first bytes, then an answer.
 
 use super::error::{fault, no, not_done};
+use super::fixed::sealed;
+use super::multipart::number as number_of;
 use super::outlet;
 use super::told::{self, Conditions, Given, second};
 use super::{Done, Face};
@@ -14,21 +16,7 @@ use s3s::{S3ErrorCode, S3Response, S3Result};
 const TYPE_UNKNOWN: &str = "binary/octet-stream";
 
 /// What is asked for of an object's bytes.
-fn range_of(range: Option<Range>, part: Option<i32>, shown: &Shown) -> S3Result<Option<std::ops::Range<u64>>> {
-    let size = shown.entry.size.0;
-    if let Some(part) = part {
-        // An object that came whole is its own first part.
-        return match (part, shown.parts) {
-            (1, 0) => Ok(None),
-            (_, 0) => {
-                let code = S3ErrorCode::Custom("InvalidPartNumber".into());
-                let mut error = no(code, errors::BAD_RANGE, "the object has one part");
-                error.set_status_code(StatusCode::RANGE_NOT_SATISFIABLE);
-                Err(error)
-            }
-            _ => Err(not_done("reading a part by its number")),
-        };
-    }
+fn range_of(range: Option<Range>, size: u64) -> S3Result<Option<std::ops::Range<u64>>> {
     let bad = || {
         let mut error = no(S3ErrorCode::InvalidRange, errors::BAD_RANGE, format!("not within {size} bytes"));
         if let Ok(value) = format!("bytes */{size}").parse() {
@@ -58,13 +46,17 @@ impl Face {
             not_since: ask.if_unmodified_since,
         };
         conditions.check(&found.shown.entry)?;
-        let part = range_of(ask.range, ask.part_number, &found.shown)?;
         let size = found.shown.entry.size.0;
+        let part = match ask.part_number {
+            Some(number) => Some(self.part_of((&ask.bucket, &bucket), &found, (number, ask.range)).await?),
+            None => range_of(ask.range, size)?,
+        };
         let range = part.clone().unwrap_or(0..size);
         let shown = found.shown.clone();
         let mut output = shown_as(&shown, part.is_none() && ask.checksum_mode.is_some());
         output.content_length = i64::try_from(range.end - range.start).ok();
-        output.content_range = part.as_ref().map(|part| format!("bytes {}-{}/{size}", part.start, part.end - 1));
+        output.content_range = part.as_ref().and_then(|part| content_range(part, size));
+        output.parts_count = ask.part_number.and_then(|_| parts_count(&shown));
         let chunks = outlet::read(self.client().clone(), bucket, found, range);
         output.body = Some(outlet::body(chunks).await?);
         let status = if part.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
@@ -75,15 +67,30 @@ impl Face {
         if ask.sse_customer_algorithm.is_some() {
             return Err(not_done("keys of the client's own for an object"));
         }
-        let shown = self.shown(&ask.bucket, &ask.key, ask.version_id.as_deref()).await?;
         let conditions = Conditions {
             matches: ask.if_match,
             matches_not: ask.if_none_match,
             since: ask.if_modified_since,
             not_since: ask.if_unmodified_since,
         };
-        conditions.check(&shown.entry)?;
-        let part = range_of(ask.range, ask.part_number, &shown)?;
+        let (shown, part) = match ask.part_number {
+            Some(number) => {
+                let (bucket, wanted) = (self.bucket(&ask.bucket).await?, told::wanted(ask.version_id.as_deref())?);
+                let found = match self.client().find(&bucket, &ask.key, wanted).await {
+                    Ok(found) => found,
+                    Err(error) => return Err(self.missing(&ask.bucket, &bucket, (&ask.key, wanted), error).await),
+                };
+                conditions.check(&found.shown.entry)?;
+                let part = self.part_of((&ask.bucket, &bucket), &found, (number, ask.range)).await?;
+                (found.shown, Some(part))
+            }
+            None => {
+                let shown = self.shown(&ask.bucket, &ask.key, ask.version_id.as_deref()).await?;
+                conditions.check(&shown.entry)?;
+                let part = range_of(ask.range, shown.entry.size.0)?;
+                (shown, part)
+            }
+        };
         let size = shown.entry.size.0;
         let (range, is_part) = (part.clone().unwrap_or(0..size), part.is_some());
         let told = shown_as(&shown, !is_part && ask.checksum_mode.is_some());
@@ -100,12 +107,14 @@ impl Face {
             content_encoding: told.content_encoding,
             content_language: told.content_language,
             content_length: i64::try_from(range.end - range.start).ok(),
-            content_range: part.map(|part| format!("bytes {}-{}/{size}", part.start, part.end - 1)),
+            content_range: part.and_then(|part| content_range(&part, size)),
             content_type: told.content_type,
             e_tag: told.e_tag,
             expires: told.expires,
             last_modified: told.last_modified,
             metadata: told.metadata,
+            server_side_encryption: told.server_side_encryption,
+            parts_count: ask.part_number.and_then(|_| parts_count(&shown)),
             version_id: told.version_id,
             ..HeadObjectOutput::default()
         };
@@ -152,6 +161,27 @@ impl Face {
         Ok(S3Response::new(output))
     }
 
+    /// The bytes of a part by its number.
+    async fn part_of(
+        &self,
+        (bucket_name, bucket): (&str, &client::Bucket),
+        found: &client::Found,
+        (number, range): (i32, Option<Range>),
+    ) -> S3Result<std::ops::Range<u64>> {
+        if range.is_some() {
+            let why = "a range and a part's number are not asked for together";
+            return Err(no(S3ErrorCode::InvalidRequest, errors::BAD_VALUE, why));
+        }
+        let number = number_of(number)?;
+        let part = self.client().part_of(bucket, found, u32::from(number)).await;
+        part.map_err(|e| self.fault(bucket_name, e))?.ok_or_else(|| {
+            let code = S3ErrorCode::Custom("InvalidPartNumber".into());
+            let mut error = no(code, errors::BAD_RANGE, format!("the object has no part {number}"));
+            error.set_status_code(StatusCode::RANGE_NOT_SATISFIABLE);
+            error
+        })
+    }
+
     /// Content of an object to be stored again, elsewhere or as a part.
     pub(super) async fn reread(
         &self,
@@ -180,6 +210,16 @@ impl Face {
     }
 }
 
+/// Of an empty part there is no range.
+fn content_range(part: &std::ops::Range<u64>, size: u64) -> Option<String> {
+    (part.start < part.end).then(|| format!("bytes {}-{}/{size}", part.start, part.end - 1))
+}
+
+/// Of an object that came in parts.
+fn parts_count(shown: &Shown) -> Option<i32> {
+    i32::try_from(shown.parts).ok().filter(|parts| *parts > 0)
+}
+
 /// What is told of an object, without its content.
 fn shown_as(shown: &Shown, with_checksum: bool) -> GetObjectOutput {
     let given = if with_checksum { Given::of(shown.facts.checksums()) } else { Given::default() };
@@ -201,6 +241,7 @@ fn shown_as(shown: &Shown, with_checksum: bool) -> GetObjectOutput {
         e_tag: Some(told::etag(&shown.entry)),
         expires: told::expires(&shown.facts),
         last_modified: Some(second(shown.entry.at)),
+        server_side_encryption: Some(sealed()),
         metadata: Some(shown.pairs.iter().cloned().collect::<Map<_, _>>()).filter(|pairs| !pairs.is_empty()),
         tag_count: tags,
         version_id: Some(told::version(shown.entry.version)),

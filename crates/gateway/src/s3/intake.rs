@@ -5,7 +5,7 @@
 
 use super::error::no;
 use super::sums::{Summing, Sums, etag};
-use crate::limits::{BODY_STALL, CHUNKS_QUEUED};
+use crate::limits::CHUNKS_QUEUED;
 use bytes::Bytes;
 use client::{Checksum, ChecksumKind, ClientError, Ending, Etag, Fact, Facts};
 use data_encoding::BASE64;
@@ -16,7 +16,6 @@ use s3s::{S3Error, S3ErrorCode, TrailingHeaders};
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
 
 /// Content longer than this has its sums made by a thread of its own.
 const ALONE_BYTES: u64 = 1 << 20;
@@ -204,14 +203,11 @@ impl Feed {
     async fn hand_on(&mut self) -> Option<Result<(), S3Error>> {
         let Some(mut body) = self.body.take() else { return Some(Ok(())) };
         loop {
-            let bytes = match timeout(BODY_STALL, body.next()).await {
-                Ok(Some(Ok(bytes))) => bytes,
-                Ok(Some(Err(error))) => return Some(Err(broken(error.to_string()))),
-                Ok(None) => return Some(Ok(())),
-                Err(_) => {
-                    let why = "no byte of the body came for too long";
-                    return Some(Err(no(S3ErrorCode::RequestTimeout, errors::TIMED_OUT, why)));
-                }
+            // How long it is waited for is [`crate::inflow`]'s to say.
+            let bytes = match body.next().await {
+                Some(Ok(bytes)) => bytes,
+                Some(Err(error)) => return Some(Err(broken(error.to_string()))),
+                None => return Some(Ok(())),
             };
             if let Some(sums) = &self.to_sums {
                 sums.send(bytes.clone()).await.ok()?;
@@ -227,6 +223,8 @@ fn broken(words: String) -> S3Error {
     let (code, id) = match () {
         () if has("SignatureMismatch") => (S3ErrorCode::SignatureDoesNotMatch, errors::BAD_SIGNATURE),
         () if has("Sha256Mismatch") => (S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into()), errors::BAD_SIGNATURE),
+        () if has("TooSlow") => (S3ErrorCode::RequestTimeout, errors::TIMED_OUT),
+        () if has("TooLong") => (S3ErrorCode::EntityTooLarge, errors::TOO_LARGE),
         () if has("Format") || has("TooLarge") || has("TooMany") => (S3ErrorCode::InvalidRequest, errors::BAD_VALUE),
         () => (S3ErrorCode::IncompleteBody, errors::BAD_VALUE),
     };

@@ -3,19 +3,20 @@
 use super::access::{check_name, key_of};
 use super::copy::named;
 use super::error::{bad, no, not_done};
+use super::fixed::{encrypts, sealed};
 use super::intake::{Checks, Intake};
-use super::sums::{self, etag_of_parts, of_parts};
+use super::sums;
 use super::told::{self, Announced, Conditions, Extras, Given, Served, second};
 use super::{Asked, Done, Face};
-use crate::limits::{PART_BYTES_MIN, PART_NUMBER_MAX, PUT_BYTES_MAX};
-use client::parts::{CompleteAsk, PartAsk, PartFacts, Upload};
-use client::{Bucket, Checksum, ChecksumKind, ClientError, Etag, Fact, Facts, PutAsk};
+use crate::limits::{PART_NUMBER_MAX, PUT_BYTES_MAX};
+use client::parts::{PartAsk, PartFacts, Upload};
+use client::{Bucket, Checksum, ChecksumKind, ClientError, Fact, Facts, PutAsk};
 use model::errors;
 use s3s::dto::*;
-use s3s::{S3Error, S3ErrorCode, S3Response, S3Result};
+use s3s::{S3ErrorCode, S3Response, S3Result};
 
 /// The checksum an upload wants, and whether of the whole.
-fn wants(upload: &Upload) -> Option<(ChecksumKind, bool)> {
+pub(super) fn wants(upload: &Upload) -> Option<(ChecksumKind, bool)> {
     let wanted = upload.facts().checksums().find(|sum| sum.bytes.is_empty())?;
     Some((wanted.kind, wanted.parts == 0))
 }
@@ -38,13 +39,9 @@ fn wanted(algorithm: Option<&ChecksumAlgorithm>, kind: Option<&ChecksumType>) ->
     Ok(Some(Fact::Checksum(Checksum { kind: sum, parts: u16::from(!is_whole), bytes: Vec::new() })))
 }
 
-fn number(number: i32) -> S3Result<u16> {
+pub(super) fn number(number: i32) -> S3Result<u16> {
     let number = (1..=PART_NUMBER_MAX).contains(&number).then(|| u16::try_from(number).ok()).flatten();
     number.ok_or_else(|| bad(format!("a part's number is 1 to {PART_NUMBER_MAX}")))
-}
-
-fn invalid_part(why: &str) -> S3Error {
-    no(S3ErrorCode::InvalidPart, errors::BAD_VALUE, why)
 }
 
 impl Face {
@@ -75,6 +72,7 @@ impl Face {
             bucket: Some(ask.bucket),
             key: Some(ask.key),
             upload_id: Some(told::version(upload.id)),
+            server_side_encryption: Some(sealed()),
             checksum_algorithm: asked.map(|(kind, _)| ChecksumAlgorithm::from_static(sums::word(kind))),
             checksum_type: asked.map(|(_, is_whole)| told::type_of(is_whole)),
             ..CreateMultipartUploadOutput::default()
@@ -182,86 +180,6 @@ impl Face {
         Ok(S3Response::new(output))
     }
 
-    pub(super) async fn complete(&self, ask: CompleteMultipartUploadInput) -> Done<CompleteMultipartUploadOutput> {
-        let unknown = || no(S3ErrorCode::NoSuchUpload, errors::UPLOAD_UNKNOWN, "no such upload of this name");
-        let (bucket, id) = (self.bucket(&ask.bucket).await?, told::id_of(&ask.upload_id).ok_or_else(unknown)?);
-        let (upload, kept) = match self.client().upload(&bucket, id).await {
-            Ok(found) => found,
-            // The answer to an earlier try may have been lost: the object has the upload's id as its version.
-            Err(error) => return self.completed(&ask, &bucket, id, error).await,
-        };
-        if upload.name != ask.key {
-            return Err(unknown());
-        }
-        let named = ask.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
-        let chosen = chosen(&named, &kept)?;
-        let size: u64 = chosen.iter().map(|part| part.size.0).sum();
-        if ask.mpu_object_size.is_some_and(|wanted| u64::try_from(wanted) != Ok(size)) {
-            let why = format!("the parts have {size} bytes together");
-            return Err(no(S3ErrorCode::InvalidRequest, errors::BAD_VALUE, why));
-        }
-        let place = (ask.bucket.as_str(), ask.key.as_str());
-        let expect = self.expected(&bucket, place, ask.if_match, ask.if_none_match).await?;
-        let announced = Announced {
-            md5: None,
-            crc32: ask.checksum_crc32,
-            crc32c: ask.checksum_crc32c,
-            crc64nvme: ask.checksum_crc64nvme,
-            sha1: ask.checksum_sha1,
-            sha256: ask.checksum_sha256,
-            algorithm: None,
-            len: None,
-        };
-        let (etag, checksum) = joined(&upload, &chosen, &announced)?;
-        let given = Given::of(checksum.iter());
-        let own = upload.facts().0.iter().filter(|fact| !matches!(fact, Fact::Checksum(_))).cloned();
-        let facts = own.chain([Fact::Etag(etag)]).chain(checksum.map(Fact::Checksum)).collect();
-        let numbers: Vec<u16> = chosen.iter().map(|part| part.number).collect();
-        let complete = CompleteAsk { named: Some(&numbers), expect, facts: Some(Facts(facts)) };
-        let done = self.client().upload_complete(&bucket, id, complete).await;
-        let done = done.map_err(|e| self.fault(&ask.bucket, e))?;
-        self.forget_upload(&id);
-        Ok(S3Response::new(CompleteMultipartUploadOutput {
-            location: Some(format!("/{}/{}", ask.bucket, crate::sign::encode(&ask.key, true))),
-            bucket: Some(ask.bucket),
-            key: Some(ask.key),
-            e_tag: Some(sums::etag(etag)),
-            version_id: Some(told::version(done.version)),
-            checksum_crc32: given.crc32,
-            checksum_crc32c: given.crc32c,
-            checksum_crc64nvme: given.crc64nvme,
-            checksum_sha1: given.sha1,
-            checksum_sha256: given.sha256,
-            checksum_type: given.kind,
-            ..CompleteMultipartUploadOutput::default()
-        }))
-    }
-
-    /// An upload that is not open any more, told again if it became this object.
-    async fn completed(
-        &self,
-        ask: &CompleteMultipartUploadInput,
-        bucket: &Bucket,
-        id: [u8; 16],
-        error: ClientError,
-    ) -> Done<CompleteMultipartUploadOutput> {
-        let is_over = matches!(&error, ClientError::Refused(no) if no.id == errors::UPLOAD_UNKNOWN);
-        let error = self.fault(&ask.bucket, error);
-        if !is_over {
-            return Err(error);
-        }
-        self.forget_upload(&id);
-        let Ok(shown) = self.client().show(bucket, &ask.key, Some(id)).await else { return Err(error) };
-        Ok(S3Response::new(CompleteMultipartUploadOutput {
-            location: Some(format!("/{}/{}", ask.bucket, crate::sign::encode(&ask.key, true))),
-            bucket: Some(ask.bucket.clone()),
-            key: Some(ask.key.clone()),
-            e_tag: Some(told::etag(&shown.entry)),
-            version_id: Some(told::version(id)),
-            ..CompleteMultipartUploadOutput::default()
-        }))
-    }
-
     pub(super) async fn abort(&self, ask: AbortMultipartUploadInput) -> Done<AbortMultipartUploadOutput> {
         let (bucket, upload) = self.upload(&ask.bucket, &ask.key, &ask.upload_id).await?;
         self.forget_upload(&upload.id);
@@ -269,58 +187,6 @@ impl Face {
         done.map_err(|e| self.fault(&ask.bucket, e))?;
         Ok(S3Response::with_status(AbortMultipartUploadOutput::default(), hyper::StatusCode::NO_CONTENT))
     }
-}
-
-/// The parts that are named, in order, each the one that is kept.
-fn chosen<'a>(named: &[CompletedPart], kept: &'a [PartFacts]) -> S3Result<Vec<&'a PartFacts>> {
-    if named.is_empty() {
-        return Err(no(S3ErrorCode::MalformedXML, errors::BAD_VALUE, "no part is named"));
-    }
-    let mut chosen: Vec<&PartFacts> = Vec::with_capacity(named.len());
-    for part in named {
-        let number = number(part.part_number.ok_or_else(|| invalid_part("a part has no number"))?)?;
-        if chosen.last().is_some_and(|before| before.number >= number) {
-            return Err(no(S3ErrorCode::InvalidPartOrder, errors::BAD_VALUE, "parts are named in rising order"));
-        }
-        let found =
-            kept.iter().find(|kept| kept.number == number).ok_or_else(|| invalid_part("a part is not there"))?;
-        let md5 = part.e_tag.as_ref().and_then(told::md5_of_tag).map(|etag: Etag| etag.md5);
-        if part.e_tag.is_some() && md5 != found.facts.etag().map(|etag| etag.md5) {
-            return Err(invalid_part("a part has another tag"));
-        }
-        chosen.push(found);
-    }
-    let last = chosen.len() - 1;
-    if chosen.iter().take(last).any(|part| part.size.0 < PART_BYTES_MIN) {
-        let why = format!("a part that is not the last has {PART_BYTES_MIN} bytes or more");
-        return Err(no(S3ErrorCode::EntityTooSmall, errors::BAD_VALUE, why));
-    }
-    Ok(chosen)
-}
-
-/// Tag and checksum of the whole.
-fn joined(upload: &Upload, parts: &[&PartFacts], announced: &Announced) -> S3Result<(Etag, Option<Checksum>)> {
-    let tags: Option<Vec<[u8; 16]>> = parts.iter().map(|part| part.facts.etag().map(|etag| etag.md5)).collect();
-    // Parts of another door have no tags; then the tag is of what tells them apart here.
-    let tags = tags.unwrap_or_else(|| parts.iter().map(|part| sums::md5_of(&part.hash)).collect());
-    let of_kind = |part: &&PartFacts, kind| {
-        let sum = part.facts.checksums().find(|sum| sum.kind == kind)?;
-        Some((sum.bytes.clone(), part.size.0))
-    };
-    let sum = wants(upload).and_then(|(kind, is_whole)| {
-        let sums: Option<Vec<_>> = parts.iter().map(|part| of_kind(part, kind)).collect();
-        of_parts(kind, is_whole, &sums?)
-    });
-    // A checksum of parts is written with their number behind it.
-    if let (Some(sum), Some(text)) = (&sum, announced.text()) {
-        let bare = text.split_once('-').map_or(text, |(bare, _)| bare);
-        let own = sums::shown(sum);
-        if own != text && own.split_once('-').map_or(own.as_str(), |(bare, _)| bare) != bare {
-            let why = "the parts have another checksum than was announced";
-            return Err(no(S3ErrorCode::BadDigest, errors::BAD_VALUE, why));
-        }
-    }
-    Ok((etag_of_parts(&tags), sum))
 }
 
 /// `bytes=0-9` of a source.
@@ -335,10 +201,10 @@ fn range_of(text: Option<&str>, size: u64) -> S3Result<std::ops::Range<u64>> {
 }
 
 fn extras(ask: &CreateMultipartUploadInput) -> S3Result<()> {
+    encrypts(ask.server_side_encryption.as_ref())?;
     let grants = [&ask.grant_full_control, &ask.grant_read, &ask.grant_read_acp, &ask.grant_write_acp];
     let others = [
         ("keys of the client's own for an object: everything is sealed already", ask.sse_customer_algorithm.is_some()),
-        ("encryption by name: everything is sealed already", ask.server_side_encryption.is_some()),
         ("grants of access: share a link instead", grants.iter().any(|grant| grant.is_some())),
         ("locks of objects", ask.object_lock_mode.is_some() || ask.object_lock_legal_hold_status.is_some()),
         ("redirects of a website", ask.website_redirect_location.is_some()),

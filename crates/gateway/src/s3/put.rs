@@ -1,6 +1,7 @@
 //! An object is stored: read as it comes, judged at its end, then named. Nothing of what was not announced so is named.
 
 use super::error::{fault, no, not_done};
+use super::fixed::{encrypts, sealed};
 use super::intake::{Checks, Intake};
 use super::told::{self, Announced, Extras, Given, Served, failed};
 use super::{Asked, Done, Face};
@@ -66,6 +67,7 @@ impl Face {
         let output = PutObjectOutput {
             e_tag: etag,
             version_id: Some(told::version(put.version)),
+            server_side_encryption: Some(sealed()),
             checksum_crc32: given.crc32,
             checksum_crc32c: given.crc32c,
             checksum_crc64nvme: given.crc64nvme,
@@ -137,7 +139,7 @@ impl Face {
             Ok(versions) => versions,
             Err(error) => return fault(error),
         };
-        let marker = versions.iter().any(|past| past.version == wanted && past.size.is_none());
+        let marker = versions.iter().any(|past| past.version == wanted && past.size.is_none() && !past.is_dropped);
         if !marker {
             return no(S3ErrorCode::NoSuchVersion, errors::OBJECT_UNKNOWN, "no such version of this name");
         }
@@ -149,14 +151,11 @@ impl Face {
 }
 
 fn extras(input: &PutObjectInput) -> S3Result<()> {
+    encrypts(input.server_side_encryption.as_ref())?;
     let others = [
         (
             "keys of the client's own for an object: everything is sealed already",
             input.sse_customer_algorithm.is_some(),
-        ),
-        (
-            "encryption by name: everything is sealed already",
-            input.server_side_encryption.is_some() || input.ssekms_key_id.is_some(),
         ),
         (
             "grants of access: share a link instead",

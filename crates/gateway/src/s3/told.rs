@@ -31,6 +31,15 @@ pub(crate) fn second(at: Stamp) -> Timestamp {
     time(Stamp(at.as_ms() / 1_000 * 1_000))
 }
 
+/// A time of S3's as a stamp, to the second; none before 1970.
+pub(crate) fn stamp(at: &Timestamp) -> Option<Stamp> {
+    let mut text = Vec::new();
+    at.format(TimestampFormat::EpochSeconds, &mut text).ok()?;
+    let text = String::from_utf8(text).ok()?;
+    let seconds: u64 = text.split('.').next()?.parse().ok()?;
+    seconds.checked_mul(1_000).map(Stamp)
+}
+
 /// A version's id as S3 tells it.
 pub(crate) fn version(id: [u8; 16]) -> String {
     HEXLOWER.encode(&id)
@@ -128,9 +137,14 @@ pub(crate) fn tags_of_header(text: Option<&str>) -> S3Result<Vec<(String, String
 
 /// Tags that may be kept.
 pub(crate) fn tags_checked(tags: Vec<(String, String)>) -> S3Result<Vec<(String, String)>> {
+    tags_of(tags, TAGS_MAX)
+}
+
+/// The same for so many.
+pub(crate) fn tags_of(tags: Vec<(String, String)>, most: usize) -> S3Result<Vec<(String, String)>> {
     let wrong = |why: &str| Err(no(S3ErrorCode::InvalidTag, errors::BAD_VALUE, why));
-    if tags.len() > TAGS_MAX {
-        return Err(no(S3ErrorCode::InvalidTag, errors::TOO_LARGE, format!("an object has at most {TAGS_MAX} tags")));
+    if tags.len() > most {
+        return Err(no(S3ErrorCode::InvalidTag, errors::TOO_LARGE, format!("there are at most {most} tags")));
     }
     if tags.iter().enumerate().any(|(at, (key, _))| tags[..at].iter().any(|(before, _)| before == key)) {
         return wrong("a tag's key is there twice");

@@ -198,7 +198,15 @@ fn what_is_too_long_is_refused_before_it_is_read() {
     let parts = build("PATCH", "/b/k", &good());
     assert_eq!(check(&parts, &hosts(), NOW).map_err(|r| r.code), Err("MethodNotAllowed"));
     let form = with(good(), "content-type", "Multipart/Form-Data; boundary=x");
-    assert_eq!(check(&build("POST", "/b", &form), &hosts(), NOW).map_err(|r| r.code), Err("NotImplemented"));
+    assert_eq!(
+        check(&build("POST", "/b", &form), &hosts(), NOW).map_err(|r| r.code),
+        Err("InvalidArgument"),
+        "signed twice"
+    );
+    let bare = [("host", "localhost:7780"), ("content-type", "multipart/form-data; boundary=x")];
+    let bare = bare.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let form = |target: &str| check(&build("POST", target, &bare), &hosts(), NOW).map_err(|r| r.code);
+    assert_eq!((form("/b").is_ok(), form("/b?x=1")), (true, Err("InvalidArgument")), "its fields are all it says");
 }
 
 #[test]

@@ -70,6 +70,11 @@ pub const BARS: &[(&str, &str, Bar)] = &[
     ("compute", "sort_1gib_w2_s", Bar::AtMost(46.0)),
     ("compute", "cpu_growth_w1_w2", Bar::AtMost(1.15)),
     ("compute", "killing_one_of_8_over", Bar::AtMost(1.3)),
+    ("gateway", "s3_put_64mib_over_client", Bar::AtMost(1.15)),
+    ("gateway", "s3_get_64mib_over_client", Bar::AtMost(1.15)),
+    ("gateway", "s3_put_4kib_c8", Bar::AtLeast(900.0)),
+    ("gateway", "s3_get_4kib_c8", Bar::AtLeast(2_000.0)),
+    ("gateway", "s3_head_c8", Bar::AtLeast(4_000.0)),
     ("storage", "put_4kib_c8", Bar::AtLeast(1_000.0)),
     ("storage", "get_4kib_c8", Bar::AtLeast(2_000.0)),
 ];

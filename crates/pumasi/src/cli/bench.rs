@@ -12,6 +12,7 @@ pub enum BenchVerb {
     Center(BenchCenterArgs),
     Storage(BenchStorageArgs),
     Compute(BenchComputeArgs),
+    Gateway(BenchGatewayArgs),
     Report(BenchReportArgs),
 }
 
@@ -66,6 +67,19 @@ pub struct BenchComputeArgs {
     pub dir: Option<PathBuf>,
 }
 
+/// `bench gateway`
+#[derive(Args, Debug, Clone)]
+pub struct BenchGatewayArgs {
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    pub mib: u32,
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    #[arg(long, value_name = "TEXT")]
+    pub only: Option<String>,
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
 /// `bench report`
 #[derive(Args, Debug, Clone)]
 pub struct BenchReportArgs {
@@ -79,6 +93,7 @@ pub async fn run(app: &App, verb: &BenchVerb) -> Result<u8, Fault> {
         BenchVerb::Center(args) => bench::center::run(app, args).await,
         BenchVerb::Storage(args) => bench::storage::run(app, args).await,
         BenchVerb::Compute(args) => bench::compute::run(app, args).await,
+        BenchVerb::Gateway(args) => bench::gateway::run(app, args).await,
         BenchVerb::Report(args) => bench::report::run(app, args).map(|()| 0),
     }
 }

@@ -61,11 +61,20 @@ pub struct OneArgs {
     pub place: String,
 }
 
+/// `object undelete`
+#[derive(Args, Debug, Clone)]
+pub struct UndeleteArgs {
+    #[command(flatten)]
+    pub one: OneArgs,
+    #[arg(long, value_name = "ID")]
+    pub version: Option<String>,
+}
+
 /// `object`
 #[derive(Subcommand, Debug)]
 pub enum ObjectVerb {
     Versions(OneArgs),
-    Undelete(OneArgs),
+    Undelete(UndeleteArgs),
 }
 
 /// Runs `ls`; without a place it lists buckets.
@@ -250,10 +259,14 @@ async fn versions(app: &App, args: &OneArgs) -> Result<(), Fault> {
         .into_iter()
         .map(|v| Row {
             json: json!({"id": hex(&v.version), "bucket_seq": v.bucket_seq, "at": v.at.to_string(),
-                "size_bytes": v.size.map(|s| s.0), "is_marker": v.size.is_none()}),
+                "size_bytes": v.size.map(|s| s.0), "is_marker": v.size.is_none(), "is_dropped": v.is_dropped}),
             cells: vec![
                 hex(&v.version),
-                v.size.map_or_else(|| app.out.text("version-removed", args![]), |s| s.to_string()),
+                match (v.size, v.is_dropped) {
+                    (None, _) => app.out.text("version-removed", args![]),
+                    (Some(size), true) => app.out.text("version-dropped", args!["size" => size]),
+                    (Some(size), false) => size.to_string(),
+                },
                 v.at.to_string(),
             ],
         })
@@ -262,16 +275,27 @@ async fn versions(app: &App, args: &OneArgs) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn undelete(app: &App, args: &OneArgs) -> Result<(), Fault> {
-    let place = Place::object(&args.place)?.own(&args.place)?;
+async fn undelete(app: &App, args: &UndeleteArgs) -> Result<(), Fault> {
+    let shown = args.one.place.as_str();
+    let place = Place::object(shown)?.own(shown)?;
     let entry = Session::with(app, async |session| {
-        let bucket = session.bucket_of(&place).await?;
-        session.client.undelete(&bucket, &place.key).await.map_err(|e| client_fault(e, &args.place))
+        let (client, bucket) = (&session.client, session.bucket_of(&place).await?);
+        let Some(id) = &args.version else {
+            return client.undelete(&bucket, &place.key).await.map_err(|e| client_fault(e, shown));
+        };
+        let all = client.versions(&bucket, &place.key).await.map_err(|e| client_fault(e, shown))?;
+        let fits = all.iter().filter(|v| v.size.is_some() && hex(&v.version).starts_with(&id.to_lowercase()));
+        let found: Vec<[u8; 16]> = fits.map(|v| v.version).collect();
+        let [version] = found[..] else {
+            let why = format!("{} versions with content begin so; pumasi object versions {shown}", found.len());
+            return Err(Fault::bad_value("version", id, &why));
+        };
+        client.bring_back(&bucket, &place.key, version).await.map_err(|e| client_fault(e, shown))
     });
     let entry = entry.await?;
     match app.out.form {
         Form::Json => app.out.json("object", fields(&entry)),
-        _ => app.out.print(&app.out.text("undelete-done", args!["place" => &args.place, "size" => entry.size])),
+        _ => app.out.print(&app.out.text("undelete-done", args!["place" => shown, "size" => entry.size])),
     }
     Ok(())
 }

@@ -103,7 +103,7 @@ pub async fn run(app: &App, args: &RebuildArgs) -> Result<(), Fault> {
         for bucket in &copy.buckets {
             // Of the account's own: nobody looks into it, and it is made anew.
             let Ok(name) = root.open_label(&bucket.id, &bucket.label) else { continue };
-            if name.starts_with('\0') {
+            if name.starts_with('\0') && name != client::SETTINGS {
                 continue;
             }
             match session.client.rebuild_bucket(root, bucket, ask).await {
@@ -133,7 +133,7 @@ fn say(app: &App, b: &Rebuilt) {
     }
     app.out.say(
         "recovery-bucket",
-        args!["name" => &b.name, "names" => b.names, "changes" => b.changes, "logs" => b.logs, "lost" => b.lost,
+        args!["name" => b.name.trim_start_matches('\0'), "names" => b.names, "changes" => b.changes, "logs" => b.logs, "lost" => b.lost,
             "unlogged" => b.unlogged],
     );
 }

@@ -198,8 +198,13 @@ async fn complete(app: &App, session: &Session, args: &CompleteArgs) -> Result<(
     named.sort_unstable();
     named.dedup();
     let expect = if args.no_overwrite { Expect::Absent } else { Expect::Any };
-    let named = (!named.is_empty()).then_some(&named[..]);
-    let done = session.client.upload_complete(&bucket, id, CompleteAsk { named, expect, facts: None }).await;
+    let (upload, there) = session.client.upload(&bucket, id).await.map_err(|e| client_fault(e, shown))?;
+    if let Some(number) = named.iter().find(|number| !there.iter().any(|part| part.number == **number)) {
+        return Err(Fault::new(errors::UPLOAD_UNKNOWN, [("why", &*format!("part {number} is not there"))]));
+    }
+    let parts: Vec<&PartFacts> = there.iter().filter(|part| named.is_empty() || named.contains(&part.number)).collect();
+    let ask = CompleteAsk { parts: &parts, expect, facts: None };
+    let done = session.client.upload_complete(&bucket, upload, ask).await;
     let done = done.map_err(|e| client_fault(e, shown))?;
     match app.out.form {
         Form::Json => app.out.json(

@@ -5,13 +5,13 @@ use crate::s3::door;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the crate lies in crates/").to_owned()
 }
 
-/// A Python with the pinned libraries in a folder; why not, where it cannot be had.
-fn python(folder: &Path) -> Result<PathBuf, String> {
-    let requirements = root().join("tests/s3/requirements.txt");
+/// A Python in a folder, with what a file of the tree pins; why not, where it cannot be had.
+pub fn python(folder: &Path, requirements: &str) -> Result<PathBuf, String> {
+    let requirements = root().join(requirements);
     let run = |program: &Path, args: &[&str]| {
         let out = Command::new(program).args(args).output().map_err(|e| format!("{}: {e}", program.display()))?;
         if out.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&out.stderr).trim().to_owned()) }
@@ -26,7 +26,7 @@ fn python(folder: &Path) -> Result<PathBuf, String> {
 #[test]
 fn boto3_finds_every_operation_as_s3_documents_it() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let program = match python(&folder.path().join("venv")) {
+    let program = match python(&folder.path().join("venv"), "tests/s3/requirements.txt") {
         Ok(program) => program,
         Err(why) => {
             assert!(std::env::var_os("PUMASI_FULL").is_none(), "boto3 cannot be had: {why}");

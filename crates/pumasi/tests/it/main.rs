@@ -5,6 +5,7 @@ mod audit;
 mod bucket_log;
 mod center_lost;
 mod chaos;
+mod clients;
 mod cloud;
 mod collect;
 mod compute;

@@ -167,8 +167,13 @@ fn folders(dav: &Dav) {
     assert_eq!(dav.to("MOVE", "/photos/other", "/photos/other/in"), 403);
     let kept = ToolAsk::new("MOVE", "/photos/other/1").header("destination", "/photos/trip/1").header("overwrite", "F");
     assert_eq!(dav.ask(kept).status, 412);
+    replaced(dav);
     // Into another bucket its content is sealed anew.
     assert_eq!(dav.status("MKCOL", "/second"), 201);
+    assert_eq!(dav.to("MOVE", "/photos", "/second"), 403, "a bucket is not replaced, not even an empty one");
+    assert_eq!(dav.to("COPY", "/photos", "/second"), 403);
+    assert_eq!(dav.to("MOVE", "/photos/other", "/second"), 403);
+    assert_eq!(dav.list("/"), ["/", "/photos/", "/second/"]);
     assert_eq!(dav.to("MOVE", "/photos/other", "/second/other"), 201);
     assert_eq!(dav.get("/second/other/1"), b"one");
     assert_eq!(dav.status("PROPFIND", "/photos/other"), 403, "depth is missing");
@@ -176,6 +181,24 @@ fn folders(dav: &Dav) {
     // The last name goes, its folder stays.
     assert_eq!(dav.status("DELETE", "/photos/trip/1"), 204);
     assert_eq!(dav.list("/photos/trip"), ["/photos/trip/"]);
+}
+
+/// A file takes another's place in one step: no marker stands between the two. A folder is not replaced by what lies in it.
+fn replaced(dav: &Dav) {
+    assert_eq!((dav.put("/photos/f", b"old"), dav.put("/photos/f.tmp", b"new")), (201, 201));
+    assert_eq!(dav.to("MOVE", "/photos/f.tmp", "/photos/f"), 204);
+    assert_eq!((dav.get("/photos/f"), dav.status("GET", "/photos/f.tmp")), (b"new".to_vec(), 404));
+    assert_eq!(dav.to("COPY", "/photos/other/1", "/photos/f"), 204);
+    let versions = dav.door.world.ok("a", &["object", "versions", "my:photos/f", "-o", "json"]);
+    let sizes: Vec<serde_json::Value> = versions
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a line is an object")["size_bytes"].clone())
+        .collect();
+    assert_eq!(sizes, [3, 3, 3].map(serde_json::Value::from), "{versions}");
+    assert_eq!((dav.status("MKCOL", "/photos/nest"), dav.put("/photos/nest/nest", b"in")), (201, 201));
+    assert_eq!(dav.to("MOVE", "/photos/nest/nest", "/photos/nest"), 403);
+    assert_eq!(dav.get("/photos/nest/nest"), b"in", "nothing went");
+    assert_eq!((dav.status("DELETE", "/photos/nest/"), dav.status("DELETE", "/photos/f")), (204, 204));
 }
 
 /// What is removed can be brought back, and a full bucket stays.

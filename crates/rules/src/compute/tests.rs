@@ -2,6 +2,7 @@
 
 mod chaos;
 mod inputs;
+mod leases;
 mod scripted;
 mod shuffle;
 

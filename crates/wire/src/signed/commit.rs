@@ -24,6 +24,9 @@ pub enum CommitOp {
     /// Changes of the bucket itself, stored among its pieces ([`super::bucket_log`]); without a manifest, an older such log
     /// is let go of.
     Log = 6,
+    /// A version of the name goes out of its history: the name is what its newest other version says. What went stays for its
+    /// retention and can be brought back until then.
+    Drop = 7,
 }
 
 impl CommitOp {
@@ -36,6 +39,7 @@ impl CommitOp {
             4 => Some(Self::Copy),
             5 => Some(Self::Rekey),
             6 => Some(Self::Log),
+            7 => Some(Self::Drop),
             _ => None,
         }
     }
@@ -95,7 +99,7 @@ pub struct CommitRecord {
     pub seen: Head,
     /// Offset 104: BLAKE3 of the sealed name.
     pub name_hash: [u8; 32],
-    /// Offset 136: the version that is made.
+    /// Offset 136: the version that is made, or that goes.
     pub version: [u8; 16],
     /// Offset 152: BLAKE3 of the sealed manifest; of nothing for a marker.
     pub manifest_hash: [u8; 32],

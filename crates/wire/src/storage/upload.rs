@@ -89,6 +89,17 @@ pub struct UploadComplete {
     pub upload: [u8; 16],
     /// Numbers of its parts, rising.
     pub parts: Vec<u16>,
+    /// [`notes_hash`] of those parts as the writer read them: one that was sent again since is not taken for the one it was.
+    pub notes: [u8; 32],
     /// The commit.
     pub commit: Commit,
+}
+
+/// Hash over parts: BLAKE3 of the BLAKE3s of their notes, in the order of their numbers.
+pub fn notes_hash<'a>(notes: impl IntoIterator<Item = &'a [u8; 32]>) -> [u8; 32] {
+    let mut all = blake3::Hasher::new();
+    for note in notes {
+        all.update(note);
+    }
+    all.finalize().into()
 }

@@ -334,6 +334,7 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
             Request::UploadComplete(Box::new(UploadComplete {
                 upload: [3; 16],
                 parts: vec![1, 9],
+                notes: [8; 32],
                 commit: self::commit(),
             })),
         ),
@@ -500,6 +501,7 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
                 version: [4; 16],
                 manifest: vec![6; 30],
                 at: NOW,
+                is_dropped: false,
                 segments_count: 7,
                 segments: vec![segment.clone()],
                 groups: vec![read_group()],

@@ -47,6 +47,8 @@ pub enum Kind {
     Marker = 2,
     /// It was an object; its retention is over and it names nothing. Only its record counts, in the chain.
     Gone = 3,
+    /// A version of the name went out of its history.
+    Drop = 4,
 }
 
 /// A version of a name.
@@ -146,6 +148,13 @@ fn name_hash(name_sealed: &[u8]) -> Vec<u8> {
     blake3::hash(name_sealed).as_bytes()[..16].to_vec()
 }
 
+/// What dropped versions of a name, and the changes that dropped them, are looked up by: they are none of the name's any more.
+fn dropped_hash(name_sealed: &[u8]) -> Vec<u8> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"dropped").update(name_sealed);
+    hasher.finalize().as_bytes()[..16].to_vec()
+}
+
 /// Makes a bucket; one that its owner removed and makes the same way again goes on with its chain of changes. Refuses one that
 /// is there (E0302) and one too many of an owner's (E0311).
 pub fn insert(tx: &mut Tx<'_>, owner: &MemberId, make: &BucketMake, now: Stamp) -> Result<u32, StoreError> {
@@ -199,9 +208,10 @@ pub fn insert(tx: &mut Tx<'_>, owner: &MemberId, make: &BucketMake, now: Stamp) 
 /// once the retention of one is over.
 fn take_back_logs(tx: &mut Tx<'_>, bucket: &BucketRow) -> Result<(), StoreError> {
     let newest = "SELECT max(bucket_seq) FROM version WHERE bucket = $1 GROUP BY name_hash";
-    let sql = format!("SELECT count(*) FROM version WHERE bucket = $1 AND kind = 3 AND bucket_seq IN ({newest})");
-    let gone = tx.query_opt(&sql, &[bucket.number.into()], |row| row.get::<i64>(0))?.unwrap_or(0);
-    if gone > 0 {
+    let sql = format!("SELECT record FROM version WHERE bucket = $1 AND kind = 3 AND bucket_seq IN ({newest})");
+    let gone = tx.query(&sql, &[bucket.number.into()], |row| row.get::<Vec<u8>>(0))?;
+    // A name's newest may be gone, too, where later ones were dropped.
+    if gone.iter().any(|record| CommitRecord::op_of(record) == Some(CommitOp::Log)) {
         return Err(StoreError::refused(errors::BUCKET_EXISTS, "it was removed, and its logs are gone since"));
     }
     let sql = format!("DELETE FROM version_old WHERE bucket = $1 AND bucket_seq IN ({newest})");
@@ -285,6 +295,7 @@ fn read_version(row: &Row<'_>) -> Result<VersionRow, DbError> {
         kind: match kind {
             2 => Kind::Marker,
             3 => Kind::Gone,
+            4 => Kind::Drop,
             _ => Kind::Object,
         },
         record: row.get(4)?,
@@ -316,12 +327,30 @@ pub fn version(
     name_sealed: &[u8],
     version: &[u8; 16],
 ) -> Result<Option<VersionRow>, DbError> {
+    version_by(q, bucket, (name_sealed, &name_hash(name_sealed)), version)
+}
+
+/// One that went out of its name's history.
+pub fn dropped(
+    q: &mut Reader<'_>,
+    bucket: u32,
+    name_sealed: &[u8],
+    version: &[u8; 16],
+) -> Result<Option<VersionRow>, DbError> {
+    version_by(q, bucket, (name_sealed, &dropped_hash(name_sealed)), version)
+}
+
+fn version_by(
+    q: &mut Reader<'_>,
+    bucket: u32,
+    (name_sealed, hash): (&[u8], &Vec<u8>),
+    version: &[u8; 16],
+) -> Result<Option<VersionRow>, DbError> {
     let sql = format!(
-        "SELECT {VERSION} FROM version WHERE bucket = $1 AND name_sealed = $3 AND version = $4 AND bucket_seq IN \
+        "SELECT {VERSION} FROM version WHERE bucket = $1 AND name_sealed = $3 AND version = $4 AND kind < 4 AND bucket_seq IN \
          (SELECT bucket_seq FROM version WHERE bucket = $1 AND name_hash = $2) ORDER BY bucket_seq DESC LIMIT 1"
     );
-    let hash = name_hash(name_sealed);
-    q.query_opt(&sql, &[bucket.into(), (&hash).into(), name_sealed.into(), version[..].into()], read_version)
+    q.query_opt(&sql, &[bucket.into(), hash.into(), name_sealed.into(), version[..].into()], read_version)
 }
 
 /// Changes of a bucket after a place, or of one name in it, oldest first.
@@ -348,11 +377,12 @@ pub fn changes(
         return q.query(&sql, &[bucket.into(), after.into(), limit.into()], read_version);
     };
     let sql = format!(
-        "SELECT {VERSION} FROM version WHERE bucket = $1 AND bucket_seq > $2 AND name_hash = $4 AND name_sealed = $5 \
+        "SELECT {VERSION} FROM version WHERE bucket = $1 AND bucket_seq > $2 AND name_hash IN ($4, $6) AND name_sealed = $5 \
          ORDER BY bucket_seq LIMIT $3"
     );
-    let hash = name_hash(name);
-    q.query(&sql, &[bucket.into(), after.into(), limit.into(), (&hash).into(), name.into()], read_version)
+    let (hash, dropped) = (name_hash(name), dropped_hash(name));
+    let values = [bucket.into(), after.into(), limit.into(), (&hash).into(), name.into(), (&dropped).into()];
+    q.query(&sql, &values, read_version)
 }
 
 /// Holds what a commit expects against the newest version of its name. Refuses E0305.
@@ -375,12 +405,56 @@ pub fn append(
     was_there: bool,
     record: &[u8; wire::signed::CommitRecord::LEN],
 ) -> Result<Head, StoreError> {
+    let hash = name_hash(&version.name_sealed);
+    if was_there {
+        supersede(tx, bucket.number, &hash, version.made_at)?;
+    }
+    let objects = objects_after(bucket.objects, version, was_there);
+    append_as(tx, bucket, version, (&hash, objects), record)
+}
+
+/// Takes a version out of its name's history; the bucket's head after it, and the names that are there. Its retention begins, where
+/// it was the newest, and that of the one which is the newest now is over.
+pub fn drop_version(
+    tx: &mut Tx<'_>,
+    bucket: &BucketRow,
+    change: &VersionRow,
+    target: &VersionRow,
+    record: &[u8; wire::signed::CommitRecord::LEN],
+) -> Result<(Head, u64), StoreError> {
+    let (name, at) = (&change.name_sealed, change.made_at);
+    let (hash, dropped) = (name_hash(name), dropped_hash(name));
+    let before = newest(tx, bucket.number, name)?;
+    let was_newest = before.as_ref().is_some_and(|newest| newest.bucket_seq == target.bucket_seq);
+    if was_newest && target.kind == Kind::Object {
+        supersede(tx, bucket.number, &hash, at)?;
+    }
+    let sql = "UPDATE version SET name_hash = $3 WHERE bucket = $1 AND bucket_seq = $2";
+    tx.execute(sql, &[bucket.number.into(), target.bucket_seq.into(), (&dropped).into()])?;
+    let now = newest(tx, bucket.number, name)?;
+    if let Some(now) = now.as_ref().filter(|_| was_newest) {
+        let sql = "DELETE FROM version_old WHERE bucket = $1 AND bucket_seq = $2";
+        tx.execute(sql, &[bucket.number.into(), now.bucket_seq.into()])?;
+    }
+    let is_there = |version: &Option<VersionRow>| u64::from(version.as_ref().is_some_and(|v| v.kind == Kind::Object));
+    let objects = (bucket.objects + is_there(&now)).saturating_sub(is_there(&before));
+    Ok((append_as(tx, bucket, change, (&dropped, objects), record)?, objects))
+}
+
+/// A change at the end of a bucket's order, looked up by `hash`; so many names are there after it.
+fn append_as(
+    tx: &mut Tx<'_>,
+    bucket: &BucketRow,
+    version: &VersionRow,
+    (hash, objects): (&Vec<u8>, u64),
+    record: &[u8; wire::signed::CommitRecord::LEN],
+) -> Result<Head, StoreError> {
     let head = bucket.head.after(record);
-    let (hash, runs) = (name_hash(&version.name_sealed), run_bytes(&version.segments));
+    let runs = run_bytes(&version.segments);
     let values: [Value<'_>; 12] = [
         bucket.number.into(),
         head.seq.into(),
-        (&hash).into(),
+        hash.into(),
         (&version.name_sealed).into(),
         version.version[..].into(),
         Value::Int(version.kind as i64),
@@ -391,13 +465,9 @@ pub fn append(
         version.sealed_bytes.into(),
         version.made_at.into(),
     ];
-    if was_there {
-        supersede(tx, bucket.number, &hash, version.made_at)?;
-    }
     let sql = "INSERT INTO version (bucket, bucket_seq, name_hash, name_sealed, version, kind, record, manifest, segments, \
         segments_count, sealed_bytes, made_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     tx.execute(sql, &values)?;
-    let objects = objects_after(bucket.objects, version, was_there);
     let sql = "UPDATE bucket SET head_seq = $2, head_hash = $3, objects = $4, sealed_bytes = sealed_bytes + $5 \
         WHERE number = $1";
     let values =

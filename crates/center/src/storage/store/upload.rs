@@ -146,10 +146,11 @@ pub fn parts(q: &mut Reader<'_>, bucket: u32, upload: &[u8; 16], limit: u32) -> 
     })
 }
 
-/// A part's row goes; its segments stay named.
-pub fn take_part(tx: &mut Tx<'_>, bucket: u32, upload: &[u8; 16], number: u16) -> Result<(), DbError> {
-    let sql = "DELETE FROM upload_part WHERE bucket = $1 AND upload = $2 AND number = $3";
-    tx.execute(sql, &[bucket.into(), upload[..].into(), number.into()]).map(drop)
+/// A part's row goes; its segments stay named. BLAKE3 of its note, where it was there.
+pub fn take_part(tx: &mut Tx<'_>, bucket: u32, upload: &[u8; 16], number: u16) -> Result<Option<[u8; 32]>, DbError> {
+    let sql = "DELETE FROM upload_part WHERE bucket = $1 AND upload = $2 AND number = $3 RETURNING note";
+    let note = tx.query(sql, &[bucket.into(), upload[..].into(), number.into()], |row| row.get::<Vec<u8>>(0))?;
+    Ok(note.first().map(|note| blake3::hash(note).into()))
 }
 
 /// An upload is open no more; its parts go later. False where it was not.

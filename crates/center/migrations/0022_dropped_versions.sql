@@ -1,0 +1,2 @@
+-- A version that is its name's newest again is looked up by its place.
+CREATE INDEX version_old_place ON version_old (bucket, bucket_seq);
