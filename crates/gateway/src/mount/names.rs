@@ -2,7 +2,8 @@
 //! mount changes them.
 //!
 //! (A) A list that cannot be made is an error, never an empty folder; a center that is away leaves the names this machine knows. (B) What
-//! this mount changed is seen by the next look, also when the center is away by then. (C) Names that are no path, and the program's own, are not shown.
+//! this mount changed is seen by the next look, also when the center is away by then. (C) Names that are no path, and the program's own,
+//! are not shown.
 
 use super::errno::{Res, is_away, of_client};
 use super::limits::{AWAY_REST, LIST_NAMES_KEPT, LIST_TRIES, LIST_TTL, LIST_WAIT, LISTS_KEPT};
