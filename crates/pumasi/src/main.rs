@@ -178,10 +178,10 @@ fn usage(error: &clap::Error, lang: Lang) -> ExitCode {
 /// Logs go to stderr; `-v` says more, `PUMASI_LOG` says which.
 fn logging(verbose: u8) {
     let default = match verbose {
-        0 => "warn,iroh::socket::transports::relay=off,s3s=off,dav_server=off",
-        1 => "info,iroh=warn,iroh_relay=warn,noq=warn,s3s=off,dav_server=off",
-        // The libraries of S3 and WebDAV write names of objects into their logs.
-        _ => "debug,s3s=off,dav_server=off",
+        0 => "warn,iroh::socket::transports::relay=off,s3s=off,dav_server=off,fuser=off",
+        1 => "info,iroh=warn,iroh_relay=warn,noq=warn,s3s=off,dav_server=off,fuser=off",
+        // The libraries of S3, WebDAV and mount write names of objects into their logs.
+        _ => "debug,s3s=off,dav_server=off,fuser=off",
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("PUMASI_LOG").unwrap_or_else(|_| default.into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
