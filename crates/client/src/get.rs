@@ -58,6 +58,7 @@ pub struct Shown {
 }
 
 /// An object that was found, ready to be read.
+#[derive(Clone)]
 pub struct Found {
     /// What it is.
     pub shown: Shown,
@@ -66,6 +67,7 @@ pub struct Found {
 }
 
 /// An object as its manifest tells it.
+#[derive(Clone)]
 pub(crate) struct Opened {
     pub manifest: Manifest,
     pub version: [u8; 16],

@@ -9,7 +9,9 @@
 //! (A) Every change from the first on is chained: `head_i = H(head_{i−1} ‖ record_i)` must come out as the center says, so that none
 //! is left out, moved or added. (B) No plain name is in a file. (C) Losing the files costs reading the changes anew, nothing else.
 
+use crate::level::{Level, level};
 use crate::names::Entry;
+use crate::unix::Unix;
 use crate::{Bucket, Client, ClientError};
 use futures_util::{StreamExt, TryStreamExt};
 use model::{BucketId, Bytes, Stamp, TimeScale};
@@ -67,9 +69,9 @@ struct Warm {
     changed: u64,
 }
 
-/// A name that is there, as a record keeps it: size, committed, changed, hash, type, version, tag with its parts.
+/// A name that is there, as a record keeps it: size, committed, changed, hash, type, version, tag with its parts, what it is as a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Row(u64, u64, u64, [u8; 32], String, [u8; 16], Option<([u8; 16], u16)>);
+struct Row(u64, u64, u64, [u8; 32], String, [u8; 16], Option<([u8; 16], u16)>, Option<Unix>);
 
 /// A log of the bucket's changes, as its manifest tells of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,6 +123,7 @@ fn entry(name: &str, row: &Row) -> Entry {
         content_type: row.4.clone(),
         version: row.5,
         etag: row.6.map(|(md5, parts)| Etag { md5, parts }),
+        unix: row.7,
     }
 }
 
@@ -130,7 +133,8 @@ const AFTER: &str = "after";
 fn row_of(entry: &Entry) -> Row {
     let changed = entry.changed.map_or(0, Stamp::as_ms);
     let etag = entry.etag.map(|etag| (etag.md5, etag.parts));
-    Row(entry.size.0, entry.at.as_ms(), changed, entry.hash, entry.content_type.clone(), entry.version, etag)
+    let (kind, at) = (entry.content_type.clone(), entry.at.as_ms());
+    Row(entry.size.0, at, changed, entry.hash, kind, entry.version, etag, entry.unix)
 }
 
 impl LogRow {
@@ -248,6 +252,11 @@ impl NameIndex {
         Ok(names)
     }
 
+    /// A bucket's index as it stands.
+    pub(crate) async fn known(&self, bucket: BucketId) -> Result<Names, ClientError> {
+        blocking(self, bucket).await
+    }
+
     /// Lets go of a bucket's index, and remembers what it held for who lists next.
     fn keep(&self, mut names: Names) {
         // A file that could not be written was emptied.
@@ -276,7 +285,7 @@ fn error(path: &Path, source: io::Error) -> ClientError {
 
 /// What a record is bound to.
 fn context(bucket: &BucketId, record: u64) -> Vec<u8> {
-    [&b"names 2"[..], bucket.as_bytes(), &record.to_le_bytes()].concat()
+    [&b"names 3"[..], bucket.as_bytes(), &record.to_le_bytes()].concat()
 }
 
 impl Names {
@@ -420,6 +429,25 @@ impl Client {
         listing.await.map_err(|_| ClientError::Unexpected("listing ended"))
     }
 
+    /// The level below `prefix` of an index.
+    pub(crate) async fn level_synced(
+        &self,
+        index: &NameIndex,
+        mut names: Names,
+        prefix: &str,
+    ) -> Result<Level, ClientError> {
+        let (index, prefix) = (index.clone(), prefix.to_owned());
+        let listing = tokio::task::spawn_blocking(move || {
+            if let Err(error) = names.compact() {
+                tracing::warn!(%error, "the index of names stays long");
+            }
+            let found = level(&prefix, |from| names.from("", from).next());
+            index.keep(names);
+            found
+        });
+        listing.await.map_err(|_| ClientError::Unexpected("listing ended"))
+    }
+
     /// This machine's index of one's own bucket with all changes up to now; nobody else on this machine has it until it is let go of.
     pub(crate) async fn synced(&self, index: &NameIndex, bucket: &Bucket) -> Result<Names, ClientError> {
         let mut names = blocking(index, *bucket.id()).await?;
@@ -534,7 +562,8 @@ fn step(
             false => {
                 let m = Manifest::open(&bucket.keys, &name, &line.manifest)?;
                 let etag = m.facts.etag().map(|etag| (etag.md5, etag.parts));
-                Some(Row(m.size, line.at.as_ms(), m.changed_ms, m.hash, m.content_type.clone(), line.version, etag))
+                let (at, unix) = (line.at.as_ms(), Unix::told(&m.pairs));
+                Some(Row(m.size, at, m.changed_ms, m.hash, m.content_type.clone(), line.version, etag, unix))
             }
         };
         changes.push((name, row));

@@ -22,6 +22,7 @@ mod get;
 mod history;
 mod index;
 mod keeper;
+mod level;
 mod located;
 mod log;
 mod names;
@@ -37,6 +38,7 @@ mod send;
 mod settings;
 mod snapshot;
 mod stage;
+mod unix;
 
 pub use bucket::{Bucket, BucketAsk, BucketFacts};
 pub use copy::Copied;
@@ -47,15 +49,18 @@ pub use get::{Found, Got, Shown, Wanted};
 pub use history::{History, Past};
 pub use index::{NameIndex, list_offline};
 pub use keeper::{Looked, Standing};
+pub use level::{Kid, Level};
 pub use log::{LogCheck, Logged};
 pub use names::{Entry, NewFacts, Version};
 pub use pack::{PACK_BYTES, SMALL_MAX, Small};
 pub use put::{ENDING_MAX, Ending, Put, PutAsk};
 pub use rebuild::{RebuildAsk, Rebuilt};
-pub use seal::{AccountRoot, Checksum, ChecksumKind, Etag, Fact, Facts, LocalKey, SealError, ServedHeader};
+pub use seal::{AccountRoot, Checksum, ChecksumKind, Etag, FACTS_MAX, Fact, Facts, LocalKey, SealError, ServedHeader};
 pub use settings::{SETTING_MAX, SETTINGS};
 pub use snapshot::{FoundSnapshot, SNAPSHOTS_KEPT};
 pub use stage::{FREE_SHARE, STAGE_BYTES_MAX, Source, Stage};
+pub use unix::{Unix, UnixTime};
+pub use wire::RefusalMsg;
 pub use wire::storage::Expect;
 
 use model::{NodeId, SegmentId, Stamp};
@@ -69,7 +74,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wire::storage::LostPiece;
-use wire::{RefusalMsg, Reply, Request};
+use wire::{Reply, Request};
 
 /// Why storing or reading failed.
 #[derive(Debug, thiserror::Error)]

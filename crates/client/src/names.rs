@@ -2,6 +2,7 @@
 
 use crate::flow::join_run;
 use crate::put::Change;
+use crate::unix::Unix;
 use crate::{Bucket, Client, ClientError};
 use model::{Bytes, Stamp};
 use rand_core::Rng;
@@ -35,6 +36,8 @@ pub struct Entry {
     pub version: [u8; 16],
     /// The content's tag, where whoever stored it made one.
     pub etag: Option<Etag>,
+    /// What it is as a file, where somebody told.
+    pub unix: Option<Unix>,
 }
 
 impl Entry {
@@ -379,6 +382,7 @@ pub(crate) fn entry(manifest: &Manifest, version: [u8; 16], at: Stamp) -> Entry 
         content_type: manifest.content_type.clone(),
         version,
         etag: manifest.facts.etag(),
+        unix: Unix::told(&manifest.pairs),
     }
 }
 

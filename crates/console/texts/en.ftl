@@ -1205,6 +1205,28 @@ upload-part = part { $n } of { $place } is stored: { $size }
 upload-parts = { $n } parts, { $size } together
 upload-completed = { $place } is there: { $size } from { $n } parts
 upload-aborted = given up: { $place }; what was stored of it goes
+help-mount = Your buckets as a folder of this machine, until it is stopped (Linux)
+help-mount-examples = 
+    mkdir ~/cloud && pumasi mount ~/cloud
+    pumasi mount ~/photos my:photos/2026 --read-only
+    pumasi mount ~/notes --bucket notes --sync pool
+    getfattr -n user.pumasi.state ~/notes/today.txt
+
+    Files are uploaded once they are closed; user.pumasi.state says "safe" when the cloud has them.
+    Ctrl-C or umount ends it and uploads what waits. No databases here; no locks across machines.
+    Windows and macOS open the same buckets by WebDAV: pumasi gateway run
+help-mount--folder = An empty folder
+help-mount--place = my:bucket, or my:bucket/folder; without it all buckets, each a folder
+help-mount--bucket = One bucket
+help-mount--read_only = Nothing is changed
+help-mount--sync = When fsync returns: staged, once it is durable on this machine; pool, once other PCs have it
+help-mount--allow_other = Other users of this machine see it too, as far as the rights of the files go
+mount-up = { $place } is mounted at { $folder }; Ctrl-C or umount ends it
+mount-recovered = files of an earlier mount that are not uploaded yet: { $n }; that is done now
+mount-waits = files that wait to be uploaded: { $n }
+mount-safe = all is uploaded
+mount-ends = the folder is taken away; files that are uploaded still: { $n }. Ctrl-C leaves them to the next mount
+mount-left = files that are not uploaded yet: { $n }; they lie sealed on this machine, and the next mount uploads them
 help-gateway = Your buckets for file managers and every tool that speaks S3, on this machine
 help-gateway-run = Serve S3 and WebDAV here until stopped; the agent does it by itself once there is a key
 help-gateway-run-examples = pumasi gateway run

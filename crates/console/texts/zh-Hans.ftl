@@ -1205,6 +1205,28 @@ upload-part = { $place } 的第 { $n } 段已存入：{ $size }
 upload-parts = 共 { $n } 段，合计 { $size }
 upload-completed = { $place } 已就位：{ $size }，由 { $n } 段组成
 upload-aborted = 已放弃：{ $place }；已存的部分会被清除
+help-mount = 把存储桶挂载为本机目录，直到停止（`Linux`）
+help-mount-examples = 
+    mkdir ~/cloud && pumasi mount ~/cloud
+    pumasi mount ~/photos my:photos/2026 --read-only
+    pumasi mount ~/notes --bucket notes --sync pool
+    getfattr -n user.pumasi.state ~/notes/today.txt
+
+    文件关闭后开始上传；`user.pumasi.state` 为 `safe` 表示云中已有。
+    `Ctrl-C` 或 `umount` 结束挂载，并上传尚未上传的文件。不要放数据库；锁不跨机器。
+    `Windows` 和 `macOS` 通过 `WebDAV` 打开同样的存储桶：pumasi gateway run
+help-mount--folder = 一个空目录
+help-mount--place = my:存储桶，或 my:存储桶/目录；不填则为全部存储桶，每个一个目录
+help-mount--bucket = 单个存储桶
+help-mount--read_only = 不做任何修改
+help-mount--sync = `fsync` 何时返回：`staged` 为本机已可靠写入，`pool` 为其他电脑已保存
+help-mount--allow_other = 本机其他用户也可看到，以文件权限为准
+mount-up = { $place } 已挂载到 { $folder }；按 `Ctrl-C` 或 `umount` 结束
+mount-recovered = 上次挂载还有 { $n } 个文件未上传，现在上传
+mount-waits = { $n } 个文件等待上传
+mount-safe = 全部已上传
+mount-ends = 目录已卸载；还有 { $n } 个文件正在上传。再按 `Ctrl-C` 则留给下次挂载
+mount-left = { $n } 个文件尚未上传；它们加密保存在本机，下次挂载时上传
 help-gateway = 让文件管理器和任何支持 `S3` 的工具在本机使用你的存储桶
 help-gateway-run = 在前台提供 `S3` 和 `WebDAV`，直到停止；有了密钥之后，代理程序会自动提供
 help-gateway-run-examples = pumasi gateway run

@@ -20,7 +20,7 @@ mod find;
 pub mod limits;
 mod listen;
 mod locks;
-mod place;
+pub(crate) mod place;
 mod properties;
 mod read;
 mod tree;

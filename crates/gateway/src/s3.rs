@@ -24,7 +24,7 @@ mod outlet;
 mod parts;
 mod put;
 mod settings;
-mod sums;
+pub(crate) mod sums;
 mod tags;
 mod told;
 mod versions;

@@ -22,6 +22,7 @@ pub mod job;
 pub mod join;
 pub mod lend;
 pub mod member;
+pub mod mount;
 pub mod names_log;
 pub mod node;
 pub mod object;
@@ -125,6 +126,7 @@ pub enum Verb {
     Stat(object::OneArgs),
     Sync(object::SyncArgs),
     Share(grant::ShareArgs),
+    Mount(mount::MountArgs),
     Run(job::RunArgs),
     Map(job::MapArgs),
     #[command(subcommand)]

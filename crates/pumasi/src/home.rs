@@ -131,6 +131,11 @@ impl Home {
     pub fn gateway_lock(&self) -> PathBuf {
         self.data.join("gateway.lock")
     }
+    /// What was written to a mounted folder and is not uploaded yet, sealed.
+    #[cfg(target_os = "linux")]
+    pub fn spool(&self) -> PathBuf {
+        self.data.join("spool")
+    }
     /// Results of one's own jobs that are known.
     pub fn results(&self) -> PathBuf {
         self.jobs().join("results.sqlite")

@@ -85,6 +85,7 @@ async fn run(app: &App, verb: Verb) -> Result<u8, Fault> {
         Verb::Stat(args) => cli::object::stat(app, &args).await?,
         Verb::Sync(args) => cli::object::sync(app, &args).await?,
         Verb::Share(args) => cli::grant::share(app, &args).await?,
+        Verb::Mount(args) => return cli::mount::run(app, &args).await,
         Verb::Upload(verb) => cli::upload::run(app, &verb).await?,
         Verb::Run(args) => return cli::job::run(app, &args).await,
         Verb::Map(args) => return cli::job::map(app, &args).await,
@@ -177,10 +178,10 @@ fn usage(error: &clap::Error, lang: Lang) -> ExitCode {
 /// Logs go to stderr; `-v` says more, `PUMASI_LOG` says which.
 fn logging(verbose: u8) {
     let default = match verbose {
-        0 => "warn,iroh::socket::transports::relay=off,s3s=off,dav_server=off",
-        1 => "info,iroh=warn,iroh_relay=warn,noq=warn,s3s=off,dav_server=off",
-        // The libraries of S3 and WebDAV write names of objects into their logs.
-        _ => "debug,s3s=off,dav_server=off",
+        0 => "warn,iroh::socket::transports::relay=off,s3s=off,dav_server=off,fuser=off",
+        1 => "info,iroh=warn,iroh_relay=warn,noq=warn,s3s=off,dav_server=off,fuser=off",
+        // The libraries of S3, WebDAV and mount write names of objects into their logs.
+        _ => "debug,s3s=off,dav_server=off,fuser=off",
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("PUMASI_LOG").unwrap_or_else(|_| default.into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();

@@ -4,7 +4,7 @@
 //! Plain, little-endian, one fact after another: kind u8 · length u16 · bytes. Kind 1: MD5 16 · parts u16, 0 where it came whole.
 //! Kind 2: algorithm u8 · parts u16, 0 where it is of the whole content · bytes, none where it is only wanted. Kind 3: header u8 ·
 //! value. Kind 4: key u16 + bytes · value. Kind 5: a property of WebDAV, in
-//! the words of the gateway (`dav/properties.rs`). A kind that is not known here is kept as it is.
+//! the words of the gateway (`dav/properties.rs`). Kind 6: an attribute of a mounted file (`mount/told.rs`). A kind that is not known here is kept as it is.
 
 use crate::SealError;
 

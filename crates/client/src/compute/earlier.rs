@@ -255,6 +255,7 @@ mod tests {
                     content_type: String::new(),
                     version: [6; 16],
                     etag: None,
+                    unix: None,
                 };
                 (name.to_owned(), entry)
             })

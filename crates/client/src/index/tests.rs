@@ -5,7 +5,7 @@ use super::*;
 const BUCKET: BucketId = BucketId([5; 16]);
 
 fn row(size: u64) -> Option<Row> {
-    Some(Row(size, 7, 0, [1; 32], String::new(), [2; 16], Some(([3; 16], 2))))
+    Some(Row(size, 7, 0, [1; 32], String::new(), [2; 16], Some(([3; 16], 2)), None))
 }
 
 fn record(seq: u64, changes: &[(&str, Option<u64>)]) -> Record {

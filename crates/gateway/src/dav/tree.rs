@@ -435,6 +435,7 @@ mod tests {
             content_type: String::new(),
             version: [0; 16],
             etag: None,
+            unix: None,
         }
     }
 

@@ -52,6 +52,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("reed-solomon-simd", &["codec"]),
     ("dav-server", &["gateway"]),
     ("xmltree", &["gateway"]),
+    ("fuser", &["gateway"]),
 ];
 
 const PURE: &[&str] = &["model", "wire", "rules", "codec", "seal"];

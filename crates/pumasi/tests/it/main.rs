@@ -15,6 +15,12 @@ mod imports;
 mod judges;
 mod killed;
 mod litmus;
+#[cfg(target_os = "linux")]
+mod mount;
+#[cfg(target_os = "linux")]
+mod mount_judge;
+#[cfg(target_os = "linux")]
+mod mount_model;
 mod repair;
 mod s3;
 mod secrets;

@@ -241,6 +241,7 @@ fn outputs_are_taken_only_from_a_place_where_all_are_as_they_were() {
             content_type: String::new(),
             version: [version; 16],
             etag: None,
+            unix: None,
         };
         (name, entry)
     };
