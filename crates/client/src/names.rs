@@ -73,6 +73,9 @@ pub struct NewFacts {
     pub facts: Facts,
 }
 
+/// What is left of a name's versions, in order; none for a marker.
+type OfName = Vec<([u8; 16], Option<Entry>)>;
+
 impl Client {
     /// Names in a bucket that begin with `prefix`, in true order; jobs' own only where the prefix names them.
     ///
@@ -97,7 +100,7 @@ impl Client {
                 listed => return listed,
             }
         }
-        let mut found: BTreeMap<String, Vec<([u8; 16], Option<Entry>)>> = BTreeMap::new();
+        let mut found: BTreeMap<String, OfName> = BTreeMap::new();
         let mut note = |line: ObjectLine| {
             let name = bucket.keys.open_name(&line.name_sealed)?;
             if !name.starts_with(prefix) || seal::log_from(&name).is_some() {

@@ -63,6 +63,9 @@ struct FoundLog {
     segments: BTreeMap<u64, Found>,
 }
 
+/// A change of a name: its place, the version, and what it made of the name.
+type Change = (u64, [u8; 16], Is);
+
 /// What is known of all changes before any is told.
 #[derive(Default)]
 struct Known {
@@ -71,7 +74,7 @@ struct Known {
     /// Places of those that had gone for good before they became their name's newest again.
     gone: BTreeSet<u64>,
     /// The changes of each name that still count, by the hash of its sealed name, the newest last.
-    names: BTreeMap<[u8; 32], Vec<(u64, [u8; 16], Is)>>,
+    names: BTreeMap<[u8; 32], Vec<Change>>,
     /// Where the chain ends.
     head: Head,
 }
@@ -131,7 +134,7 @@ impl Client {
         if let Some(index) = self.index.as_ref().filter(|_| head.seq < seen.seq || told > 0) {
             index.forget(bucket.id());
         }
-        let is_there = |(place, _, is): &(u64, [u8; 16], Is)| *is == Is::There && !known.gone.contains(place);
+        let is_there = |(place, _, is): &Change| *is == Is::There && !known.gone.contains(place);
         let names = known.names.values().filter(|of| of.last().is_some_and(is_there)).count() as u64;
         let (changes, unlogged) = (head.seq, seen.seq.saturating_sub(head.seq));
         Ok(Rebuilt { name, changes, told, names, lost, unlogged, logs: read })

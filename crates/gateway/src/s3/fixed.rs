@@ -98,8 +98,11 @@ impl Face {
             asked.restrict_public_buckets,
         ];
         // What is left out or let go is not public here either.
-        let is_opening = all.iter().any(|set| *set == Some(false));
-        if is_opening { Err(not_done(BY_KEYS)) } else { Ok(S3Response::new(PutPublicAccessBlockOutput {})) }
+        if all.contains(&Some(false)) {
+            Err(not_done(BY_KEYS))
+        } else {
+            Ok(S3Response::new(PutPublicAccessBlockOutput {}))
+        }
     }
 
     pub(super) async fn ownership(

@@ -138,8 +138,8 @@ pub(crate) fn of(asked: Vec<LifecycleRule>) -> S3Result<Vec<Rule>> {
     let mut rules: Vec<Rule> = asked.into_iter().map(rule).collect::<S3Result<_>>()?;
     for at in 0..rules.len() {
         // One without an id gets one.
-        let free = (at + 1..).map(|number| format!("rule-{number}"));
-        let id = free.filter(|id| rules.iter().all(|rule| rule.id.as_ref() != Some(id))).next();
+        let mut free = (at + 1..).map(|number| format!("rule-{number}"));
+        let id = free.find(|id| rules.iter().all(|rule| rule.id.as_ref() != Some(id)));
         rules[at].id = rules[at].id.take().filter(|id| !id.is_empty()).or(id);
     }
     for (at, rule) in rules.iter().enumerate() {
@@ -367,7 +367,7 @@ mod tests {
             transitions: None,
         };
         let rules = of(vec![asked.clone()]).unwrap();
-        assert_eq!(shown(rules), [asked.clone()]);
+        assert_eq!(shown(rules), std::slice::from_ref(&asked));
         assert!(of(vec![asked.clone(), asked.clone()]).is_err(), "two of one id");
         let none = LifecycleRule { abort_incomplete_multipart_upload: None, expiration: None, ..asked.clone() };
         assert!(of(vec![none]).is_err(), "a rule that does nothing");
