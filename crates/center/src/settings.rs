@@ -170,7 +170,7 @@ impl Default for NetSettings {
             announce: Vec::new(),
             relay_host: None,
             port_mapping: true,
-            calls_per_s: 3_000,
+            calls_per_s: 6_000,
         }
     }
 }

@@ -7,6 +7,7 @@
 //! compared is the median of either. A memory disk is refused.
 
 use super::figure::Printer;
+use super::process::usage;
 use crate::app::App;
 use crate::cli::bench::BenchGatewayArgs;
 use crate::cli::session::{Session, client_fault};
@@ -83,7 +84,8 @@ async fn measure(app: &App, args: &BenchGatewayArgs, cloud: &mut Cloud, dir: &st
     let tool = Tool { addr: gateway.addr(), id: key.id.clone(), secret: key.secret().to_owned(), now: clock::now };
     let params = json!({"nodes": NODES, "seed": args.seed, "mib": args.mib});
     let mut printer = Printer::new(app, "gateway", params);
-    let bench = Bench { client: session.client.clone(), bucket: Arc::new(bucket), tool: Arc::new(tool) };
+    let pids: Vec<u32> = cloud.pids().into_iter().chain([std::process::id()]).collect();
+    let bench = Bench { pids, client: session.client.clone(), bucket: Arc::new(bucket), tool: Arc::new(tool) };
     let mib = usize::try_from(args.mib).unwrap_or(256);
     let is_meant = |name: &str| args.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
     let mut done = Ok(());
@@ -99,15 +101,29 @@ async fn measure(app: &App, args: &BenchGatewayArgs, cloud: &mut Cloud, dir: &st
 }
 
 struct Bench {
+    pids: Vec<u32>,
     client: Client,
     bucket: Arc<Bucket>,
     tool: Arc<Tool>,
 }
 
-/// The middle one.
-fn median(times: &mut [f64]) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times.get(times.len() / 2).copied().unwrap_or_default()
+/// What one kind of call took: each by itself on the wall, and all of them of processors.
+#[derive(Default)]
+struct Spent {
+    wall_s: Vec<f64>,
+    cpu_s: f64,
+}
+
+impl Spent {
+    fn add(&mut self, (begun, before): (Instant, f64), after: f64) {
+        self.wall_s.push(begun.elapsed().as_secs_f64());
+        self.cpu_s += after - before;
+    }
+
+    fn median(mut self) -> f64 {
+        self.wall_s.sort_by(f64::total_cmp);
+        self.wall_s.get(self.wall_s.len() / 2).copied().unwrap_or_default()
+    }
 }
 
 /// The value below which such a share lies.
@@ -120,43 +136,51 @@ impl Bench {
     /// 64 MiB objects, one after another, by S3 and by the client in turns.
     async fn large(&self, printer: &mut Printer<'_>, count: usize) -> Result<(), Fault> {
         let mut line = self.tool.line().await.map_err(Fault::bug)?;
-        let (mut put, mut own_put, mut get, mut own_get) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut put, mut own_put, mut get, mut own_get) = <(Spent, Spent, Spent, Spent)>::default();
         for at in 0..count {
             let data = content(64 * MIB, at as u64);
             let ask = line.signed(ToolAsk::new("PUT", &format!("/{BUCKET}/large/s3/{at}")).body(data.clone()));
-            let begun = Instant::now();
+            let begun = (Instant::now(), self.cpu()?);
             let answer = line.send(ask).await.map_err(Fault::bug)?;
             if answer.status != 200 {
                 return Err(Fault::bug(format!("{}: {}", answer.status, answer.text())));
             }
-            put.push(begun.elapsed().as_secs_f64());
+            put.add(begun, self.cpu()?);
             tokio::time::sleep(REST).await;
-            let begun = Instant::now();
+            let begun = (Instant::now(), self.cpu()?);
             put_own(&self.client, &self.bucket, &format!("large/own/{at}"), data).await?;
-            own_put.push(begun.elapsed().as_secs_f64());
+            own_put.add(begun, self.cpu()?);
             tokio::time::sleep(REST).await;
         }
         for at in 0..count {
             let name = format!("large/s3/{at}");
             let ask = line.signed(ToolAsk::new("GET", &format!("/{BUCKET}/{name}")));
-            let begun = Instant::now();
+            let begun = (Instant::now(), self.cpu()?);
             let (status, bytes) = line.drain(ask).await.map_err(Fault::bug)?;
             if (status, bytes) != (200, 64 * MIB as u64) {
                 return Err(Fault::bug(format!("{status}: {bytes} bytes")));
             }
-            get.push(begun.elapsed().as_secs_f64());
-            let begun = Instant::now();
+            get.add(begun, self.cpu()?);
+            let begun = (Instant::now(), self.cpu()?);
             get_own(&self.client, &self.bucket, &name).await?;
-            own_get.push(begun.elapsed().as_secs_f64());
+            own_get.add(begun, self.cpu()?);
         }
-        let mb = 64.0 * MIB as f64 / 1e6;
-        for (verb, by_s3, own) in [("put", &mut put, &mut own_put), ("get", &mut get, &mut own_get)] {
-            let (by_s3, own) = (median(by_s3), median(own));
+        let (mb, gib) = (64.0 * MIB as f64 / 1e6, (64 * MIB * count) as f64 / f64::from(1 << 30));
+        for (verb, by_s3, own) in [("put", put, own_put), ("get", get, own_get)] {
+            let (s3_cpu, own_cpu) = (by_s3.cpu_s / gib, own.cpu_s / gib);
+            let (by_s3, own) = (by_s3.median(), own.median());
             printer.figure(&format!("s3_{verb}_64mib_c1"), mb / by_s3, "MB/s");
             printer.figure(&format!("client_{verb}_64mib_c1"), mb / own, "MB/s");
             printer.figure(&format!("s3_{verb}_64mib_over_client"), by_s3 / own, "");
+            printer.figure(&format!("s3_{verb}_cpu_s_per_gib"), s3_cpu, "s");
+            printer.figure(&format!("client_{verb}_cpu_s_per_gib"), own_cpu, "s");
         }
         Ok(())
+    }
+
+    /// Seconds of processor time so far, of all processes.
+    fn cpu(&self) -> Result<f64, Fault> {
+        self.pids.iter().map(|pid| usage(*pid).map(|used| used.cpu_s)).sum()
     }
 
     /// Objects of 4 KiB, by eight at once.
