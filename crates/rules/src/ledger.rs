@@ -22,6 +22,7 @@
 )]
 
 pub mod account;
+pub mod amount;
 pub mod apply;
 pub mod book;
 pub mod chain;
@@ -31,6 +32,7 @@ pub mod id;
 pub mod no;
 pub mod replay;
 pub mod row;
+pub mod tariff;
 #[cfg(test)]
 mod tests;
 

@@ -4,6 +4,7 @@
 
 mod bank;
 mod chained;
+mod prices;
 mod refused;
 
 use super::row::{Act, Ask};
