@@ -30,8 +30,10 @@ pub mod check;
 pub mod code;
 pub mod id;
 pub mod no;
+pub mod receipt;
 pub mod replay;
 pub mod row;
+pub mod sum_tree;
 pub mod tariff;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 mod bank;
 mod chained;
 mod prices;
+mod receipts;
 mod refused;
 
 use super::row::{Act, Ask};
