@@ -33,6 +33,7 @@ pub mod no;
 pub mod receipt;
 pub mod replay;
 pub mod row;
+pub mod settle;
 pub mod sum_tree;
 pub mod tariff;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 mod bank;
 mod chained;
+mod due;
 mod prices;
 mod receipts;
 mod refused;
