@@ -28,13 +28,16 @@ pub mod book;
 pub mod chain;
 pub mod check;
 pub mod code;
+pub mod debt_first;
 pub mod id;
+pub mod limit;
 pub mod no;
 pub mod receipt;
 pub mod replay;
 pub mod row;
 pub mod settle;
 pub mod sum_tree;
+pub mod sweep;
 pub mod tariff;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ mod due;
 mod prices;
 mod receipts;
 mod refused;
+mod standing;
 
 use super::row::{Act, Ask};
 use super::{Account, Applied, Book, Group, No, Outcome, Starter};
