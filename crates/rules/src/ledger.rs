@@ -1,6 +1,6 @@
 //! Ledger: who owes whom, and nothing else (`docs/design/ledger.md`).
 //!
-//! A shell loads what a group of transfers touches, asks [`apply`], and writes the answer's rows, accounts and holds in the
+//! A shell loads what a group of transfers touches, asks [`apply()`], and writes the answer's rows, accounts and holds in the
 //! same transaction. [`Book`] is the same in memory, for tests, simulation and audits. [`check`] says what must hold between
 //! any two groups, [`replay`] and [`chain`] how anybody with the rows comes to the same state, hash and daily root.
 //! [`tariff`] is the price book, [`receipt`] judges what a node hands in, [`settle`] turns it into groups, [`limit`] says how far

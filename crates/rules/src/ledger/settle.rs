@@ -1,6 +1,6 @@
 //! Due rows of a period into groups of transfers, through the clearing account of their resource (`docs/design/ledger.md` §5, §7).
 //!
-//! Three steps, each of which a shell commits by itself: [`charge`] each payer, [`share`] what came in, once, [`pay`] each holder what
+//! Three steps, each of which a shell commits by itself: [`charge`] each payer, [`share()`] what came in, once, [`pay`] each holder what
 //! the share leaves for it. (G) Clearing pays what it has: paid out ≤ taken in + what the reserve gives above its floor. (H) Shares add
 //! up to what was taken, fractions are carried. (Q) A step needs nothing that a later one changes, and its ids are deterministic: a
 //! step that is repeated, after a crash or by a second center, finds its transfers made or is refused, never made twice. (R)
@@ -266,7 +266,7 @@ pub struct Paid {
     pub arrears: Ucredit,
 }
 
-/// What a holder has earned: what [`share`] sums up before, and [`pay`] pays a part of.
+/// What a holder has earned: what [`share()`] sums up before, and [`pay`] pays a part of.
 ///
 /// # Errors
 /// [`No::NoPrice`], [`No::AmountTooLarge`].
