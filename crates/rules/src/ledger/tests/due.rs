@@ -460,7 +460,8 @@ proptest! {
             };
             let (now_used, now_served) = (dues(now_used), dues(now_served));
             let some = town.below(1 << 20) + 1;
-            let holds = now_used.keys().map(|n| (*n, vec![town.allow(*n, some)])).collect::<BTreeMap<_, _>>();
+            let mut allow = |n: &u64| (*n, (0..3).map(|_| town.allow(*n, some)).collect::<Vec<_>>());
+            let holds = now_used.keys().map(&mut allow).collect::<BTreeMap<_, _>>();
             let taken_before = town.balance(Class::Clearing);
             let done = town.settle(Resource::Egress, period, &now_used, &now_served, &holds);
             let taken: u64 = done.charged.values().map(|one| one.0).sum();

@@ -287,3 +287,24 @@ fn every_no_has_its_row_in_the_registry() {
     let short = No::InsufficientCredit { account, available: Credits(3), needed: amount, held: amount };
     assert_eq!(short.to_string(), "E0601 credits_short available=0.000003 held=0.000007 need=0.000007");
 }
+
+#[test]
+fn the_clouds_own_ids_differ_in_everything_they_are_for() {
+    use super::super::id::{Purpose, expire_id, system_id};
+    use model::Resource;
+    let ids = [
+        system_id(Purpose::Settle, 1, member(1), Some(Resource::Egress), 0),
+        system_id(Purpose::Stipend, 1, member(1), Some(Resource::Egress), 0),
+        system_id(Purpose::Settle, 2, member(1), Some(Resource::Egress), 0),
+        system_id(Purpose::Settle, 1, member(2), Some(Resource::Egress), 0),
+        system_id(Purpose::Settle, 1, member(1), Some(Resource::Relay), 0),
+        system_id(Purpose::Settle, 1, member(1), None, 0),
+        system_id(Purpose::Settle, 1, member(1), Some(Resource::Egress), 1),
+        expire_id(id(1)),
+        expire_id(id(2)),
+    ];
+    assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len());
+    assert_eq!(ids[0], system_id(Purpose::Settle, 1, member(1), Some(Resource::Egress), 0));
+    assert_eq!(ids[0].to_string(), "x4zq43nub4ba4wviflthrejs45a", "ids of rows that stand");
+    assert!(ids.iter().all(|id| id.made_at().is_none()), "no member's id");
+}
