@@ -117,7 +117,7 @@ pub fn judge_sides(code: Code, kind: TransferKind, debit: AccountNo, credit: Acc
     if is_in(debit, from) && is_in(credit, to) {
         return Ok(());
     }
-    Err(No::CodeNotAllowed { code, kind, why: "between these accounts nobody" })
+    Err(No::CodeNotAllowed { code, kind, why: "such an account" })
 }
 
 /// (B, C) Whether a hold of this code may be made.
@@ -125,5 +125,5 @@ pub fn judge_hold(code: Code, debit: AccountNo, escrow: AccountNo) -> Result<(),
     if is_held(code) && debit.is_of_people() && escrow.class() == Some(Escrow) {
         return Ok(());
     }
-    Err(No::CodeNotAllowed { code, kind: TransferKind::Hold, why: "between these accounts nobody" })
+    Err(No::CodeNotAllowed { code, kind: TransferKind::Hold, why: "such an account" })
 }

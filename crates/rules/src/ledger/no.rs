@@ -81,7 +81,7 @@ pub enum No {
         code: Code,
         /// What it does.
         kind: TransferKind,
-        /// Which rule says so.
+        /// Who may not.
         why: &'static str,
     },
 }
@@ -102,12 +102,12 @@ impl No {
             Self::InsufficientCredit { available, needed, held, .. } => {
                 Refusal::new(errors::CREDITS_SHORT).with("need", needed).with("available", available).with("held", held)
             }
-            Self::AccountFrozen(account) => frozen(account, "frozen"),
-            Self::AccountClosed(account) => frozen(account, "closed"),
+            Self::AccountFrozen(account) => frozen(account, "until the operator has looked"),
+            Self::AccountClosed(account) => frozen(account, "it is closed"),
             Self::UnknownAccount(account) => Refusal::new(errors::ACCOUNT_UNKNOWN).with("id", account),
             Self::SameAccount(account) => bad("account", account, "both sides are the same"),
             Self::ZeroAmount => bad("amount", &0, "nothing would move"),
-            Self::AmountTooLarge => bad("amount", &"it", "it is larger than any balance"),
+            Self::AmountTooLarge => bad("amount", &format!("> {}", Ucredit::MAX), "no balance is so large"),
             Self::GroupSize(rows) => bad("group", rows, "a group has 1 to 256 rows"),
             Self::BadExpiry(at) => bad("expires", at, "it is over already or too far away"),
             Self::HoldClosed(hold) => over(hold, "closed"),

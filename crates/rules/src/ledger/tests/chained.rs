@@ -155,6 +155,22 @@ fn one_changed_bit_is_found_in_its_block() {
 }
 
 #[test]
+fn hashes_are_locked() {
+    let book = some_rows();
+    let blocks = blocks(&book.rows()[..14]);
+    let day = Day::new(20_833, book.rows(), book.accounts(), &book.check().unwrap(), 120);
+    let hex = |hash: &[u8; 32]| hash[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hashes = [blocks[0].0.hash, blocks[1].0.hash, day.root(&[0; 32]), day.root(&[1; 32]), book.state_hash()];
+    assert_eq!(
+        hashes.each_ref().map(hex),
+        ["17a8ff7d177018f0", "906ade8e18065498", "a471201635f2b4c4", "041790f31c0f5c80", "36052a27514057a8"],
+        "(N) what is kept elsewhere is compared with it"
+    );
+    let alone = Block::after(None, blocks[1].1).unwrap();
+    assert_ne!(alone.hash, blocks[1].0.hash, "(N) the same rows behind another block");
+}
+
+#[test]
 fn a_days_root_changes_with_everything_it_says() {
     let book = some_rows();
     let sums = book.check().unwrap();

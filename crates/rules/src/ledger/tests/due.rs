@@ -209,13 +209,14 @@ fn one(n: u64, dues: &[Due]) -> BTreeMap<u64, Vec<Due>> {
 #[test]
 fn a_gigabyte_read_is_paid_and_shared_as_the_book_says() {
     let mut town = Town::new(1, true);
-    let hold = town.allow(1, 400_000);
+    let holds = vec![town.allow(1, 300_000), town.allow(1, 100_000)];
     let gb = [due(Variant::Plain, 1_000_000_000)];
-    let done = town.settle(Resource::Egress, 9, &one(1, &gb), &one(2, &gb), &[(1, vec![hold])].into());
+    let done = town.settle(Resource::Egress, 9, &one(1, &gb), &one(2, &gb), &[(1, holds.clone())].into());
     assert_eq!((town.book.balance(member(1)), town.book.balance(member(2))), (-444_445, 400_000));
     assert_eq!((town.balance(Class::Operator), town.balance(Class::Insurance)), (31_111, 13_334));
     assert_eq!((town.balance(Class::Clearing), done.overspent), (0, Ucredit::ZERO));
-    assert_eq!(town.book.hold(hold).unwrap().remaining(), Ucredit::ZERO, "first what is set aside");
+    let left = holds.iter().map(|hold| town.book.hold(*hold).unwrap().remaining().0);
+    assert_eq!(left.sum::<u64>(), 0, "first what is set aside");
     assert_eq!(done.shared.factor.ppm(), Ppm::ONE);
     // Repeated as a whole, from the beginning: each group answers that it is there.
     let before = town.book.clone();
@@ -364,6 +365,36 @@ fn repair_is_paid_by_the_reserve_and_what_it_lacks_stays_due() {
     let quarter = due(Variant::Plain, 250_000_000);
     assert_eq!(run(&mut town, 2, vec![quarter], vec![]), (50_000, 0), "(S)");
     assert_eq!(town.balance(Class::Clearing), 0);
+}
+
+#[test]
+fn a_part_that_is_not_there_yet_comes_later() {
+    let town = Town::new(9, false);
+    let round = Round { resource: Resource::Egress, period: 1, tariff: &town.tariff, seats: Town::seats() };
+    let slot = |part| settle::Slot {
+        account: seat(Class::Clearing),
+        resource: Resource::Egress,
+        variant: Variant::Plain,
+        version: 1,
+        part,
+    };
+    // Both parts have all but nothing of a µcredit carried, and one came in.
+    let parts = [settle::Part::Operator, settle::Part::Insurance];
+    let mut carries: Carries = parts.iter().map(|part| (slot(*part), 444_444)).collect();
+    let mut shared = |taken: u64| {
+        let facts = Taken {
+            taken: [((1, Variant::Plain), Ucredit(taken))].into(),
+            wanted: Ucredit::ZERO,
+            clearing: Account { credits: Ucredit(taken), ..town.account(seat(Class::Clearing)) },
+            reserve: town.account(seat(Class::Repair)),
+            floor: Ucredit::ZERO,
+            carries: carries.clone(),
+        };
+        let step = share(&round, &facts).unwrap();
+        carries.extend(step.carries);
+        (step.insurance.0, step.operator.0)
+    };
+    assert_eq!((shared(1), shared(2)), ((1, 0), (0, 1)), "(H)");
 }
 
 #[test]

@@ -218,6 +218,18 @@ fn nobody_chooses_what_is_drawn() {
         sum.units += 1
     }));
     assert!(spoil(&|_, _, leaves| leaves[3].1.beside = vec![None; 99]));
+    // The first unit of a leaf is not the last of the one before.
+    let mut edge = draws;
+    edge[0] = u64::try_from((100u128 << 64) / 10_000).unwrap() + 1;
+    let right = large(100, |_| 100, &edge);
+    assert!(judged(&right).is_ok());
+    let Shown::Drawn { leaves, .. } = &right.shown else { unreachable!() };
+    assert_eq!(leaves[0].1.at, 1);
+    let mut before = edge.clone();
+    before[0] = 0;
+    let Shown::Drawn { root, leaves, .. } = large(100, |_| 100, &before).shown else { unreachable!() };
+    let wrong = Batch { shown: Shown::Drawn { root, draws: edge, leaves }, ..right };
+    assert!(matches!(judged(&wrong), Err(BadBatch::Receipt(_, "path"))));
 }
 
 proptest! {

@@ -28,6 +28,11 @@ fn nobody_begins_with_nothing_and_nobody_owes_without_end() {
     assert_eq!(limit(L0_OPENING, Ucredit::MAX, 10_000, none), LIMIT_MAX);
     let vouched = Vouched { lent: Ucredit::whole(30), borrowed: Ucredit::whole(4) };
     assert_eq!(limit(L0_OPENING, Ucredit::whole(3), 10_000, vouched), Ucredit::whole(154), "(C)");
+    assert_eq!(
+        limit(L0_OPENING, Ucredit::MAX, 10_000, vouched),
+        Ucredit::whole(1_974),
+        "(C) of what it may owe itself"
+    );
     assert_eq!(limit::can_vouch(Ucredit::whole(100), Ucredit::whole(15)), Ucredit::whole(5), "(C)");
     assert_eq!(limit::can_vouch(Ucredit::whole(100), Ucredit::whole(25)), Ucredit::ZERO);
 }
