@@ -111,6 +111,11 @@ byte_id!(
     JobId, 16, 'j', "job id"
 );
 
+byte_id!(
+    /// A transfer of the ledger: 48 bits of milliseconds and 80 random ones, or the beginning of a hash (see `ledger`).
+    TransferId, 16, 'x', "transfer id"
+);
+
 impl From<NodeId> for DeviceId {
     fn from(node: NodeId) -> Self {
         Self(node.0)

@@ -8,6 +8,7 @@ pub mod credits;
 pub mod errors;
 pub mod fleet;
 pub mod ids;
+pub mod ledger;
 pub mod program;
 pub mod region;
 pub mod scheme;
@@ -19,7 +20,10 @@ pub use credits::Credits;
 pub use fleet::{
     Arch, Capability, LinkKind, NatKind, NodeState, Os, PauseReason, Presence, RegionEvidence, Roles, Tier,
 };
-pub use ids::{AccountId, Alias, BucketId, CloudKey, DeviceId, JobId, MemberId, NodeId, PgId, SegmentId, TicketId};
+pub use ids::{
+    AccountId, Alias, BucketId, CloudKey, DeviceId, JobId, MemberId, NodeId, PgId, SegmentId, TicketId, TransferId,
+};
+pub use ledger::{AccountClass, AccountNo, Code, MemberState, Resource, TransferKind, Ucredit};
 pub use region::Region;
 pub use scheme::{Class, Scheme};
 pub use time::{HourOfWeek, Span, Stamp, TimeScale};

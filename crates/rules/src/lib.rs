@@ -8,6 +8,7 @@ pub mod access;
 pub mod compute;
 pub mod debt;
 pub mod fleet;
+pub mod ledger;
 pub mod refusal;
 pub mod storage;
 
