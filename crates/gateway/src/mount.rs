@@ -33,8 +33,9 @@ pub use self::core::Sync;
 
 use self::attr::Owner;
 use self::cache::Cache;
-use self::core::{Core, now, turns};
+use self::core::{Core, locked, now, turns};
 use self::fs::Mounted;
+use self::limits::{SYNC_WAITS_MAX, UNMOUNT_WAIT};
 use self::names::Names;
 use self::spool::Spool;
 use self::table::Table;
@@ -50,6 +51,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 /// What is mounted, where, and how.
 pub struct MountAsk {
@@ -115,11 +117,14 @@ impl Mount {
             buckets.open(bucket).await?; // its keys are checked before anything is shown
         }
         let (dir, free) = ask.spool;
-        let opened = Spool::open(&dir, &ask.device, free);
-        let spool = opened.map_err(|source| MountError::Spool { path: dir, source })?;
-        if !ask.is_read_only {
+        let spool = if ask.is_read_only {
+            Spool::closed(&dir, &ask.device)
+        } else {
+            let opened = Spool::open(&dir, &ask.device, free);
+            let spool = opened.map_err(|source| MountError::Spool { path: dir, source })?;
             spool.take_over_all(now());
-        }
+            spool
+        };
         let recovered = spool.files().len();
         let core = Arc::new(Core {
             names: Names::new(Arc::clone(&buckets)),
@@ -138,6 +143,8 @@ impl Mount {
             times: Mutex::new(BTreeMap::new()),
             shown: Mutex::default(),
             uploads: turns(),
+            waits: Arc::new(Semaphore::new(SYNC_WAITS_MAX)),
+            conflicts: Mutex::default(),
             ending: tokio::sync::watch::Sender::new(false),
         });
         let mounted = Mounted::new(Arc::clone(&core), Handle::current());
@@ -154,6 +161,16 @@ impl Mount {
         self.recovered
     }
 
+    /// Files of an earlier mount that are broken: they were set aside in the spool and are not uploaded.
+    pub fn bad(&self) -> u64 {
+        self.core.spool.bad()
+    }
+
+    /// Names that were given to files of an earlier mount because others took theirs; each is told once.
+    pub fn conflicts(&self) -> Vec<String> {
+        std::mem::take(&mut *locked(&self.core.conflicts))
+    }
+
     /// Files whose content the pool does not have yet.
     pub fn waiting(&self) -> usize {
         self.core.waiting()
@@ -168,7 +185,9 @@ impl Mount {
     pub async fn unmount(&mut self) {
         let Some(session) = self.session.take() else { return };
         let folder = self.folder.clone();
-        let unmounting = tokio::task::spawn_blocking(move || {
+        let (done, told) = tokio::sync::oneshot::channel();
+        // A thread that nobody waits for at the end: it may live until the last open file is closed.
+        let unmounting = std::thread::Builder::new().name("unmount".to_owned()).spawn(move || {
             if session.guard.is_finished() {
                 return; // somebody else did
             }
@@ -176,8 +195,11 @@ impl Mount {
                 tracing::info!(%error, "the folder is in use; it is taken away all the same");
                 detach(&folder);
             }
+            let _ = done.send(()); // nobody waits any more
         });
-        let _ = unmounting.await; // it says itself what went wrong
+        if unmounting.is_ok() {
+            let _ = tokio::time::timeout(UNMOUNT_WAIT, told).await; // it says itself what went wrong
+        }
     }
 
     /// Uploads what waits, until nothing does; it may be given up at any moment: what waits is taken up by the next mount.
@@ -200,8 +222,13 @@ impl Core {
     /// Waits until the pool has all that is in the spool.
     async fn drain(self: &Arc<Self>) {
         loop {
-            let next = self.spool.files().values().next().cloned();
-            let Some(file) = next else { return };
+            let all: Vec<_> = self.spool.files().values().cloned().collect();
+            let Some(file) = all.first().cloned() else { return };
+            for other in &all {
+                let mut state = other.held().await;
+                state.is_urgent = true;
+                self.upload(other, &mut state);
+            }
             let mut turns = file.turns.subscribe();
             let mut state = file.held().await;
             if state.spooled.is_none() || state.place.is_none() {

@@ -8,7 +8,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::pin::Pin;
 use std::process::{Command, Stdio};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Set for children that must end when the pipe on their standard input closes, whatever ended their parent.
 pub const PARENT_PIPE: &str = "PUMASI_PARENT_PIPE";
@@ -82,16 +84,46 @@ pub async fn parent_gone() {
 
 /// Resolves at Ctrl-C, SIGTERM or when the parent's pipe closes; says which exit code fits (130, 143, 0).
 pub async fn stop_asked() -> u8 {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        parent_gone().await;
-        return 0;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => 130,
-        _ = terminate.recv() => 143,
-        () = parent_gone() => 0,
+    match Stops::new() {
+        Ok(mut stops) => stops.next().await,
+        Err(_) => {
+            parent_gone().await;
+            0
+        }
+    }
+}
+
+/// Requests to end, from its first moment on: none is lost between two waits.
+pub struct Stops {
+    interrupt: Signal,
+    terminate: Signal,
+    gone: Pin<Box<dyn Future<Output = ()> + Send>>,
+    is_gone: bool,
+}
+
+impl Stops {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// The system's, where signals cannot be listened for.
+    pub fn new() -> std::io::Result<Self> {
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self { interrupt, terminate, gone: Box::pin(parent_gone()), is_gone: false })
+    }
+
+    /// Resolves at the next one, as [`stop_asked`] does; a parent that is gone stays so.
+    pub async fn next(&mut self) -> u8 {
+        if self.is_gone {
+            return 0;
+        }
+        tokio::select! {
+            _ = self.interrupt.recv() => 130,
+            _ = self.terminate.recv() => 143,
+            () = &mut self.gone => {
+                self.is_gone = true;
+                0
+            }
+        }
     }
 }
 

@@ -81,9 +81,15 @@ enum State {
 
 struct Slot {
     state: watch::Receiver<State>,
+    /// None while it is on its way.
     bytes: u64,
     used: u64,
+    /// When it was added: who brings it knows its own by that.
+    born: u64,
 }
+
+/// Who waits for a piece, and which slot it is for.
+type Send = (u64, watch::Sender<State>);
 
 #[derive(Default)]
 struct Slots {
@@ -143,7 +149,7 @@ impl Cache {
     /// States of `wanted` pieces; those of `far` that are not there are begun too.
     fn bring(&self, base: &Arc<Base>, wanted: Range<u64>, far: Range<u64>) -> Vec<watch::Receiver<State>> {
         let mut slots = self.slots();
-        let mut run: Option<(u64, Vec<watch::Sender<State>>)> = None;
+        let mut run: Option<(u64, Vec<Send>)> = None;
         let mut states = Vec::new();
         for chunk in wanted.start..wanted.end.max(far.end) {
             let key = (base.version, chunk);
@@ -154,8 +160,8 @@ impl Cache {
                 }
                 None => {
                     let (send, state) = watch::channel(State::Coming);
-                    slots.add(key, state.clone());
-                    run.get_or_insert_with(|| (chunk, Vec::new())).1.push(send);
+                    let born = slots.add(key, state.clone());
+                    run.get_or_insert_with(|| (chunk, Vec::new())).1.push((born, send));
                     state
                 }
             };
@@ -168,7 +174,7 @@ impl Cache {
     }
 
     /// Reads a run of pieces by a task of its own.
-    fn begin(&self, base: &Arc<Base>, run: Option<(u64, Vec<watch::Sender<State>>)>) {
+    fn begin(&self, base: &Arc<Base>, run: Option<(u64, Vec<Send>)>) {
         let Some((first, sends)) = run else { return };
         let (cache, base) = (self.clone(), Arc::clone(base));
         tokio::spawn(async move {
@@ -246,10 +252,18 @@ impl Slots {
         Some(slot.state.clone())
     }
 
-    fn add(&mut self, key: Key, state: watch::Receiver<State>) {
+    fn add(&mut self, key: Key, state: watch::Receiver<State>) -> u64 {
         self.clock += 1;
         self.by_use.insert(self.clock, key);
-        self.all.insert(key, Slot { state, bytes: 0, used: self.clock });
+        self.all.insert(key, Slot { state, bytes: 0, used: self.clock, born: self.clock });
+        self.clock
+    }
+
+    /// A piece did not come.
+    fn failed(&mut self, key: &Key, born: u64) {
+        if self.all.get(key).is_some_and(|slot| slot.born == born) {
+            self.remove(key);
+        }
     }
 
     fn remove(&mut self, key: &Key) {
@@ -260,14 +274,14 @@ impl Slots {
     }
 
     /// A piece is here; others go for it.
-    fn came(&mut self, key: &Key, len: u64) {
-        if let Some(slot) = self.all.get_mut(key) {
+    fn came(&mut self, key: &Key, born: u64, len: u64) {
+        if let Some(slot) = self.all.get_mut(key).filter(|slot| slot.born == born) {
+            self.bytes = self.bytes - slot.bytes + len;
             slot.bytes = len;
-            self.bytes += len;
         }
         while self.bytes > CACHE_BYTES_MAX || self.all.len() > CACHE_CHUNKS_MAX {
-            let Some((_, oldest)) = self.by_use.first_key_value() else { break };
-            let oldest = *oldest;
+            let is_here = |key: &&Key| self.all.get(key).is_some_and(|slot| slot.bytes > 0);
+            let Some(oldest) = self.by_use.values().find(is_here).copied() else { break };
             self.remove(&oldest);
         }
     }
@@ -284,7 +298,7 @@ struct Filler<'a> {
     version: [u8; 16],
     /// The piece that comes next.
     chunk: u64,
-    sends: std::collections::VecDeque<watch::Sender<State>>,
+    sends: std::collections::VecDeque<Send>,
     bytes: Vec<u8>,
     /// One past the last byte of the run.
     end: u64,
@@ -299,8 +313,8 @@ impl Filler<'_> {
             bytes = later;
             if self.bytes.len() == whole {
                 let piece = Bytes::from(std::mem::take(&mut self.bytes));
-                self.cache.slots().came(&(self.version, self.chunk), whole as u64);
-                if let Some(send) = self.sends.pop_front() {
+                if let Some((born, send)) = self.sends.pop_front() {
+                    self.cache.slots().came(&(self.version, self.chunk), born, whole as u64);
                     send.send_replace(State::Here(piece));
                 }
                 self.chunk += 1;
@@ -310,8 +324,8 @@ impl Filler<'_> {
 
     /// What did not come is not kept as such.
     fn fail(self, error: Errno) {
-        for (at, send) in self.sends.into_iter().enumerate() {
-            self.cache.slots().remove(&(self.version, self.chunk + at as u64));
+        for (at, (born, send)) in self.sends.into_iter().enumerate() {
+            self.cache.slots().failed(&(self.version, self.chunk + at as u64), born);
             send.send_replace(State::Failed(error.code()));
         }
     }
@@ -345,6 +359,26 @@ mod tests {
         assert_eq!(far, AHEAD_BYTES_MAX);
         assert_eq!(ahead.read(&(5..9)), 9, "a leap");
         assert_eq!(Ahead::default().read(&(0..4_096)), 4_096, "a look at the beginning");
+    }
+
+    #[test]
+    fn what_is_on_its_way_stays_and_only_its_own_bringer_counts() {
+        let (mut slots, state) = (Slots::default(), || watch::channel(State::Coming).1);
+        let key = |at: u64| ([0; 16], at);
+        let first = slots.add(key(0), state());
+        slots.came(&key(0), first, 10);
+        slots.came(&key(0), first, 10);
+        assert_eq!(slots.bytes, 10, "counted once");
+        slots.remove(&key(0));
+        let second = slots.add(key(0), state());
+        slots.failed(&key(0), first);
+        slots.came(&key(0), first, 10);
+        assert!(slots.all.contains_key(&key(0)) && slots.bytes == 0, "it is another's by now");
+        let third = slots.add(key(1), state());
+        slots.came(&key(1), third, CACHE_BYTES_MAX + 1);
+        assert!(slots.all.contains_key(&key(0)) && !slots.all.contains_key(&key(1)), "only what is here goes");
+        slots.came(&key(0), second, 5);
+        assert_eq!(slots.bytes, 5);
     }
 
     #[test]

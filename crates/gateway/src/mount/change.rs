@@ -20,7 +20,7 @@ use std::ffi::OsStr;
 use std::sync::Arc;
 
 /// A file that is held, and where it stands.
-type Kept = (Place, Arc<File>, Held);
+pub(super) type Kept = (Place, Arc<File>, Held);
 
 impl Core {
     fn writable(&self) -> Res<()> {
@@ -88,14 +88,25 @@ impl Core {
         if matches!(found, Found::Folder(_)) {
             return Err(Errno::EISDIR);
         }
-        let held = self.hold(&place).await; // an upload that is being named is over now
-        if let Some(entry) = self.object_at(&place).await? {
-            self.keep(&place).await?;
-            self.remove(&place, &entry).await?;
+        let mut held = self.hold(&place, &[]).await; // an upload that is being named is over now
+        let removed = self.removed(&place, &held).await;
+        let mut is_durable = true;
+        if removed.is_ok() {
+            is_durable = self.unname(&mut held).await;
+            locked(&self.table).gone(above, place.shown());
+            self.touched(&place.parent());
         }
-        self.unname(held);
-        locked(&self.table).gone(above, place.shown());
-        self.touched(&place.parent());
+        self.resumed(held);
+        if is_durable { removed } else { Err(Errno::EIO) }
+    }
+
+    /// Takes the object of a name away, where there is one or may be one.
+    async fn removed(&self, place: &Place, held: &[Kept]) -> Res<()> {
+        let was_naming = held.iter().any(|(_, _, state)| state.was_naming);
+        if self.object_at(place).await?.is_some() || was_naming {
+            self.keep(place).await?;
+            self.remove(place).await?;
+        }
         Ok(())
     }
 
@@ -108,9 +119,10 @@ impl Core {
     }
 
     /// Takes an object away, of whichever version.
-    async fn remove(&self, place: &Place, entry: &Entry) -> Res<()> {
+    async fn remove(&self, place: &Place) -> Res<()> {
+        let Place::Name { name, .. } = place else { return Err(Errno::EPERM) };
         let bucket = self.bucket(place).await?;
-        match self.client().remove(&bucket, &entry.name, Expect::Any).await {
+        match self.client().remove(&bucket, name, Expect::Any).await {
             Ok(_) => {}
             Err(ClientError::Refused(no)) if no.id == errors::OBJECT_UNKNOWN => {}
             Err(error) => return Err(self.no(place, &error)),
@@ -119,19 +131,28 @@ impl Core {
         Ok(())
     }
 
-    /// Whoever has open what is held has it without a name from now on; nothing of it is uploaded.
-    fn unname(&self, held: Vec<Kept>) {
-        for (place, file, mut state) in held {
-            self.spool.left(&place, &file);
+    /// Whoever has open what is held has it without a name from now on; nothing of it is uploaded. Whether that is durable.
+    async fn unname(&self, held: &mut [Kept]) -> bool {
+        let mut is_any = false;
+        for (place, file, state) in held {
+            self.spool.left(place, file);
             state.place = None;
             if let Some(spooled) = &mut state.spooled {
                 spooled.unname();
                 spooled.ctime = now();
+                is_any = true;
             }
             if state.handles == 0 {
                 state.spooled = None;
             }
-            file.turn();
+        }
+        !is_any || self.synced_names().await
+    }
+
+    /// What was held is let go.
+    fn resumed(self: &Arc<Self>, held: Vec<Kept>) {
+        for (_, file, mut state) in held {
+            self.resume(&file, &mut state);
         }
     }
 
@@ -243,87 +264,97 @@ impl Core {
             (_, Some(Found::Folder(_))) => return Err(Errno::EISDIR),
             _ => {}
         }
-        let (held, replaced) = (self.hold(&from).await, self.hold(&to).await);
-        match source {
-            Found::Folder(_) => self.rename_folder(&from, &to, held).await?,
-            _ => self.rename_file(&from, &to, held).await?,
-        }
-        self.unname(replaced);
-        locked(&self.table).moved((above, from.shown()), (new_above, to.shown()));
-        self.touched(&from.parent());
-        self.touched(&to.parent());
-        Ok(())
+        let mut held = self.hold(&from, &[]).await;
+        let mut replaced = self.hold(&to, &held).await;
+        let renamed = match source {
+            Found::Folder(_) => self.rename_folder(&from, &to, &mut held).await,
+            _ => self.rename_file(&from, &to, &mut held).await.map(Ok),
+        };
+        let done = match renamed {
+            Ok(rest) => {
+                let is_durable = self.unname(&mut replaced).await;
+                locked(&self.table).moved((above, from.shown()), (new_above, to.shown()));
+                self.touched(&from.parent());
+                self.touched(&to.parent());
+                if is_durable { rest } else { Err(Errno::EIO) }
+            }
+            Err(no) => Err(no), // all keep their places
+        };
+        self.resumed(held);
+        self.resumed(replaced);
+        done
     }
 
     /// What is open, or waits, at a place and below it: held, so that nothing of it changes or is uploaded meanwhile.
-    async fn hold(&self, place: &Place) -> Vec<Kept> {
+    /// `already`: what is held.
+    async fn hold(self: &Arc<Self>, place: &Place, already: &[Kept]) -> Vec<Kept> {
         let is_here = |at: &Place| at.moved(place, place).is_some();
-        let mut all = locked(&self.table).open_files(is_here);
+        let mut all = self.open_files(is_here, already).await;
         all.extend(self.spool.files().iter().filter(|(at, _)| is_here(at)).map(|(_, file)| Arc::clone(file)));
         let mut held: Vec<Kept> = Vec::with_capacity(all.len());
         for file in all {
             if held.iter().any(|(_, there, _)| Arc::ptr_eq(there, &file)) {
                 continue;
             }
-            let state = self.stopped(&file).await;
+            let mut state = self.stopped(&file).await;
             if let Some(at) = state.place.clone().filter(is_here) {
                 held.push((at, file, state));
+            } else {
+                self.resume(&file, &mut state); // it moved away meanwhile
             }
         }
         held
     }
 
-    /// What is held stands elsewhere from now on.
-    async fn held_moved(self: &Arc<Self>, held: Vec<Kept>, (from, to): (&Place, &Place)) -> Res<()> {
-        for (at, file, mut state) in held {
-            let Some(new) = at.moved(from, to) else { continue };
+    /// What is held stands elsewhere from now on, over a version where one is there; all of it, or nothing.
+    async fn held_moved(&self, held: &mut Vec<Kept>, (from, to): (&Place, &Place), over: Option<[u8; 16]>) -> Res<()> {
+        let (all, from, to) = (std::mem::take(held), from.clone(), to.clone());
+        let moving = blocking(move || {
+            let mut all = all;
+            let moved = placed_all(&mut all, (&from, &to), over);
+            Ok((all, moved))
+        });
+        let (all, moved) = moving.await?;
+        *held = all;
+        let news = moved?;
+        for ((at, file, state), new) in held.iter_mut().zip(news) {
             if state.spooled.is_some() {
-                let place = new.clone();
-                state = blocking(move || {
-                    if let Some(spooled) = &mut state.spooled {
-                        spooled.placed(&place, now())?;
-                    }
-                    Ok(state)
-                })
-                .await?;
-                self.spool.left(&at, &file);
-                self.spool.files().insert(new.clone(), Arc::clone(&file));
+                self.spool.left(at, file);
+                self.spool.files().insert(new.clone(), Arc::clone(file));
             }
-            state.place = Some(new);
-            if state.writers == 0 {
-                self.upload(&file, &mut state);
-            }
+            (state.place, state.was_naming) = (Some(new.clone()), false);
+            *at = new;
         }
         Ok(())
     }
 
     /// A file: one that waits will be named so by its upload; of an object no byte moves (B).
-    async fn rename_file(self: &Arc<Self>, from: &Place, to: &Place, mut held: Vec<Kept>) -> Res<()> {
+    async fn rename_file(&self, from: &Place, to: &Place, held: &mut Vec<Kept>) -> Res<()> {
         let Place::Name { name, .. } = to else { return Err(Errno::EXDEV) };
         let old = self.object_at(from).await?;
         let waits = held.iter().any(|(_, _, state)| state.spooled.is_some());
-        if let Some(entry) = &old {
-            self.keep(from).await?;
-            if !waits {
-                let bucket = self.bucket(from).await?;
-                let source = (entry.name.as_str(), Some(entry.version));
-                let copied = self.client().copy_told(&bucket, source, (name, None), Expect::Any).await;
-                let new = copied.map_err(|error| self.no(from, &error))?;
-                for (_, _, state) in &mut held {
-                    state.entry = Some(new.clone());
-                }
-                self.names.changed(to, Some(Kid::File(new)));
-            }
+        if waits {
+            // What can fail at the center comes first: until it is moved it waits to be named as it was.
+            let over = self.object_at(to).await?.map(|entry| entry.version);
+            self.removed(from, held).await?;
+            return self.held_moved(held, (from, to), over).await;
         }
-        self.held_moved(held, (from, to)).await?;
-        match old {
-            Some(entry) => self.remove(from, &entry).await,
-            None => Ok(()),
+        let Some(entry) = old else { return Err(Errno::ENOENT) };
+        self.keep(from).await?;
+        let bucket = self.bucket(from).await?;
+        let source = (entry.name.as_str(), Some(entry.version));
+        let copied = self.client().copy_told(&bucket, source, (name, None), Expect::Any).await;
+        let new = copied.map_err(|error| self.no(from, &error))?;
+        self.names.changed(to, Some(Kid::File(new.clone())));
+        self.remove(from).await?;
+        for (_, _, state) in held.iter_mut() {
+            state.entry = Some(new.clone());
         }
+        self.held_moved(held, (from, to), None).await
     }
 
-    /// A folder, name by name.
-    async fn rename_folder(self: &Arc<Self>, from: &Place, to: &Place, held: Vec<Kept>) -> Res<()> {
+    /// A folder, name by name; inside, what of the old names did not go though it has the new one.
+    async fn rename_folder(&self, from: &Place, to: &Place, held: &mut Vec<Kept>) -> Res<Res<()>> {
         let bucket = self.bucket(from).await?;
         let (inside, new) = (from.inside(), to.inside());
         let all = self.client().list(&bucket, &inside).await.map_err(|error| self.no(from, &error))?;
@@ -341,7 +372,7 @@ impl Core {
             }
         });
         copying.await.map_err(|error| self.no(from, &error))?;
-        self.held_moved(held, (from, to)).await?;
+        self.held_moved(held, (from, to), None).await?;
         let bucket = &bucket;
         let removing = each().try_for_each_concurrent(CHANGES_AT_ONCE, |entry| async move {
             match self.client().remove(bucket, &entry.name, Expect::Version(entry.version)).await {
@@ -354,6 +385,28 @@ impl Core {
         for folder in [from, to] {
             self.names.forget(&folder.parent());
         }
-        removed.map_err(|error| self.no(from, &error))
+        Ok(removed.map_err(|error| self.no(from, &error)))
     }
+}
+
+/// Notes of all that waits where it stands from now on; where one does not take it, all keep their places. The new places. Blocking.
+fn placed_all(all: &mut [Kept], (from, to): (&Place, &Place), over: Option<[u8; 16]>) -> Res<Vec<Place>> {
+    let mut news: Vec<Place> = Vec::with_capacity(all.len());
+    for (at, _, state) in all.iter_mut() {
+        let new = at.moved(from, to).ok_or(Errno::EIO)?;
+        let base = state.base.clone();
+        let placed = state.spooled.as_mut().map_or(Ok(()), |spooled| spooled.placed(&new, over, base.as_deref()));
+        if let Err(no) = placed {
+            for (at, _, state) in all.iter_mut().take(news.len() + 1) {
+                let (base, over) = (state.base.clone(), state.spooled.as_ref().and_then(super::file::Spooled::over));
+                let back = state.spooled.as_mut().map_or(Ok(()), |spooled| spooled.placed(at, over, base.as_deref()));
+                if back.is_err() {
+                    tracing::warn!("a file whose renaming failed may have its new name should this end now");
+                }
+            }
+            return Err(no);
+        }
+        news.push(new);
+    }
+    Ok(news)
 }

@@ -79,6 +79,10 @@ pub(super) struct Core {
     pub shown: Mutex<BTreeMap<[u8; 16], Arc<Shown>>>,
     /// Turns to upload.
     pub uploads: Arc<Semaphore>,
+    /// Waits of `fsync` for holders.
+    pub waits: Arc<Semaphore>,
+    /// Names that were given to files of an earlier mount because theirs was taken, and not told yet.
+    pub conflicts: Mutex<Vec<String>>,
     /// It ends: what waits is uploaded at once.
     pub ending: tokio::sync::watch::Sender<bool>,
 }
@@ -223,6 +227,12 @@ impl Core {
                 drop(state);
                 return Ok(open);
             }
+            drop(state);
+            if self.is_still(place, &open).await {
+                return Ok(open);
+            }
+            locked(&self.table).parted(number);
+            return Err(Errno::ESTALE); // then the system asks for the name, and gets another number
         }
         Ok(File::clean(place, &entry))
     }

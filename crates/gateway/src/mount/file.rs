@@ -5,6 +5,7 @@
 
 use super::attr::Shape;
 use super::cache::Base;
+use super::core::now;
 use super::errno::{Res, of_io};
 use super::limits::PENDING_BLOCKS_MAX;
 use super::log::{BaseHead, Head, SpoolLog, Spots};
@@ -13,7 +14,7 @@ use super::spool::Spool;
 use super::told::Told;
 use super::upload::Job;
 use crate::dav::place::Place;
-use client::{Entry, UnixTime};
+use client::{Entry, Expect, UnixTime};
 use fuser::{Errno, FileType};
 use std::collections::BTreeMap;
 use std::io;
@@ -48,6 +49,10 @@ pub(super) struct State {
     pub is_urgent: bool,
     /// What an upload failed with, for whoever closes or syncs it next.
     pub failed: Option<Errno>,
+    /// An earlier mount wrote it: what others made of its name since is not replaced.
+    pub is_recovered: bool,
+    /// An upload ended while it was being named, and nobody said that it was not.
+    pub was_naming: bool,
 }
 
 /// What was changed of a file.
@@ -78,6 +83,8 @@ pub(super) struct Moment {
     pub spots: Spots,
     pub changes: u64,
     pub tellings: u64,
+    /// What must be true of its name.
+    pub expect: Expect,
 }
 
 /// A file's state, held.
@@ -94,6 +101,11 @@ impl File {
     /// One that is in the spool.
     pub fn spooled(place: &Place, base: Option<Arc<Base>>, spooled: Spooled) -> Arc<Self> {
         Self::with(State { base, spooled: Some(spooled), ..State::at(place) })
+    }
+
+    /// One that an earlier mount left in the spool.
+    pub fn recovered(place: &Place, base: Option<Arc<Base>>, spooled: Spooled) -> Arc<Self> {
+        Self::with(State { base, spooled: Some(spooled), is_recovered: true, ..State::at(place) })
     }
 
     fn with(state: State) -> Arc<Self> {
@@ -123,6 +135,8 @@ impl State {
             job: None,
             is_urgent: false,
             failed: None,
+            is_recovered: false,
+            was_naming: false,
         }
     }
 
@@ -136,6 +150,11 @@ impl State {
         }
     }
 
+    /// Whether it is this version of an object, with nothing changed.
+    pub fn is_version(&self, version: &[u8; 16]) -> bool {
+        self.spooled.is_none() && self.entry.as_ref().is_some_and(|entry| entry.version == *version)
+    }
+
     /// Its bytes.
     pub fn size(&self) -> u64 {
         match &self.spooled {
@@ -144,11 +163,22 @@ impl State {
         }
     }
 
+    /// What was written is durable when this returns. Blocking.
+    pub fn sync(&mut self) -> Res<()> {
+        let (place, base) = (self.place.clone(), self.base.clone());
+        self.spooled.as_mut().map_or(Ok(()), |spooled| spooled.sync(place.as_ref(), base.as_deref()))
+    }
+
     /// It as its upload sees it from now on; blocking.
     pub fn moment(&mut self) -> Res<Option<Moment>> {
         let base = self.base.clone();
         let (Some(place), Some(spooled)) = (self.place.clone(), &mut self.spooled) else { return Ok(None) };
         spooled.settle()?;
+        let expect = match (self.is_recovered, spooled.over()) {
+            (false, _) => Expect::Any,
+            (true, Some(version)) => Expect::Version(version),
+            (true, None) => Expect::Absent,
+        };
         Ok(Some(Moment {
             place,
             base,
@@ -157,6 +187,7 @@ impl State {
             spots: spooled.log.spots().clone(),
             changes: spooled.changes,
             tellings: spooled.tellings,
+            expect,
         }))
     }
 }
@@ -170,8 +201,9 @@ fn next_change() -> u64 {
 /// How a content that is in the pool stands in the spool.
 pub(super) fn head_of(place: &Place, base: Option<&Base>, shown: u64, told: &Told) -> Head {
     let name = if let Place::Name { name, .. } = place { name.clone() } else { String::new() };
+    let over = base.map(|base| base.version);
     let base = base.map(|base| BaseHead { name: base.name.clone(), version: base.version, size: base.size, shown });
-    Head { bucket: place.bucket().unwrap_or_default().to_owned(), name, base, told: told.clone() }
+    Head { bucket: place.bucket().unwrap_or_default().to_owned(), name, base, told: told.clone(), order: 0, over }
 }
 
 impl Spooled {
@@ -254,14 +286,16 @@ impl Spooled {
 
     /// The file ends here now. Blocking.
     pub fn cut(&mut self, len: u64, at: UnixTime) -> Res<()> {
-        let gone = self.overlay.cut(len);
+        let mut overlay = self.overlay.clone();
+        let gone = overlay.cut(len);
+        self.adding(|log| log.cut(len, &gone))?; // where this fails nothing is another
         gone.iter().for_each(|block| drop(self.pending.remove(block)));
-        let overlay = &self.overlay;
         for (block, bytes) in &mut self.pending {
             bytes.truncate(overlay.valid(*block).unwrap_or(0));
         }
+        self.overlay = overlay;
         self.changed(at);
-        self.adding(|log| log.cut(len, &gone))
+        Ok(())
     }
 
     fn changed(&mut self, at: UnixTime) {
@@ -300,18 +334,38 @@ impl Spooled {
         Ok(())
     }
 
-    /// The same, and durable. Blocking.
-    pub fn sync(&mut self) -> Res<()> {
+    /// The same, and durable; after a sync that failed it is written anew, where it has a place. Blocking.
+    pub fn sync(&mut self, place: Option<&Place>, base: Option<&Base>) -> Res<()> {
         self.settle()?;
-        self.log.sync().map_err(|error| of_io(&error))
+        match place {
+            Some(place) if self.log.is_doubtful() => self.anew(place, base),
+            _ => self.log.sync().map_err(|error| of_io(&error)),
+        }
     }
 
     /// It stands elsewhere from now on, durably. Blocking.
-    pub fn placed(&mut self, place: &Place, at: UnixTime) -> Res<()> {
+    pub fn placed(&mut self, place: &Place, over: Option<[u8; 16]>, base: Option<&Base>) -> Res<()> {
         let Place::Name { bucket, name } = place else { return Err(Errno::EINVAL) };
-        self.ctime = at;
-        self.adding(|log| log.placed(bucket, name))?;
-        self.sync()
+        self.ctime = now();
+        let order = self.spool.next_order();
+        self.adding(|log| log.placed((bucket, name), order, over))?;
+        self.sync(Some(place), base)
+    }
+
+    /// Notes which version stands in its place now. Blocking.
+    pub fn stands_over(&mut self, over: Option<[u8; 16]>) -> Res<()> {
+        self.adding(|log| log.stands_over(over))
+    }
+
+    /// Which version stands in its place, as far as it was noted.
+    pub const fn over(&self) -> Option<[u8; 16]> {
+        self.log.over()
+    }
+
+    fn anew(&mut self, place: &Place, base: Option<&Base>) -> Res<()> {
+        let head = head_of(place, base, self.overlay.base(), &self.told);
+        let overlay = self.overlay.clone();
+        self.adding(|log| log.rewrite(&head, &overlay))
     }
 
     /// Leaves out what was written over, where that is much. Blocking.
@@ -320,9 +374,13 @@ impl Spooled {
             return Ok(());
         }
         self.settle()?;
-        let head = head_of(place, base, self.overlay.base(), &self.told);
-        let overlay = self.overlay.clone();
-        self.adding(|log| log.rewrite(&head, &overlay))
+        self.anew(place, base)
+    }
+
+    /// Nothing more can be added to its log.
+    #[cfg(test)]
+    pub fn break_log(&mut self) {
+        self.log.break_it();
     }
 
     /// It is not found again should this end; who has it open goes on.

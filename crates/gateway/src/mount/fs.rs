@@ -21,7 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::runtime::Handle as Runtime;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Bits of a mode that say the type, and what a plain file has there.
 const TYPE: u32 = 0o170_000;
@@ -42,12 +42,24 @@ impl Mounted {
 
     /// Runs a request by a task of its own, once there is a turn (A).
     fn run<F: Future<Output = ()> + Send + 'static>(&self, work: impl FnOnce(Arc<Core>) -> F) {
-        let turn = self.runtime.block_on(Arc::clone(&self.turns).acquire_owned());
-        let doing = work(Arc::clone(&self.core));
-        self.runtime.spawn(async move {
-            doing.await;
-            drop(turn);
+        self.run_with(|core, turn| {
+            let doing = work(core);
+            async move {
+                doing.await;
+                drop(turn);
+            }
         });
+    }
+
+    /// The same for one that gives its turn back itself.
+    fn run_with<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        work: impl FnOnce(Arc<Core>, OwnedSemaphorePermit) -> F,
+    ) {
+        let turn = self.runtime.block_on(Arc::clone(&self.turns).acquire_owned());
+        if let Ok(turn) = turn {
+            self.runtime.spawn(work(Arc::clone(&self.core), turn)); // nobody closes the turns
+        }
     }
 }
 
@@ -128,8 +140,8 @@ impl Filesystem for Mounted {
         locked(&self.core.table).forget(ino.0, count);
     }
 
-    fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        self.run(|core| async move { attr(reply, core.getattr(ino.0).await) });
+    fn getattr(&self, _: &Request, ino: INodeNo, fh: Option<FileHandle>, reply: ReplyAttr) {
+        self.run(|core| async move { attr(reply, core.getattr(ino.0, fh.map(|fh| fh.0)).await) });
     }
 
     fn setattr(
@@ -143,7 +155,7 @@ impl Filesystem for Mounted {
         atime: Option<TimeOrNow>,
         mtime: Option<TimeOrNow>,
         _: Option<SystemTime>,
-        _: Option<FileHandle>,
+        fh: Option<FileHandle>,
         _: Option<SystemTime>,
         _: Option<SystemTime>,
         _: Option<SystemTime>,
@@ -152,7 +164,7 @@ impl Filesystem for Mounted {
     ) {
         let (atime, mtime) = (atime.map(time), mtime.map(time));
         let change = Change { rights: mode, uid, gid, size, atime, mtime };
-        self.run(|core| async move { attr(reply, core.setattr(ino.0, change).await) });
+        self.run(|core| async move { attr(reply, core.setattr(ino.0, fh.map(|fh| fh.0), change).await) });
     }
 
     fn readlink(&self, _: &Request, ino: INodeNo, reply: ReplyData) {
@@ -285,7 +297,7 @@ impl Filesystem for Mounted {
     }
 
     fn fsync(&self, _: &Request, _: INodeNo, fh: FileHandle, _: bool, reply: ReplyEmpty) {
-        self.run(|core| async move { empty(reply, core.fsync(fh.0).await) });
+        self.run_with(|core, turn| async move { empty(reply, core.fsync(fh.0, turn).await) });
     }
 
     fn release(
@@ -328,7 +340,11 @@ impl Filesystem for Mounted {
     }
 
     fn fsyncdir(&self, _: &Request, _: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        reply.ok(); // names are at the center, or in the spool, when they are answered
+        // Names are at the center, or in the spool, when they are answered.
+        self.run(|core| async move {
+            let synced = core.is_read_only || core.synced_names().await;
+            empty(reply, if synced { Ok(()) } else { Err(Errno::EIO) });
+        });
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 /// Requests of the system that are done at the same time; the others wait in the kernel.
 pub const REQUESTS_MAX: usize = 64;
+/// Calls of `fsync` that wait for holders and take no turn of the others.
+pub const SYNC_WAITS_MAX: usize = 1_024;
+/// Tries to open a file that others open at the same moment.
+pub const OPEN_TRIES: u32 = 3;
 /// Files and folders open at the same time.
 pub const HANDLES_MAX: usize = 1_024;
 /// Bytes of one write of the system.
@@ -74,6 +78,8 @@ pub const RECORD_BYTES_MAX: usize = 128 << 10;
 /// Folders of a spool: mounts that run, and those that ended before all was safe.
 pub const SPOOLS_MAX: usize = 64;
 
+/// Longest wait for the system to let a folder go; files in it that are open are answered on.
+pub const UNMOUNT_WAIT: Duration = Duration::from_secs(3);
 /// Files that are uploaded at the same time.
 pub const UPLOADS_MAX: usize = 4;
 /// Between the last close of a file and its upload: who writes a file and names it at once is waited for.

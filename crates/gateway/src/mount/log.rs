@@ -2,10 +2,11 @@
 //! device's key and bound to its file and its place in it.
 //!
 //! Magic and id, then records of length u32 and sealed bytes; the first byte of what is sealed says what it is. Head: JSON of
-//! [`Head`]. Block: number u64 and bytes. Cut: the file's length u64. Told: JSON of [`Told`]. Place: JSON of bucket and name.
+//! [`Head`]. Block: number u64 and bytes. Cut: the file's length u64. Told: JSON of [`Told`]. Place: JSON of [`Placed`].
+//! Over: JSON of a version.
 //!
 //! (A) No plain byte and no plain name is in it. (B) What was synced is found again: nothing that is there is ever written over. (C) A
-//! record that does not open ends the file. (D) Who reads by an older state of it reads that state: see [`Spots`].
+//! torn end is cut off; where a record in the middle does not open, or the head does not, nothing is written and nothing uploaded. (D) Who reads by an older state of it reads that state: see [`Spots`].
 
 use super::limits::{BLOCK_BYTES, RECORD_BYTES_MAX, SPOOL_SLACK};
 use super::overlay::Overlay;
@@ -22,11 +23,14 @@ use std::sync::Arc;
 
 const MAGIC: &[u8; 8] = b"PMSPOOL1";
 const BEGIN: u64 = 24;
+/// A sealed record's tag, at its end.
+const TAG_BYTES: u32 = 16;
 const HEAD: u8 = 1;
 const BLOCK: u8 = 2;
 const CUT: u8 = 3;
 const TOLD: u8 = 4;
 const PLACE: u8 = 5;
+const OVER: u8 = 6;
 
 /// What a spooled file begins with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +43,17 @@ pub(super) struct Head {
     pub base: Option<BaseHead>,
     /// What is told of it.
     pub told: Told,
+    /// Of two files for one name the one with the higher number has it.
+    #[serde(default)]
+    pub order: u64,
+    /// The version that stood in its place when it was put there, or that it became since; none where nothing did.
+    #[serde(default)]
+    pub over: Option<[u8; 16]>,
 }
+
+/// Where a file shall stand from a record on: bucket, name, and its order and what it stands over, as in [`Head`].
+#[derive(Serialize, Deserialize)]
+struct Placed(String, String, #[serde(default)] u64, #[serde(default)] Option<[u8; 16]>);
 
 /// A content that is in the pool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +94,10 @@ pub(super) struct SpoolLog {
     /// Bytes of blocks that count.
     live: u64,
     is_named: bool,
+    /// A sync failed: what the system holds of it may be nowhere on the disk.
+    is_doubtful: bool,
+    order: u64,
+    over: Option<[u8; 16]>,
 }
 
 /// One that was found again.
@@ -125,12 +143,17 @@ impl SpoolLog {
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
         file.write_all_at(&[&MAGIC[..], &id].concat(), 0)?;
         let spots = Spots { file: Arc::new(file), key: key.clone(), id, blocks: BTreeMap::new() };
-        let mut log = Self { path: path.to_owned(), spots, records: 0, end: BEGIN, live: 0, is_named: false };
+        let mut log = Self { order: head.order, over: head.over, ..Self::at(path.to_owned(), spots) };
         log.append(HEAD, &to_json(head)?)?;
         Ok(log)
     }
 
-    /// Opens one that is there: what is whole of it. Nothing where not even its head is.
+    const fn at(path: PathBuf, spots: Spots) -> Self {
+        Self { path, spots, records: 0, end: BEGIN, live: 0, is_named: false, is_doubtful: false, order: 0, over: None }
+    }
+
+    /// Opens one that is there: what is whole of it. Nothing where its head does not open; `InvalidData` where what comes later does
+    /// not (C).
     pub fn open(path: &Path, key: &LocalKey) -> io::Result<Option<Reopened>> {
         let mut file = OpenOptions::new().read(true).write(true).open(path)?;
         let mut begin = [0; BEGIN as usize];
@@ -141,15 +164,20 @@ impl SpoolLog {
         id.copy_from_slice(&begin[8..]);
         let len = file.metadata()?.len();
         let spots = Spots { file: Arc::new(file), key: key.clone(), id, blocks: BTreeMap::new() };
-        let log = Self { path: path.to_owned(), spots, records: 0, end: BEGIN, live: 0, is_named: true };
+        let log = Self::at(path.to_owned(), spots);
         let mut found = Reading { log, head: None, overlay: Overlay::default() };
         while found.next(len)? {}
-        let Reading { log, head, overlay } = found;
+        if found.head.is_some() && !found.is_torn(len)? {
+            return Err(broken("a record that does not open"));
+        }
+        let Reading { mut log, head, overlay } = found;
+        let Some(head) = head else { return Ok(None) };
+        (log.order, log.over) = (head.order, head.over);
         if log.end < len {
             tracing::warn!("a spooled file ends early; what was not synced is not there");
             log.spots.file.set_len(log.end)?; // (C)
         }
-        Ok(head.map(|head| Reopened { log, head, overlay }))
+        Ok(Some(Reopened { log, head, overlay }))
     }
 
     /// Adds a record; where its sealed bytes stand.
@@ -200,18 +228,42 @@ impl SpoolLog {
     }
 
     /// Notes where it shall stand now.
-    pub fn placed(&mut self, bucket: &str, name: &str) -> io::Result<()> {
-        self.append(PLACE, &to_json(&(bucket, name))?).map(drop)
+    pub fn placed(&mut self, (bucket, name): (&str, &str), order: u64, over: Option<[u8; 16]>) -> io::Result<()> {
+        self.append(PLACE, &to_json(&Placed(bucket.to_owned(), name.to_owned(), order, over))?)?;
+        (self.order, self.over) = (order, over);
+        Ok(())
+    }
+
+    /// Notes which version stands in its place now.
+    pub fn stands_over(&mut self, over: Option<[u8; 16]>) -> io::Result<()> {
+        self.append(OVER, &to_json(&over)?)?;
+        self.over = over;
+        Ok(())
+    }
+
+    /// Which version stands in its place, as far as it was noted.
+    pub const fn over(&self) -> Option<[u8; 16]> {
+        self.over
     }
 
     /// All that was added so far is durable when this returns. Blocking.
     pub fn sync(&mut self) -> io::Result<()> {
-        self.spots.file.sync_data()?;
-        if !self.is_named {
-            File::open(self.path.parent().unwrap_or(&self.path))?.sync_all()?;
-            self.is_named = true;
+        if self.is_doubtful {
+            return Err(broken("a sync failed before"));
         }
-        Ok(())
+        let synced = self.spots.file.sync_data();
+        let synced = synced.and_then(|()| if self.is_named { Ok(()) } else { sync_folder(self.folder()) });
+        (self.is_named, self.is_doubtful) = (synced.is_ok(), synced.is_err());
+        synced
+    }
+
+    /// Whether a sync of it failed: then it must be written anew.
+    pub const fn is_doubtful(&self) -> bool {
+        self.is_doubtful
+    }
+
+    fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
     }
 
     /// Its blocks as they are now.
@@ -233,7 +285,8 @@ impl SpoolLog {
     pub fn rewrite(&mut self, head: &Head, overlay: &Overlay) -> io::Result<()> {
         let path = self.path.with_extension("new");
         let _ = fs::remove_file(&path); // of one that was cut off
-        let mut new = Self::create(&path, &self.spots.key, head)?;
+        let mut new =
+            Self::create(&path, &self.spots.key, &Head { order: self.order, over: self.over, ..head.clone() })?;
         for (block, valid) in overlay.blocks().filter_map(|block| Some((block, overlay.valid(block)?))) {
             let mut bytes = self.spots.read(block)?;
             bytes.truncate(valid);
@@ -247,6 +300,12 @@ impl SpoolLog {
         self.sync()
     }
 
+    /// Nothing more can be added to it.
+    #[cfg(test)]
+    pub fn break_it(&mut self) {
+        self.spots.file = Arc::new(File::open(&self.path).unwrap());
+    }
+
     /// It is not found again; who has it reads on.
     pub fn unname(&mut self) {
         if let Err(error) = fs::remove_file(&self.path)
@@ -257,6 +316,11 @@ impl SpoolLog {
     }
 }
 
+/// Which names are in a folder is durable when this returns. Blocking.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
 /// A log while it is read.
 struct Reading {
     log: SpoolLog,
@@ -265,18 +329,34 @@ struct Reading {
 }
 
 impl Reading {
-    /// Takes the next record in; whether there was one.
-    fn next(&mut self, len: u64) -> io::Result<bool> {
+    /// Whether what follows the last record that opens can be what a power cut left of the next one.
+    fn is_torn(&self, len: u64) -> io::Result<bool> {
+        let Some((at, size)) = self.sealed(len)? else { return Ok(true) };
+        let last = at + u64::from(size);
+        if last != len || size < TAG_BYTES {
+            return Ok(size < TAG_BYTES); // zeros that stand where a length would
+        }
+        let mut tag = [0; TAG_BYTES as usize];
+        self.log.spots.file.read_exact_at(&mut tag, last - u64::from(TAG_BYTES))?;
+        Ok(tag == [0; TAG_BYTES as usize]) // its end was never written
+    }
+
+    /// Where the next record's sealed bytes are, and how many; none where not all of them are there.
+    fn sealed(&self, len: u64) -> io::Result<Option<(u64, u32)>> {
         let mut head = [0; 4];
-        if self.log.end + 4 > len {
-            return Ok(false);
+        let at = self.log.end + 4;
+        if at > len {
+            return Ok(None);
         }
         self.log.spots.file.read_exact_at(&mut head, self.log.end)?;
         let size = u32::from_le_bytes(head);
-        let at = self.log.end + 4;
-        if size as usize > RECORD_BYTES_MAX || at + u64::from(size) > len {
-            return Ok(false);
-        }
+        let is_whole = size as usize <= RECORD_BYTES_MAX && at + u64::from(size) <= len;
+        Ok(is_whole.then_some((at, size)))
+    }
+
+    /// Takes the next record in; whether there was one.
+    fn next(&mut self, len: u64) -> io::Result<bool> {
+        let Some((at, size)) = self.sealed(len)? else { return Ok(false) };
         let mut sealed = vec![0; size as usize];
         self.log.spots.file.read_exact_at(&mut sealed, at)?;
         let record = self.log.records;
@@ -311,7 +391,11 @@ impl Reading {
                 self.log.drop_blocks(&gone);
             }
             TOLD => head.told = serde_json::from_slice(payload).ok()?,
-            PLACE => (head.bucket, head.name) = serde_json::from_slice(payload).ok()?,
+            PLACE => {
+                let Placed(bucket, name, order, over) = serde_json::from_slice(payload).ok()?;
+                (head.bucket, head.name, head.order, head.over) = (bucket, name, order, over);
+            }
+            OVER => head.over = serde_json::from_slice(payload).ok()?,
             _ => return None,
         }
         Some(())
@@ -324,7 +408,14 @@ mod tests {
 
     fn head() -> Head {
         let base = BaseHead { name: "n".into(), version: [7; 16], size: 200_000, shown: 200_000 };
-        Head { bucket: "b".into(), name: "secret name".into(), base: Some(base), told: Told::default() }
+        Head {
+            bucket: "b".into(),
+            name: "secret name".into(),
+            base: Some(base),
+            told: Told::default(),
+            order: 3,
+            over: None,
+        }
     }
 
     fn made(dir: &Path) -> (SpoolLog, LocalKey) {
@@ -340,10 +431,11 @@ mod tests {
         log.block(0, b"new secret").unwrap();
         log.block(9, b"tail").unwrap();
         log.cut(4, &[9]).unwrap();
-        log.placed("b", "other name").unwrap();
+        log.placed(("b", "other name"), 9, None).unwrap();
+        log.stands_over(Some([8; 16])).unwrap();
         log.sync().unwrap();
         let again = SpoolLog::open(&dir.path().join("1"), &key).unwrap().unwrap();
-        assert_eq!(again.head.name, "other name");
+        assert_eq!((again.head.name.as_str(), again.head.order, again.log.over()), ("other name", 9, Some([8; 16])));
         assert_eq!((again.overlay.len(), again.overlay.valid(0), again.overlay.valid(9)), (4, Some(4), None));
         assert_eq!(again.log.spots().read(0).unwrap(), b"new secret");
         let bytes = fs::read(dir.path().join("1")).unwrap();
@@ -351,6 +443,50 @@ mod tests {
             assert!(!bytes.windows(word.len()).any(|part| part == word));
         }
         assert!(SpoolLog::open(&dir.path().join("1"), &LocalKey::of(&[2; 32])).unwrap().is_none());
+        assert_eq!(fs::read(dir.path().join("1")).unwrap(), bytes, "who does not open it does not touch it");
+        assert_eq!(SpoolLog::open(&dir.path().join("1"), &key).unwrap().unwrap().overlay, again.overlay);
+    }
+
+    #[test]
+    fn what_is_broken_in_the_middle_is_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut log, key) = made(dir.path());
+        let head = log.bytes();
+        log.block(0, &[5; 1_000]).unwrap();
+        let first = log.bytes();
+        log.block(1, &[6; 1_000]).unwrap();
+        let path = dir.path().join("1");
+        let whole = fs::read(&path).unwrap();
+        for at in [head + 100, first + 100, log.bytes() - 1] {
+            let mut bytes = whole.clone();
+            bytes[at as usize] ^= 1;
+            fs::write(&path, &bytes).unwrap();
+            let no = SpoolLog::open(&path, &key).err().map(|error| error.kind());
+            assert_eq!((no, fs::read(&path).unwrap() == bytes), (Some(io::ErrorKind::InvalidData), true), "{at}");
+        }
+        // Of a file that was longer already, what a power cut left unwritten is zeros.
+        for from in [first, first + 4] {
+            let mut bytes = whole.clone();
+            bytes[from as usize..].fill(0);
+            fs::write(&path, &bytes).unwrap();
+            let again = SpoolLog::open(&path, &key).unwrap().unwrap();
+            assert_eq!((again.log.bytes(), again.overlay.valid(0)), (first, Some(1_000)));
+        }
+    }
+
+    #[test]
+    fn a_sync_that_failed_fails_until_it_is_written_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut log, key) = made(dir.path());
+        log.block(0, b"x").unwrap();
+        log.is_doubtful = true;
+        assert!(log.sync().is_err() && log.sync().is_err());
+        let mut overlay = Overlay::over(200_000);
+        overlay.wrote(0, 1);
+        log.rewrite(&Head { order: 0, ..head() }, &overlay).unwrap();
+        log.sync().unwrap();
+        let again = SpoolLog::open(&dir.path().join("1"), &key).unwrap().unwrap();
+        assert_eq!((again.head.order, again.log.spots().read(0).unwrap()), (3, b"x".to_vec()));
     }
 
     #[test]

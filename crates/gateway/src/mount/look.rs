@@ -3,6 +3,7 @@
 use super::attr::{Shape, kind_of};
 use super::core::{Core, Found, Handle, Line, locked};
 use super::errno::Res;
+use super::file::File;
 use super::limits::{BLOCK_BYTES, HANDLES_MAX, LIST_WAIT, PART_BYTES_MAX};
 use super::names::Kids;
 use crate::dav::place::Place;
@@ -31,8 +32,37 @@ impl Core {
             Err(no) if no.code() == Errno::EINVAL.code() => return Err(Errno::ENOENT),
             place => place?,
         };
-        let shape = self.shape(&place, &self.find(&place).await?).await?;
+        let found = self.find(&place).await?;
+        self.parted(above, &place, &found).await;
+        let shape = self.shape(&place, &found).await?;
         self.told(above, &place, &shape)
+    }
+
+    /// A name that is another version by now than what is open under its number gets a number of its own: who has that open reads on.
+    pub async fn parted(&self, above: u64, place: &Place, found: &Found) {
+        let open = {
+            let table = locked(&self.table);
+            table.find(above, place.shown()).and_then(|number| Some((number, table.file(number)?)))
+        };
+        let Some((number, open)) = open else { return };
+        let is_same = match found {
+            Found::Object(entry) => open.held().await.is_version(&entry.version),
+            Found::Spooled(file) => Arc::ptr_eq(file, &open),
+            Found::Folder(_) => false,
+        };
+        if !is_same && !self.is_still(place, &open).await {
+            locked(&self.table).parted(number);
+        }
+    }
+
+    /// Whether a file that is open is what stands at a place, by a look that is made now: it may have been written to, or uploaded, since
+    /// the one before.
+    pub async fn is_still(&self, place: &Place, open: &Arc<File>) -> bool {
+        match self.find(place).await {
+            Ok(Found::Spooled(file)) => Arc::ptr_eq(&file, open),
+            Ok(Found::Object(entry)) => open.held().await.is_version(&entry.version),
+            _ => false,
+        }
     }
 
     /// Tells the system of a name.
@@ -42,7 +72,12 @@ impl Core {
     }
 
     /// What a number is.
-    pub async fn getattr(&self, number: u64) -> Res<FileAttr> {
+    pub async fn getattr(&self, number: u64, handle: Option<u64>) -> Res<FileAttr> {
+        if let Some(Ok(open)) = handle.map(|handle| self.open_as(handle))
+            && let Handle::File { file, .. } = &*open
+        {
+            return Ok(file.held().await.shape()?.attr(number, self.owner));
+        }
         let (place, open) = {
             let table = locked(&self.table);
             (table.place(number), table.file(number))
@@ -51,7 +86,13 @@ impl Core {
             (None, Some(open)) => open.held().await.shape()?,
             (None, None) => return Err(Errno::ENOENT),
             (Some(place), open) => match self.find(&place).await {
-                Ok(found) => self.shape(&place, &found).await?,
+                Ok(found) => match (open, &found) {
+                    // A number is what is open under it; its name gets another one at the next look.
+                    (Some(open), Found::Object(entry)) if !open.held().await.is_version(&entry.version) => {
+                        open.held().await.shape()?
+                    }
+                    _ => self.shape(&place, &found).await?,
+                },
                 // Somebody else removed it; who has it open still has it.
                 Err(no) if no.code() == Errno::ENOENT.code() => match open {
                     Some(open) => open.held().await.shape()?,

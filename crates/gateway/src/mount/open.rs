@@ -2,17 +2,20 @@
 
 use super::attr::mode_of;
 use super::cache::Ahead;
-use super::core::{Core, Handle, Sync, blocking, locked, now};
+use super::change::Kept;
+use super::core::{Core, Found, Handle, Sync, blocking, locked, now};
 use super::errno::Res;
 use super::file::{File, head_of};
-use super::limits::FILE_BYTES_MAX;
+use super::limits::{FILE_BYTES_MAX, HANDLES_MAX, OPEN_TRIES};
 use super::overlay::Overlay;
 use super::told::Told;
+use crate::dav::place::Place;
 use client::Unix;
 use fuser::{Errno, FileAttr, FileType};
 use std::ffi::OsStr;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Who asks, and which rights shall be.
 #[derive(Debug, Clone, Copy)]
@@ -28,22 +31,57 @@ impl Core {
         if is_writer && self.is_read_only {
             return Err(Errno::EROFS);
         }
-        let place = locked(&self.table).place(number);
-        let file = match place {
-            Some(place) => self.file_at(number, &place).await?,
-            None => locked(&self.table).file(number).ok_or(Errno::ESTALE)?,
-        };
-        self.opened(&file, number, is_writer).await
+        for _ in 0..OPEN_TRIES {
+            let file = self.file_of(number).await?;
+            if let Some(handle) = self.opened(&file, number, is_writer).await? {
+                return Ok(handle);
+            }
+        }
+        Err(Errno::ESTALE) // then the system looks at its name once more
     }
 
-    async fn opened(&self, file: &Arc<File>, number: u64, is_writer: bool) -> Res<u64> {
+    /// The file that a number is.
+    pub async fn file_of(&self, number: u64) -> Res<Arc<File>> {
+        let (place, open) = {
+            let table = locked(&self.table);
+            (table.place(number), table.file(number))
+        };
+        match (place, open) {
+            (Some(place), _) => self.file_at(number, &place).await,
+            // One whose name is another file by now has its place still: who asks for the name gets that one.
+            (None, Some(open)) if open.held().await.place.is_some() => Err(Errno::ESTALE),
+            (None, open) => open.ok_or(Errno::ESTALE),
+        }
+    }
+
+    /// Opens a file under a number; not where somebody opened it as another one just now.
+    async fn opened(&self, file: &Arc<File>, number: u64, is_writer: bool) -> Res<Option<u64>> {
         let mut state = file.held().await;
         let (open, ahead) = (Arc::clone(file), Mutex::new(Ahead::default()));
         let handle = self.handle(Handle::File { file: open, number, is_writer, ahead })?;
+        if !locked(&self.table).opened(number, file) {
+            locked(&self.handles).remove(&handle);
+            return Ok(None);
+        }
         state.handles += 1;
         state.writers += u32::from(is_writer);
-        locked(&self.table).opened(number, file);
-        Ok(handle)
+        Ok(Some(handle))
+    }
+
+    /// Files that are open at places that are asked for, under whatever number; those that are held `already` stand elsewhere.
+    pub async fn open_files(&self, is_here: impl Fn(&Place) -> bool, already: &[Kept]) -> Vec<Arc<File>> {
+        let all: Vec<Arc<Handle>> = locked(&self.handles).values().cloned().collect();
+        let mut here = Vec::new();
+        for handle in all {
+            let Handle::File { file, .. } = &*handle else { continue };
+            if already.iter().any(|(_, held, _)| Arc::ptr_eq(held, file)) {
+                continue;
+            }
+            if file.held().await.place.as_ref().is_some_and(&is_here) {
+                here.push(Arc::clone(file));
+            }
+        }
+        here
     }
 
     /// What a file that is made in a folder begins with: whose it is, and its rights.
@@ -84,15 +122,22 @@ impl Core {
         })
         .await?;
         self.touched(&place.parent());
+        self.parted(above, &place, &Found::Spooled(Arc::clone(&file))).await;
         let shape = file.held().await.shape()?;
         Ok((self.told(above, &place, &shape)?, file))
     }
 
     /// The same, and opens it.
-    pub async fn create(&self, above: u64, name: &OsStr, by: Asker) -> Res<(FileAttr, u64)> {
+    pub async fn create(self: &Arc<Self>, above: u64, name: &OsStr, by: Asker) -> Res<(FileAttr, u64)> {
+        if locked(&self.handles).len() >= HANDLES_MAX {
+            return Err(Errno::ENFILE); // before anything is made
+        }
         let (attr, file) = self.make(above, name, by).await?;
-        let handle = self.opened(&file, attr.ino.0, true).await?;
-        Ok((attr, handle))
+        let opened = self.opened(&file, attr.ino.0, true).await.and_then(|handle| handle.ok_or(Errno::ESTALE));
+        if opened.is_err() {
+            self.upload(&file, &mut file.held().await); // nobody closes it
+        }
+        Ok((attr, opened?))
     }
 
     /// Makes a file that nobody opens.
@@ -139,21 +184,26 @@ impl Core {
         let open = self.open_as(handle)?;
         let Handle::File { file, is_writer: true, .. } = &*open else { return Ok(()) };
         let mut state = file.held().await;
-        if let Some(no) = state.failed.take() {
-            return Err(no);
-        }
-        blocking(move || state.spooled.as_mut().map_or(Ok(()), super::file::Spooled::settle)).await
+        let failed = state.failed.take();
+        blocking(move || state.spooled.as_mut().map_or(Ok(()), super::file::Spooled::settle)).await?;
+        failed.map_or(Ok(()), Err)
     }
 
-    /// What was written is durable when this returns; with [`Sync::Pool`] holders have it.
-    pub async fn fsync(self: &Arc<Self>, handle: u64) -> Res<()> {
+    /// What was written is durable when this returns; with [`Sync::Pool`] holders have it, and where there is one more wait to have,
+    /// `turn` is given back meanwhile.
+    pub async fn fsync(self: &Arc<Self>, handle: u64, turn: OwnedSemaphorePermit) -> Res<()> {
         let open = self.open_as(handle)?;
         let Handle::File { file, .. } = &*open else { return Ok(()) };
         let mut state = file.held().await;
-        blocking(move || state.spooled.as_mut().map_or(Ok(()), super::file::Spooled::sync)).await?;
-        match self.sync {
-            Sync::Staged => Ok(()),
-            Sync::Pool => self.safe(file).await,
+        let failed = blocking(move || state.sync().map(|()| state.failed.take())).await?;
+        match (self.sync, failed) {
+            (_, Some(no)) => Err(no),
+            (Sync::Staged, None) => Ok(()),
+            (Sync::Pool, None) => {
+                let wait = Arc::clone(&self.waits).try_acquire_owned();
+                let _turn = wait.is_err().then_some(turn);
+                self.safe(file).await
+            }
         }
     }
 

@@ -6,11 +6,13 @@
 //! (A) What was synced is uploaded, whatever ended this process. (B) It takes at most [`SPOOL_BYTES_MAX`], a share of the free disk and
 //! [`SPOOL_FILES_MAX`] files; then writing fails with `ENOSPC`.
 
+use super::attr::stamp_of;
 use super::cache::Base;
+use super::core::now;
 use super::errno::{Res, of_io};
 use super::file::{File, Spooled};
 use super::limits::{SPOOL_BYTES_MAX, SPOOL_FILES_MAX, SPOOL_FREE_SHARE, SPOOLS_MAX};
-use super::log::{Head, Reopened, SpoolLog};
+use super::log::{Head, Reopened, SpoolLog, sync_folder};
 use super::overlay::Overlay;
 use super::told::Told;
 use crate::dav::place::Place;
@@ -34,10 +36,14 @@ pub(super) struct Spool {
     bytes: AtomicU64,
     bytes_max: u64,
     next: AtomicU64,
+    /// The highest order that was given, or found.
+    order: AtomicU64,
+    /// Files that are broken, and set aside.
+    bad: AtomicU64,
     /// Files that wait, by where they shall stand.
     files: Mutex<BTreeMap<Place, Arc<File>>>,
-    /// Held while this mount runs.
-    locks: Mutex<Vec<fs::File>>,
+    /// Folders of this mount, and their locks, held while it runs; where nothing is written there are none.
+    locks: Mutex<Vec<(PathBuf, fs::File)>>,
 }
 
 impl Spool {
@@ -45,40 +51,86 @@ impl Spool {
     pub fn open(dir: &Path, device: &[u8; 32], free: u64) -> io::Result<Arc<Self>> {
         let make = |dir: &Path| DirBuilder::new().recursive(true).mode(0o700).create(dir);
         make(dir)?;
+        dir.parent().map_or(Ok(()), sync_folder)?;
         for number in 0..SPOOLS_MAX {
             let folder = dir.join(number.to_string());
             make(&folder)?;
             let Some(lock) = lock(&folder)? else { continue };
-            return Ok(Arc::new(Self {
-                dir: folder,
-                key: LocalKey::of(device),
-                bytes: AtomicU64::new(0),
-                bytes_max: (free / SPOOL_FREE_SHARE).min(SPOOL_BYTES_MAX),
-                next: AtomicU64::new(0),
-                files: Mutex::default(),
-                locks: Mutex::new(vec![lock]),
-            }));
+            sync_folder(dir)?;
+            let bytes_max = (free / SPOOL_FREE_SHARE).min(SPOOL_BYTES_MAX);
+            return Ok(Arc::new(Self::with(folder.clone(), device, bytes_max, vec![(folder, lock)])));
         }
         Err(io::Error::other("too many mounts run"))
     }
 
+    /// The spool of a mount that writes nothing: no folder and no lock are its own.
+    pub fn closed(dir: &Path, device: &[u8; 32]) -> Arc<Self> {
+        Arc::new(Self::with(dir.to_owned(), device, 0, Vec::new()))
+    }
+
+    fn with(dir: PathBuf, device: &[u8; 32], bytes_max: u64, locks: Vec<(PathBuf, fs::File)>) -> Self {
+        let (key, bytes, next, order) = (LocalKey::of(device), AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        let (bad, files, locks) = (AtomicU64::new(0), Mutex::default(), Mutex::new(locks));
+        Self { dir, key, bytes, bytes_max, next, order, bad, files, locks }
+    }
+
     /// Takes over what mounts left behind that do not run any more. Blocking.
     pub fn take_over_all(self: &Arc<Self>, now: UnixTime) {
-        self.recover(&self.dir, now);
+        let mut found = self.recover(&self.dir);
         let all = self.dir.parent().and_then(|dir| fs::read_dir(dir).ok());
         let folders =
             all.into_iter().flatten().flatten().map(|entry| entry.path()).filter(|folder| *folder != self.dir);
         for folder in folders.take(SPOOLS_MAX) {
             if let Ok(Some(lock)) = lock(&folder) {
-                self.locks.lock().unwrap_or_else(PoisonError::into_inner).push(lock);
-                self.recover(&folder, now);
+                self.locks().push((folder.clone(), lock));
+                found.extend(self.recover(&folder));
             }
+        }
+        // Of two for one name, which a rename that was cut off leaves, the one that was named last has it.
+        found.sort_by_key(|found| found.head.order);
+        let mut last = BTreeMap::new();
+        for found in found {
+            self.order.fetch_max(found.head.order, Relaxed);
+            let place = Place::Name { bucket: found.head.bucket.clone(), name: found.head.name.clone() };
+            if let Some(Reopened { mut log, .. }) = last.insert(place, found) {
+                log.unname();
+            }
+        }
+        if let Err(error) = self.sync_names() {
+            tracing::warn!(%error, "the spool's folder cannot be synced");
+        }
+        for (place, found) in last {
+            self.take_over(place, found, now);
         }
     }
 
-    /// Takes over what lies in a folder; what does not open stays where it is.
-    fn recover(self: &Arc<Self>, folder: &Path, now: UnixTime) {
-        let Ok(entries) = fs::read_dir(folder) else { return };
+    fn locks(&self) -> MutexGuard<'_, Vec<(PathBuf, fs::File)>> {
+        self.locks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which files are in the spool, and which are not any more, is durable when this returns. Blocking.
+    pub fn sync_names(&self) -> io::Result<()> {
+        let folders: Vec<PathBuf> = self.locks().iter().map(|(folder, _)| folder.clone()).collect();
+        folders.iter().try_for_each(|folder| sync_folder(folder))
+    }
+
+    /// The next order: later than all before, also than those of earlier mounts.
+    pub fn next_order(&self) -> u64 {
+        let now = stamp_of(now()).map_or(0, |now| now.as_ms());
+        let last = self.order.fetch_update(Relaxed, Relaxed, |last| Some(now.max(last + 1)));
+        let last = last.unwrap_or_else(|last| last);
+        now.max(last + 1)
+    }
+
+    /// Files that are broken and were set aside.
+    pub fn bad(&self) -> u64 {
+        self.bad.load(Relaxed)
+    }
+
+    /// What lies in a folder; what does not open stays where it is, what is broken is set aside.
+    fn recover(&self, folder: &Path) -> Vec<Reopened> {
+        let mut all = Vec::new();
+        let Ok(entries) = fs::read_dir(folder) else { return all };
         for path in entries.flatten().map(|entry| entry.path()) {
             let number = path.file_name().and_then(|name| name.to_str()?.parse::<u64>().ok());
             let Some(number) = number else {
@@ -91,19 +143,26 @@ impl Spool {
                 self.next.fetch_max(number + 1, Relaxed);
             }
             match SpoolLog::open(&path, &self.key) {
-                Ok(Some(found)) => self.take_over(found, now),
+                Ok(Some(found)) => all.push(found),
                 Ok(None) => tracing::warn!("a spooled file does not open with this machine's key; it is left alone"),
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    tracing::warn!("a spooled file is broken; it is set aside and not uploaded");
+                    self.bad.fetch_add(1, Relaxed);
+                    if let Err(error) = fs::rename(&path, path.with_extension("bad")) {
+                        tracing::warn!(%error, "it cannot be set aside");
+                    }
+                }
                 Err(error) => tracing::warn!(%error, "a spooled file cannot be read"),
             }
         }
+        all
     }
 
-    fn take_over(self: &Arc<Self>, found: Reopened, now: UnixTime) {
+    fn take_over(self: &Arc<Self>, place: Place, found: Reopened, now: UnixTime) {
         let Reopened { log, head, overlay } = found;
         let base = head.base.as_ref().map(|base| Base::new(&head.bucket, &base.name, base.version, base.size));
-        let place = Place::Name { bucket: head.bucket, name: head.name };
         let ctime = head.told.unix.mtime.unwrap_or(now);
-        let file = File::spooled(&place, base, Spooled::new(self, log, overlay, head.told, ctime));
+        let file = File::recovered(&place, base, Spooled::new(self, log, overlay, head.told, ctime));
         self.files().insert(place, file);
     }
 
@@ -111,7 +170,8 @@ impl Spool {
     pub fn create(self: &Arc<Self>, head: &Head, overlay: Overlay, told: Told, now: UnixTime) -> Res<Spooled> {
         self.room()?;
         let path = self.dir.join(self.next.fetch_add(1, Relaxed).to_string());
-        let log = SpoolLog::create(&path, &self.key, head).map_err(|error| of_io(&error))?;
+        let head = Head { order: self.next_order(), ..head.clone() };
+        let log = SpoolLog::create(&path, &self.key, &head).map_err(|error| of_io(&error))?;
         Ok(Spooled::new(self, log, overlay, told, now))
     }
 
@@ -198,7 +258,7 @@ mod tests {
     async fn what_was_synced_is_found_by_the_next_mount_and_by_no_other_that_runs() {
         let dir = tempfile::tempdir().unwrap();
         let first = open(dir.path());
-        put(&first, "a", b"safe").sync().unwrap();
+        put(&first, "a", b"safe").sync(Some(&place("a")), None).unwrap();
         put(&first, "b", b"gone").unname();
         let beside = open(dir.path());
         assert!(beside.files().is_empty(), "the first still runs");
@@ -212,6 +272,65 @@ mod tests {
         assert_eq!(spooled.told.unix.mtime, Some((6, 0)));
     }
 
+    #[tokio::test]
+    async fn of_two_for_one_name_the_one_that_was_named_last_has_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, other) = (open(dir.path()), open(dir.path()));
+        // A rename over a file that waits, cut off before that one is removed; once in each order of their numbers, and across folders.
+        let (mut a, mut b) = (put(&first, "tmp", b"new a"), put(&first, "a", b"old"));
+        let mut c = put(&other, "b", b"old");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        let mut d = put(&first, "b", b"new b");
+        a.placed(&place("a"), None, None).unwrap();
+        for file in [&mut b, &mut c, &mut d] {
+            file.sync(Some(&place("any")), None).unwrap();
+        }
+        drop((a, b, c, d, first, other));
+        for _ in 0..2 {
+            let next = open(dir.path());
+            assert_eq!(next.files().len(), 2);
+            for name in ["a", "b"] {
+                let state = next.at(&place(name)).unwrap().held().await;
+                let bytes = state.spooled.as_ref().unwrap().read(0..9).unwrap();
+                assert_eq!(bytes[0].1, format!("new {name}").into_bytes());
+            }
+            let left = |number: &str| fs::read_dir(dir.path().join(number)).unwrap().count();
+            assert_eq!((left("0"), left("1")), (3, 1), "the others are gone for good");
+            assert!(next.next_order() < next.next_order());
+            next.files().clear(); // they hold their spool, and it its lock
+        }
+    }
+
+    #[test]
+    fn what_does_not_open_or_is_broken_stays_on_the_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = open(dir.path());
+        for name in ["a", "b"] {
+            put(&first, name, b"safe").sync(Some(&place(name)), None).unwrap();
+        }
+        drop(first);
+        let other = Spool::open(dir.path(), &[2; 32], 1 << 30).unwrap();
+        other.take_over_all((5, 0));
+        assert_eq!((other.files().len(), other.bad()), (0, 0));
+        drop(other);
+        let path = dir.path().join("0/0");
+        let mut bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() - 200;
+        bytes[middle] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        let next = open(dir.path());
+        assert_eq!((next.files().len(), next.bad()), (1, 1), "the right key opens what is whole");
+        assert_eq!(fs::read(path.with_extension("bad")).unwrap(), bytes);
+    }
+
+    #[test]
+    fn a_mount_that_writes_nothing_takes_no_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::closed(dir.path(), &[1; 32]);
+        assert_eq!((fs::read_dir(dir.path()).unwrap().count(), spool.room().is_err()), (0, true));
+        spool.sync_names().unwrap();
+    }
+
     #[test]
     fn a_full_spool_refuses_and_has_room_again() {
         let dir = tempfile::tempdir().unwrap();
@@ -223,6 +342,10 @@ mod tests {
             file.write(&touches, BTreeMap::new(), &block, (6, 0)).err()
         });
         assert_eq!(wrote.map(|no| no.code()), Some(Errno::ENOSPC.code()));
+        let (len, blocks) = (file.overlay.len(), file.overlay.clone());
+        file.break_log();
+        assert!(file.cut(5, (7, 0)).is_err());
+        assert_eq!((file.overlay.len(), file.overlay == blocks), (len, true), "what fails changes nothing");
         drop(file);
         assert_eq!(spool.free(), 1 << 20);
     }

@@ -135,17 +135,16 @@ impl Table {
         self.nodes.get(&number)?.file.clone()
     }
 
-    /// Files that are open at places that are asked for.
-    pub fn open_files(&self, is_here: impl Fn(&Place) -> bool) -> Vec<Arc<File>> {
-        let open = self.nodes.iter().filter_map(|(number, node)| Some((*number, node.file.as_ref()?)));
-        let here = open.filter(|(number, _)| self.place(*number).is_some_and(|place| is_here(&place)));
-        here.map(|(_, file)| Arc::clone(file)).collect()
+    /// A number is open as this file; not where it is open as another one already.
+    pub fn opened(&mut self, number: u64, file: &Arc<File>) -> bool {
+        let Some(node) = self.nodes.get_mut(&number) else { return false };
+        Arc::ptr_eq(node.file.get_or_insert_with(|| Arc::clone(file)), file)
     }
 
-    /// A number is open as this file.
-    pub fn opened(&mut self, number: u64, file: &Arc<File>) {
-        if let Some(node) = self.nodes.get_mut(&number) {
-            node.file = Some(Arc::clone(file));
+    /// What has a name from now on is something else than what is open under its number (A).
+    pub fn parted(&mut self, number: u64) {
+        if let Some((above, part)) = self.nodes.get(&number).and_then(|node| node.at.clone()) {
+            self.gone(above, &part);
         }
     }
 

@@ -1,7 +1,7 @@
 //! What is told of files and folders: rights, owners, times, lengths, attributes.
 
 use super::attr::mode_of;
-use super::core::{Core, Found, blocking, locked, now};
+use super::core::{Core, Found, Handle, blocking, locked, now};
 use super::errno::Res;
 use super::file::File;
 use super::limits::FILE_BYTES_MAX;
@@ -64,7 +64,7 @@ enum Telling {
 
 impl Core {
     /// Changes what is told of a number.
-    pub async fn setattr(self: &Arc<Self>, number: u64, change: Change) -> Res<FileAttr> {
+    pub async fn setattr(self: &Arc<Self>, number: u64, handle: Option<u64>, change: Change) -> Res<FileAttr> {
         if self.is_read_only {
             return Err(Errno::EROFS);
         }
@@ -73,7 +73,7 @@ impl Core {
             return Err(Errno::EPERM); // only an administrator's mount shows other owners
         }
         if let Some(size) = change.size {
-            self.resize(number, size).await?;
+            self.resize(number, handle, size).await?;
         }
         if change.tells() {
             let telling = self.telling(number).await?;
@@ -83,18 +83,18 @@ impl Core {
             })
             .await?;
         }
-        self.getattr(number).await
+        self.getattr(number, handle).await
     }
 
     /// Lets a file end elsewhere, open or not.
-    async fn resize(self: &Arc<Self>, number: u64, size: u64) -> Res<()> {
+    async fn resize(self: &Arc<Self>, number: u64, handle: Option<u64>, size: u64) -> Res<()> {
         if size > FILE_BYTES_MAX {
             return Err(Errno::EFBIG);
         }
-        let place = locked(&self.table).place(number);
-        let file = match &place {
-            Some(place) => self.file_at(number, place).await?,
-            None => locked(&self.table).file(number).ok_or(Errno::ESTALE)?,
+        let open = handle.and_then(|handle| self.open_as(handle).ok());
+        let file = match open.as_deref() {
+            Some(Handle::File { file, .. }) => Arc::clone(file),
+            _ => self.file_of(number).await?,
         };
         self.cut(&file, size).await?;
         let mut state = file.held().await;
@@ -133,7 +133,10 @@ impl Core {
                 let new = retold(self, &place, &entry, &told).await?;
                 self.names.changed(&place, Some(Kid::File(new.clone())));
                 self.same_content(&place, &new).await;
-                Ok(())
+                match self.spool.at(&place) {
+                    Some(file) => self.tell_file(&file, change).await, // a first write was quicker, with what was told before
+                    None => Ok(()),
+                }
             }
             Telling::Folder(place, marker) => self.tell_folder(&place, marker, change).await,
         }

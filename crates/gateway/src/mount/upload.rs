@@ -7,14 +7,14 @@
 use super::attr::stamp_of;
 use super::cache::{Base, Cache};
 use super::core::{Core, blocking, locked, now};
-use super::errno::{Res, of_client};
+use super::errno::{Res, is_away, of_client, of_io};
 use super::file::{File, Held, Moment};
-use super::limits::{BLOCK_BYTES, RETRY_FIRST, RETRY_MAX, SETTLE};
+use super::limits::{BLOCK_BYTES, PART_BYTES_MAX, RETRY_FIRST, RETRY_MAX, SETTLE};
 use super::overlay::{Overlay, Source};
 use super::told::Told;
 use crate::dav::place::Place;
 use crate::s3::sums::Summing;
-use client::{ClientError, Ending, Entry, Etag, Expect, Fact, Facts, Kid, NewFacts, Put, PutAsk};
+use client::{ClientError, Ending, Entry, Etag, Expect, Fact, Facts, Kid, NewFacts, PutAsk};
 use fuser::Errno;
 use model::{Bytes, errors};
 use std::io::{self, Read};
@@ -39,7 +39,9 @@ pub(super) struct Job {
 /// What an upload came to.
 enum Came {
     /// The pool has it as it was then.
-    Stored(Put, Etag),
+    Stored(Entry),
+    /// Something else stands in its place than did; the sum of what was not stored.
+    Taken(Etag),
     /// It is to be tried again.
     Failed(ClientError),
 }
@@ -53,6 +55,14 @@ impl Core {
         let phase = Arc::new(AtomicU8::new(RUNS));
         let task = tokio::spawn(run(Arc::clone(self), Arc::clone(file), Arc::clone(&phase)));
         state.job = Some(Job { phase, task: task.abort_handle() });
+    }
+
+    /// What was held goes on: who waits for its upload looks again, and one that was stopped begins anew.
+    pub fn resume(self: &Arc<Self>, file: &Arc<File>, state: &mut Held) {
+        if state.writers == 0 || state.is_urgent {
+            self.upload(file, state);
+        }
+        file.turn();
     }
 
     /// A file's state with no upload under way (A).
@@ -93,6 +103,16 @@ impl Core {
         }
     }
 
+    /// Which files are not in the spool any more is durable when this returns; where it cannot be, they are uploaded again.
+    pub async fn synced_names(&self) -> bool {
+        let spool = Arc::clone(&self.spool);
+        let synced = blocking(move || spool.sync_names().map_err(|error| of_io(&error))).await;
+        if synced.is_err() {
+            tracing::warn!("the spool's folder cannot be synced");
+        }
+        synced.is_ok()
+    }
+
     /// Files whose content the pool does not have yet.
     pub fn waiting(&self) -> usize {
         self.spool.files().len()
@@ -118,13 +138,31 @@ async fn run(core: Arc<Core>, file: Arc<File>, phase: Arc<AtomicU8>) {
         };
         drop(turn);
         match came {
-            (Came::Stored(put, etag), Some(moment)) => {
-                if stored(&core, &file, moment, (put, etag)).await {
+            (Came::Stored(entry), Some(moment)) => {
+                if stored(&core, &file, moment, entry).await {
                     return;
                 }
                 again(&file, &phase);
             }
-            (Came::Stored(..), None) => return,
+            (Came::Taken(etag), Some(moment)) => match taken(&core, &file, &moment, etag).await {
+                Ok(there) => {
+                    let is_done = match there {
+                        Some(entry) => stored(&core, &file, moment, entry).await,
+                        None => false,
+                    };
+                    if is_done {
+                        return;
+                    }
+                    again(&file, &phase);
+                }
+                Err(no) => {
+                    tracing::warn!(code = no.code(), "a file waits: what stands in its place cannot be seen");
+                    again(&file, &phase);
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(RETRY_MAX);
+                }
+            },
+            (Came::Stored(_) | Came::Taken(_), None) => return,
             (Came::Failed(error), _) => {
                 failed(&file, &phase, &error).await;
                 tokio::select! {
@@ -190,7 +228,7 @@ async fn send(core: &Core, moment: &Moment, phase: &Arc<AtomicU8>) -> Came {
     let told = &moment.told;
     let ask = PutAsk {
         size_hint: moment.overlay.len(),
-        expect: Expect::Any,
+        expect: moment.expect,
         content_type: told.content_type.clone(),
         changed: told.unix.mtime.and_then(stamp_of),
         pairs: told.pairs(),
@@ -200,12 +238,16 @@ async fn send(core: &Core, moment: &Moment, phase: &Arc<AtomicU8>) -> Came {
     };
     match core.client().put(&opened, ask, Box::new(reader), &|_, _, _| {}).await {
         Ok(put) => match *locked(&sum) {
-            Some(etag) => Came::Stored(put, etag),
+            Some(etag) => Came::Stored(entry_of(&moment.place, told, (put.version, put.size.0, etag))),
             None => Came::Failed(ClientError::Unexpected("a content without its sum")),
         },
         Err(error) => {
             core.buckets.saw(bucket, &error);
-            Came::Failed(error)
+            let is_taken = matches!(&error, ClientError::Refused(no) if no.id == errors::PRECONDITION);
+            match *locked(&sum) {
+                Some(etag) if is_taken && moment.expect != Expect::Any => Came::Taken(etag),
+                _ => Came::Failed(error),
+            }
         }
     }
 }
@@ -213,33 +255,110 @@ async fn send(core: &Core, moment: &Moment, phase: &Arc<AtomicU8>) -> Came {
 async fn failed(file: &Arc<File>, phase: &AtomicU8, error: &ClientError) {
     tracing::warn!(%error, "a file is not uploaded yet; it waits in the spool and is tried again");
     let mut state = file.held().await;
-    let is_final = matches!(error, ClientError::Refused(no)
-        if [errors::BUCKET_LIMIT, errors::AT_LIMIT, errors::NOT_ALLOWED, errors::BUCKET_UNKNOWN].contains(&no.id));
-    if is_final {
+    if is_final(error) {
         state.failed = Some(of_client(error));
     }
+    // Nobody said no to it: it may have its name.
+    let is_open = is_away(error) || !matches!(error, ClientError::Refused(_));
+    state.was_naming |= is_open && phase.load(SeqCst) == NAMES;
     again(file, phase);
 }
 
+/// Whether somebody must do something about it; what only takes time is not told.
+fn is_final(error: &ClientError) -> bool {
+    match error {
+        ClientError::Announced(_) => false,
+        ClientError::Refused(no) => !is_away(error) && no.id != errors::TOO_FEW_NODES,
+        error => !is_away(error),
+    }
+}
+
+/// Something else stands in the place of a file that an earlier mount wrote. The object, where it is that file all the same: then its
+/// mount ended between its upload and noting it. Else the file stands beside it from now on, and the next try stores it there.
+async fn taken(core: &Core, file: &Arc<File>, moment: &Moment, etag: Etag) -> Res<Option<Entry>> {
+    core.names.forget(&moment.place.parent());
+    let kids = core.names.kids(&moment.place.parent()).await?;
+    let there = match kids.get(moment.place.shown()) {
+        Some(Kid::File(entry)) => Some(entry.clone()),
+        _ => None,
+    };
+    if let Some(entry) = &there
+        && entry.etag == Some(etag)
+        && entry.size.0 == moment.overlay.len()
+    {
+        return Ok(Some(entry.clone()));
+    }
+    let mut state = file.held().await;
+    if state.place.as_ref() != Some(&moment.place) {
+        return Ok(None);
+    }
+    let (old, base, is_free) = (moment.place.clone(), state.base.clone(), there.is_none());
+    let new = if is_free { old.clone() } else { beside(&old) };
+    let place = new.clone();
+    let mut state = blocking(move || {
+        if let Some(spooled) = &mut state.spooled {
+            spooled.placed(&place, None, base.as_deref())?;
+        }
+        Ok(state)
+    })
+    .await?;
+    if new != old {
+        core.spool.left(&old, file);
+        core.spool.files().insert(new.clone(), Arc::clone(file));
+        state.place = Some(new.clone());
+        let mut table = locked(&core.table);
+        if let Some(above) = table.number(&old.parent()) {
+            table.moved((above, old.shown()), (above, new.shown()));
+        }
+        drop(table);
+        core.touched(&old.parent());
+        locked(&core.conflicts).push(new.shown().to_owned());
+    }
+    Ok(None)
+}
+
+/// The name of what is kept beside what others made of its own.
+fn beside(place: &Place) -> Place {
+    let at = stamp_of(now()).unwrap_or_default();
+    let tail = format!(" (conflict {})", at.to_string().replace('T', " ").replace([':', 'Z'], ""));
+    let mut part = place.shown().to_owned();
+    while part.len() + tail.len() > PART_BYTES_MAX {
+        part.pop();
+    }
+    place.parent().child(&(part + &tail))
+}
+
 /// The pool has a file's moment; whether nothing more is to be done now.
-async fn stored(core: &Arc<Core>, file: &Arc<File>, moment: Moment, (put, etag): (Put, Etag)) -> bool {
-    let mut entry = entry_of(&moment.place, &moment.told, (put.version, put.size.0, etag));
+async fn stored(core: &Arc<Core>, file: &Arc<File>, moment: Moment, mut entry: Entry) -> bool {
     loop {
         let mut state = file.held().await;
         let is_here = state.place.as_ref() == Some(&moment.place);
         let Some(spooled) = state.spooled.as_mut().filter(|_| is_here) else { break };
         spooled.safe = moment.changes;
         if spooled.changes != moment.changes {
-            if state.writers == 0 || state.is_urgent {
+            let over = Some(entry.version);
+            let noted = blocking(move || {
+                let noted = state.spooled.as_mut().map_or(Ok(()), |spooled| spooled.stands_over(over));
+                Ok((state, noted))
+            });
+            let Ok((mut state, noted)) = noted.await else { return false };
+            if let Err(no) = noted {
+                tracing::warn!(code = no.code(), "the spool takes no note of an upload");
+            }
+            (state.is_recovered, state.was_naming) = (false, false);
+            if state.writers == 0 {
                 return false; // all of it once more
             }
-            state.job = None;
+            // Whoever waits for later changes asks again, and nobody else does.
+            (state.is_urgent, state.job) = (false, None);
             file.turn();
             return true;
         }
         let (tellings, told) = (spooled.tellings, spooled.told.clone());
         if tellings == moment.tellings {
             settle(core, file, &mut state, &entry);
+            drop(state);
+            core.synced_names().await;
             return true;
         }
         drop(state);
@@ -251,6 +370,8 @@ async fn stored(core: &Arc<Core>, file: &Arc<File>, moment: Moment, (put, etag):
         let mut state = file.held().await;
         if state.spooled.as_ref().is_some_and(|now| now.tellings == tellings && now.changes == moment.changes) {
             settle(core, file, &mut state, &entry);
+            drop(state);
+            core.synced_names().await;
             return true;
         }
     }
@@ -270,6 +391,7 @@ fn settle(core: &Core, file: &Arc<File>, state: &mut Held, entry: &Entry) {
     state.base = Some(Base::new(place.bucket().unwrap_or_default(), &entry.name, entry.version, entry.size.0));
     state.entry = Some(entry.clone());
     (state.job, state.is_urgent, state.failed) = (None, false, None);
+    (state.is_recovered, state.was_naming) = (false, false);
     file.turn();
 }
 

@@ -4,6 +4,7 @@
 use crate::app::App;
 use crate::cli::Form;
 use crate::fault::Fault;
+use crate::home::Home;
 use crate::local::{agent_runs, ask_agent, ask_center};
 use crate::membership::Membership;
 use crate::process::start_detached;
@@ -12,6 +13,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use console::args;
 use model::{NodeState, Span, errors};
 use serde_json::json;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use wire::fleet::Absence;
 use wire::local::{LocalAnswer, LocalAsk, PauseUntil};
@@ -235,6 +237,10 @@ pub async fn leave(app: &App, args: &LeaveArgs) -> Result<(), Fault> {
     let drains = !args.now && held > 0;
     let cost = if drains { "leave-drains" } else { "leave-cost" };
     app.out.say(cost, args!["pieces" => held, "cloud" => &membership.cloud_name]);
+    let spooled = if args.keep { 0 } else { spooled(&app.home) };
+    if spooled > 0 {
+        app.out.say("leave-spool", args!["n" => spooled]);
+    }
     if !app.out.confirm(&app.out.text("leave-confirm", args![]))? {
         return Ok(());
     }
@@ -260,6 +266,13 @@ pub async fn leave(app: &App, args: &LeaveArgs) -> Result<(), Fault> {
     }
     app.out.say("left", args!["cloud" => &membership.cloud_name]);
     Ok(())
+}
+
+/// Files that mounts of this machine wrote and that are not uploaded yet.
+fn spooled(home: &Home) -> usize {
+    let lies_in = |dir: &Path| std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_file = |path: &PathBuf| path.file_name().is_some_and(|name| name != "lock");
+    lies_in(&home.spool()).flat_map(|folder| lies_in(&folder)).filter(is_file).count()
 }
 
 /// Waits until what is held has been handed over, and says how it goes. It goes on when this ends before it is done.

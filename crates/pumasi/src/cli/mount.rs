@@ -48,7 +48,7 @@ mod linux {
     use super::{App, Fault, MountArgs, PathBuf, SyncWhen};
     use crate::cli::Form;
     use crate::cli::session::{MINE, Place, Session, client_fault};
-    use crate::process::stop_asked;
+    use crate::process::Stops;
     use console::args;
     use gateway::mount::Sync;
     use gateway::{Mount, MountAsk, MountError};
@@ -75,12 +75,13 @@ mod linux {
     pub async fn run(app: &App, args: &MountArgs) -> Result<u8, Fault> {
         let place = place(args)?;
         let folder = folder(&args.folder)?;
+        let mut stops = Stops::new().map_err(|error| Fault::bug(error.to_string()))?;
         Session::with(app, async |session| {
             let mount = Mount::start(ask(app, session, args, &folder, place.as_ref())?).await;
             let mount = mount.map_err(|error| fault(error, place.as_ref()))?;
             tell(app, args, &folder, place.as_ref(), &mount);
-            let code = until_over(app, &mount).await;
-            Ok(end(app, mount).await.unwrap_or(code))
+            let code = until_over(app, &mount, &mut stops).await;
+            Ok(end(app, mount, &mut stops).await.unwrap_or(code))
         })
         .await
     }
@@ -173,20 +174,32 @@ mod linux {
         if count > 0 {
             app.out.say("mount-recovered", args!["n" => count]);
         }
+        if mount.bad() > 0 {
+            let spool = app.home.spool().display().to_string();
+            app.out.say("mount-bad", args!["n" => mount.bad(), "spool" => spool]);
+        }
     }
 
     /// Waits until it is told to end, or somebody else took the folder away; says what waits meanwhile.
-    async fn until_over(app: &App, mount: &Mount) -> u8 {
+    async fn until_over(app: &App, mount: &Mount, stops: &mut Stops) -> u8 {
         let over = async {
             let mut last = 0;
             while !mount.is_over() {
+                say_conflicts(app, mount);
                 say_waiting(app, mount.waiting(), &mut last);
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
         tokio::select! {
-            code = stop_asked() => code,
+            code = stops.next() => code,
             () = over => 0,
+        }
+    }
+
+    /// Says which files of an earlier mount have another name now.
+    fn say_conflicts(app: &App, mount: &Mount) {
+        for name in mount.conflicts() {
+            app.out.say("mount-conflict", args!["name" => name]);
         }
     }
 
@@ -201,25 +214,35 @@ mod linux {
     }
 
     /// Takes the folder away and uploads what waits. A code where it was told once more to end.
-    async fn end(app: &App, mut mount: Mount) -> Option<u8> {
-        mount.unmount().await;
+    async fn end(app: &App, mut mount: Mount, stops: &mut Stops) -> Option<u8> {
+        let again = tokio::select! {
+            () = mount.unmount() => None,
+            code = stops.next() => Some(code),
+        };
+        say_conflicts(app, &mount);
         if mount.waiting() == 0 {
             return None;
+        }
+        if again.is_some() {
+            app.out.say("mount-left", args!["n" => mount.waiting()]);
+            return again;
         }
         app.out.say("mount-ends", args!["n" => mount.waiting()]);
         let narrating = async {
             let mut last = mount.waiting();
             loop {
                 tokio::time::sleep(LOOK_EVERY).await;
+                say_conflicts(app, &mount);
                 say_waiting(app, mount.waiting().max(1), &mut last);
             }
         };
         let given_up = tokio::select! {
             () = mount.drain() => None,
-            code = stop_asked() => Some(code),
+            code = stops.next() => Some(code),
             () = tokio::time::sleep(DRAIN_MAX) => Some(1),
             () = narrating => None,
         };
+        say_conflicts(app, &mount);
         match given_up {
             None => app.out.say("mount-safe", args![]),
             Some(_) => app.out.say("mount-left", args!["n" => mount.waiting()]),

@@ -359,6 +359,42 @@ fn what_was_synced_outlives_a_kill() {
 }
 
 #[test]
+fn what_an_earlier_mount_left_replaces_only_what_it_was_written_over() {
+    if !can_mount() {
+        return;
+    }
+    let world = world();
+    let mount = Mounted::new(&world, &["my:box"]);
+    for name in ["saved", "both"] {
+        fs::write(mount.at(name), b"old").expect("a file is written");
+        mount.safe(&world, name);
+    }
+    let both = OpenOptions::new().write(true).open(mount.at("both")).expect("it opens");
+    both.write_all_at(b"mine", 0).expect("it is written");
+    both.sync_data().expect("it is synced");
+    let mut saved = File::create(mount.at("tmp")).expect("a file is made");
+    saved.write_all(b"new").expect("it is written");
+    saved.sync_all().expect("it is synced");
+    fs::rename(mount.at("tmp"), mount.at("saved")).expect("it takes the other's place");
+    mount.signal("-9");
+    drop((both, saved));
+    let mut mount = mount;
+    mount.child.take().expect("it runs").wait().expect("it ends");
+    world.ok("a", &["cp", &file(&world, "x", b"theirs"), "my:box/both"]);
+    let mount = Mounted::new(&world, &["my:box"]);
+    assert_eq!(mount.told["spooled"].as_u64(), Some(2));
+    mount.safe(&world, "both");
+    mount.safe(&world, "saved");
+    assert_eq!((cat(&world, "my:box/both"), cat(&world, "my:box/saved")), (b"theirs".to_vec(), b"new".to_vec()));
+    let all = names(&mount.folder);
+    let beside = all.iter().find(|name| name.starts_with("both (conflict ")).expect("it is kept beside");
+    mount.safe(&world, beside);
+    assert_eq!((cat(&world, &format!("my:box/{beside}")), all.len()), (b"mine".to_vec(), 3));
+    let beside = beside.clone();
+    assert!(mount.end("-TERM").1.contains(&beside), "it is said");
+}
+
+#[test]
 fn a_mount_ends_in_order_and_uploads_what_waits() {
     if !can_mount() {
         return;
