@@ -39,8 +39,11 @@ pub fn run(app: &App, given: &BenchReportArgs) -> Result<(), Fault> {
 /// A figure, or nothing where the line is another object of ours.
 fn parse(line: &str) -> Result<Option<Figure>, String> {
     let value: Value = serde_json::from_str(line).map_err(|e| e.to_string())?;
-    match value.get("kind").and_then(Value::as_str) {
-        Some("bench") => serde_json::from_value(value).map(Some).map_err(|e| e.to_string()),
+    let word = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
+    match word("kind") {
+        // What the simulator prints has pages of its own.
+        "bench" if word("bench").starts_with("sim_") => Ok(None),
+        "bench" => serde_json::from_value(value).map(Some).map_err(|e| e.to_string()),
         _ => Ok(None),
     }
 }
@@ -101,6 +104,7 @@ mod tests {
     #[test]
     fn other_lines_are_passed_over_and_broken_ones_named() {
         assert_eq!(parse(r#"{"v":1,"kind":"agents"}"#), Ok(None));
+        assert_eq!(parse(r#"{"v":1,"kind":"bench","bench":"sim_durability","id":"x","value":null}"#), Ok(None));
         let line = r#"{"v":1,"kind":"bench","bench":"center","id":"x","value":1.5,"unit":"s","params":{}}"#;
         assert_eq!(parse(line).unwrap().map(|f| f.value), Some(1.5));
         assert!(parse("{").is_err());
