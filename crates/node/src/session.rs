@@ -4,7 +4,7 @@
 use crate::compute::Gate;
 use crate::fleet::owner_loop::OwnerView;
 use crate::{machine, probe};
-use model::{Bytes, Kbps, LinkKind, PgId, Ppm, Span, Stamp, TimeScale};
+use model::{Bytes, Kbps, LinkKind, NodeState, PauseReason, PgId, Ppm, Span, Stamp, TimeScale};
 use net::{CallLimits, Endpoint, Link, Redial};
 use rules::fleet::ask::{believed_scale, check_generation, is_lent_news};
 use std::collections::BTreeMap;
@@ -149,19 +149,16 @@ impl Session {
             if !is_new {
                 tokio::select! {
                     () = sleep_until(next) => {}
-                        changed = owner.changed() => {
+                    changed = owner.changed() => {
                         if changed.is_err() { return; }
-                        let now = (owner.borrow().state, owner.borrow().reason);
+                        let now = told_of(&owner.borrow());
                         if Some(now) == told && self.lent_news().is_none() { continue; }
                         sleep_until(Instant::now() + NEWS_AFTER).await;
                     }
                     _ = link.closed() => continue,
                 }
             }
-            told = Some({
-                let view = owner.borrow_and_update();
-                (view.state, view.reason)
-            });
+            told = Some(told_of(&owner.borrow_and_update()));
             if is_new {
                 self.relinked.notify_one();
             }
@@ -189,8 +186,8 @@ impl Session {
 
     /// What is lent, where the center is to hear of it now.
     fn lent_news(&self) -> Option<Bytes> {
-        let (now, held) = (self.parts.owner.borrow().allowance.disk, self.storage.lock());
-        let held = held.unwrap_or_else(PoisonError::into_inner).0.bytes;
+        let now = self.parts.owner.borrow().allowance.disk;
+        let held = self.storage.lock().unwrap_or_else(PoisonError::into_inner).0.bytes;
         let told = *self.lent_told.lock().unwrap_or_else(PoisonError::into_inner);
         told.is_none_or(|told| is_lent_news(told, now, Bytes(held))).then_some(now)
     }
@@ -398,4 +395,9 @@ impl Session {
             }
         }
     }
+}
+
+/// What the center is told of at once when it changes.
+fn told_of(view: &OwnerView) -> (NodeState, PauseReason) {
+    (view.state, view.reason)
 }

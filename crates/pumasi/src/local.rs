@@ -12,9 +12,8 @@ use tokio::net::UnixStream;
 use wire::local::{LocalAnswer, LocalAsk};
 use wire::{Envelope, Reply, Request, limits};
 
-/// How long the agent may take over one answer.
-/// A disk that is busy with others writes may keep what the agent makes durable waiting for long.
-const AGENT_TIMEOUT: Duration = Duration::from_secs(90);
+/// How long the agent may take over one answer. Longer than the agent gives itself, so that its own reason is heard.
+const AGENT_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// Asks the agent; E0201 when none runs.
 pub async fn ask_agent(home: &Home, ask: &LocalAsk) -> Result<LocalAnswer, Fault> {
@@ -31,7 +30,7 @@ pub async fn ask_agent(home: &Home, ask: &LocalAsk) -> Result<LocalAnswer, Fault
         serde_json::from_slice(&answer).map_err(|e| down(&e))
     };
     let answer = tokio::time::timeout(AGENT_TIMEOUT, talk).await;
-    match answer.map_err(|_| Fault::new(errors::TIMED_OUT, [("wait", "90 s"), ("who", "agent")]))?? {
+    match answer.map_err(|_| Fault::new(errors::TIMED_OUT, [("wait", "45 s"), ("who", "agent")]))?? {
         LocalAnswer::Refused { id, args } => Err(Fault { id: errors::ErrorId(id), args, cause: None }),
         answer => Ok(answer),
     }

@@ -168,25 +168,25 @@ fn map_and_reduce_equal_the_plain_answer_and_stop_and_results_do_what_they_say()
 fn blocks_that_are_nowhere_to_be_had_are_made_again() {
     let (world, _lenders) = cloud(&["b", "c"], "always");
     texts(&world, 60);
-    let map = ["map", "guest:wordcount-map", "my:in/", "--reduce", "guest:wordcount-reduce"];
-    let more = ["--split", "1KiB", "--parts", "5", "--to", "my:words/", "-q"];
-    let run = world.spawn("a", &[&map[..], &more].concat());
-    world.until("some are mapped", PATIENCE, || done(&world), |done| *done > 8);
-    // Every copy of every block so far, on all machines at once.
-    for home in ["a", "b", "c"] {
-        let _ = std::fs::remove_dir_all(world.home(home).join("data/blocks"));
-    }
-    let seen = job(&world);
-    assert_eq!(seen["stages"][1]["done"], 0, "the blocks went before any was merged: {seen}");
-    let out = run.wait_with_output().expect("it ends");
-    let ended = job(&world);
-    assert!(out.status.success(), "{} {ended}", String::from_utf8_lossy(&out.stderr));
-    let counted = reduced(&world, 5);
     let read = |n| std::fs::read(world.home("files").join(format!("texts/text{n:03}"))).expect("a file");
     let all: Vec<u8> = (0..60).flat_map(|n: u32| [read(n), b"\n".to_vec()].concat()).collect();
-    let plain = world.pipe("a", &["run", "--local", "guest:wordcount-map", "-q"], &all);
-    assert_eq!(sorted(&counted), sorted(&plain));
-    assert!(ended["fuel_extra"].as_u64().is_some_and(|fuel| fuel > 0), "what was mapped twice is told: {ended}");
+    let plain = sorted(&world.pipe("a", &["run", "--local", "guest:wordcount-map", "-q"], &all));
+    // Where all was merged before the blocks went, nothing was to be made again: once more, cut otherwise.
+    let is_made_again = ["1000B", "900B", "800B", "700B", "600B"].iter().any(|split| {
+        let map = ["map", "guest:wordcount-map", "my:in/", "--reduce", "guest:wordcount-reduce"];
+        let run = world.spawn("a", &[&map[..], &["--split", split, "--parts", "5", "--to", "my:words/", "-q"]].concat());
+        world.until("some are mapped", PATIENCE, || done(&world), |done| *done > 8);
+        // Every copy of every block so far, on all machines at once.
+        for home in ["a", "b", "c"] {
+            let _ = std::fs::remove_dir_all(world.home(home).join("data/blocks"));
+        }
+        let out = run.wait_with_output().expect("it ends");
+        let ended = job(&world);
+        assert!(out.status.success(), "{} {ended}", String::from_utf8_lossy(&out.stderr));
+        assert_eq!(sorted(&reduced(&world, 5)), plain);
+        ended["copies"] == 0 && ended["fuel_extra"].as_u64().is_some_and(|fuel| fuel > 0)
+    });
+    assert!(is_made_again, "what was mapped twice is told");
 }
 
 #[test]

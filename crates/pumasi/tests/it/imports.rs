@@ -158,6 +158,21 @@ fn sql_stands_only_in_store_files() {
     assert!(wrong.is_empty(), "SQL outside a store:\n{}", wrong.join("\n"));
 }
 
+/// A second look at a watched value while the first still stands waits for whoever is to change the value, who waits for
+/// the first: nobody goes on. Every temporary lives to the end of its statement, so a line may hold one look.
+#[test]
+fn no_line_looks_twice_at_what_others_change() {
+    let mut wrong = Vec::new();
+    for room in manifests().keys() {
+        for line in lines_with(&crates().join(room).join("src"), &["borrow()", "borrow_and_update()"]) {
+            if line.matches(".borrow()").count() + line.matches(".borrow_and_update()").count() > 1 {
+                wrong.push(line);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "two looks in one statement:\n{}", wrong.join("\n"));
+}
+
 /// One normal or build dependency of a room.
 struct Import {
     name: String,

@@ -156,7 +156,7 @@ impl Run {
             if looking.is_none() {
                 looking = self.begin_look();
             }
-            let next = self.next_look().map_or(self.due.rules, |look| look.min(self.due.rules));
+            let next = self.next_look(Instant::now()).map_or(self.due.rules, |look| look.min(self.due.rules));
             tokio::select! {
                 biased;
                 message = inbox.recv() => match message {
@@ -179,17 +179,17 @@ impl Run {
         }
     }
 
-    /// When the next look is due; never while one runs, or when the eyes were lost by a bug.
-    fn next_look(&self) -> Option<Instant> {
+    /// When the next look is due, seen from `now`; never while one runs, or when the eyes were lost by a bug.
+    fn next_look(&self, now: Instant) -> Option<Instant> {
         self.eyes.as_ref()?;
-        let file = if self.asked.is_empty() { self.due.file } else { Instant::now() };
+        let file = if self.asked.is_empty() { self.due.file } else { now };
         Some(self.due.sensors.min(file).min(self.due.disk))
     }
 
     /// Starts a look at everything that is due; none when nothing is.
     fn begin_look(&mut self) -> Option<JoinHandle<(Eyes, Seen)>> {
         let now = Instant::now();
-        if self.next_look()? > now {
+        if self.next_look(now)? > now {
             return None;
         }
         let mut eyes = self.eyes.take()?;
