@@ -9,7 +9,6 @@
 //! (A) Every change from the first on is chained: `head_i = H(head_{i−1} ‖ record_i)` must come out as the center says, so that none
 //! is left out, moved or added. (B) No plain name is in a file. (C) Losing the files costs reading the changes anew, nothing else.
 
-use crate::level::{Level, level};
 use crate::names::Entry;
 use crate::unix::Unix;
 use crate::{Bucket, Client, ClientError};
@@ -383,7 +382,7 @@ impl Names {
     }
 
     /// The same from a name on.
-    fn from<'a>(&'a self, prefix: &'a str, after: &str) -> impl Iterator<Item = Entry> + 'a {
+    pub(crate) fn from<'a>(&'a self, prefix: &'a str, after: &str) -> impl Iterator<Item = Entry> + 'a {
         let from = (Bound::Included(prefix.max(after).to_owned()), Bound::Unbounded);
         let of = self.rows.range(from).take_while(move |(name, _)| name.starts_with(prefix));
         of.map(|(name, row)| entry(name, row))
@@ -413,39 +412,31 @@ impl Client {
     pub(crate) async fn list_synced<T: Send + 'static>(
         &self,
         index: &NameIndex,
-        mut names: Names,
+        names: Names,
         (prefix, after): (&str, &str),
         take: impl FnOnce(&mut dyn Iterator<Item = Entry>) -> T + Send + 'static,
     ) -> Result<T, ClientError> {
-        let (index, prefix, after) = (index.clone(), prefix.to_owned(), after.to_owned());
-        let listing = tokio::task::spawn_blocking(move || {
-            if let Err(error) = names.compact() {
-                tracing::warn!(%error, "the index of names stays long");
-            }
-            let taken = take(&mut names.from(&prefix, &after));
-            index.keep(names);
-            taken
-        });
-        listing.await.map_err(|_| ClientError::Unexpected("listing ended"))
+        let (prefix, after) = (prefix.to_owned(), after.to_owned());
+        self.in_index(index, names, move |names| take(&mut names.from(&prefix, &after))).await
     }
 
-    /// The level below `prefix` of an index.
-    pub(crate) async fn level_synced(
+    /// Asks an index, on a thread for it.
+    pub(crate) async fn in_index<T: Send + 'static>(
         &self,
         index: &NameIndex,
         mut names: Names,
-        prefix: &str,
-    ) -> Result<Level, ClientError> {
-        let (index, prefix) = (index.clone(), prefix.to_owned());
-        let listing = tokio::task::spawn_blocking(move || {
+        ask: impl FnOnce(&Names) -> T + Send + 'static,
+    ) -> Result<T, ClientError> {
+        let index = index.clone();
+        let asking = tokio::task::spawn_blocking(move || {
             if let Err(error) = names.compact() {
                 tracing::warn!(%error, "the index of names stays long");
             }
-            let found = level(&prefix, |from| names.from("", from).next());
+            let found = ask(&names);
             index.keep(names);
             found
         });
-        listing.await.map_err(|_| ClientError::Unexpected("listing ended"))
+        asking.await.map_err(|_| ClientError::Unexpected("listing ended"))
     }
 
     /// This machine's index of one's own bucket with all changes up to now; nobody else on this machine has it until it is let go of.

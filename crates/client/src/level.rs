@@ -1,6 +1,7 @@
 //! One level of a bucket's names, as a folder shows them: asked of the index by leaps, so that a folder is as quick as what lies in it,
 //! not as what lies below it.
 
+use crate::index::Names;
 use crate::names::Entry;
 use crate::{Bucket, Client, ClientError};
 use model::BucketId;
@@ -22,6 +23,22 @@ pub enum Kid {
     File(Entry),
     /// Names that go on behind a `/`; the object whose name is the part with its `/`, where there is one.
     Folder(Option<Entry>),
+}
+
+impl Level {
+    /// The level below `prefix` of names in their order.
+    pub fn of(names: &[Entry], prefix: &str) -> Self {
+        level(prefix, |from| names.get(names.partition_point(|entry| entry.name.as_str() < from)).cloned())
+    }
+}
+
+/// What has a name, as a folder shows it: what begins with the name and a `/` hides an object of the name.
+pub(crate) fn kid(name: &str, mut next: impl FnMut(&str) -> Option<Entry>) -> Option<Kid> {
+    let below = format!("{name}/");
+    if let Some(first) = next(&below).filter(|entry| entry.name.starts_with(&below)) {
+        return Some(Kid::Folder((first.name == below).then_some(first)));
+    }
+    next(name).filter(|entry| entry.name == name).map(Kid::File)
 }
 
 /// The level below `prefix`, by who gives the first name that is not before another.
@@ -48,6 +65,11 @@ pub(crate) fn level(prefix: &str, mut next: impl FnMut(&str) -> Option<Entry>) -
     level
 }
 
+fn level_of(prefix: &str) -> impl FnOnce(&Names) -> Level + Send + 'static {
+    let prefix = prefix.to_owned();
+    move |names| level(&prefix, |from| names.from("", from).next())
+}
+
 impl Client {
     /// The level of a bucket's names below `prefix`, with all changes up to now.
     ///
@@ -56,16 +78,37 @@ impl Client {
     pub async fn level(&self, bucket: &Bucket, prefix: &str) -> Result<Level, ClientError> {
         if let Some(index) = self.index.as_ref().filter(|_| bucket.is_own()) {
             match self.synced(index, bucket).await {
-                Ok(names) => return self.level_synced(index, names, prefix).await,
+                Ok(names) => return self.in_index(index, names, level_of(prefix)).await,
                 Err(ClientError::File { path, source }) => {
                     tracing::warn!(%path, %source, "the index of names cannot be used; all changes are read");
                 }
                 Err(error) => return Err(error),
             }
         }
-        let all = self.list_all(bucket, prefix).await?;
-        let all: BTreeMap<String, Entry> = all.into_iter().map(|entry| (entry.name.clone(), entry)).collect();
-        Ok(level(prefix, |from| all.range(from.to_owned()..).next().map(|(_, entry)| entry.clone())))
+        Ok(Level::of(&self.list_all(bucket, prefix).await?, prefix))
+    }
+
+    /// What has a name in a bucket, as a folder shows it, with all changes up to now.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn kid(&self, bucket: &Bucket, name: &str) -> Result<Option<Kid>, ClientError> {
+        if let Some(index) = self.index.as_ref().filter(|_| bucket.is_own()) {
+            match self.synced(index, bucket).await {
+                Ok(names) => {
+                    let name = name.to_owned();
+                    return self
+                        .in_index(index, names, move |names| kid(&name, |from| names.from("", from).next()))
+                        .await;
+                }
+                Err(ClientError::File { path, source }) => {
+                    tracing::warn!(%path, %source, "the index of names cannot be used; all changes are read");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let all = self.list_all(bucket, name).await?;
+        Ok(kid(name, |from| all.get(all.partition_point(|entry| entry.name.as_str() < from)).cloned()))
     }
 
     /// The same as this machine knows it, without asking anybody; none where it keeps no index.
@@ -78,7 +121,7 @@ impl Client {
         if names.head.seq == 0 {
             return Ok(None); // nothing was ever read of it: that is no empty bucket
         }
-        self.level_synced(index, names, prefix).await.map(Some)
+        self.in_index(index, names, level_of(prefix)).await.map(Some)
     }
 }
 
@@ -132,7 +175,13 @@ mod tests {
                 all.range(from.to_owned()..).next().map(|(_, entry)| entry.clone())
             });
             prop_assert!(asked <= 2 * by_leaps.kids.len() + 2, "a name below a folder was looked at");
-            prop_assert_eq!(by_leaps, slow(&all, &prefix));
+            prop_assert_eq!(&by_leaps, &slow(&all, &prefix));
+            let list: Vec<Entry> = all.values().cloned().collect();
+            prop_assert_eq!(&Level::of(&list, &prefix), &by_leaps);
+            for part in ["a", "0", "-", ".", "aa", "a.", "no"] {
+                let found = kid(&format!("{prefix}{part}"), |from| all.range(from.to_owned()..).next().map(|(_, e)| e.clone()));
+                prop_assert_eq!(found.as_ref(), by_leaps.kids.get(part), "one name as its folder shows it");
+            }
         }
     }
 }

@@ -30,6 +30,8 @@ pub const END_WAIT: Duration = Duration::from_secs(3);
 
 /// Body of a request that is XML, in bytes: 10,000 parts with their checksums, or 1,000 of the longest names, have room.
 pub const XML_BYTES_MAX: usize = 4 << 20;
+/// Such bodies of all requests at the same time, in bytes, as they are announced: who asks may yet be nobody. Who comes then waits.
+pub const XML_BYTES_HELD: usize = 64 << 20;
 /// Elements inside one another.
 pub const XML_DEPTH_MAX: usize = 32;
 /// Keys of one request to delete.

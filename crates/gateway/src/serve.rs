@@ -5,7 +5,7 @@ use crate::inflow::{Chunks, Inflow};
 use crate::keys::KeyStore;
 use crate::limits::{
     BUFFER_BYTES, FORM_BYTES_MAX, FORM_FIELDS_MAX, FORM_PARTS_MAX, FORM_WAIT, FORMS_MAX, PRESIGN_MAX_S, REQUESTS_MAX,
-    XML_BYTES_MAX,
+    XML_BYTES_HELD, XML_BYTES_MAX,
 };
 use crate::listen::{Answers, Listening};
 use crate::page::{Page, tell};
@@ -85,6 +85,7 @@ struct Shared {
     hosts: Hosts,
     turns: Semaphore,
     forms: Semaphore,
+    xml_kib: Semaphore,
     now: fn() -> Stamp,
 }
 
@@ -99,7 +100,8 @@ impl Gateway {
             let guard = Guard { keys: ask.keys.clone(), now: ask.now };
             let service = service(face.clone(), guard, hosts.clone());
             let (turns, forms) = (Semaphore::new(REQUESTS_MAX), Semaphore::new(FORMS_MAX));
-            Shared { service, face: face.clone(), hosts, turns, forms, now: ask.now }
+            let xml_kib = Semaphore::new(XML_BYTES_HELD >> 10);
+            Shared { service, face: face.clone(), hosts, turns, forms, xml_kib, now: ask.now }
         });
         Ok(Self { listening: listening.await?, expiring: tokio::spawn(face.expire(ask.now)) })
     }
@@ -225,7 +227,12 @@ impl Shared {
             true => Some(self.forms.try_acquire().map_err(busy)?),
             false => None,
         };
-        let body = match is_xml(&parts, &asked) {
+        let is_xml = is_xml(&parts, &asked);
+        let _held = match is_xml {
+            true => self.xml_kib.acquire_many(kib_of(body.size_hint().upper())).await.ok(),
+            false => None,
+        };
+        let body = match is_xml {
             true => Body::from(read_xml(&parts, body).await?),
             false if wall::is_form(&parts) => {
                 let (name, body) = form::looked_through(Inflow::new(body, Chunks::None)).await;
@@ -296,6 +303,12 @@ fn is_xml(parts: &Parts, asked: &Asked) -> bool {
     let is_content =
         parts.method == Method::PUT && has_key && parts.uri.query().unwrap_or_default().split('&').all(is_plain);
     !is_content
+}
+
+/// What a body of XML may take, in KiB: as long as it says, where it says so.
+fn kib_of(announced: Option<u64>) -> u32 {
+    let bytes = announced.and_then(|len| usize::try_from(len).ok()).unwrap_or(XML_BYTES_MAX).min(XML_BYTES_MAX);
+    u32::try_from(bytes >> 10).unwrap_or(u32::MAX) + 1
 }
 
 /// A body of XML, looked through before anything reads it.

@@ -11,7 +11,8 @@ use super::properties::Known;
 use super::visit::Visit;
 use crate::buckets::Buckets;
 use client::{
-    AccountRoot, Bucket, BucketAsk, BucketFacts, Client, ClientError, Entry, Etag, Expect, Fact, Facts, PutAsk,
+    AccountRoot, Bucket, BucketAsk, BucketFacts, Client, ClientError, Entry, Etag, Expect, Fact, Facts, Kid, Level,
+    PutAsk,
 };
 use futures_util::stream::{self, TryStreamExt};
 use hyper::StatusCode;
@@ -144,12 +145,17 @@ impl Tree {
                 Ok(Node::Bucket(Box::new(facts.map_err(|error| self.fault(name, error))?)))
             }
             Place::Name { bucket, name } => {
-                let (list, below) = (self.names(visit, bucket, name).await?, place.inside());
-                let of = |name: &str| list.iter().find(|entry| entry.name == name).cloned().map(Box::new);
-                if visit.scope().prefix.starts_with(&below) || list.iter().any(|entry| entry.name.starts_with(&below)) {
-                    return Ok(Node::Folder(of(&below)));
+                let opened = self.bucket(bucket).await?;
+                let found = self.client().kid(&opened, name).await.map_err(|error| self.fault(bucket, error))?;
+                let (below, prefix) = (place.inside(), &visit.scope().prefix);
+                match found {
+                    // On the way to what the key has.
+                    Some(Kid::Folder(Some(marker))) if below == *prefix => Ok(Node::Folder(Some(Box::new(marker)))),
+                    _ if prefix.starts_with(&below) => Ok(Node::Folder(None)),
+                    Some(Kid::Folder(marker)) => Ok(Node::Folder(marker.map(Box::new))),
+                    Some(Kid::File(entry)) => Ok(Node::File(Box::new(entry))),
+                    None => Err(Fault::unknown()),
                 }
-                of(name).map(Node::File).ok_or_else(Fault::unknown)
             }
         }
     }
@@ -158,11 +164,18 @@ impl Tree {
     pub async fn kids(&self, visit: &Visit, place: &Place) -> Result<BTreeMap<String, Node>, Fault> {
         let Some(bucket) = place.bucket() else { return self.all_buckets(visit).await };
         let inside = place.inside();
-        let list = self.names(visit, bucket, &inside).await?;
-        if matches!(place, Place::Bucket(_)) && visit.removes(place) && !list.is_empty() {
+        let level = match visit.listed(bucket, &inside) {
+            Some(list) => Level::of(&list, &inside),
+            None => {
+                let opened = self.bucket(bucket).await?;
+                self.client().level(&opened, &inside).await.map_err(|error| self.fault(bucket, error))?
+            }
+        };
+        let is_own = |part: &String| OWN.strip_suffix('/') == Some(part.as_str());
+        if matches!(place, Place::Bucket(_)) && visit.removes(place) && !level.kids.keys().all(is_own) {
             visit.saw_full();
         }
-        let mut kids = fold(&list, &inside);
+        let mut kids = shown(level, &inside, &visit.scope().prefix);
         let way = visit.scope().prefix.strip_prefix(&inside).and_then(|rest| rest.split_once('/'));
         if let Some((part, _)) = way.filter(|(part, _)| is_part(part)) {
             kids.entry(part.to_owned()).or_insert(Node::Folder(None));
@@ -398,27 +411,17 @@ impl Tree {
     }
 }
 
-/// Names, in order, as what lies in the folder that they begin with.
-fn fold(list: &[Entry], inside: &str) -> BTreeMap<String, Node> {
-    let mut kids = BTreeMap::new();
-    for entry in list {
-        let Some(rest) = entry.name.strip_prefix(inside).filter(|rest| !rest.is_empty()) else { continue };
-        let (part, below) = match rest.split_once('/') {
-            Some((part, below)) => (part, Some(below)),
-            None => (rest, None),
+/// What of a level a key sees that has the names which begin with `prefix`, and what has a path.
+fn shown(level: Level, inside: &str, prefix: &str) -> BTreeMap<String, Node> {
+    let node = |(part, kid): (String, Kid)| {
+        let (name, node) = match kid {
+            Kid::File(entry) => (format!("{inside}{part}"), Node::File(Box::new(entry))),
+            Kid::Folder(marker) => (format!("{inside}{part}/"), Node::Folder(marker.map(Box::new))),
         };
-        if !is_part(part) {
-            continue;
-        }
-        let marker = || below.is_some_and(str::is_empty).then(|| Box::new(entry.clone()));
-        match (kids.get_mut(part), below) {
-            (None, None) => drop(kids.insert(part.to_owned(), Node::File(Box::new(entry.clone())))),
-            (None | Some(Node::File(_)), Some(_)) => drop(kids.insert(part.to_owned(), Node::Folder(marker()))),
-            (Some(Node::Folder(known)), Some("")) => *known = marker(),
-            _ => {}
-        }
-    }
-    kids
+        let is_seen = is_part(&part) && name.starts_with(prefix) && !name.starts_with(OWN);
+        is_seen.then_some((part, node))
+    };
+    level.kids.into_iter().filter_map(node).collect()
 }
 
 #[cfg(test)]
@@ -443,10 +446,11 @@ mod tests {
     fn names_fold_into_folders_and_what_is_no_path_is_not_shown() {
         let names = ["a", "a-b", "a/", "a/1", "b/c/", "d", "e//f", "g/../h", "x/.", "y/z"];
         let list: Vec<Entry> = names.iter().map(|name| entry(name)).collect();
-        let shown = |kids: BTreeMap<String, Node>| -> Vec<(String, bool, bool)> {
+        let of = |list: &[Entry], inside: &str, prefix: &str| -> Vec<(String, bool, bool)> {
+            let kids = shown(Level::of(list, inside), inside, prefix);
             kids.into_iter().map(|(name, node)| (name, node.is_folder(), node.entry().is_some())).collect()
         };
-        let top = shown(fold(&list, ""));
+        let top = of(&list, "", "");
         let is = |name: &str, folder: bool, has_entry: bool| (name.to_owned(), folder, has_entry);
         assert_eq!(
             top,
@@ -461,8 +465,13 @@ mod tests {
                 is("y", true, false),
             ]
         );
-        assert_eq!(shown(fold(&list[2..4], "a/")), [is("1", false, true)], "the marker is not in its own folder");
-        assert_eq!(shown(fold(&list[6..7], "e/")), []);
-        assert_eq!(shown(fold(&list[7..8], "g/")), []);
+        assert_eq!(of(&list, "a/", ""), [is("1", false, true)], "the marker is not in its own folder");
+        assert_eq!(of(&list, "e/", ""), []);
+        assert_eq!(of(&list, "g/", ""), []);
+        assert_eq!(of(&list, "", "a-"), [is("a-b", false, true)], "a key's own");
+        assert_eq!(of(&list, "", "b/"), [is("b", true, false)]);
+        assert_eq!(of(&list, "b/", "b/c"), [is("c", true, true)]);
+        assert_eq!(of(&list, "b/", "b/d"), []);
+        assert_eq!(of(&[entry(".pumasi/x")], "", ""), [], "the program's own");
     }
 }
