@@ -14,7 +14,7 @@ pub const HEADER_BYTES_MAX: usize = 16 << 10;
 /// Path and query, in bytes.
 pub const TARGET_BYTES_MAX: usize = 8 << 10;
 /// Buffer of a connection, in bytes; a header that does not fit is refused.
-pub const BUFFER_BYTES: usize = 64 << 10;
+pub const BUFFER_BYTES: usize = 256 << 10;
 /// Longest wait for the header of a request, a connection's next one included.
 pub const HEADER_WAIT: Duration = Duration::from_secs(30);
 /// Longest wait for a next byte of a body.
@@ -104,3 +104,7 @@ pub const HISTORY_LIFE: Duration = Duration::from_secs(600);
 pub const FORM_WAIT: Duration = Duration::from_secs(600);
 /// Pieces of a body on their way between two tasks.
 pub const CHUNKS_QUEUED: usize = 16;
+/// Pieces of an object's content on their way to who codes it: a segment's, so that while one is coded the next one comes in.
+pub const CONTENT_QUEUED: usize = 32;
+/// Of all objects at the same time, in bytes.
+pub const CONTENT_BYTES_HELD: usize = 256 << 20;

@@ -5,7 +5,7 @@
 
 use super::error::no;
 use super::sums::{Summing, Sums, etag};
-use crate::limits::CHUNKS_QUEUED;
+use crate::limits::{CONTENT_BYTES_HELD, CONTENT_QUEUED};
 use bytes::Bytes;
 use client::{Checksum, ChecksumKind, ClientError, Ending, Etag, Fact, Facts};
 use data_encoding::BASE64;
@@ -15,10 +15,12 @@ use s3s::dto::{ETag, StreamingBlob};
 use s3s::{S3Error, S3ErrorCode, TrailingHeaders};
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 
 /// Content longer than this has its sums made by a thread of its own.
 const ALONE_BYTES: u64 = 1 << 20;
+/// Room for what waits of all requests of this process, in KiB.
+static ROOM_KIB: Semaphore = Semaphore::const_new(CONTENT_BYTES_HELD >> 10);
 
 /// What content is held against.
 #[derive(Default)]
@@ -67,7 +69,7 @@ pub(crate) struct Intake {
 impl Intake {
     /// Of a body, with what it is held against.
     pub fn new(body: Option<StreamingBlob>, checks: Checks) -> Self {
-        let (send, receive) = mpsc::channel(CHUNKS_QUEUED);
+        let (send, receive) = mpsc::channel(CONTENT_QUEUED);
         let (fault, sums) = (Fault::default(), Arc::new(Mutex::new(None)));
         let (summing, to_sums) = summing(&checks);
         let content =
@@ -158,7 +160,7 @@ fn summing(checks: &Checks) -> (By, Option<mpsc::Sender<Bytes>>) {
     if checks.len.is_some_and(|len| len <= ALONE_BYTES) {
         return (By::Reader(Some(Box::new(summing))), None);
     }
-    let (send, mut receive) = mpsc::channel::<Bytes>(CHUNKS_QUEUED);
+    let (send, mut receive) = mpsc::channel::<Bytes>(CONTENT_QUEUED);
     let (done, told) = oneshot::channel();
     tokio::task::spawn_blocking(move || {
         let mut summing = summing;
@@ -171,7 +173,7 @@ fn summing(checks: &Checks) -> (By, Option<mpsc::Sender<Bytes>>) {
 }
 
 enum Item {
-    Bytes(Bytes),
+    Bytes(Bytes, Option<SemaphorePermit<'static>>),
     End,
     Broken(io::Error),
 }
@@ -212,7 +214,9 @@ impl Feed {
             if let Some(sums) = &self.to_sums {
                 sums.send(bytes.clone()).await.ok()?;
             }
-            self.send.send(Item::Bytes(bytes)).await.ok()?;
+            let kib = u32::try_from(bytes.len().min(CONTENT_BYTES_HELD) >> 10).unwrap_or(0);
+            let room = ROOM_KIB.acquire_many(kib).await.ok();
+            self.send.send(Item::Bytes(bytes, room)).await.ok()?;
         }
     }
 }
@@ -243,7 +247,7 @@ struct Incoming {
 impl Incoming {
     fn next(&mut self) -> io::Result<()> {
         match self.receive.blocking_recv() {
-            Some(Item::Bytes(bytes)) => {
+            Some(Item::Bytes(bytes, _room)) => {
                 if let By::Reader(Some(summing)) = &mut self.summing {
                     summing.update(&bytes);
                 }
