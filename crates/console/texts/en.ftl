@@ -1484,3 +1484,65 @@ bench-killing_peace_s = a job on eight PCs in peace (s)
 bench-killing_s = the same job while one of them dies every ten seconds (s)
 bench-killing_deaths = PCs that died meanwhile
 bench-killing_one_of_8_over = time of the job with deaths over that in peace
+
+column-time = time
+column-for = for
+column-other = with
+column-change = credits
+column-held = set aside
+wallet-of = { $name }, account { $account }
+wallet-balance = balance     { $amount } credits
+wallet-held = set aside   { $amount } in { $n ->
+    [one] one hold
+   *[other] { $n } holds
+ }
+wallet-limit = may owe     { $amount } ({ $why })
+wallet-available = to spend    { $amount }
+wallet-hold =   { $amount } for { $code } until { $when }
+wallet-statement = { $n ->
+    [0] No lines
+    [one] One line
+   *[other] { $n } lines
+ }: balance { $opening } before, { $closing } after.
+wallet-transfer-ask = Give { $amount } credits to { $name }? [Y/n]
+wallet-transfer-done = { $amount } credits are { $name }'s now. Your balance: { $balance }.
+wallet-sent-again = A gift whose answer was lost was sent again and stands: { $id }
+wallet-refused-again = A gift whose answer was lost was sent again and is refused ({ $why }): { $id }
+wallet-why-private = a private cloud gives everybody as much
+wallet-why-common = of an account of all
+ledger-rows = { $n } transfers in { $blocks } blocks
+ledger-sums = Σ debits { $debits } = Σ credits { $credits }; set aside { $held }
+ledger-class =   { $class }: { $n ->
+    [one] one account
+   *[other] { $n } accounts
+ }, balance { $balance }
+ledger-adds-up = It adds up.
+ledger-broken = It does NOT add up. { $why }
+ledger-exported = { $n } transfers are in { $file }. Check them anywhere: pumasi ledger verify { $file }
+ledger-verified = { $n } transfers in { $blocks } blocks: every one follows from those before, and all add up. State { $state }
+help-wallet = What you have, owe and gave
+help-wallet-show = Show balance, holds and limit
+help-wallet-show-examples = pumasi wallet show
+help-wallet-show--account = Another account, for the operator: member-7, insurance-1
+help-wallet-statement = List every change of the account
+help-wallet-statement-examples =
+    pumasi wallet statement
+    pumasi wallet statement --since 365d --csv > year.csv
+help-wallet-statement--account = Another account, for the operator: member-7, insurance-1
+help-wallet-statement--since = How far back
+help-wallet-statement--csv = As a table for spreadsheets
+help-wallet-transfer = Give credits to another member
+help-wallet-transfer-examples = pumasi wallet transfer maria 2.5
+help-wallet-transfer--to = A member's name, or the beginning of an id of `pumasi member list`
+help-wallet-transfer--amount = Credits, with at most six decimals
+help-ledger = The whole book, and whether it adds up
+help-ledger-show = Show sums, accounts and blocks
+help-ledger-show-examples = pumasi ledger show
+help-ledger-export = Write all transfers into a file, for the operator
+help-ledger-export-examples = pumasi ledger export book.pml
+help-ledger-export--file = The file
+help-ledger-verify = Add everything up again, without the center's store
+help-ledger-verify-examples =
+    pumasi ledger verify
+    pumasi ledger verify book.pml
+help-ledger-verify--file = A file of `pumasi ledger export`; without it, the center's book

@@ -1484,3 +1484,55 @@ bench-killing_peace_s = 八台电脑平静时完成作业（秒）
 bench-killing_s = 每十秒死一台电脑时完成同一作业（秒）
 bench-killing_deaths = 其间死去的电脑
 bench-killing_one_of_8_over = 有电脑死去时的用时与平静时之比
+
+column-time = 时间
+column-for = 用途
+column-other = 对方
+column-change = 积分
+column-held = 预留
+wallet-of = { $name }，账户 { $account }
+wallet-balance = 余额　　{ $amount } 积分
+wallet-held = 预留　　{ $amount }，共 { $n } 笔
+wallet-limit = 可透支　{ $amount }（{ $why }）
+wallet-available = 可用　　{ $amount }
+wallet-hold =   { $amount }，用途 { $code }，至 { $when }
+wallet-statement = { $n } 行：之前余额 { $opening }，之后 { $closing }。
+wallet-transfer-ask = 把 { $amount } 积分赠给 { $name }？ [Y/n]
+wallet-transfer-done = { $amount } 积分已归 { $name }。您的余额：{ $balance }。
+wallet-sent-again = 一笔未收到答复的赠与已重发，现已入账：{ $id }
+wallet-refused-again = 一笔未收到答复的赠与已重发，被拒绝（{ $why }）：{ $id }
+wallet-why-private = 私有云中人人相同
+wallet-why-common = 公共账户
+ledger-rows = { $n } 笔转账，{ $blocks } 个区块
+ledger-sums = 借方合计 { $debits } = 贷方合计 { $credits }；预留 { $held }
+ledger-class =   { $class }：{ $n } 个账户，余额 { $balance }
+ledger-adds-up = 账目相符。
+ledger-broken = 账目不符！{ $why }
+ledger-exported = { $n } 笔转账已写入 { $file }。可在任何地方核对：pumasi ledger verify { $file }
+ledger-verified = { $blocks } 个区块中的 { $n } 笔转账：每一笔都承接前文，合计相符。状态 { $state }
+help-wallet = 您的余额、欠款与支出
+help-wallet-show = 显示余额、预留与限额
+help-wallet-show-examples = pumasi wallet show
+help-wallet-show--account = 另一账户（供运营者）：member-7、insurance-1
+help-wallet-statement = 列出账户的每一笔变动
+help-wallet-statement-examples =
+    pumasi wallet statement
+    pumasi wallet statement --since 365d --csv > year.csv
+help-wallet-statement--account = 另一账户（供运营者）：member-7、insurance-1
+help-wallet-statement--since = 往前多久
+help-wallet-statement--csv = 输出为表格
+help-wallet-transfer = 把积分赠给另一成员
+help-wallet-transfer-examples = pumasi wallet transfer maria 2.5
+help-wallet-transfer--to = 成员名称，或 `pumasi member list` 中编号的前缀
+help-wallet-transfer--amount = 积分，至多六位小数
+help-ledger = 整本账，以及是否相符
+help-ledger-show = 显示合计、账户与区块
+help-ledger-show-examples = pumasi ledger show
+help-ledger-export = 把全部转账写入文件（供运营者）
+help-ledger-export-examples = pumasi ledger export book.pml
+help-ledger-export--file = 文件
+help-ledger-verify = 不依赖中心的存储，重新合计一切
+help-ledger-verify-examples =
+    pumasi ledger verify
+    pumasi ledger verify book.pml
+help-ledger-verify--file = 由 `pumasi ledger export` 写出的文件；不给则核对中心的账
