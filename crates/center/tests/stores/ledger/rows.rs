@@ -155,6 +155,11 @@ impl Bank {
         group
     }
 
+    /// Transfers asked for so far, repeats apart.
+    pub fn sent(&self) -> usize {
+        usize::try_from(self.next).unwrap()
+    }
+
     pub fn postings(&mut self, count: usize) -> Vec<Posting> {
         (0..count).map(|_| self.group().into()).collect()
     }
