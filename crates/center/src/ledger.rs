@@ -10,6 +10,7 @@
 //! gaps, blocks one chain. (F) An invariant that does not hold stops everything that posts, until a check finds the book sound;
 //! reading goes on.
 
+pub mod api;
 pub mod audit;
 pub(crate) mod chore;
 pub mod day;

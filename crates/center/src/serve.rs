@@ -1,7 +1,7 @@
 //! Calls from machines: a link is accepted, each stream is one call, the envelope says what is asked. Nothing is decided here.
 
 use crate::refuse::Refused;
-use crate::{Caller, Center, access, compute, fleet, rebuild, storage};
+use crate::{Caller, Center, access, compute, fleet, ledger, rebuild, storage};
 use model::errors;
 use net::{Link, Stream};
 use std::sync::atomic::Ordering::Relaxed;

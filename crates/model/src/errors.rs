@@ -249,6 +249,8 @@ pub const UNBALANCED_PRICE: ErrorId = ErrorId(609);
 pub const WINDOW_CLOSED: ErrorId = ErrorId(610);
 /// `ledger_stopped`
 pub const LEDGER_STOPPED: ErrorId = ErrorId(611);
+/// `ledger_broken`
+pub const LEDGER_BROKEN: ErrorId = ErrorId(612);
 /// `bounty_unknown`
 pub const BOUNTY_UNKNOWN: ErrorId = ErrorId(701);
 /// `bounty_state`
@@ -407,6 +409,7 @@ pub const REGISTRY: &[ErrorRow] = &[
     row("E0609", "unbalanced_price", 2, 400),
     row("E0610", "window_closed", 5, 409),
     row("E0611", "ledger_stopped", 8, 503),
+    row("E0612", "ledger_broken", 8, 0),
     row("E0701", "bounty_unknown", 3, 404),
     row("E0702", "bounty_state", 5, 409),
     row("E0703", "no_place", 5, 409),

@@ -11,7 +11,8 @@ use crate::access::store::{self as members, MemberRow};
 use crate::db::{Reader, StoreError};
 use crate::refuse::{Refused, bad_value, not_allowed};
 use crate::{Caller, Center};
-use model::{AccountClass, AccountNo, Credits, DeviceId, MemberId, MemberState, Roles, Stamp, errors};
+use model::{AccountClass, AccountNo, Credits, MemberId, MemberState, Roles, Stamp, errors};
+use rules::fleet::tier::Trust;
 use rules::ledger::limit::{self, Shown};
 use rules::ledger::replay::state_hash;
 use rules::ledger::{Act, Ask, Group, Outcome, Row, Starter};
@@ -34,7 +35,7 @@ pub async fn account_of(center: &Center, member: &MemberId) -> Result<account::O
     if let Some(opened) = ledger.account_of(AccountClass::Member, member.as_bytes()).await? {
         return Ok(opened);
     }
-    let is_private = center.settings().trust() != model::Trust::Public;
+    let is_private = center.settings().trust() != Trust::Public;
     let shown = Shown { served: model::Span(0), audited: model::Span(0), is_private };
     Ok(ledger.open(AccountClass::Member, member.as_bytes(), MemberState::Newcomer, limit::l0(shown)).await?)
 }
@@ -57,16 +58,16 @@ async fn asked(center: &Center, caller: &Caller, no: Option<AccountNo>) -> Resul
 /// The name of whoever has an account.
 fn name_of(q: &mut Reader<'_>, opened: &account::Opened) -> Result<String, StoreError> {
     let is_member = opened.account.no.class() == Some(AccountClass::Member);
-    let id = opened.owner.as_deref().filter(|_| is_member).and_then(|owner| owner.try_into().ok()).map(MemberId);
+    let id = <[u8; 16]>::try_from(opened.owner.as_slice()).ok().filter(|_| is_member).map(MemberId);
     let member = id.map(|id| members::member(q, &id)).transpose()?.flatten();
-    let seat = || opened.owner.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into_owned();
+    let seat = || String::from_utf8_lossy(&opened.owner).into_owned();
     Ok(member.map_or_else(seat, |member| member.name))
 }
 
 /// An account as its owner sees it.
 pub async fn wallet(center: &Center, caller: &Caller, no: Option<AccountNo>) -> Result<Reply, Refused> {
     let no = asked(center, caller, no).await?.account.no;
-    let is_private = center.settings().trust() != model::Trust::Public;
+    let is_private = center.settings().trust() != Trust::Public;
     let found = center.db().read(move |q| {
         let Some(opened) = account::get(q, no)? else { return Ok(None) };
         let shown = u32::try_from(HOLDS_SHOWN).unwrap_or(u32::MAX);
@@ -141,9 +142,7 @@ pub async fn spend(center: &Center, caller: &Caller, word: Vec<u8>) -> Result<Re
     let (_, signature) = word.split_last_chunk().ok_or_else(|| bad("spend_malformed"))?;
     let act = match spend.expires {
         None => Act::Move { debit: spend.debit, credit: spend.credit, amount: spend.amount },
-        Some(expires) => {
-            Act::Hold { debit: spend.debit, escrow: spend.credit, amount: spend.amount, expires }
-        }
+        Some(expires) => Act::Hold { debit: spend.debit, escrow: spend.credit, amount: spend.amount, expires },
     };
     let ask = Ask { id: spend.id, act, code: spend.code, reference: spend.reference };
     let starter = Starter::Member { account: own.account.no, with_bridge: false };

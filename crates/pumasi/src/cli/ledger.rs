@@ -72,9 +72,7 @@ async fn show(app: &App) -> Result<(), Fault> {
     let adds_up = debits == credits && held_debits == held_credits && state.fault.is_none();
     let word = |class: u8| AccountClass::from_number(class).map_or("?", AccountClass::word);
     if app.out.form == Form::Json {
-        let class = |(class, count, balance): &(u8, u64, model::Credits)| {
-            json!({"class": word(*class), "accounts": count, "balance": balance.0.to_string()})
-        };
+        let class = |(class, count, balance): &(u8, u64, model::Credits)| json!({"class": word(*class), "accounts": count, "balance": balance.0.to_string()});
         let fields = json!({"rows": state.rows, "blocks": state.blocks.0, "block_hash": super::object::hex(&state.blocks.1),
             "debits": debits.to_string(), "credits": credits.to_string(), "held_debits": held_debits.to_string(),
             "held_credits": held_credits.to_string(), "adds_up": adds_up, "fault": state.fault,

@@ -80,7 +80,8 @@ fn other_answer() -> Fault {
 
 impl OfArgs {
     fn account(&self) -> Result<Option<model::AccountNo>, Fault> {
-        let parse = |text: &String| text.parse().map_err(|_| Fault::bad_value("account", text, "it is written as member-7"));
+        let parse =
+            |text: &String| text.parse().map_err(|_| Fault::bad_value("account", text, "it is written as member-7"));
         self.account.as_ref().map(parse).transpose()
     }
 }
@@ -132,11 +133,7 @@ fn wallet_json(wallet: &Wallet) -> Value {
 }
 
 /// All pages of a statement, each handed to `each`; the last one is given back.
-async fn pages(
-    app: &App,
-    args: &StatementArgs,
-    mut each: impl FnMut(&StatementPage),
-) -> Result<StatementPage, Fault> {
+async fn pages(app: &App, args: &StatementArgs, mut each: impl FnMut(&StatementPage)) -> Result<StatementPage, Fault> {
     let since: Span = args.since.parse()?;
     let now = clock::now();
     let from = Stamp(now.as_ms().saturating_sub(since.as_ms()));
@@ -224,7 +221,8 @@ async fn transfer(app: &App, args: &TransferArgs) -> Result<(), Fault> {
     let amount = parse_amount(&args.amount)?;
     let own = wallet(app, &OfArgs { account: None }).await?;
     let Reply::Payee(payee) = ask(app, Request::Payee(args.to.clone())).await? else { return Err(other_answer()) };
-    let question = app.out.text("wallet-transfer-ask", args!["amount" => amount.to_string(), "name" => payee.name.clone()]);
+    let question =
+        app.out.text("wallet-transfer-ask", args!["amount" => amount.to_string(), "name" => payee.name.clone()]);
     if !app.out.confirm(&question)? {
         return Ok(());
     }
@@ -259,7 +257,7 @@ async fn transfer(app: &App, args: &TransferArgs) -> Result<(), Fault> {
 async fn send(app: &App, word: &[u8]) -> Result<Spent, Fault> {
     let answer = ask(app, Request::Spend(word.to_vec())).await;
     let is_open = |fault: &Fault| {
-        [errors::CENTER_UNREACHABLE, errors::TIMED_OUT, errors::AGENT_DOWN, errors::INTERNAL].contains(&fault.id)
+        [errors::CENTER_UNREACHABLE, errors::TIMED_OUT, errors::RATE_LIMITED, errors::BUG].contains(&fault.id)
     };
     if !answer.as_ref().is_err_and(is_open) {
         let _ = std::fs::remove_file(app.home.spend()); // sent again, it is answered the same

@@ -29,7 +29,10 @@ fn summed(world: &World, home: &str) -> (i64, i64) {
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("it is JSON")).collect();
     let of = |kind: &'static str| lines.iter().filter(move |line| line["kind"] == kind);
     let ends = of("statement").next().expect("a statement ends");
-    (micro(&ends["opening"]) + of("statement_line").map(|line| micro(&line["balance"])).sum::<i64>(), micro(&ends["closing"]))
+    (
+        micro(&ends["opening"]) + of("statement_line").map(|line| micro(&line["balance"])).sum::<i64>(),
+        micro(&ends["closing"]),
+    )
 }
 
 #[test]

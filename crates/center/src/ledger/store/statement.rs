@@ -12,9 +12,8 @@ pub fn balance(q: &mut Reader<'_>, no: AccountNo, seq: u64) -> Result<Credits, D
              WHERE {side} = $1 AND seq <= $2 AND kind IN ($3, $4)"
         );
         let kinds = [TransferKind::Move, TransferKind::Post].map(|kind| i64::from(kind.number()));
-        let moved = q.query_opt(&sql, &[no.into(), seq.into(), kinds[0].into(), kinds[1].into()], |row| {
-            row.get::<i64>(0)
-        })?;
+        let moved =
+            q.query_opt(&sql, &[no.into(), seq.into(), kinds[0].into(), kinds[1].into()], |row| row.get::<i64>(0))?;
         sum = sum.saturating_add(sign * moved.unwrap_or(0));
     }
     Ok(Credits(sum))

@@ -91,7 +91,11 @@ impl Reading {
         let mut magic = [0; 4];
         let is_one = from.read_exact(&mut magic).is_ok() && magic == *MAGIC;
         if !is_one {
-            return Err(Fault::bad_value("file", &path.display().to_string(), "it is no book; make one: pumasi ledger export FILE"));
+            return Err(Fault::bad_value(
+                "file",
+                &path.display().to_string(),
+                "it is no book; make one: pumasi ledger export FILE",
+            ));
         }
         Ok(Self { from, path: path.to_owned() })
     }
