@@ -8,7 +8,7 @@ use std::time::Duration;
 /// A cloud of two members, the second called Li.
 fn two() -> World {
     let world = World::new();
-    world.init(&["--no-probe"]);
+    world.init(&[]);
     let ticket = world.ok("a", &["invite", "--name", "Li", "-q"]);
     world.ok("b", &["join", &ticket, "--yes", "--no-probe", "--name", "desk"]);
     world
