@@ -105,7 +105,10 @@ impl Ledger {
     pub async fn start(db: Db, now: impl Fn() -> Stamp + Send + Sync + 'static) -> Result<Self, StoreError> {
         let now: Clock = Arc::new(now);
         let at = now();
-        db.write(move |tx| store::account::open_seats(tx, at)).await?;
+        // Where nothing is missing nothing is written: a center also starts where its database takes no writes.
+        if !db.read(|q| Ok(store::account::has_seats(q)?)).await? {
+            db.write(move |tx| store::account::open_seats(tx, at)).await?;
+        }
         let writer = Writer::start(db.clone(), Arc::clone(&now));
         Ok(Self { db, now, writer })
     }

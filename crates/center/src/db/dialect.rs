@@ -57,7 +57,7 @@ pub(super) const fn rows_at_once(engine: &Engine<'_>) -> &'static [usize] {
     match engine {
         // A statement costs no journey, and one more text is one more thing to compile.
         Engine::Sqlite(_) => &[1],
-        Engine::Postgres(_) => &[64, 8, 1],
+        Engine::Postgres(_) => &[128, 64, 32, 16, 8, 4, 2, 1],
     }
 }
 

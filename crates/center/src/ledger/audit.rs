@@ -16,6 +16,8 @@ use rules::ledger::{Account, Hold, Row};
 
 /// Rows of one portion, its last block's apart.
 const PORTION_ROWS: u64 = 16_384;
+/// Rows of a block at most.
+const BLOCK_ROWS: u64 = store::BLOCK_ROWS_MAX as u64;
 /// Longest book whose rows are replayed; each costs some 100 bytes of memory meanwhile.
 pub const REPLAY_ROWS_MAX: u64 = 4_000_000;
 
@@ -73,20 +75,32 @@ struct End {
     holds: Vec<Hold>,
 }
 
-fn read(q: &mut Reader<'_>, after: u64, replays: bool) -> Result<Portion, StoreError> {
-    let (mut blocks, mut rows) = (Vec::new(), 0);
-    for stored in store::row::blocks(q, after, PAGE_MAX)? {
-        if rows >= PORTION_ROWS {
-            return Ok(Portion { blocks, end: None });
-        }
+/// The next blocks behind `last`, with the rows they say they have, in one question.
+fn read(q: &mut Reader<'_>, last: Option<Block>, replays: bool) -> Result<Portion, StoreError> {
+    let (after, first) = last.map_or((0, 1), |block| (block.no, block.last_seq.saturating_add(1)));
+    let listed = store::row::blocks(q, after, PAGE_MAX)?;
+    let (mut taken, mut next) = (0, first);
+    for stored in &listed {
         let block = stored.block;
-        // A damaged block may name any rows: no more than a block has.
-        let last = block.last_seq.min(block.first_seq.saturating_add(store::BLOCK_ROWS_MAX as u64));
-        let of_block = store::row::between(q, block.first_seq, last)?;
-        rows += of_block.len() as u64;
-        blocks.push((stored, of_block));
+        // A damaged block may name any rows: the run ends with it, and no more are read than a block has.
+        let has_place = block.first_seq == next && block.last_seq >= next && block.last_seq - next < BLOCK_ROWS;
+        if next - first >= PORTION_ROWS {
+            break;
+        }
+        taken += 1;
+        if !has_place {
+            break;
+        }
+        next = block.last_seq.saturating_add(1);
     }
-    if blocks.len() == PAGE_MAX as usize {
+    let is_last = taken == listed.len() && listed.len() < PAGE_MAX as usize;
+    let mut rows = store::row::between(q, first, next.saturating_sub(1))?.into_iter().peekable();
+    let mut blocks = Vec::with_capacity(taken);
+    for stored in listed.into_iter().take(taken) {
+        let own = std::iter::from_fn(|| rows.next_if(|(seq, _)| *seq <= stored.block.last_seq));
+        blocks.push((stored, own.map(|(_, row)| row).collect()));
+    }
+    if !is_last {
         return Ok(Portion { blocks, end: None });
     }
     let (accounts, holds) = (store::account::all(q)?, store::hold::all(q, !replays)?);
@@ -107,6 +121,10 @@ impl Auditor {
     fn block(&mut self, stored: &StoredBlock, rows: Vec<Option<Row>>) -> Result<(), Unsound> {
         let block = stored.block;
         let bad = |why| BadBlock { no: block.no, why };
+        let next = self.last.map_or(1, |last| last.last_seq.saturating_add(1));
+        if block.first_seq != next {
+            return Err(bad("it does not follow the last one").into());
+        }
         let rows: Vec<Row> =
             rows.into_iter().collect::<Option<_>>().ok_or_else(|| bad("a row of it cannot be read"))?;
         block.verify(self.last.as_ref(), &rows)?;
@@ -190,8 +208,8 @@ impl Ledger {
         let replays = self.head().await?.seq <= REPLAY_ROWS_MAX;
         let mut auditor = Auditor { replay: replays.then(Replay::default), ..Auditor::default() };
         loop {
-            let after = auditor.last.map_or(0, |block| block.no);
-            let portion = self.db().read(move |q| read(q, after, replays)).await?;
+            let last = auditor.last;
+            let portion = self.db().read(move |q| read(q, last, replays)).await?;
             // Hashing is work for the processor: other tasks of this thread go on elsewhere.
             let looked = tokio::task::spawn_blocking(move || {
                 for (block, rows) in portion.blocks {

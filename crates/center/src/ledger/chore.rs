@@ -10,6 +10,7 @@ use crate::Center;
 use crate::db::StoreError;
 use model::{Span, Stamp};
 use rules::ledger::book::expire;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// Pause between two looks.
@@ -41,22 +42,28 @@ pub(crate) async fn run(center: Center) {
         if let Err(error) = ledger.make_day_roots().await {
             tracing::warn!(%error, "a day's root was not made; the next look is soon");
         }
-        check_if_due(&ledger, every).await;
+        look_at_head(&center, &ledger, every).await;
     }
 }
 
-async fn check_if_due(ledger: &Ledger, every: Span) {
-    let checked_at = match ledger.head().await {
-        Ok(head) => head.checked_at,
+/// Shows where the book stands, and checks it where that is due.
+async fn look_at_head(center: &Center, ledger: &Ledger, every: Span) {
+    let head = match ledger.head().await {
+        Ok(head) => head,
         Err(error) => return tracing::warn!(%error, "where the ledger stands could not be read"),
     };
-    if !is_check_due(checked_at, every, ledger.now()) {
+    let metrics = center.metrics();
+    metrics.ledger_rows.store(head.seq, Relaxed);
+    metrics.ledger_stopped.store(head.fault.is_some().into(), Relaxed);
+    // In an empty book there is nothing to check, and nothing to note that it was.
+    if head.seq == 0 || !is_check_due(head.checked_at, every, ledger.now()) {
         return;
     }
     match ledger.check().await {
         Ok(sound) => tracing::info!(rows = sound.rows, blocks = sound.blocks, "the ledger was checked"),
         Err(Unsound::Store(error)) => tracing::warn!(%error, "the ledger was not checked; the next look is soon"),
         Err(unsound) => {
+            metrics.ledger_stopped.store(1, Relaxed);
             tracing::error!(%unsound, "the ledger is unsound and takes nothing; keep the database as it is");
         }
     }

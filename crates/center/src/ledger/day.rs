@@ -12,7 +12,7 @@ use rules::ledger::check::Sums;
 use rules::ledger::replay::accounts_root;
 use rules::ledger::row::day_of;
 use rules::ledger::{Account, Row};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long after its end a day's root is made.
 pub const ROOT_AFTER: Span = Span::hours(1);
@@ -44,20 +44,20 @@ fn next(q: &mut Reader<'_>, now: Stamp) -> Result<Option<DayRow>, DbError> {
     let before = store::row::block_before(q, begin_of(day))?.map_or(0, |stored| stored.block.last_seq);
     let until = store::row::block_before(q, end)?.map_or(0, |stored| stored.block.last_seq);
     let mut leaves = Vec::new();
-    each(q, before, until, &mut |_, row| {
-        leaves.push(leaf(&row.bytes()));
+    pages(q, before, until, |_, rows| {
+        leaves.extend(rows.iter().map(|row| leaf(&row.bytes())));
         Ok(())
     })?;
     let accounts = accounts_at(q, until)?;
     let mut sums = Sums::default();
-    for account in accounts.values() {
+    for account in &accounts {
         sums.debits += u128::from(account.debits.0);
         sums.credits += u128::from(account.credits.0);
     }
     let day = Day {
         day,
         rows_root: root(leaves.into_iter()),
-        accounts_root: accounts_root(accounts.values()),
+        accounts_root: accounts_root(accounts.iter()),
         debits: sums.debits,
         credits: sums.credits,
         rows: until,
@@ -66,62 +66,84 @@ fn next(q: &mut Reader<'_>, now: Stamp) -> Result<Option<DayRow>, DbError> {
     Ok(Some(DayRow { day, root, at: now }))
 }
 
-/// Hands on the rows after one place up to another.
-fn each(
+/// Hands on the rows after one place up to another, page by page.
+fn pages(
     q: &mut Reader<'_>,
     mut after: u64,
     until: u64,
-    take: &mut dyn FnMut(&mut Reader<'_>, &Row) -> Result<(), DbError>,
+    mut take: impl FnMut(&mut Reader<'_>, &[Row]) -> Result<(), DbError>,
 ) -> Result<(), DbError> {
     while after < until {
-        let rows = store::row::after(q, after, PAGE_MAX)?;
-        for row in rows.iter().filter(|row| row.seq <= until) {
-            take(q, row)?;
-        }
-        match rows.last() {
-            Some(last) => after = last.seq,
-            None => return Ok(()),
-        }
+        let mut rows = store::row::after(q, after, PAGE_MAX)?;
+        let Some(last) = rows.last().map(|row| row.seq) else { return Ok(()) };
+        rows.retain(|row| row.seq <= until);
+        take(q, &rows)?;
+        after = last;
     }
     Ok(())
 }
 
 /// Every account as it was after row `until`.
-fn accounts_at(q: &mut Reader<'_>, until: u64) -> Result<BTreeMap<AccountNo, Account>, DbError> {
-    let mut accounts: BTreeMap<_, _> =
-        store::account::all(q)?.into_iter().map(|account| (account.no, account)).collect();
+fn accounts_at(q: &mut Reader<'_>, until: u64) -> Result<Vec<Account>, DbError> {
     let head = store::head(q)?.seq;
-    each(q, until, head, &mut |q, row| {
-        let escrow = match (row.kind, row.hold) {
-            (TransferKind::Post, Some(hold)) => store::hold::load(q, &[hold])?.pop().map(|hold| hold.escrow),
-            _ => Some(row.credit),
-        };
-        undo(&mut accounts, row, escrow);
+    let mut since: BTreeMap<AccountNo, Grown> = BTreeMap::new();
+    pages(q, until, head, |q, rows| {
+        let posts = rows.iter().filter(|row| row.kind == TransferKind::Post);
+        let ids: Vec<_> = posts.filter_map(|row| row.hold).collect::<BTreeSet<_>>().into_iter().collect();
+        let escrows: BTreeMap<_, _> =
+            store::hold::load(q, &ids)?.into_iter().map(|hold| (hold.id, hold.escrow)).collect();
+        for row in rows {
+            // A post names who is paid; the other kinds name the escrow.
+            let posted = row.hold.filter(|_| row.kind == TransferKind::Post);
+            grow(&mut since, row, posted.map_or(Some(row.credit), |hold| escrows.get(&hold).copied()));
+        }
         Ok(())
     })?;
-    Ok(accounts)
+    let grown = |account: &Account| since.get(&account.no).copied().unwrap_or_default();
+    store::account::all(q)?.iter().map(|account| grown(account).undo(account)).collect()
 }
 
-/// Takes a row's effect back. Counters only add up, so the order does not matter.
-fn undo(accounts: &mut BTreeMap<AccountNo, Account>, row: &Row, escrow: Option<AccountNo>) {
+/// By how much the counters of an account grew, in the midst of it also below zero.
+#[derive(Default, Clone, Copy)]
+struct Grown {
+    debits: i128,
+    credits: i128,
+    held_debit: i128,
+    held_credit: i128,
+}
+
+impl Grown {
+    fn undo(self, account: &Account) -> Result<Account, DbError> {
+        let back = |counter: Ucredit, grown: i128| {
+            let before = u64::try_from(i128::from(counter.0) - grown).map(Ucredit);
+            before.map_err(|_| DbError::Column { column: 0, why: format!("{} has less than its rows say", account.no) })
+        };
+        Ok(Account {
+            debits: back(account.debits, self.debits)?,
+            credits: back(account.credits, self.credits)?,
+            held_debit: back(account.held_debit, self.held_debit)?,
+            held_credit: back(account.held_credit, self.held_credit)?,
+            ..*account
+        })
+    }
+}
+
+/// Adds what a row did.
+fn grow(since: &mut BTreeMap<AccountNo, Grown>, row: &Row, escrow: Option<AccountNo>) {
     let amount = i128::from(row.amount.0);
-    let mut shift = |no: Option<AccountNo>, counter: fn(&mut Account) -> &mut Ucredit, by: i128| {
-        if let Some(account) = no.and_then(|no| accounts.get_mut(&no)) {
-            let counter = counter(account);
-            counter.0 = u64::try_from(i128::from(counter.0) + by).unwrap_or(0);
-        }
-    };
     if matches!(row.kind, TransferKind::Move | TransferKind::Post) {
-        shift(Some(row.debit), |account| &mut account.debits, -amount);
-        shift(Some(row.credit), |account| &mut account.credits, -amount);
+        since.entry(row.debit).or_default().debits += amount;
+        since.entry(row.credit).or_default().credits += amount;
     }
     let held = match row.kind {
         TransferKind::Move => return,
-        TransferKind::Hold => -amount,
-        TransferKind::Post | TransferKind::Void | TransferKind::Expire => amount,
+        TransferKind::Hold => amount,
+        TransferKind::Post | TransferKind::Void | TransferKind::Expire => -amount,
     };
-    shift(Some(row.debit), |account| &mut account.held_debit, held);
-    shift(escrow, |account| &mut account.held_credit, held);
+    since.entry(row.debit).or_default().held_debit += held;
+    if let Some(escrow) = escrow {
+        since.entry(escrow).or_default().held_credit += held;
+    }
 }
 
 impl Ledger {

@@ -173,6 +173,12 @@ fn insert(tx: &mut Tx<'_>, opened: &Opened) -> Result<(), DbError> {
     tx.execute(sql, &params).map(drop)
 }
 
+/// Whether every seat is open.
+pub fn has_seats(q: &mut Reader<'_>) -> Result<bool, DbError> {
+    let numbers: Vec<_> = seat::all().map(|(no, _)| no).collect();
+    Ok(load(q, &numbers)?.len() == numbers.len())
+}
+
 /// Opens every seat that is not open yet.
 pub fn open_seats(tx: &mut Tx<'_>, now: Stamp) -> Result<(), StoreError> {
     lock(tx)?;

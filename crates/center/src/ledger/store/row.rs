@@ -57,10 +57,10 @@ pub fn after(q: &mut Reader<'_>, seq: u64, limit: u32) -> Result<Vec<Row>, DbErr
     q.query(&sql, &[seq.into(), limit.min(PAGE_MAX).into()], read)
 }
 
-/// Rows between two places, both included, in order; nothing for one that cannot be read as a row.
-pub fn between(q: &mut Reader<'_>, first: u64, last: u64) -> Result<Vec<Option<Row>>, DbError> {
+/// Rows between two places, both included, in order, each with its place; nothing for one that cannot be read as a row.
+pub fn between(q: &mut Reader<'_>, first: u64, last: u64) -> Result<Vec<(u64, Option<Row>)>, DbError> {
     let sql = format!("SELECT {ROW} FROM ledger_transfer WHERE seq >= $1 AND seq <= $2 ORDER BY seq");
-    q.query(&sql, &[first.into(), last.into()], |row| Ok(read(row).ok()))
+    q.query(&sql, &[first.into(), last.into()], |row| Ok((row.get(0)?, read(row).ok())))
 }
 
 /// Rows an account is a side of, after a place, in order, at most `limit` and [`PAGE_MAX`].
