@@ -28,7 +28,7 @@ pub use error::{DbError, DbUrl, StoreError, Unwritable};
 pub use migrate::SCHEMA;
 pub use sqlite::VERSION_MIN as SQLITE_VERSION_MIN;
 pub use stats::{BUCKETS, DbStats, bucket_le_us};
-pub use tx::{ROWS_MAX, Reader, Tx};
+pub use tx::{Many, ROWS_MAX, Reader, Tx};
 pub use value::{Field, Row, Value};
 pub(crate) use value::{int_as, stored_words};
 

@@ -15,6 +15,7 @@ mod found;
 mod http;
 mod keys;
 mod leave;
+pub mod ledger;
 mod metrics;
 pub mod rebuild;
 mod refuse;
@@ -146,6 +147,7 @@ pub struct Center(Arc<Inner>);
 
 struct Inner {
     db: Db,
+    ledger: ledger::Ledger,
     keys: Keys,
     settings: Settings,
     name: String,
@@ -190,8 +192,10 @@ impl Center {
         let board = compute::board::load(&db, now()).await?;
         let (board, journal, inbox) = compute::board::parts(board);
         let compute_wake = Arc::new(tokio::sync::Notify::new());
+        let ledger = ledger::Ledger::start(db.clone(), now).await?;
         let inner = Inner {
             db,
+            ledger,
             keys,
             settings,
             name,
@@ -233,6 +237,7 @@ impl Center {
         tasks.spawn(storage::audit::run(center.clone()));
         tasks.spawn(storage::hand_over::run(center.clone()));
         tasks.spawn(fleet::vet::run(center.clone()));
+        tasks.spawn(ledger::chore::run(center.clone()));
         drop(tasks);
         center.0.ready.store(true, Ordering::Release);
         Ok(center)
@@ -267,6 +272,10 @@ impl Center {
 
     pub(crate) fn db(&self) -> &Db {
         &self.0.db
+    }
+    /// The kept ledger, for whoever posts and reads.
+    pub fn ledger(&self) -> &ledger::Ledger {
+        &self.0.ledger
     }
     pub(crate) fn keys(&self) -> &Keys {
         &self.0.keys

@@ -23,6 +23,10 @@ pub struct Metrics {
     pub audits_bad: AtomicU64,
     /// Links now.
     pub links: AtomicU64,
+    /// Rows of the ledger at the last look.
+    pub ledger_rows: AtomicU64,
+    /// 1 while the ledger takes nothing because an invariant did not hold.
+    pub ledger_stopped: AtomicU64,
 }
 
 impl Metrics {
@@ -47,6 +51,8 @@ pub fn page(center: &Center) -> String {
     one("storage_audits_good_total", "counter", m.audits_good.load(Relaxed));
     one("storage_audits_bad_total", "counter", m.audits_bad.load(Relaxed));
     one("center_links", "gauge", m.links.load(Relaxed));
+    one("ledger_rows", "gauge", m.ledger_rows.load(Relaxed));
+    one("ledger_stopped", "gauge", m.ledger_stopped.load(Relaxed));
     let stats = center.db().stats();
     one("center_db_rows_written_total", "counter", stats.rows_written);
     one("center_db_writes_total", "counter", stats.writes);

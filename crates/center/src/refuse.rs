@@ -34,6 +34,10 @@ pub fn store(error: StoreError) -> RefusalMsg {
         StoreError::Refused { id: errors::BUCKET_LIMIT, why } => {
             RefusalMsg::new(errors::BUCKET_LIMIT, [("limit", why)])
         }
+        StoreError::Refused { id: errors::LEDGER_STOPPED, why } => {
+            tracing::error!(%why, "the ledger takes nothing");
+            RefusalMsg::new(errors::LEDGER_STOPPED, [("why", why)])
+        }
         StoreError::Refused { id, why } => RefusalMsg::new(id, [("why", why)]),
         StoreError::Db(error) => db(&error),
     }

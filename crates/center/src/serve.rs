@@ -1,7 +1,7 @@
 //! Calls from machines: a link is accepted, each stream is one call, the envelope says what is asked. Nothing is decided here.
 
 use crate::refuse::Refused;
-use crate::{Caller, Center, access, compute, fleet, rebuild, storage};
+use crate::{Caller, Center, access, compute, fleet, ledger, rebuild, storage};
 use model::errors;
 use net::{Link, Stream};
 use std::sync::atomic::Ordering::Relaxed;
@@ -159,6 +159,12 @@ async fn dispatch(center: &Center, caller: &Caller, request: Request) -> Result<
         Request::SegmentsFind(ids) => rebuild::segments_find(center, caller, ids).await,
         Request::Replay(ask) => rebuild::replay(center, caller, *ask).await,
         Request::Absence(absence) => fleet::api::absence(center, caller, absence).await,
+        Request::Spend(word) => ledger::api::spend(center, caller, word).await,
+        Request::Wallet(no) => ledger::api::wallet(center, caller, no).await,
+        Request::Payee(text) => ledger::api::payee(center, caller, text).await,
+        Request::Statement(ask) => ledger::api::statement(center, caller, ask).await,
+        Request::LedgerRows(after) => ledger::api::rows(center, caller, after).await,
+        Request::LedgerState => ledger::api::state(center, caller).await,
     }
 }
 

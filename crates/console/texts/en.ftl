@@ -203,6 +203,10 @@ e0609 = price row { $row }: uses { $uses }, sources { $sources }
 e0609-fix = correct the row; the old version stays
 e0610 = settlement window { $window } is closed
 e0610-fix = `pumasi wallet statement`
+e0611 = the ledger takes nothing, its check failed: { $why }
+e0611-fix = reads go on; the operator keeps the database and looks
+e0612 = the book does not add up: { $why }
+e0612-fix = keep the file and what it came from; the operator compares it with the last good one
 e0701 = no bounty `{ $id }`
 e0701-fix = `pumasi bounty list`
 e0702 = bounty { $id } is { $state }
@@ -945,6 +949,13 @@ help-bench-gateway--mib = MiB moved per measurement
 help-bench-gateway--seed = Seed
 help-bench-gateway--only = Only loads whose name holds this text: `64mib_c1` or `4kib_c8`
 help-bench-gateway--dir = Folder to work in, on a disk; kept afterwards
+help-bench-ledger = Durable transfers per second of the kept ledger, on SQLite and PostgreSQL
+help-bench-ledger-examples = pumasi bench ledger --json
+help-bench-ledger--callers = Callers at once, each waiting for its answer
+help-bench-ledger--time = How long each measurement takes
+help-bench-ledger--postgres = An empty database to use; without it a server is started where PostgreSQL is installed
+help-bench-ledger--only = Only figures whose name holds this text
+help-bench-ledger--dir = Folder to work in, on a disk; kept afterwards
 help-bench-report = Make docs/performance.md from printed figures
 help-bench-report-examples = pumasi bench report figures.jsonl > docs/performance.md
 help-bench-report--files = Files of figures, one object a line
@@ -983,6 +994,12 @@ bench-bytes_per_node_without_links = resident memory of the center per node besi
 bench-bytes_per_link = memory of the center per connection (bytes)
 bench-rows_written = database rows written
 bench-back_after_restart_s = every node is back after a restart of the center (s)
+bench-transfers_per_s_sqlite = transfers per second, durable, on SQLite
+bench-transfers_per_s_postgres = transfers per second, durable, on PostgreSQL
+bench-transfer_p99_ms = wait for a transfer at 2,000 a second on SQLite, 99th percentile (ms)
+bench-transfer_p99_ms_postgres = wait for a transfer at 1,000 a second on PostgreSQL, 99th percentile (ms)
+bench-transfer_bytes = a signed transfer on disk, with its indexes, signature and share of blocks, on SQLite (bytes)
+bench-no-postgres = PostgreSQL is not installed here: its figures are left out
 bench-put_64mib_c1 = put, 64 MiB objects, one writer
 bench-put_64mib_c4 = put, 64 MiB objects, four writers
 bench-get_64mib_c1 = get, 64 MiB objects, one reader
@@ -1484,3 +1501,65 @@ bench-killing_peace_s = a job on eight PCs in peace (s)
 bench-killing_s = the same job while one of them dies every ten seconds (s)
 bench-killing_deaths = PCs that died meanwhile
 bench-killing_one_of_8_over = time of the job with deaths over that in peace
+
+column-time = time
+column-for = for
+column-other = with
+column-change = credits
+column-held = set aside
+wallet-of = { $name }, account { $account }
+wallet-balance = balance     { $amount } credits
+wallet-held = set aside   { $amount } in { $n ->
+    [one] one hold
+   *[other] { $n } holds
+ }
+wallet-limit = may owe     { $amount } ({ $why })
+wallet-available = to spend    { $amount }
+wallet-hold =   { $amount } for { $code } until { $when }
+wallet-statement = { $n ->
+    [0] No lines
+    [one] One line
+   *[other] { $n } lines
+ }: balance { $opening } before, { $closing } after.
+wallet-transfer-ask = Give { $amount } credits to { $name }? [Y/n]
+wallet-transfer-done = { $amount } credits are { $name }'s now. Your balance: { $balance }.
+wallet-sent-again = A gift whose answer was lost was sent again and stands: { $id }
+wallet-refused-again = A gift whose answer was lost was sent again and is refused ({ $why }): { $id }
+wallet-why-private = a private cloud gives everybody as much
+wallet-why-common = of an account of all
+ledger-rows = { $n } transfers in { $blocks } blocks
+ledger-sums = Σ debits { $debits } = Σ credits { $credits }; set aside { $held }
+ledger-class =   { $class }: { $n ->
+    [one] one account
+   *[other] { $n } accounts
+ }, balance { $balance }
+ledger-adds-up = It adds up.
+ledger-broken = It does NOT add up. { $why }
+ledger-exported = { $n } transfers are in { $file }. Check them anywhere: pumasi ledger verify { $file }
+ledger-verified = { $n } transfers in { $blocks } blocks: every one follows from those before, and all add up. State { $state }
+help-wallet = What you have, owe and gave
+help-wallet-show = Show balance, holds and limit
+help-wallet-show-examples = pumasi wallet show
+help-wallet-show--account = Another account, for the operator: member-7, insurance-1
+help-wallet-statement = List every change of the account
+help-wallet-statement-examples =
+    pumasi wallet statement
+    pumasi wallet statement --since 365d --csv > year.csv
+help-wallet-statement--account = Another account, for the operator: member-7, insurance-1
+help-wallet-statement--since = How far back
+help-wallet-statement--csv = As a table for spreadsheets
+help-wallet-transfer = Give credits to another member
+help-wallet-transfer-examples = pumasi wallet transfer maria 2.5
+help-wallet-transfer--to = A member's name, or the beginning of an id of `pumasi member list`
+help-wallet-transfer--amount = Credits, with at most six decimals
+help-ledger = The whole book, and whether it adds up
+help-ledger-show = Show sums, accounts and blocks
+help-ledger-show-examples = pumasi ledger show
+help-ledger-export = Write all transfers into a file, for the operator
+help-ledger-export-examples = pumasi ledger export book.pml
+help-ledger-export--file = The file
+help-ledger-verify = Add everything up again, without the center's store
+help-ledger-verify-examples =
+    pumasi ledger verify
+    pumasi ledger verify book.pml
+help-ledger-verify--file = A file of `pumasi ledger export`; without it, the center's book

@@ -247,6 +247,10 @@ pub const ACCOUNT_UNKNOWN: ErrorId = ErrorId(608);
 pub const UNBALANCED_PRICE: ErrorId = ErrorId(609);
 /// `window_closed`
 pub const WINDOW_CLOSED: ErrorId = ErrorId(610);
+/// `ledger_stopped`
+pub const LEDGER_STOPPED: ErrorId = ErrorId(611);
+/// `ledger_broken`
+pub const LEDGER_BROKEN: ErrorId = ErrorId(612);
 /// `bounty_unknown`
 pub const BOUNTY_UNKNOWN: ErrorId = ErrorId(701);
 /// `bounty_state`
@@ -404,6 +408,8 @@ pub const REGISTRY: &[ErrorRow] = &[
     row("E0608", "account_unknown", 3, 404),
     row("E0609", "unbalanced_price", 2, 400),
     row("E0610", "window_closed", 5, 409),
+    row("E0611", "ledger_stopped", 8, 503),
+    row("E0612", "ledger_broken", 8, 0),
     row("E0701", "bounty_unknown", 3, 404),
     row("E0702", "bounty_state", 5, 409),
     row("E0703", "no_place", 5, 409),

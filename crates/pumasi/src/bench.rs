@@ -4,6 +4,7 @@ pub mod center;
 pub mod compute;
 mod figure;
 pub mod gateway;
+pub mod ledger;
 mod pipeline;
 mod process;
 pub mod report;

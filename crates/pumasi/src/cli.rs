@@ -20,6 +20,7 @@ pub mod grant;
 pub mod invite;
 pub mod job;
 pub mod join;
+pub mod ledger;
 pub mod lend;
 pub mod member;
 pub mod mount;
@@ -32,6 +33,7 @@ pub mod session;
 pub mod status;
 pub mod ticket;
 pub mod upload;
+pub mod wallet;
 
 /// Everything that can be typed.
 #[derive(Parser, Debug)]
@@ -151,6 +153,10 @@ pub enum Verb {
     Ticket(ticket::TicketVerb),
     #[command(subcommand)]
     Member(member::MemberVerb),
+    #[command(subcommand)]
+    Wallet(wallet::WalletVerb),
+    #[command(subcommand)]
+    Ledger(ledger::LedgerVerb),
     #[command(subcommand)]
     Agent(agent::AgentVerb),
     #[command(subcommand)]

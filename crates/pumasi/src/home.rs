@@ -83,6 +83,10 @@ impl Home {
     pub fn account_copied(&self) -> PathBuf {
         self.data.join("account.copied")
     }
+    /// A signed word to spend whose answer is still out.
+    pub fn spend(&self) -> PathBuf {
+        self.data.join("spend.word")
+    }
     /// What was done about recovery, and when.
     pub fn recovery(&self) -> PathBuf {
         self.data.join("recovery.json")

@@ -99,6 +99,8 @@ async fn run(app: &App, verb: Verb) -> Result<u8, Fault> {
         Verb::Node(verb) => cli::node::run(app, &verb).await?,
         Verb::Ticket(verb) => cli::ticket::run(app, &verb).await?,
         Verb::Member(verb) => cli::member::run(app, &verb).await?,
+        Verb::Wallet(verb) => cli::wallet::run(app, &verb).await?,
+        Verb::Ledger(verb) => cli::ledger::run(app, &verb).await?,
         Verb::Agent(verb) => return cli::agent::run(app, &verb).await,
         Verb::Center(verb) => return cli::center::run(app, &verb).await,
         Verb::Explain(args) => cli::explain::run(app, &args)?,

@@ -5,7 +5,7 @@
 
 use crate::frame::{WireError, decode, encode};
 use crate::limits::{REPLY_MAX, REQUEST_MAX};
-use crate::{access, account, compute, fleet, rebuild, shuffle, storage};
+use crate::{access, account, compute, fleet, ledger, rebuild, shuffle, storage};
 use model::Alias;
 use model::errors::ErrorId;
 use model::program::WIRE_VERSION;
@@ -176,6 +176,18 @@ pub enum Request {
     JobBlocks(compute::JobItemsAsk),
     /// Which of these jobs still run: a node holds blocks of theirs. At most [`crate::limits::JOBS_LIVE_MAX`].
     JobsLive(Vec<model::JobId>),
+    /// Move or set aside credits: a member's signed word ([`crate::signed::Spend`]).
+    Spend(Vec<u8>),
+    /// An account; none: the caller's.
+    Wallet(Option<model::AccountNo>),
+    /// The account of a member, by a unique name or the beginning of an id.
+    Payee(String),
+    /// Lines of an account.
+    Statement(ledger::StatementAsk),
+    /// Rows of the book behind this place.
+    LedgerRows(u64),
+    /// How the book stands.
+    LedgerState,
 }
 
 impl Request {
@@ -257,7 +269,13 @@ impl Request {
             | Self::WorkReports(_)
             | Self::LeaseShow(_)
             | Self::JobBlocks(_)
-            | Self::JobsLive(_) => true,
+            | Self::JobsLive(_)
+            | Self::Spend(_)
+            | Self::Wallet(_)
+            | Self::Payee(_)
+            | Self::Statement(_)
+            | Self::LedgerRows(_)
+            | Self::LedgerState => true,
         }
     }
 }
@@ -357,6 +375,18 @@ pub enum Reply {
     JobBlocks(Box<shuffle::BlocksPage>),
     /// In the order asked for.
     JobsLive(Vec<bool>),
+    /// It stands in the book.
+    Spent(ledger::Spent),
+    /// An account.
+    Wallet(Box<ledger::Wallet>),
+    /// A member who can be given credits.
+    Payee(ledger::Payee),
+    /// Lines of an account.
+    Statement(Box<ledger::StatementPage>),
+    /// Rows of the book.
+    LedgerRows(ledger::LedgerPage),
+    /// How the book stands.
+    LedgerState(Box<ledger::LedgerState>),
 }
 
 /// A lawful no: its registered id and the variables of its text, in the reader's language.

@@ -14,6 +14,7 @@ pub mod compute;
 pub mod envelope;
 pub mod fleet;
 pub mod frame;
+pub mod ledger;
 pub mod limits;
 pub mod link;
 pub mod local;

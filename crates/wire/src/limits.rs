@@ -138,3 +138,9 @@ pub const BLOCK_ANSWER_MAX: usize = 4 << 10;
 pub const MISSING_MAX: usize = 4_096;
 /// Jobs asked about at once.
 pub const JOBS_LIVE_MAX: usize = 256;
+/// Holds that a wallet lists.
+pub const HOLDS_SHOWN: usize = 256;
+/// Lines of one page of a statement.
+pub const STATEMENT_LINES: usize = 1_000;
+/// Rows of one page of the book.
+pub const LEDGER_ROWS: usize = 4_096;

@@ -14,6 +14,7 @@ pub mod lease;
 pub mod permit;
 pub mod piece_receipt;
 pub mod receipt;
+pub mod spend;
 pub mod voucher;
 pub mod work;
 
@@ -28,6 +29,7 @@ pub use lease::LeaseBody;
 pub use permit::{Permit, PermitOp, PermitRefusal};
 pub use piece_receipt::PieceReceipt;
 pub use receipt::Receipt;
+pub use spend::{Spend, SpendFault};
 pub use voucher::Voucher;
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};

@@ -93,6 +93,11 @@ pub fn member(q: &mut Reader<'_>, id: &MemberId) -> Result<Option<MemberRow>, Db
     q.query_opt(&format!("SELECT {MEMBER} FROM member WHERE id = $1"), &[id.into()], member_row)
 }
 
+/// Members of this name, at most two: one is meant, two are not one.
+pub fn members_named(q: &mut Reader<'_>, name: &str) -> Result<Vec<MemberRow>, DbError> {
+    q.query(&format!("SELECT {MEMBER} FROM member WHERE name = $1 ORDER BY id LIMIT 2"), &[name.into()], member_row)
+}
+
 /// Members in the order of ids, after `after`, at most `limit` and [`PAGE_MAX`].
 pub fn list_members(q: &mut Reader<'_>, after: Option<&MemberId>, limit: u32) -> Result<Vec<MemberRow>, DbError> {
     let sql = format!("SELECT {MEMBER} FROM member WHERE id > $1 ORDER BY id LIMIT $2");

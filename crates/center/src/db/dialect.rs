@@ -1,5 +1,6 @@
 //! Where the two engines speak differently. Schema steps are written in SQLite's words; PostgreSQL gets them through
-//! [`postgres_schema`]. Statements in `store` files use only what both understand: `$N`, `on conflict`, `returning`,
+//! [`postgres_schema`]; what only one of them understands (triggers) follows a line `--only sqlite` or `--only postgres`, until
+//! the next such line. Statements in `store` files use only what both understand: `$N`, `on conflict`, `returning`,
 //! `coalesce`, `substr`, comparison of blobs byte by byte.
 
 use super::tx::Engine;
@@ -28,6 +29,38 @@ pub(super) fn postgres_schema(step: &str) -> String {
     out
 }
 
+/// The lines of a step that are for this engine.
+fn lines_for(step: &str, engine: &str) -> String {
+    let mut is_for = true;
+    let mut out = String::with_capacity(step.len());
+    for line in step.lines() {
+        match line.strip_prefix("--only ") {
+            Some(only) => is_for = only.trim() == engine,
+            None if is_for => out.extend([line, "\n"]),
+            None => {}
+        }
+    }
+    out
+}
+
+/// Lets no other transaction of this kind begin before this one ends; readers go on. Nothing where writers follow one another
+/// anyhow. Taken before anything is read, the transaction sees what the one before it wrote.
+pub(super) fn lock_table(engine: &Engine<'_>, table: &str) -> Option<String> {
+    match engine {
+        Engine::Sqlite(_) => None,
+        Engine::Postgres(_) => Some(format!("LOCK TABLE {table} IN EXCLUSIVE MODE")),
+    }
+}
+
+/// How many rows one statement may bear, largest first.
+pub(super) const fn rows_at_once(engine: &Engine<'_>) -> &'static [usize] {
+    match engine {
+        // A statement costs no journey, and one more text is one more thing to compile.
+        Engine::Sqlite(_) => &[1],
+        Engine::Postgres(_) => &[128, 64, 32, 16, 8, 4, 2, 1],
+    }
+}
+
 /// Begins the transaction of a schema step, alone.
 pub(super) fn begin_schema(engine: &Engine<'_>) -> String {
     match engine {
@@ -39,14 +72,23 @@ pub(super) fn begin_schema(engine: &Engine<'_>) -> String {
 /// The step in the words of this engine.
 pub(super) fn schema(engine: &Engine<'_>, step: &str) -> String {
     match engine {
-        Engine::Sqlite(_) => step.to_owned(),
-        Engine::Postgres(_) => postgres_schema(step),
+        Engine::Sqlite(_) => lines_for(step, "sqlite"),
+        Engine::Postgres(_) => postgres_schema(&lines_for(step, "postgres")),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::postgres_schema;
+    use super::{lines_for, postgres_schema};
+
+    #[test]
+    fn each_engine_reads_its_own_lines() {
+        let step = "both\n--only sqlite\nS\n--only postgres\nP\n";
+        assert_eq!(
+            (lines_for(step, "sqlite").as_str(), lines_for(step, "postgres").as_str()),
+            ("both\nS\n", "both\nP\n")
+        );
+    }
 
     #[test]
     fn only_types_and_table_options_change() {

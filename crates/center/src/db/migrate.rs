@@ -31,6 +31,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0020_compute.sql"),
     include_str!("../../migrations/0021_compute_forms.sql"),
     include_str!("../../migrations/0022_dropped_versions.sql"),
+    include_str!("../../migrations/0023_ledger.sql"),
 ];
 
 const VERSION_TABLE: &str =

@@ -28,8 +28,8 @@ const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(64);
 /// How long a connection may take to be made.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
-/// Compiled statements kept per connection.
-const STATEMENTS_MAX: usize = 128;
+/// Compiled statements kept per connection; one over many rows is several, by how many rows it bears.
+const STATEMENTS_MAX: usize = 256;
 /// Said to every connection: what is acknowledged is on disk, and nothing waits for ever.
 const SETTINGS: &str = "SET synchronous_commit = on; SET statement_timeout = 30000; SET lock_timeout = 10000; \
      SET idle_in_transaction_session_timeout = 60000; SET client_min_messages = warning";

@@ -3,6 +3,7 @@
 //! One SQL text with `$1` … serves both engines; what differs between them stands in [`super::dialect`] and in the two
 //! engine files. A failed statement spoils its transaction on both, as PostgreSQL does by nature.
 
+use super::dialect;
 use super::error::DbError;
 use super::postgres::PgConn;
 use super::value::{Row, Value};
@@ -61,6 +62,51 @@ impl Engine<'_> {
     }
 }
 
+/// A statement over many rows: `before`, then `row` once for each with its own `$1` …, divided by commas, then `after`. Only `row` bears
+/// parameters. How many rows go in one statement, the engine decides.
+#[derive(Debug, Clone, Copy)]
+pub struct Many<'s> {
+    /// `INSERT INTO t (a, b) VALUES`.
+    pub before: &'s str,
+    /// `($1, $2)`.
+    pub row: &'s str,
+    /// `ON CONFLICT …`.
+    pub after: &'s str,
+}
+
+impl Many<'_> {
+    /// The statement for `count` rows of `width` parameters.
+    fn text(&self, count: usize, width: usize) -> String {
+        let mut out = format!("{} ", self.before);
+        for at in 0..count {
+            out.push_str(if at == 0 { "" } else { ", " });
+            let mut parts = self.row.split('$');
+            out.push_str(parts.next().unwrap_or_default());
+            for part in parts {
+                let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+                let number = part[..digits].parse::<usize>().unwrap_or_default();
+                out.push_str(&format!("${}{}", number + at * width, &part[digits..]));
+            }
+        }
+        out.push(' ');
+        out.push_str(self.after);
+        out
+    }
+}
+
+/// Cuts rows into parts of the given sizes, largest first.
+fn parts<'r, 'v>(mut rows: &'r [Vec<Value<'v>>], sizes: &[usize]) -> Vec<&'r [Vec<Value<'v>>]> {
+    let mut out = Vec::new();
+    for size in sizes {
+        while rows.len() >= *size {
+            let (part, rest) = rows.split_at(*size);
+            out.push(part);
+            rows = rest;
+        }
+    }
+    out
+}
+
 /// Takes one row; an error ends the query.
 pub(super) type EachRow<'f> = dyn FnMut(&Row<'_>) -> Result<(), DbError> + 'f;
 
@@ -115,6 +161,21 @@ impl<'a> Reader<'a> {
         Ok(out)
     }
 
+    /// All rows of the answers to a statement over many, in no order; at most [`ROWS_MAX`] for each part of them.
+    pub fn query_many<T>(
+        &mut self,
+        many: &Many<'_>,
+        rows: &[Vec<Value<'_>>],
+        mut read: impl FnMut(&Row<'_>) -> Result<T, DbError>,
+    ) -> Result<Vec<T>, DbError> {
+        let mut out = Vec::new();
+        for part in parts(rows, dialect::rows_at_once(&self.engine)) {
+            let sql = many.text(part.len(), part[0].len());
+            out.extend(self.query(&sql, &part.concat(), &mut read)?);
+        }
+        Ok(out)
+    }
+
     fn each(&mut self, sql: &str, params: &[Value<'_>], each: &mut EachRow<'_>) -> Result<(), DbError> {
         self.go_on()?;
         let answer = self.engine.query(sql, params, each);
@@ -151,6 +212,26 @@ impl<'a> Tx<'a> {
         let rows = self.0.note(answer)?;
         self.0.rows += rows;
         Ok(rows)
+    }
+
+    /// Changes rows by a statement over many; how many.
+    pub fn execute_many(&mut self, many: &Many<'_>, rows: &[Vec<Value<'_>>]) -> Result<u64, DbError> {
+        let mut changed = 0;
+        for part in parts(rows, dialect::rows_at_once(&self.0.engine)) {
+            let sql = many.text(part.len(), part[0].len());
+            changed += self.execute(&sql, &part.concat())?;
+        }
+        Ok(changed)
+    }
+
+    /// Waits until no other transaction that asked for the same table is open, and keeps the next ones waiting; readers go on.
+    /// What is read after it is what the one before left. To be called before anything else is read: a transaction that
+    /// read before is begun again where another one came between.
+    pub fn lock(&mut self, table: &str) -> Result<(), DbError> {
+        self.0.go_on()?;
+        let Some(sql) = dialect::lock_table(&self.0.engine, table) else { return Ok(()) };
+        let answer = self.0.engine.batch(&sql);
+        self.0.note(answer)
     }
 
     /// Changes at most one row by a statement with `returning` and reads it.
@@ -194,5 +275,21 @@ impl<'a> Deref for Tx<'a> {
 impl DerefMut for Tx<'_> {
     fn deref_mut(&mut self) -> &mut Self::Target {
         &mut self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_one_statement_have_parameters_of_their_own() {
+        let many = Many { before: "INSERT INTO t (a, b) VALUES", row: "($1, CAST($2 AS BIGINT))", after: "" };
+        let expected = "INSERT INTO t (a, b) VALUES ($1, CAST($2 AS BIGINT)), ($3, CAST($4 AS BIGINT)) ";
+        assert_eq!(many.text(2, 2), expected);
+        let rows = vec![vec![Value::Int(1)]; 75];
+        let sizes: Vec<usize> = parts(&rows, &[64, 8, 1]).iter().map(|part| part.len()).collect();
+        assert_eq!(sizes, [64, 8, 1, 1, 1]);
+        assert!(parts(&[], &[64, 8, 1]).is_empty());
     }
 }

@@ -6,8 +6,8 @@
 
 use super::error::DbError;
 use model::{
-    Alias, Arch, Bytes, Credits, DeviceId, Kbps, MemberId, NatKind, NodeId, Os, Ppm, Region, RegionEvidence, Roles,
-    Stamp, TicketId, Tier,
+    AccountNo, Alias, Arch, Bytes, Credits, DeviceId, Kbps, MemberId, NatKind, NodeId, Os, Ppm, Region, RegionEvidence,
+    Roles, Stamp, TicketId, Tier, TransferId, Ucredit,
 };
 
 /// One parameter of a statement.
@@ -86,7 +86,15 @@ impl Row<'_> {
     }
 
     fn int(&self, column: usize) -> Result<Option<i64>, DbError> {
-        self.native(column)
+        match self {
+            Self::Postgres(row)
+                if row.columns().get(column).is_some_and(|c| *c.type_() == postgres::types::Type::INT4) =>
+            {
+                let read = row.try_get::<_, Option<i32>>(column);
+                Ok(read.map_err(|error| DbError::Column { column, why: error.to_string() })?.map(i64::from))
+            }
+            _ => self.native(column),
+        }
     }
 
     fn native<T>(&self, column: usize) -> Result<Option<T>, DbError>
@@ -194,7 +202,7 @@ macro_rules! wrapped {
         }
     )+ };
 }
-wrapped!(Alias(u32), Bytes(u64), Kbps(u32), Ppm(u32), Credits(i64), Roles(u8));
+wrapped!(Alias(u32), Bytes(u64), Kbps(u32), Ppm(u32), Credits(i64), Roles(u8), Ucredit(u64), AccountNo(u64));
 
 impl Field for Stamp {
     fn read_opt(row: &Row<'_>, column: usize) -> Result<Option<Self>, DbError> {
@@ -220,7 +228,7 @@ macro_rules! ids {
         }
     )+ };
 }
-ids!(NodeId(32), DeviceId(32), MemberId(16), TicketId(8));
+ids!(NodeId(32), DeviceId(32), MemberId(16), TicketId(8), TransferId(16));
 
 /// Words that are stored as their number.
 macro_rules! words {

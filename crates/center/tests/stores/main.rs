@@ -18,6 +18,7 @@ mod fleet;
 mod full;
 mod history;
 mod learned;
+mod ledger;
 mod log;
 mod place;
 mod promises;

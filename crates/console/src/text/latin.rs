@@ -19,6 +19,7 @@ const WORDS: &[&str] = &[
     "fsync",
     "BLAKE3",
     "SQLite",
+    "PostgreSQL",
     "p50",
     "p99",
     "pid",

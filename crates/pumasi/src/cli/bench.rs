@@ -13,6 +13,7 @@ pub enum BenchVerb {
     Storage(BenchStorageArgs),
     Compute(BenchComputeArgs),
     Gateway(BenchGatewayArgs),
+    Ledger(BenchLedgerArgs),
     Report(BenchReportArgs),
 }
 
@@ -80,6 +81,21 @@ pub struct BenchGatewayArgs {
     pub dir: Option<PathBuf>,
 }
 
+/// `bench ledger`
+#[derive(Args, Debug, Clone)]
+pub struct BenchLedgerArgs {
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    pub callers: u32,
+    #[arg(long, default_value = "20s", value_name = "DURATION")]
+    pub time: String,
+    #[arg(long, value_name = "URL")]
+    pub postgres: Option<String>,
+    #[arg(long, value_name = "TEXT")]
+    pub only: Option<String>,
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
 /// `bench report`
 #[derive(Args, Debug, Clone)]
 pub struct BenchReportArgs {
@@ -94,6 +110,7 @@ pub async fn run(app: &App, verb: &BenchVerb) -> Result<u8, Fault> {
         BenchVerb::Storage(args) => bench::storage::run(app, args).await,
         BenchVerb::Compute(args) => bench::compute::run(app, args).await,
         BenchVerb::Gateway(args) => bench::gateway::run(app, args).await,
+        BenchVerb::Ledger(args) => bench::ledger::run(app, args).await,
         BenchVerb::Report(args) => bench::report::run(app, args).map(|()| 0),
     }
 }

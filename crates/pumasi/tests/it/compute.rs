@@ -174,7 +174,8 @@ fn blocks_that_are_nowhere_to_be_had_are_made_again() {
     // Where all was merged before the blocks went, nothing was to be made again: once more, cut otherwise.
     let is_made_again = ["1000B", "900B", "800B", "700B", "600B"].iter().any(|split| {
         let map = ["map", "guest:wordcount-map", "my:in/", "--reduce", "guest:wordcount-reduce"];
-        let run = world.spawn("a", &[&map[..], &["--split", split, "--parts", "5", "--to", "my:words/", "-q"]].concat());
+        let run =
+            world.spawn("a", &[&map[..], &["--split", split, "--parts", "5", "--to", "my:words/", "-q"]].concat());
         world.until("some are mapped", PATIENCE, || done(&world), |done| *done > 8);
         // Every copy of every block so far, on all machines at once.
         for home in ["a", "b", "c"] {

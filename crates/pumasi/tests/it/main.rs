@@ -14,6 +14,7 @@ mod full;
 mod imports;
 mod judges;
 mod killed;
+mod ledger;
 mod litmus;
 #[cfg(target_os = "linux")]
 mod mount;

@@ -100,7 +100,7 @@ impl No {
                 Refusal::new(errors::ID_TIME).with("id", id).with("when", made)
             }
             Self::InsufficientCredit { available, needed, held, .. } => {
-                Refusal::new(errors::CREDITS_SHORT).with("need", needed).with("available", available).with("held", held)
+                Refusal::new(errors::CREDITS_SHORT).with("need", needed).with("have", available).with("held", held)
             }
             Self::AccountFrozen(account) => frozen(account, "until the operator has looked"),
             Self::AccountClosed(account) => frozen(account, "it is closed"),

@@ -5,5 +5,6 @@
 mod compute;
 mod golden;
 mod hostile;
+mod ledger;
 mod rebuild;
 mod samples;

@@ -285,7 +285,7 @@ fn every_no_has_its_row_in_the_registry() {
         assert_eq!(no.refusal().id, row, "{no}");
     }
     let short = No::InsufficientCredit { account, available: Credits(3), needed: amount, held: amount };
-    assert_eq!(short.to_string(), "E0601 credits_short available=0.000003 held=0.000007 need=0.000007");
+    assert_eq!(short.to_string(), "E0601 credits_short have=0.000003 held=0.000007 need=0.000007");
 }
 
 #[test]

@@ -1,0 +1,279 @@
+//! What members ask of the book: their account, its lines, gifts; what anybody may check, and what the operator takes out.
+//!
+//! (A) A member's credits move by a word one of its machines signed, which its account's device log lets spend; the word is kept beside
+//! the rows. (B) A member sees its own account; the operator sees all. (C) What is shown as of one row of the book was read in one
+//! snapshot.
+
+use super::store::{self, account, hold, row, statement};
+use super::{Intent, Posting};
+use crate::access::api::{operator, who};
+use crate::access::store::{self as members, MemberRow};
+use crate::db::{Reader, StoreError};
+use crate::refuse::{Refused, bad_value, not_allowed};
+use crate::{Caller, Center};
+use model::{AccountClass, AccountNo, Credits, MemberId, MemberState, Roles, Stamp, errors};
+use rules::fleet::tier::Trust;
+use rules::ledger::limit::{self, Shown};
+use rules::ledger::replay::state_hash;
+use rules::ledger::{Act, Ask, Group, Outcome, Row, Starter};
+use std::collections::BTreeMap;
+use wire::ledger::{
+    BlockLine, HoldLine, LedgerPage, LedgerState, Payee, Spent, StatementAsk, StatementLine, StatementPage, Wallet,
+};
+use wire::limits::{HOLDS_SHOWN, LEDGER_ROWS, STATEMENT_LINES};
+use wire::signed::{Rights, Spend};
+use wire::{RefusalMsg, Reply};
+
+/// Why a new member's limit is what it is.
+fn first_reason(is_private: bool) -> &'static str {
+    if is_private { "private" } else { "opening" }
+}
+
+/// The account of a member; opened with its first limit where it has none.
+pub async fn account_of(center: &Center, member: &MemberId) -> Result<account::Opened, Refused> {
+    let ledger = center.ledger();
+    if let Some(opened) = ledger.account_of(AccountClass::Member, member.as_bytes()).await? {
+        return Ok(opened);
+    }
+    let is_private = center.settings().trust() != Trust::Public;
+    let shown = Shown { served: model::Span(0), audited: model::Span(0), is_private };
+    Ok(ledger.open(AccountClass::Member, member.as_bytes(), MemberState::Newcomer, limit::l0(shown)).await?)
+}
+
+/// (B) The account that is asked about.
+async fn asked(center: &Center, caller: &Caller, no: Option<AccountNo>) -> Result<account::Opened, Refused> {
+    let me = who(center, caller).await?;
+    let own = account_of(center, &me.id).await?;
+    match no {
+        None => Ok(own),
+        Some(no) if no == own.account.no => Ok(own),
+        Some(no) if me.roles.has(Roles::OPERATOR) => {
+            let found = center.ledger().account(no).await?;
+            found.ok_or_else(|| RefusalMsg::new(errors::ACCOUNT_UNKNOWN, [("id", no.to_string())]).into())
+        }
+        Some(no) => Err(not_allowed(&me.name, "read", &no.to_string()).into()),
+    }
+}
+
+/// The name of whoever has an account.
+fn name_of(q: &mut Reader<'_>, opened: &account::Opened) -> Result<String, StoreError> {
+    let is_member = opened.account.no.class() == Some(AccountClass::Member);
+    let id = <[u8; 16]>::try_from(opened.owner.as_slice()).ok().filter(|_| is_member).map(MemberId);
+    let member = id.map(|id| members::member(q, &id)).transpose()?.flatten();
+    let seat = || String::from_utf8_lossy(&opened.owner).into_owned();
+    Ok(member.map_or_else(seat, |member| member.name))
+}
+
+/// An account as its owner sees it.
+pub async fn wallet(center: &Center, caller: &Caller, no: Option<AccountNo>) -> Result<Reply, Refused> {
+    let no = asked(center, caller, no).await?.account.no;
+    let is_private = center.settings().trust() != Trust::Public;
+    let found = center.db().read(move |q| {
+        let Some(opened) = account::get(q, no)? else { return Ok(None) };
+        let shown = u32::try_from(HOLDS_SHOWN).unwrap_or(u32::MAX);
+        let holds = hold::of(q, no, shown)?;
+        let holds_count = statement::open_holds(q, no)?;
+        let why = account::limit_changes(q, no, 1)?.pop().map(|change| change.reason);
+        let (head, name) = (store::head(q)?, name_of(q, &opened)?);
+        let first = if opened.account.no.is_of_people() { first_reason(is_private) } else { "common" };
+        let (owned, line) = (opened.account, |hold: rules::ledger::Hold| HoldLine {
+            id: hold.id,
+            code: hold.code,
+            amount: hold.amount,
+            remaining: hold.remaining(),
+            expires: hold.expires,
+        });
+        Ok(Some(Wallet {
+            account: no,
+            name,
+            state: owned.state,
+            is_frozen: owned.is_frozen,
+            credits: owned.credits,
+            debits: owned.debits,
+            held: owned.held_debit,
+            limit: owned.limit,
+            limit_why: why.unwrap_or_else(|| first.to_owned()),
+            holds: holds.into_iter().map(line).collect(),
+            holds_count,
+            opened: opened.opened_at,
+            head: (head.seq, head.at),
+        }))
+    });
+    let unknown = || Refused::from(RefusalMsg::new(errors::ACCOUNT_UNKNOWN, [("id", no.to_string())]));
+    Ok(Reply::Wallet(Box::new(found.await?.ok_or_else(unknown)?)))
+}
+
+/// The account of a member by a name only one bears, or by its whole id: names are no list to leaf through.
+pub async fn payee(center: &Center, caller: &Caller, text: String) -> Result<Reply, Refused> {
+    who(center, caller).await?;
+    let (id, name) = (text.parse::<MemberId>().ok(), text.clone());
+    let found: Vec<MemberRow> = center
+        .db()
+        .read(move |q| match id {
+            Some(id) => Ok(members::member(q, &id)?.into_iter().collect()),
+            None => Ok(members::members_named(q, &name)?),
+        })
+        .await?;
+    let why = if found.is_empty() { "nobody is called so" } else { "several are called so: give an id" };
+    let [member] = <[MemberRow; 1]>::try_from(found).map_err(|_| bad_value("member", &text, why))?;
+    let account = account_of(center, &member.id).await?.account.no;
+    Ok(Reply::Payee(Payee { account, member: member.id, name: member.name }))
+}
+
+/// (A) Moves or sets aside credits of the caller's.
+pub async fn spend(center: &Center, caller: &Caller, word: Vec<u8>) -> Result<Reply, Refused> {
+    let me = who(center, caller).await?;
+    let cloud = Spend::cloud_of(&center.keys().cloud_key());
+    let bad = |why: &str| {
+        let args = [("thing", "spend".to_owned()), ("why", why.to_owned())];
+        Refused::from(RefusalMsg::new(errors::BAD_SIGNATURE, args))
+    };
+    let spend = Spend::check(&word, &cloud).map_err(|fault| bad(&fault.to_string()))?;
+    let own = account_of(center, &me.id).await?;
+    if spend.debit != own.account.no {
+        return Err(not_allowed(&me.name, "spend", &spend.debit.to_string()).into());
+    }
+    let device = spend.device;
+    let rights = center.db().read(move |q| Ok(members::account::rights(q, &device)?)).await?;
+    let may = rights.is_some_and(|(member, rights)| member == me.id && Rights(rights).has(Rights::SPEND));
+    if !may {
+        return Err(bad("the machine that signed may not spend for this member"));
+    }
+    let (_, signature) = word.split_last_chunk().ok_or_else(|| bad("spend_malformed"))?;
+    let act = match spend.expires {
+        None => Act::Move { debit: spend.debit, credit: spend.credit, amount: spend.amount },
+        Some(expires) => Act::Hold { debit: spend.debit, escrow: spend.credit, amount: spend.amount, expires },
+    };
+    let ask = Ask { id: spend.id, act, code: spend.code, reference: spend.reference };
+    let starter = Starter::Member { account: own.account.no, with_bridge: false };
+    let intent = Intent { transfer: spend.id, key: *spend.device.as_bytes(), signature: *signature };
+    let posting = Posting { group: Group { starter, asks: vec![ask] }, intents: vec![intent] };
+    let ledger = center.ledger();
+    Ok(Reply::Spent(match ledger.post(posting).await? {
+        Outcome::Applied(applied) => {
+            let first = applied.rows.first();
+            Spent { seq: first.map_or(0, |row| row.seq), is_again: false, at: first.map_or(Stamp(0), |row| row.at) }
+        }
+        Outcome::Exists { seq } => {
+            let at = ledger.row(spend.id).await?.map_or(Stamp(0), |row| row.at);
+            Spent { seq, is_again: true, at }
+        }
+    }))
+}
+
+/// By how much a row changed an account's balance, and what is held of it.
+fn effect(row: &Row, no: AccountNo) -> (Credits, Credits) {
+    use model::TransferKind::{Expire, Hold, Move, Post, Void};
+    let amount = i64::try_from(row.amount.0).unwrap_or(i64::MAX);
+    let (balance, held) = match (row.kind, row.debit == no) {
+        (Move, true) => (-amount, 0),
+        (Move | Post, false) => (amount, 0),
+        (Post, true) => (-amount, -amount),
+        (Hold, _) => (0, amount),
+        (Void | Expire, _) => (0, -amount),
+    };
+    (Credits(balance), Credits(held))
+}
+
+/// (C) Lines of an account.
+pub async fn statement(center: &Center, caller: &Caller, ask: StatementAsk) -> Result<Reply, Refused> {
+    let no = asked(center, caller, ask.account).await?.account.no;
+    let now = center.now();
+    let page = center.db().read(move |q| {
+        let begin = row::block_before(q, ask.from)?.map_or(0, |found| found.block.last_seq);
+        let after = ask.after.max(begin);
+        let limit = ask.limit.clamp(1, u32::try_from(STATEMENT_LINES).unwrap_or(u32::MAX));
+        let mut rows = row::lines(q, no, after, limit)?;
+        let is_full = rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+        let all = rows.len();
+        rows.retain(|row| row.at < ask.until);
+        let next = rows.last().map(|row| row.seq).filter(|_| is_full && rows.len() == all);
+        let opening = statement::balance(q, no, after)?;
+        let mut names: BTreeMap<AccountNo, String> = BTreeMap::new();
+        let (mut closing, mut lines) = (opening.0, Vec::with_capacity(rows.len()));
+        for row in &rows {
+            let other = if row.debit == no { row.credit } else { row.debit };
+            if let std::collections::btree_map::Entry::Vacant(entry) = names.entry(other) {
+                let opened = account::get(q, other)?.filter(|opened| opened.account.no.is_of_people());
+                entry.insert(opened.map(|opened| name_of(q, &opened)).transpose()?.unwrap_or_default());
+            }
+            let (balance, held) = effect(row, no);
+            closing += balance.0;
+            lines.push(StatementLine {
+                seq: row.seq,
+                at: row.at,
+                id: row.id,
+                kind: row.kind,
+                code: row.code,
+                other,
+                other_name: names.get(&other).cloned().unwrap_or_default(),
+                balance,
+                held,
+                hold: row.hold,
+                reference: row.reference,
+            });
+        }
+        Ok(StatementPage { account: no, opening, lines, closing: Credits(closing), next, at: now })
+    });
+    Ok(Reply::Statement(Box::new(page.await?)))
+}
+
+/// Rows of the whole book, for the operator, with the blocks that end among them.
+pub async fn rows(center: &Center, caller: &Caller, after: u64) -> Result<Reply, Refused> {
+    operator(center, caller, "read", "the ledger").await?;
+    let page = center.db().read(move |q| {
+        let limit = u32::try_from(LEDGER_ROWS).unwrap_or(u32::MAX);
+        let rows = row::after(q, after, limit)?;
+        let last = rows.last().map_or(after, |row| row.seq);
+        let mut blocks = Vec::new();
+        let mut next = row::block_of(q, after + 1)?;
+        while let Some(found) = next.take().filter(|found| found.block.last_seq <= last) {
+            let at = found.block.last_seq;
+            blocks.push(line(&found.block));
+            next = row::block_of(q, at + 1)?;
+        }
+        let head = store::head(q)?.seq;
+        let bytes = rows.iter().flat_map(Row::bytes).collect();
+        Ok(LedgerPage { rows: bytes, blocks, head })
+    });
+    Ok(Reply::LedgerRows(page.await?))
+}
+
+fn line(block: &rules::ledger::chain::Block) -> BlockLine {
+    BlockLine {
+        no: block.no,
+        first: block.first_seq,
+        last: block.last_seq,
+        root: block.rows_root,
+        prev: block.prev,
+        hash: block.hash,
+    }
+}
+
+/// How the book stands: for every member.
+pub async fn state(center: &Center, caller: &Caller) -> Result<Reply, Refused> {
+    who(center, caller).await?;
+    let now = center.now();
+    let state = center.db().read(move |q| {
+        let (head, accounts) = (store::head(q)?, account::all(q)?);
+        let holds = hold::all(q, true)?;
+        let mut classes: BTreeMap<u8, (u64, i64)> = BTreeMap::new();
+        let mut sums = [0_u128; 4];
+        for account in &accounts {
+            let counters = [account.debits, account.credits, account.held_debit, account.held_credit];
+            sums.iter_mut().zip(counters).for_each(|(sum, counter)| *sum += u128::from(counter.0));
+            let class = classes.entry(account.no.class().map_or(0, AccountClass::number)).or_default();
+            *class = (class.0 + 1, class.1.saturating_add(account.balance().0));
+        }
+        Ok(LedgerState {
+            rows: head.seq,
+            blocks: (head.block, head.hash),
+            sums,
+            classes: classes.into_iter().map(|(class, (count, sum))| (class, count, Credits(sum))).collect(),
+            state: state_hash(accounts.iter(), holds.iter()),
+            at: now,
+            fault: head.fault,
+        })
+    });
+    Ok(Reply::LedgerState(Box::new(state.await?)))
+}

@@ -1,0 +1,53 @@
+//! Daily roots, also of days that were missed.
+
+use super::rows::{Bank, NOW, book};
+use super::start_with_clock;
+use crate::on_both;
+use crate::place::Place;
+use center::ledger::store;
+use model::{Span, Stamp};
+use rules::ledger::Row;
+use rules::ledger::chain::Day;
+use rules::ledger::row::day_of;
+use std::sync::atomic::Ordering;
+
+on_both!(roots_are_those_of_a_book_at_the_end_of_each_day);
+
+async fn roots_are_those_of_a_book_at_the_end_of_each_day(place: &mut Place) {
+    let (ledger, clock) = start_with_clock(place).await;
+    let (mut bank, mut book, mut days) = (Bank::new(13), book(), Vec::new());
+    let midnight = Stamp(u64::from(day_of(NOW)) * Span::days(1).as_ms());
+    let mut prev = [0; 32];
+    // The third day has no rows; the fifth goes on while roots are made.
+    for day in 0..5_u64 {
+        for hour in [1, 9, 23] {
+            bank.now = midnight + Span::days(day) + Span::hours(hour);
+            let (now, postings) = (bank.now, if day == 2 { Vec::new() } else { bank.postings(40) });
+            postings.iter().for_each(|posting| drop(book.apply(&posting.group, now)));
+            place.db.write(move |tx| store::post_in(tx, &postings, now)).await.unwrap().len();
+        }
+        let number = day_of(NOW) + u32::try_from(day).unwrap();
+        let of_day: Vec<Row> = book.rows().iter().filter(|row| row.day == number).copied().collect();
+        let sums = book.check().unwrap();
+        let root_of = Day::new(number, &of_day, book.accounts(), &sums, book.rows().len() as u64);
+        prev = root_of.root(&prev);
+        days.push((root_of, prev));
+    }
+    assert!(days[1].0.rows > 40 && days[2].0.rows == days[1].0.rows);
+    clock.store((midnight + Span::days(1) + Span::mins(59)).0, Ordering::Relaxed);
+    assert_eq!(ledger.make_day_roots().await.unwrap(), 0, "not before an hour has passed");
+    clock.store((midnight + Span::days(1) + Span::hours(1)).0, Ordering::Relaxed);
+    assert_eq!(ledger.make_day_roots().await.unwrap(), 1);
+    clock.store((midnight + Span::days(4) + Span::hours(2)).0, Ordering::Relaxed);
+    assert_eq!(ledger.make_day_roots().await.unwrap(), 3);
+    assert_eq!(ledger.make_day_roots().await.unwrap(), 0, "twice does nothing");
+    let kept: Vec<_> = ledger.day_roots(None, 99).await.unwrap().iter().map(|row| (row.day, row.root)).collect();
+    assert_eq!(kept, days[..4]);
+    assert_eq!(ledger.day_roots(Some(days[1].0.day), 1).await.unwrap()[0].root, days[2].1);
+    // A year and more later the first ones are let go of.
+    clock.store((midnight + Span::days(402) + Span::hours(1)).0, Ordering::Relaxed);
+    while ledger.make_day_roots().await.unwrap() > 0 {}
+    let kept = ledger.day_roots(None, 999).await.unwrap();
+    assert_eq!((kept.len(), kept[0].root), (400, days[2].1));
+    assert_eq!(ledger.last_day_over(), kept.last().map(|row| row.day.day));
+}

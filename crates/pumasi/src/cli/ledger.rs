@@ -1,0 +1,157 @@
+//! `pumasi ledger …`: the whole book, for whoever wants to know that it adds up: how it stands, all of its rows as a file, and a replay
+//! of either by a program that shares nothing with the center's store but the layout of a row.
+//!
+//! A file: magic `PML1`, then records in the order of the book: `R` and the 104 bytes of a row ([`rules::ledger::Row`]) · `B` and number,
+//! first and last row, each u64, root over the rows, hash of the block before, own hash, each 32 bytes, behind the rows of the block.
+
+mod file;
+mod replay;
+
+use crate::app::App;
+use crate::cli::Form;
+use crate::fault::Fault;
+use crate::local::ask_center;
+use clap::{Args, Subcommand};
+use console::args;
+use file::{Reading, Writing};
+use model::{AccountClass, Ucredit};
+use replay::{Found, Replaying};
+use rules::ledger::Row;
+use serde_json::json;
+use std::path::PathBuf;
+use wire::ledger::{BlockLine, LedgerPage, LedgerState};
+use wire::{Reply, Request};
+
+/// `ledger`
+#[derive(Subcommand, Debug)]
+pub enum LedgerVerb {
+    Show,
+    Export(ExportArgs),
+    Verify(VerifyArgs),
+}
+
+/// `ledger export`
+#[derive(Args, Debug, Clone)]
+pub struct ExportArgs {
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// `ledger verify`
+#[derive(Args, Debug, Clone)]
+pub struct VerifyArgs {
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// A record of the book.
+pub(super) enum Record {
+    Row(Box<Row>),
+    Block(BlockLine),
+}
+
+/// Runs `ledger …`.
+pub async fn run(app: &App, verb: &LedgerVerb) -> Result<(), Fault> {
+    match verb {
+        LedgerVerb::Show => show(app).await,
+        LedgerVerb::Export(args) => export(app, args).await,
+        LedgerVerb::Verify(args) => verify(app, args).await,
+    }
+}
+
+async fn state(app: &App) -> Result<LedgerState, Fault> {
+    match ask_center(&app.home, Request::LedgerState, app.timeout).await? {
+        Reply::LedgerState(state) => Ok(*state),
+        _ => Err(Fault::bug("the center answered something else")),
+    }
+}
+
+async fn show(app: &App) -> Result<(), Fault> {
+    let state = state(app).await?;
+    let [debits, credits, held_debits, held_credits] = state.sums;
+    let adds_up = debits == credits && held_debits == held_credits && state.fault.is_none();
+    let word = |class: u8| AccountClass::from_number(class).map_or("?", AccountClass::word);
+    if app.out.form == Form::Json {
+        let class = |(class, count, balance): &(u8, u64, model::Credits)| json!({"class": word(*class), "accounts": count, "balance": balance.0.to_string()});
+        let fields = json!({"rows": state.rows, "blocks": state.blocks.0, "block_hash": super::object::hex(&state.blocks.1),
+            "debits": debits.to_string(), "credits": credits.to_string(), "held_debits": held_debits.to_string(),
+            "held_credits": held_credits.to_string(), "adds_up": adds_up, "fault": state.fault,
+            "state": super::object::hex(&state.state), "classes": state.classes.iter().map(class).collect::<Vec<_>>(),
+            "as_of": state.at.to_string()});
+        app.out.json("ledger", fields);
+        return Ok(());
+    }
+    let amount = |sum: u128| u64::try_from(sum).map_or_else(|_| format!("{sum} µ"), |micro| Ucredit(micro).to_string());
+    let line = |key: &str, args| app.out.print(&app.out.text(key, args));
+    line("ledger-rows", args!["n" => state.rows, "blocks" => state.blocks.0]);
+    line("ledger-sums", args!["debits" => amount(debits), "credits" => amount(credits), "held" => amount(held_debits)]);
+    for (class, count, balance) in &state.classes {
+        line("ledger-class", args!["class" => word(*class), "n" => *count, "balance" => balance.to_string()]);
+    }
+    line(if adds_up { "ledger-adds-up" } else { "ledger-broken" }, args!["why" => state.fault.unwrap_or_default()]);
+    Ok(())
+}
+
+/// All records of the center's book, in order, each page handed on.
+async fn pages(app: &App, mut each: impl FnMut(Record) -> Result<(), Fault>) -> Result<(), Fault> {
+    let bad = || Fault::bug("the center sent rows that are none");
+    let mut after = 0;
+    loop {
+        let answer = ask_center(&app.home, Request::LedgerRows(after), app.timeout).await?;
+        let Reply::LedgerRows(LedgerPage { rows, blocks, head }) = answer else {
+            return Err(Fault::bug("the center answered something else"));
+        };
+        let (chunks, rest) = rows.as_chunks::<{ Row::LEN }>();
+        if !rest.is_empty() {
+            return Err(bad());
+        }
+        let mut blocks = blocks.into_iter().peekable();
+        for chunk in chunks {
+            let row = Row::parse(chunk).ok_or_else(bad)?;
+            after = row.seq;
+            each(Record::Row(Box::new(row)))?;
+            while let Some(block) = blocks.next_if(|block| block.last <= after) {
+                each(Record::Block(block))?;
+            }
+        }
+        if chunks.is_empty() || after >= head {
+            return Ok(());
+        }
+    }
+}
+
+async fn export(app: &App, args: &ExportArgs) -> Result<(), Fault> {
+    let mut out = Writing::new(&args.file)?;
+    pages(app, |record| out.put(&record)).await?;
+    let (rows, blocks) = out.end()?;
+    let path = args.file.display().to_string();
+    let fields = json!({"file": path, "rows": rows, "blocks": blocks});
+    app.out.done("ledger_export", fields, "ledger-exported", args!["file" => path, "n" => rows]);
+    Ok(())
+}
+
+async fn verify(app: &App, args: &VerifyArgs) -> Result<(), Fault> {
+    let mut replay = Replaying::default();
+    let expected = match &args.file {
+        Some(path) => {
+            Reading::new(path)?.each(|record| replay.take(record))?;
+            None
+        }
+        None => {
+            let before = state(app).await?;
+            pages(app, |record| replay.take(record)).await?;
+            let after = state(app).await?;
+            // Compared where nothing was added meanwhile.
+            (before.rows == after.rows && before.rows == replay.rows()).then_some(after.state)
+        }
+    };
+    let Found { rows, blocks, holds, state, sums } = replay.end()?;
+    if expected.is_some_and(|expected| expected != state) {
+        return Err(replay::broken("the center's accounts are not what its rows add up to"));
+    }
+    let fields = json!({"rows": rows, "blocks": blocks, "open_holds": holds, "debits": sums.debits.to_string(),
+        "credits": sums.credits.to_string(), "state": super::object::hex(&state), "compared": expected.is_some()});
+    let told = args!["n" => rows, "blocks" => blocks, "state" => super::object::hex(&state)];
+    app.out.done("ledger_verify", fields, "ledger-verified", told);
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! The ledger's messages: what a member sees of its account, spends, and is charged for; what whoever checks the book reads
+//! (`docs/design/ledger.md` §3, §11, §15).
+//!
+//! Amounts are µcredit. A member asks about its own account; the operator also about others.
+
+use model::{AccountNo, Code, Credits, MemberId, MemberState, Stamp, TransferId, TransferKind, Ucredit};
+use serde::{Deserialize, Serialize};
+
+/// An account as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wallet {
+    /// Which.
+    pub account: AccountNo,
+    /// Its member's name; the class's word where it is nobody's.
+    pub name: String,
+    /// How its member stands.
+    pub state: MemberState,
+    /// The operator stopped it.
+    pub is_frozen: bool,
+    /// All it was given.
+    pub credits: Ucredit,
+    /// All it gave.
+    pub debits: Ucredit,
+    /// Set aside now.
+    pub held: Ucredit,
+    /// How far it may owe.
+    pub limit: Ucredit,
+    /// Why so far.
+    pub limit_why: String,
+    /// What is set aside, the oldest first, at most [`crate::limits::HOLDS_SHOWN`].
+    pub holds: Vec<HoldLine>,
+    /// Holds in all.
+    pub holds_count: u64,
+    /// Since when.
+    pub opened: Stamp,
+    /// As of this row of the book, and this time.
+    pub head: (u64, Stamp),
+}
+
+impl Wallet {
+    /// Credits less debits.
+    pub fn balance(&self) -> Credits {
+        Credits(signed(self.credits) - signed(self.debits))
+    }
+    /// What may be spent: balance and limit, less what is held.
+    pub fn available(&self) -> Credits {
+        Credits(self.balance().0.saturating_add(signed(self.limit)).saturating_sub(signed(self.held)))
+    }
+}
+
+/// No counter is larger than the largest balance.
+fn signed(amount: Ucredit) -> i64 {
+    i64::try_from(amount.0).unwrap_or(i64::MAX)
+}
+
+/// What is set aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldLine {
+    /// Which.
+    pub id: TransferId,
+    /// What for.
+    pub code: Code,
+    /// Set aside at first.
+    pub amount: Ucredit,
+    /// Left of it.
+    pub remaining: Ucredit,
+    /// Until when.
+    pub expires: Stamp,
+}
+
+/// A member who can be given credits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payee {
+    /// Its account.
+    pub account: AccountNo,
+    /// Who.
+    pub member: MemberId,
+    /// As they are called.
+    pub name: String,
+}
+
+/// What came of a word to spend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    /// Its place in the book.
+    pub seq: u64,
+    /// It stood there before.
+    pub is_again: bool,
+    /// When it was made.
+    pub at: Stamp,
+}
+
+/// Which lines of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatementAsk {
+    /// Whose; none: the caller's.
+    pub account: Option<AccountNo>,
+    /// Not before.
+    pub from: Stamp,
+    /// Before.
+    pub until: Stamp,
+    /// Behind this place in the book.
+    pub after: u64,
+    /// At most so many, and at most [`crate::limits::STATEMENT_LINES`].
+    pub limit: u32,
+}
+
+/// Lines of an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatementPage {
+    /// Whose.
+    pub account: AccountNo,
+    /// Balance before the first of these lines.
+    pub opening: Credits,
+    /// In the order of the book.
+    pub lines: Vec<StatementLine>,
+    /// Balance behind the last of them.
+    pub closing: Credits,
+    /// There are more, behind this place.
+    pub next: Option<u64>,
+    /// As of this time.
+    pub at: Stamp,
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatementLine {
+    /// Its place in the book.
+    pub seq: u64,
+    /// When.
+    pub at: Stamp,
+    /// Its id.
+    pub id: TransferId,
+    /// What it does.
+    pub kind: TransferKind,
+    /// What for.
+    pub code: Code,
+    /// The other side.
+    pub other: AccountNo,
+    /// Its member's name, where it is one's.
+    pub other_name: String,
+    /// By how much the balance changed.
+    pub balance: Credits,
+    /// By how much what is held changed.
+    pub held: Credits,
+    /// Of which hold.
+    pub hold: Option<TransferId>,
+    /// Of what in the subject's own rows.
+    pub reference: Option<[u8; 16]>,
+}
+
+/// A page of the whole book, for who checks it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerPage {
+    /// Bytes of rows, 104 each, one behind another, in the order of the book.
+    pub rows: Vec<u8>,
+    /// Blocks that end among these rows.
+    pub blocks: Vec<BlockLine>,
+    /// Where the book stands.
+    pub head: u64,
+}
+
+/// A block: the rows that became durable together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockLine {
+    /// Its number.
+    pub no: u64,
+    /// Its first row.
+    pub first: u64,
+    /// Its last row.
+    pub last: u64,
+    /// Root over its rows.
+    pub root: [u8; 32],
+    /// Hash of the block before.
+    pub prev: [u8; 32],
+    /// Its hash.
+    pub hash: [u8; 32],
+}
+
+/// What anybody may know of the book.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerState {
+    /// Rows so far.
+    pub rows: u64,
+    /// Blocks so far, and the last one's hash.
+    pub blocks: (u64, [u8; 32]),
+    /// Σ debits, Σ credits, Σ held debits, Σ held credits.
+    pub sums: [u128; 4],
+    /// Accounts by class: how many, and Σ credits − Σ debits.
+    pub classes: Vec<(u8, u64, Credits)>,
+    /// Hash over all accounts.
+    pub state: [u8; 32],
+    /// When looked at.
+    pub at: Stamp,
+    /// What did not hold when all was checked last, where anything.
+    pub fault: Option<String>,
+}

@@ -1,0 +1,92 @@
+//! Samples of the ledger's messages.
+
+use model::*;
+use wire::ledger::*;
+use wire::{Reply, Request};
+
+const NOW: Stamp = Stamp(1_800_000_000_000);
+
+fn member(n: u64) -> AccountNo {
+    AccountNo::new(AccountClass::Member, n)
+}
+
+fn id() -> TransferId {
+    TransferId::made(NOW, [7; 10])
+}
+
+pub fn requests() -> Vec<(&'static str, Request)> {
+    let ask = StatementAsk { account: Some(member(3)), from: Stamp(1), until: NOW, after: 9, limit: 100 };
+    vec![
+        ("spend", Request::Spend(vec![5; 176])),
+        ("wallet", Request::Wallet(Some(member(3)))),
+        ("wallet_own", Request::Wallet(None)),
+        ("payee", Request::Payee("Li".into())),
+        ("statement", Request::Statement(ask)),
+        ("ledger_rows", Request::LedgerRows(7)),
+        ("ledger_state", Request::LedgerState),
+    ]
+}
+
+pub fn replies() -> Vec<(&'static str, Reply)> {
+    let hold = HoldLine {
+        id: id(),
+        code: Code::Allowance,
+        amount: Ucredit::whole(2),
+        remaining: Ucredit(1_500_000),
+        expires: NOW,
+    };
+    let wallet = Wallet {
+        account: member(3),
+        name: "Li".into(),
+        state: MemberState::Active,
+        is_frozen: false,
+        credits: Ucredit::whole(9),
+        debits: Ucredit::whole(4),
+        held: Ucredit(1_500_000),
+        limit: Ucredit::whole(60),
+        limit_why: "private".into(),
+        holds: vec![hold],
+        holds_count: 1,
+        opened: NOW,
+        head: (12, NOW),
+    };
+    let line = StatementLine {
+        seq: 8,
+        at: NOW,
+        id: id(),
+        kind: TransferKind::Move,
+        code: Code::Gift,
+        other: member(4),
+        other_name: "Maria".into(),
+        balance: Credits(-2_000_000),
+        held: Credits(0),
+        hold: Some(id()),
+        reference: Some([3; 16]),
+    };
+    let page = StatementPage {
+        account: member(3),
+        opening: Credits(5),
+        lines: vec![line],
+        closing: Credits(-1_999_995),
+        next: Some(8),
+        at: NOW,
+    };
+    let block = BlockLine { no: 1, first: 1, last: 1, root: [1; 32], prev: [0; 32], hash: [2; 32] };
+    let state = LedgerState {
+        rows: 1,
+        blocks: (1, [2; 32]),
+        sums: [5, 5, 1, 1],
+        classes: vec![(10, 2, Credits(-3))],
+        state: [4; 32],
+        at: NOW,
+        fault: Some("sum".into()),
+    };
+    vec![
+        ("spent", Reply::Spent(Spent { seq: 7, is_again: true, at: NOW })),
+        ("wallet", Reply::Wallet(Box::new(wallet))),
+        ("payee", Reply::Payee(Payee { account: member(4), member: MemberId([2; 16]), name: "Maria".into() })),
+        ("statement", Reply::Statement(Box::new(page))),
+        ("ledger_rows", Reply::LedgerRows(LedgerPage { rows: vec![1; 104], blocks: vec![block], head: 1 })),
+        ("ledger_state", Reply::LedgerState(Box::new(state))),
+    ]
+}
