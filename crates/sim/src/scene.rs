@@ -4,6 +4,7 @@ pub mod admission;
 pub mod audit;
 pub mod compute;
 pub mod durability;
+pub mod economy;
 pub mod fleet;
 pub mod hidden;
 pub mod watch;
