@@ -62,6 +62,11 @@ pub const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "economy",
+        about: "years of mutual credit under the real ledger: who is short, what is served, what is never paid",
+        run: |size, seed| economy::run(&economy::Setup::new(size.nodes, size.days, seed)),
+    },
+    Scenario {
         name: "audit",
         about: "nodes that dropped pieces without a word are found in days, honest ones never",
         run: |size, seed| audit::run(size.nodes, size.mix, seed),

@@ -1,0 +1,171 @@
+//! Where bytes go: new pieces by the real `storage::group::fill`, in a circle to everybody alike; what is served from where.
+
+use super::Economy;
+use super::mix;
+use crate::check::Violation;
+use crate::seed::{Draw, Stream};
+use model::{Alias, Bytes, Class, Stamp, Tier};
+use rules::ledger::debt_first;
+use rules::storage::group::{Candidate, FillAsk, RegionRule, fill};
+use rules::storage::scheme::{PoolKind, public};
+use std::collections::BTreeSet;
+
+/// A slot of a group, in MB: a laptop lends five.
+const SLOT_MB: u64 = 10_000;
+/// Candidates among whom a group chooses.
+const CANDIDATES: u64 = 600;
+/// Days on probation (`fleet.md`); the first members count as vetted.
+const PROBATION_DAYS: u64 = 21;
+/// Days a node is young for placement.
+const YOUNG_DAYS: u64 = 14;
+/// Groups opened in a day at most.
+const GROUPS_A_DAY: u32 = 200;
+
+impl Economy {
+    /// Pieces are lost, let go of and made, until what is held is what is stored × expansion.
+    pub(super) fn place(&mut self) {
+        for at in &self.open {
+            let member = &mut self.members[*at];
+            member.held_mb -= member.held_mb * mix::PIECES_LOST_MONTHLY_BPS / 300_000;
+        }
+        let (wanted, held) = self.bytes();
+        if held > wanted {
+            self.let_go(held - wanted, held);
+        }
+        if self.setup.policy.is_circle {
+            self.place_alike(wanted.saturating_sub(held));
+        } else {
+            self.place_groups(wanted.saturating_sub(held));
+        }
+        let (wanted, held) = self.bytes();
+        self.waits_mb = wanted.saturating_sub(held);
+        for at in &self.open {
+            let member = &mut self.members[*at];
+            if member.held_mb > 0 {
+                member.first_held.get_or_insert(self.day);
+                member.served_h += member.kind().on_bps() * 24 / 10_000;
+            }
+        }
+    }
+
+    /// MB that should be held, and that are.
+    fn bytes(&self) -> (u64, u64) {
+        let stored = self.open.iter().map(|at| self.members[*at].stored_mb).sum();
+        (self.prices.physical_mb(stored), self.open.iter().map(|at| self.members[*at].held_mb).sum())
+    }
+
+    /// Nobody may write: what was written before has no place.
+    pub(super) fn is_full(&self) -> bool {
+        self.waits_mb > 5 * SLOT_MB * u64::from(public(Class::Standard).o)
+    }
+
+    /// Deleted data leaves every holder alike.
+    fn let_go(&mut self, mb: u64, of: u64) {
+        for at in &self.open {
+            let member = &mut self.members[*at];
+            member.held_mb -= Self::part(member.held_mb, mb, of);
+        }
+    }
+
+    /// In a circle everybody holds a slot of each group.
+    fn place_alike(&mut self, mb: u64) {
+        let lends: Vec<usize> = self.open.iter().copied().filter(|at| self.members[*at].lends()).collect();
+        let each = mb / (lends.len() as u64).max(1);
+        for at in lends {
+            let member = &mut self.members[at];
+            member.held_mb += each.min(member.free_mb());
+        }
+    }
+
+    fn place_groups(&mut self, mb: u64) {
+        let scheme = public(Class::Standard);
+        let mut slots = mb / SLOT_MB;
+        for _ in 0..GROUPS_A_DAY {
+            if slots < u64::from(scheme.o) {
+                return;
+            }
+            let mut draw = self.setup.seed.nth("group", self.counts.groups);
+            let drawn = self.some_who_lend(&mut draw);
+            let candidates: Vec<Candidate<'_>> = drawn.into_iter().map(|at| self.candidate(at)).collect();
+            let region = RegionRule::default();
+            let slot = Bytes(SLOT_MB * 1_000_000);
+            let ask = FillAsk::open(PoolKind::Public, Class::Standard, scheme, &region, slot);
+            let plan = fill(&candidates, &ask, &mut draw);
+            self.counts.groups += 1;
+            let Ok(plan) = plan else {
+                self.counts.unplaced += 1;
+                return;
+            };
+            let picks: Vec<usize> = plan.picks.iter().map(|pick| pick.node.0 as usize).collect();
+            self.counts.uncovered += u64::from(!plan.is_covered);
+            for at in &picks {
+                self.members[*at].held_mb += SLOT_MB;
+            }
+            slots = slots.saturating_sub(picks.len() as u64);
+        }
+    }
+
+    /// Some of those who lend.
+    fn some_who_lend(&self, draw: &mut Stream) -> BTreeSet<usize> {
+        let lends: Vec<usize> = self.open.iter().copied().filter(|at| self.members[*at].lends()).collect();
+        let all = lends.len() as u64;
+        if all <= CANDIDATES {
+            return lends.into_iter().collect();
+        }
+        (0..CANDIDATES).map(|_| lends[usize::try_from(draw.below(all)).expect("a place in a list")]).collect()
+    }
+
+    /// A member's machine as placement sees it.
+    fn candidate(&self, at: usize) -> Candidate<'_> {
+        let member = &self.members[at];
+        let is_vetted = member.is_founder || member.age(self.day) >= PROBATION_DAYS;
+        Candidate {
+            node: Alias(u32::try_from(at).expect("far fewer members")),
+            site: member.site,
+            region: None,
+            profile: &self.profiles[member.kind],
+            tier: if is_vetted { Tier::T2 } else { Tier::T1 },
+            free: member.free(),
+            quality: member.quality(),
+            debt: debt_first::factor(self.position(member.no)),
+            on: true,
+            is_flaky: false,
+            is_young: member.age(self.day) < YOUNG_DAYS,
+            unfit: None,
+        }
+    }
+
+    /// Bytes that somebody reads come from holders by what they hold and how good they are.
+    pub(super) fn spread_read(&mut self, bytes: u64) {
+        self.read_today += bytes;
+    }
+
+    /// What is stored, held, read and repaired today.
+    pub(super) fn meter(&mut self) {
+        let weight = |member: &super::Member| member.held_mb * member.quality_bps();
+        let total: u64 = self.open.iter().map(|at| weight(&self.members[*at])).sum();
+        let stored: u64 = self.open.iter().map(|at| self.members[*at].stored_mb).sum();
+        let repaired = stored * 1_000_000 / 3_000 * self.prices.repaired_percent;
+        let read = std::mem::take(&mut self.read_today);
+        for at in &self.open {
+            let member = &mut self.members[*at];
+            let weight = weight(member);
+            member.due.stored += member.stored_mb * 24;
+            member.due.held += member.held_mb * 24;
+            member.due.sent += Self::part(read, weight, total);
+            member.due.repaired += Self::part(repaired, weight, total);
+        }
+    }
+
+    /// (C) What is held is what is stored × expansion, less what waits, and nobody holds more than it lends.
+    pub(super) fn check_places(&self, now: Stamp) -> Result<(), Violation> {
+        let (wanted, held) = self.bytes();
+        let slack = (held / 100).max(200 * SLOT_MB) + self.waits_mb;
+        let over = self.members.iter().find(|m| m.held_mb > m.kind().lent_gb * 1_000);
+        if held > wanted + slack || wanted > held + slack || over.is_some() {
+            let what = format!("{wanted} MB are to be held, {held} are, {over:?} holds too much");
+            return Err(Violation { rule: "held_is_stored", at: now, what });
+        }
+        Ok(())
+    }
+}
