@@ -10,7 +10,8 @@
 //! members paid. Bars (ledger.md, done means): final set ≤ 3 % fair short, always-on ≥ 97 % served, bad debt ≤ 4 %; pro rata ≥ 30 % short.
 //!
 //! Invariants: (A) every group passes `check::group`, and once a month `check::full`: sums are zero, holds add up, purses owe nobody;
-//! (B) the rules refuse nothing the cloud itself asks for; (C) what is held is what is stored × expansion, but for what waits for a place.
+//! (B) the rules refuse nothing the cloud itself asks for; (C) no more is held than what is stored × expansion,
+//! and by nobody more than it lends.
 
 mod acts;
 mod books;
@@ -254,7 +255,6 @@ impl Scene for Economy {
                 at: now,
                 what: fault.to_string(),
             })?;
-            self.check_places(now)?;
         }
         self.broken.take().map_or(Ok(()), Err)
     }

@@ -2,9 +2,8 @@
 
 use super::Economy;
 use super::mix;
-use crate::check::Violation;
 use crate::seed::{Draw, Stream};
-use model::{Alias, Bytes, Class, Stamp, Tier};
+use model::{Alias, Bytes, Class, Tier};
 use rules::ledger::debt_first;
 use rules::storage::group::{Candidate, FillAsk, RegionRule, fill};
 use rules::storage::scheme::{PoolKind, public};
@@ -39,6 +38,7 @@ impl Economy {
         }
         let (wanted, held) = self.bytes();
         self.waits_mb = wanted.saturating_sub(held);
+        self.check_places(wanted, held);
         for at in &self.open {
             let member = &mut self.members[*at];
             if member.held_mb > 0 {
@@ -157,15 +157,12 @@ impl Economy {
         }
     }
 
-    /// (C) What is held is what is stored × expansion, less what waits, and nobody holds more than it lends.
-    pub(super) fn check_places(&self, now: Stamp) -> Result<(), Violation> {
-        let (wanted, held) = self.bytes();
-        let slack = (held / 100).max(200 * SLOT_MB) + self.waits_mb;
-        let over = self.members.iter().find(|m| m.held_mb > m.kind().lent_gb * 1_000);
-        if held > wanted + slack || wanted > held + slack || over.is_some() {
-            let what = format!("{wanted} MB are to be held, {held} are, {over:?} holds too much");
-            return Err(Violation { rule: "held_is_stored", at: now, what });
+    /// (C) Once placed, no more is held than is stored × expansion and the last group's slots, and by nobody more than it lends.
+    fn check_places(&mut self, wanted: u64, held: u64) {
+        let over = self.open.iter().map(|at| &self.members[*at]).find(|m| m.held_mb > m.kind().lent_gb * 1_000);
+        let over = over.map(|member| member.no);
+        if held > wanted + SLOT_MB * u64::from(public(Class::Standard).n_max) || over.is_some() {
+            self.fail("held_is_stored", format!("{wanted} MB are to be held, {held} are, too much by {over:?}"));
         }
-        Ok(())
     }
 }
