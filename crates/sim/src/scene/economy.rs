@@ -230,10 +230,7 @@ impl Scene for Economy {
         self.act(world);
         self.place();
         self.meter();
-        let days = self.setup.policy.settle_days;
-        if self.day % days == days - 1 {
-            self.settle_all(world);
-        }
+        self.settle_all(world);
         self.share_commons(world);
         self.stand(world);
         for group in self.books.due(self.now()) {

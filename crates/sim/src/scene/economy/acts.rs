@@ -2,6 +2,7 @@
 
 use super::member::{Member, Phase};
 use super::mix;
+use super::money::TRAFFIC_DAYS;
 use super::price::fuel;
 use super::{ALLOWANCES, Economy, Midnight, seat};
 use crate::seed::Draw;
@@ -81,7 +82,9 @@ impl Economy {
     /// Ends all buffers of a member: to the reserve, or back.
     pub(super) fn end_buffers(&mut self, world: &mut World<Midnight>, at: usize, is_lost: bool) {
         let no = self.members[at].no;
-        let held = self.books.holds().filter(|hold| hold.debit == no && hold.code == Code::Buffer);
+        let now = self.now();
+        let held =
+            self.books.holds().filter(|hold| hold.debit == no && hold.code == Code::Buffer && !hold.is_over(now));
         let mine: Vec<(TransferId, Ucredit)> = held.map(|hold| (hold.id, hold.remaining())).collect();
         for (part, (hold, amount)) in (0u32..).zip(mine) {
             let act = if is_lost {
@@ -123,11 +126,23 @@ impl Economy {
     /// Writes what it still wants, a part a day, as long as it may and the pool has room.
     fn write(&mut self, at: usize) {
         let (day, is_soft, is_full) = (self.day, self.is_soft(), self.is_full());
-        let member = &mut self.members[at];
+        let member = &self.members[at];
         let wants = member.wanted_mb(day).saturating_sub(member.stored_mb);
-        if wants > 0 && !is_full && limit::may(member.state, Want::Spend, is_soft).is_ok() {
-            member.stored_mb += wants.min(member.need_mb / mix::UPLOAD_DAYS + 1);
+        let part = wants.min(member.need_mb / mix::UPLOAD_DAYS + 1);
+        let may = limit::may(member.state, Want::Spend, is_soft).is_ok() && self.has_runway(at, part);
+        if wants > 0 && !is_full && may {
+            self.members[at].stored_mb += part;
         }
+    }
+
+    /// Whether it could store so much more for some time before it comes to its limit, by what it earns now.
+    fn has_runway(&self, at: usize, more_mb: u64) -> bool {
+        let Some(days) = self.setup.policy.runway_days else { return true };
+        let member = &self.members[at];
+        let costs = self.prices.stored(member.stored_mb + more_mb);
+        let drains = costs.saturating_sub(u128::from(member.mean.0));
+        i128::from(self.books.at(member.no).available().0)
+            >= i128::try_from(drains).unwrap_or(i128::MAX) * i128::from(days)
     }
 
     /// Reads back a part of what it stores, under an allowance or as a rescue.
@@ -171,7 +186,7 @@ impl Economy {
         let no = self.members[at].no;
         let code = if resource == Resource::Compute { Code::Compute } else { Code::Allowance };
         let id = system_id(Purpose::Allowance, self.day, no, Some(resource), 0);
-        let expires = self.now() + Span::days(self.setup.policy.settle_days + 1);
+        let expires = self.now() + Span::days(self.setup.policy.settle_days.max(TRAFFIC_DAYS) + 1);
         let act = Act::Hold { debit: no, escrow: ALLOWANCES, amount, expires };
         let ask = Ask { id, act, code, reference: None };
         let made = self.try_make(world, &Group { starter: Starter::System, asks: vec![ask] });
@@ -240,7 +255,7 @@ impl Economy {
 
     /// Where an owner stands for the weights.
     pub(super) fn position(&self, no: AccountNo) -> model::Credits {
-        self.setup.policy.position(self.books.at(no).balance())
+        self.setup.policy.position(&self.books.at(no))
     }
 
     /// Who may buys from those in surplus, as much as a month of what it wants costs.

@@ -6,14 +6,14 @@ use super::{Economy, seat};
 use crate::check::Figure;
 use model::{AccountClass, MemberState, Ucredit};
 
-/// Ids of what each kind was served, and of its fair members that were short.
-const BY_KIND: [[&str; 2]; KINDS.len()] = [
-    ["evening_served_share", "evening_fair_short_share"],
-    ["always_on_served_share", "always_on_fair_short_share"],
-    ["nas_served_share", "nas_fair_short_share"],
-    ["laptop_served_share", "laptop_fair_short_share"],
-    ["big_served_share", "big_fair_short_share"],
-    ["consumer_served_share", "consumer_fair_short_share"],
+/// Ids of what each kind was served, of its fair members that were short, and of its space that was used.
+const BY_KIND: [[&str; 3]; KINDS.len()] = [
+    ["evening_served_share", "evening_fair_short_share", "evening_used_share"],
+    ["always_on_served_share", "always_on_fair_short_share", "always_on_used_share"],
+    ["nas_served_share", "nas_fair_short_share", "nas_used_share"],
+    ["laptop_served_share", "laptop_fair_short_share", "laptop_used_share"],
+    ["big_served_share", "big_fair_short_share", "big_used_share"],
+    ["consumer_served_share", "consumer_fair_short_share", "consumer_used_share"],
 ];
 
 /// Days of one kind's members.
@@ -197,6 +197,7 @@ impl Economy {
         for (ids, kind) in BY_KIND.iter().zip(&self.counts.kinds) {
             all.push(share(ids[0], kind.served as f64, kind.wanted as f64));
             all.push(share(ids[1], kind.fair_short as f64, kind.fair as f64));
+            all.push(share(ids[2], kind.held_mb as f64, kind.lent_mb as f64));
         }
         all
     }

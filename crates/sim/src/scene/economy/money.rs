@@ -19,6 +19,8 @@ use std::collections::BTreeMap;
 pub const SETTLED: [Resource; 4] = [Resource::Storage, Resource::Repair, Resource::Egress, Resource::Compute];
 /// How long a part of a buffer is held: twelve months.
 const BUFFER_DAYS: u64 = 365;
+/// Days of a settlement period of traffic, where storage and computing are settled more often: it is a tenth of what is paid.
+pub const TRAFFIC_DAYS: u64 = 7;
 /// Days between two looks at the insurance share.
 const BOOK_DAYS: u64 = 30;
 /// Of what is used, what should be free, in ten thousandths: below it standby pay rises.
@@ -44,6 +46,9 @@ impl Economy {
         let tariff = std::mem::take(&mut self.tariff);
         let version = tariff.at(self.now()).map_or(1, |book| book.version);
         for resource in SETTLED {
+            if !self.is_settled(resource) {
+                continue;
+            }
             let variant = match resource {
                 Resource::Storage => self.prices.storage,
                 Resource::Compute => Variant::Checked,
@@ -56,6 +61,15 @@ impl Economy {
             }
         }
         self.tariff = tariff;
+    }
+
+    /// Whether a resource's period ends today: traffic is settled weekly at least, to spare rows.
+    fn is_settled(&self, resource: Resource) -> bool {
+        let days = match resource {
+            Resource::Repair | Resource::Egress => self.setup.policy.settle_days.max(TRAFFIC_DAYS),
+            _ => self.setup.policy.settle_days,
+        };
+        self.day % days == days - 1
     }
 
     fn settle(&mut self, world: &mut World<Midnight>, turn: &Turn<'_>) -> Result<(), No> {
@@ -251,13 +265,18 @@ impl Economy {
             let rest = sweep::operator_rest(&self.books.at(operator), costs);
             self.daily(world, (Purpose::Sweep, Code::Sweep), &[(operator, commons, rest)]);
         }
+        if policy.sweeps_reserve {
+            let reserve = seat(AccountClass::Repair);
+            let rest = sweep::reserve_rest(&self.books.at(reserve), self.floor());
+            self.daily(world, (Purpose::Sweep, Code::Sweep), &[(reserve, commons, rest)]);
+        }
         if policy.has_stipend() {
             self.take_demurrage(world);
         }
         let lends: Vec<usize> = self.open.iter().copied().filter(|at| self.members[*at].lends()).collect();
         let weights: Vec<u64> =
             lends.iter().map(|at| self.members[*at].free_mb() / 100 * self.members[*at].quality_bps() / 100).collect();
-        let is_steady = |at: &&usize| self.members[**at].kind().on_bps() >= STIPEND_ON_BPS;
+        let is_steady = |at: &&usize| policy.stipend_to_all || self.members[**at].kind().on_bps() >= STIPEND_ON_BPS;
         let owners: Vec<usize> =
             if policy.has_stipend() { lends.iter().filter(is_steady).copied().collect() } else { Vec::new() };
         let bps = if policy.has_stipend() { self.standby_bps(&lends) } else { sweep::STANDBY_MAX_BPS };

@@ -2,6 +2,7 @@
 
 use super::Economy;
 use super::mix;
+use super::policy::Placing;
 use crate::seed::{Draw, Stream};
 use model::{Alias, Bytes, Class, Tier};
 use rules::ledger::debt_first;
@@ -11,12 +12,14 @@ use std::collections::BTreeSet;
 
 /// A slot of a group, in MB: a laptop lends five.
 const SLOT_MB: u64 = 10_000;
-/// Candidates among whom a group chooses.
-const CANDIDATES: u64 = 600;
+/// Candidates among whom a group chooses: all, as at a center, up to so many.
+const CANDIDATES: u64 = 1_500;
 /// Days on probation (`fleet.md`); the first members count as vetted.
 const PROBATION_DAYS: u64 = 21;
 /// Days a node is young for placement.
 const YOUNG_DAYS: u64 = 14;
+/// Rounds in which those who are not full take what others had no room for.
+const ROUNDS: u32 = 20;
 /// Groups opened in a day at most.
 const GROUPS_A_DAY: u32 = 200;
 
@@ -31,10 +34,14 @@ impl Economy {
         if held > wanted {
             self.let_go(held - wanted, held);
         }
-        if self.setup.policy.is_circle {
-            self.place_alike(wanted.saturating_sub(held));
-        } else {
-            self.place_groups(wanted.saturating_sub(held));
+        let lacks = wanted.saturating_sub(held);
+        match self.setup.policy.placing {
+            _ if self.setup.policy.is_circle => self.place_alike(lacks),
+            Placing::Groups => self.place_groups(lacks),
+            Placing::Anew => {
+                self.open.iter().for_each(|at| self.members[*at].held_mb = 0);
+                self.place_by_weight(wanted);
+            }
         }
         let (wanted, held) = self.bytes();
         self.waits_mb = wanted.saturating_sub(held);
@@ -43,6 +50,9 @@ impl Economy {
             let member = &mut self.members[*at];
             if member.held_mb > 0 {
                 member.first_held.get_or_insert(self.day);
+            }
+            let computes = member.lends() && member.hours_left < member.kind().ncu_h_percent();
+            if member.held_mb > 0 || computes {
                 member.served_h += member.kind().on_bps() * 24 / 10_000;
             }
         }
@@ -74,6 +84,30 @@ impl Economy {
         for at in lends {
             let member = &mut self.members[at];
             member.held_mb += each.min(member.free_mb());
+        }
+    }
+
+    /// To everybody by free × quality × debt first, whoever is full left out.
+    fn place_by_weight(&mut self, mut mb: u64) {
+        for _ in 0..ROUNDS {
+            let open = self.open.iter().filter(|at| self.members[**at].lends() && self.members[**at].free_mb() > 0);
+            let weigh = |at: &usize| {
+                let member = &self.members[*at];
+                (*at, u128::from(member.free_mb()) * u128::from(member.weight(self.position(member.no))))
+            };
+            let weights: Vec<(usize, u128)> = open.map(weigh).collect();
+            let total: u128 = weights.iter().map(|(_, weight)| weight).sum();
+            let mut given = 0;
+            for (at, weight) in weights {
+                let part = u64::try_from(u128::from(mb) * weight / total.max(1)).unwrap_or(0);
+                let part = part.min(self.members[at].free_mb());
+                self.members[at].held_mb += part;
+                given += part;
+            }
+            mb -= given;
+            if given == 0 {
+                return;
+            }
         }
     }
 

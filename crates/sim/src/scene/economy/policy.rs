@@ -1,7 +1,7 @@
 //! The policies that are held against each other: the rows of `docs/design/ledger.md` §12.
 
 use model::{Credits, Ucredit};
-use rules::ledger::{debt_first, limit};
+use rules::ledger::{Account, debt_first, limit};
 
 /// What a member may owe before it has earned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,16 @@ pub enum Commons {
     Full,
     /// The operator keeps it; demurrage and stipend go on.
     Hoarded,
+}
+
+/// How new pieces find their holders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placing {
+    /// By the real placement of public pools: four drawn by weight, the best of them for the weakest hour.
+    Groups,
+    /// By weight alone, without groups, caps and hours, and every piece of the pool anew each day: what debt first could do if no piece
+    /// stayed where it is.
+    Anew,
 }
 
 /// One policy.
@@ -44,6 +54,16 @@ pub struct Policy {
     pub has_bridge: bool,
     /// Leavers in a hundred that run; as the mix says where nothing is said.
     pub run_percent: Option<u64>,
+    /// What the reserve has above its floor goes to the commons.
+    pub sweeps_reserve: bool,
+    /// Debt is weighed by how much of its limit a member owes, not in credits.
+    pub is_relative: bool,
+    /// Every owner with a machine bears a stipend, however long it is on.
+    pub stipend_to_all: bool,
+    /// Whoever would come to its limit within so many days by what it stores and earns writes nothing more.
+    pub runway_days: Option<u64>,
+    /// How pieces find holders.
+    pub placing: Placing,
     /// A closed circle of 20 always-on members.
     pub is_circle: bool,
 }
@@ -58,6 +78,11 @@ const PRO_RATA: Policy = Policy {
     has_all: false,
     has_bridge: false,
     run_percent: None,
+    sweeps_reserve: false,
+    is_relative: false,
+    stipend_to_all: false,
+    runway_days: None,
+    placing: Placing::Groups,
     is_circle: false,
 };
 const TAU_10: Policy = Policy { name: "tau-10", about: "+ debt first, τ = 10", tau: Some(10), ..PRO_RATA };
@@ -69,11 +94,21 @@ const FINAL: Policy = Policy {
     has_all: true,
     ..STIPEND
 };
+const SWEPT: Policy =
+    Policy { name: "swept", about: "final set, the reserve's rest goes to the commons", sweeps_reserve: true, ..FINAL };
+const CHANGED: Policy = Policy {
+    name: "changed",
+    about: "swept; debt by share of the limit, stipend to all who lend, no writing with less than 60 days to the limit",
+    is_relative: true,
+    stipend_to_all: true,
+    runway_days: Some(60),
+    ..SWEPT
+};
 const CIRCLE: Policy =
     Policy { name: "circle", about: "closed circle, 20 always-on, L0 = 30, pro rata", is_circle: true, ..PRO_RATA };
 
-/// All of them, in the order of the table.
-pub const POLICIES: [Policy; 15] = [
+/// All of them, in the order of the table: the chapter's, and from `swept` on what the first runs asked for.
+pub const POLICIES: [Policy; 22] = [
     Policy { name: "no-limit", about: "L0 = 0, pro rata", opening: Opening::Flat(0), ..PRO_RATA },
     PRO_RATA,
     Policy { name: "tau-100", about: "+ debt first, τ = 100", tau: Some(100), ..PRO_RATA },
@@ -93,6 +128,23 @@ pub const POLICIES: [Policy; 15] = [
         run_percent: Some(100),
         ..FINAL
     },
+    SWEPT,
+    Policy {
+        name: "swept-anew",
+        about: "the same, every piece placed by weight anew each day",
+        placing: Placing::Anew,
+        ..SWEPT
+    },
+    CHANGED,
+    Policy { name: "changed-pro-rata", about: "the same without debt first", tau: None, ..CHANGED },
+    Policy {
+        name: "changed-anew",
+        about: "changed, every piece placed by weight anew each day",
+        placing: Placing::Anew,
+        ..CHANGED
+    },
+    Policy { name: "swept-bridge", about: "swept, 25 % may buy from members in surplus", has_bridge: true, ..SWEPT },
+    Policy { name: "changed-bridge", about: "changed, 25 % may buy", has_bridge: true, ..CHANGED },
     CIRCLE,
     Policy {
         name: "circle-60",
@@ -118,9 +170,14 @@ impl Policy {
     }
 
     /// Where an owner stands on the scale of the committed table, whose τ is 10 credits; at 0 where the policy does not look.
-    pub fn position(&self, balance: Credits) -> Credits {
+    pub fn position(&self, account: &Account) -> Credits {
         let Some(tau) = self.tau else { return Credits::ZERO };
-        let position = debt_first::position(balance, Ucredit::ZERO);
+        let mut position = debt_first::position(account.balance(), Ucredit::ZERO);
+        if self.is_relative {
+            let limit = account.limit.max(limit::L0_OPENING);
+            let wide = i128::from(position.0) * i128::from(limit::L0_PROVEN.0) / i128::from(limit.0);
+            position = Credits(i64::try_from(wide).unwrap_or(0));
+        }
         Credits(position.0.saturating_mul(debt_first::TAU / 1_000_000) / tau)
     }
 
@@ -137,10 +194,16 @@ mod tests {
     #[test]
     fn names_are_apart_and_tau_scales_the_table() {
         assert!(POLICIES.iter().all(|one| policy(one.name) == Some(*one)));
-        let weight =
-            |name: &str, credits: i64| debt_first::weight(policy(name).unwrap().position(Credits(credits * 1_000_000)));
+        let weight = |name: &str, credits: i64| {
+            let no = model::AccountNo::new(model::AccountClass::Member, 1);
+            let mut account = Account::open(no, model::MemberState::Active, Ucredit::whole(60));
+            let side = if credits < 0 { &mut account.debits } else { &mut account.credits };
+            *side = Ucredit::whole(credits.unsigned_abs());
+            debt_first::weight(policy(name).unwrap().position(&account))
+        };
         assert_eq!(weight("pro-rata", -50), debt_first::NEUTRAL);
         assert_eq!(weight("tau-10", -10), weight("tau-30", -30));
         assert_eq!(weight("tau-100", -100), weight("tau-10", -10));
+        assert_eq!(weight("changed", -20), weight("swept", -10), "a third of a limit of 60 weighs as a third of 30");
     }
 }

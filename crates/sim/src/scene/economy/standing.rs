@@ -1,6 +1,7 @@
 //! How members stand at the end of a day: earnings, limits, states, who is let go of and written off. By the real rules.
 
 use super::member::{Phase, midnight};
+use super::money::TRAFFIC_DAYS;
 use super::{Economy, Midnight, seat};
 use crate::world::World;
 use model::{AccountClass, MemberState, Span, Ucredit};
@@ -26,7 +27,7 @@ impl Economy {
 
     /// On the way out.
     fn move_on(&mut self, world: &mut World<Midnight>, at: usize) {
-        let (day, settle) = (self.day, self.setup.policy.settle_days);
+        let (day, settle) = (self.day, self.setup.policy.settle_days.max(TRAFFIC_DAYS));
         let member = &mut self.members[at];
         let balance = self.books.at(member.no).balance().0;
         match member.phase {
