@@ -83,8 +83,7 @@ impl Economy {
     pub(super) fn end_buffers(&mut self, world: &mut World<Midnight>, at: usize, is_lost: bool) {
         let no = self.members[at].no;
         let now = self.now();
-        let held =
-            self.books.holds().filter(|hold| hold.debit == no && hold.code == Code::Buffer && !hold.is_over(now));
+        let held = self.books.buffers(no).filter(|hold| !hold.is_over(now));
         let mine: Vec<(TransferId, Ucredit)> = held.map(|hold| (hold.id, hold.remaining())).collect();
         for (part, (hold, amount)) in (0u32..).zip(mine) {
             let act = if is_lost {

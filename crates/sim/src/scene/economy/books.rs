@@ -5,7 +5,7 @@
 //! (A) Every group is checked by `check::group`, the whole by `check::full` each month.
 
 use crate::trace::{Record, Sink, Trace};
-use model::{AccountNo, Stamp, TransferId, Ucredit};
+use model::{AccountClass, AccountNo, Code, Stamp, TransferId, Ucredit};
 use rules::ledger::check::{self, Fault, Sums};
 use rules::ledger::{Account, Applied, Facts, Group, Head, Hold, No, Outcome, Row, apply, book};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,11 +27,17 @@ pub enum Bad {
 /// Accounts, open holds, and the rows of today.
 #[derive(Debug, Default)]
 pub struct Books {
-    accounts: BTreeMap<AccountNo, Account>,
+    /// Accounts of the cloud.
+    purses: BTreeMap<AccountNo, Account>,
+    /// Those of members, by their sequence from 1.
+    members: Vec<Account>,
     holds: BTreeMap<TransferId, Hold>,
-    /// Holds by their end.
+    /// Holds by their end, and buffers by whose they are.
     ends: BTreeSet<(Stamp, TransferId)>,
-    today: BTreeMap<TransferId, Row>,
+    buffers: BTreeSet<(AccountNo, TransferId)>,
+    /// Rows of today, and their places by id.
+    today: Vec<Row>,
+    by_id: BTreeMap<TransferId, usize>,
     head: Head,
     /// Every row, where a test wants them.
     pub kept: Option<Vec<Row>>,
@@ -48,20 +54,33 @@ impl Record for Made<'_> {
 }
 
 impl Books {
-    /// Opens an account at 0.
+    /// Opens an account at 0; members in the order of their numbers.
     pub fn open(&mut self, account: Account) {
-        self.accounts.entry(account.no).or_insert(account);
+        if place(account.no).is_none() {
+            self.purses.insert(account.no, account);
+        } else {
+            debug_assert_eq!(place(account.no), Some(self.members.len()));
+            self.members.push(account);
+        }
     }
 
     /// An account that is there.
     pub fn at(&self, no: AccountNo) -> Account {
-        self.accounts[&no]
+        self.account(no).expect("the account was opened")
     }
 
     /// Changes what is no counter.
     pub fn set(&mut self, no: AccountNo, limit: Ucredit, state: model::MemberState) {
-        let account = self.accounts.get_mut(&no).expect("the account was opened");
+        let mut account = self.at(no);
         (account.limit, account.state) = (limit, state);
+        self.put(account);
+    }
+
+    fn put(&mut self, account: Account) {
+        match place(account.no) {
+            Some(at) => self.members[at] = account,
+            None => drop(self.purses.insert(account.no, account)),
+        }
     }
 
     /// Applies a group.
@@ -77,20 +96,25 @@ impl Books {
     }
 
     fn write(&mut self, applied: Applied, now: Stamp, trace: &mut Trace) {
-        self.accounts.extend(applied.accounts);
+        applied.accounts.into_values().for_each(|account| self.put(account));
         for (id, hold) in applied.holds {
             if hold.remaining() > Ucredit::ZERO {
                 self.ends.insert((hold.expires, id));
+                if hold.code == Code::Buffer {
+                    self.buffers.insert((hold.debit, id));
+                }
                 self.holds.insert(id, hold);
             } else {
                 self.ends.remove(&(hold.expires, id));
+                self.buffers.remove(&(hold.debit, id));
                 self.holds.remove(&id);
             }
         }
         for row in applied.rows {
             trace.effect(now, &Made(&row));
             self.head = Head { seq: row.seq, at: row.at };
-            self.today.insert(row.id, row);
+            self.by_id.insert(row.id, self.today.len());
+            self.today.push(row);
             if let Some(kept) = &mut self.kept {
                 kept.push(row);
             }
@@ -100,6 +124,7 @@ impl Books {
     /// A new day: ids of the last are forgotten.
     pub fn next_day(&mut self) {
         self.today.clear();
+        self.by_id.clear();
     }
 
     /// Groups that end the holds whose time is over.
@@ -110,7 +135,7 @@ impl Books {
 
     /// Everything added up.
     pub fn check(&self) -> Result<Sums, Fault> {
-        check::full(self.accounts.values(), self.holds.values())
+        check::full(self.accounts(), self.holds.values())
     }
 
     /// Rows so far.
@@ -123,10 +148,22 @@ impl Books {
         self.holds.values()
     }
 
-    /// All accounts, in order.
-    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
-        self.accounts.values()
+    /// Buffers of a member.
+    pub fn buffers(&self, no: AccountNo) -> impl Iterator<Item = &Hold> {
+        let all = (no, TransferId([0; 16]))..=(no, TransferId([255; 16]));
+        self.buffers.range(all).filter_map(|(_, id)| self.holds.get(id))
     }
+
+    /// All accounts, in order: members have the lowest class.
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> + Clone {
+        self.members.iter().chain(self.purses.values())
+    }
+}
+
+/// Place of a member's account.
+fn place(no: AccountNo) -> Option<usize> {
+    let at = || usize::try_from(no.sequence()).ok()?.checked_sub(1);
+    if no.class() == Some(AccountClass::Member) { at() } else { None }
 }
 
 impl Facts for Books {
@@ -134,12 +171,15 @@ impl Facts for Books {
         self.head
     }
     fn account(&self, no: AccountNo) -> Option<Account> {
-        self.accounts.get(&no).copied()
+        match place(no) {
+            Some(at) => self.members.get(at).copied(),
+            None => self.purses.get(&no).copied(),
+        }
     }
     fn hold(&self, id: TransferId) -> Option<Hold> {
         self.holds.get(&id).copied()
     }
     fn row(&self, id: TransferId) -> Option<Row> {
-        self.today.get(&id).copied()
+        self.by_id.get(&id).map(|at| self.today[*at])
     }
 }

@@ -31,7 +31,7 @@ fn every_policy_keeps_the_book_and_its_sums_are_zero() {
 
 #[test]
 fn the_rows_alone_give_the_same_state() {
-    let (outcome, scene) = run_keeping(&Setup { days: 100, ..small("bridge", 4) }, true);
+    let (outcome, scene) = run_keeping(&Setup { days: 120, ..small("bridge", 4) }, true);
     assert_eq!(outcome.violation, None);
     let mut replay = Replay::default();
     let rows = scene.books.kept.as_ref().unwrap();
