@@ -104,11 +104,17 @@ const CHANGED: Policy = Policy {
     runway_days: Some(60),
     ..SWEPT
 };
+const LEAN: Policy = Policy {
+    name: "lean",
+    about: "changed, without buffers, dues and a moving insurance share",
+    has_all: false,
+    ..CHANGED
+};
 const CIRCLE: Policy =
     Policy { name: "circle", about: "closed circle, 20 always-on, L0 = 30, pro rata", is_circle: true, ..PRO_RATA };
 
 /// All of them, in the order of the table: the chapter's, and from `swept` on what the first runs asked for.
-pub const POLICIES: [Policy; 22] = [
+pub const POLICIES: [Policy; 25] = [
     Policy { name: "no-limit", about: "L0 = 0, pro rata", opening: Opening::Flat(0), ..PRO_RATA },
     PRO_RATA,
     Policy { name: "tau-100", about: "+ debt first, τ = 100", tau: Some(100), ..PRO_RATA },
@@ -145,6 +151,9 @@ pub const POLICIES: [Policy; 22] = [
     },
     Policy { name: "swept-bridge", about: "swept, 25 % may buy from members in surplus", has_bridge: true, ..SWEPT },
     Policy { name: "changed-bridge", about: "changed, 25 % may buy", has_bridge: true, ..CHANGED },
+    LEAN,
+    Policy { name: "lean-pro-rata", about: "the same without debt first", tau: None, ..LEAN },
+    Policy { name: "lean-bridge", about: "lean, 25 % may buy from members in surplus", has_bridge: true, ..LEAN },
     CIRCLE,
     Policy {
         name: "circle-60",
