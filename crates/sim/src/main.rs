@@ -1,6 +1,7 @@
 //! The simulator's own program: runs a scenario, prints its figures, ends with 1 when an invariant broke.
 
 mod durable;
+mod economy;
 mod print;
 
 use clap::{Parser, Subcommand};
@@ -24,6 +25,7 @@ const EXAMPLES: &str = "Examples:
   sim presence --nodes 1000 --days 30 --mix homes --json
   sim flapping --seed 3
   sim durability --nodes 6000 --days 365 --seed 1
+  sim economy --seeds 1-20 --policy all
   sim audit --seeds 500
   sim compute-cheat --seeds 200
   sim compute-churn
@@ -43,6 +45,8 @@ enum What {
     Durability(durable::Durable),
     /// Loss in a year that is too rare to be counted: three answers, and a flag where they differ.
     Yearly(durable::Yearly),
+    /// Years of mutual credit: who is short, what is served, what is never paid?
+    Economy(economy::Economy),
     /// Nodes that dropped pieces silently: when are they found, and is an honest one blamed?
     #[command(
         after_help = "Examples:\n  sim audit --seeds 500 --seed 1\n  sim audit --seeds 500 --seed 1 --mix public --json"
@@ -172,6 +176,7 @@ fn main() -> ExitCode {
         What::Flapping(run) => ("flapping".to_owned(), run),
         What::Admission(run) => ("admission".to_owned(), run),
         What::Durability(run) => return durable::make(&run),
+        What::Economy(run) => return economy::make(&run),
         What::Yearly(run) => return durable::yearly(&run),
         What::Audit { seeds, seed, mix, json } => return audit(seeds, seed, &mix, json),
         What::ComputeCheat { seeds, nodes, items, seed, json } => {

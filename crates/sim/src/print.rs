@@ -1,11 +1,17 @@
 //! What a run found out, as a table or as lines of JSON.
 
+use serde_json::{Value, json};
 use sim::{Figure, Outcome};
 use std::process::ExitCode;
 use std::time::Duration;
 
 /// Prints the figures and the speed; 1 when an invariant broke.
 pub fn outcome(outcome: &Outcome, took: Duration, json: bool) -> ExitCode {
+    with(outcome, took, json, &[])
+}
+
+/// The same, with more parameters in each line.
+pub fn with(outcome: &Outcome, took: Duration, json: bool, more: &[(&str, Value)]) -> ExitCode {
     let took_s = took.as_secs_f64().max(1e-6);
     let virtual_s = f64::from(outcome.days) * 86_400.0;
     let speed = [
@@ -16,7 +22,7 @@ pub fn outcome(outcome: &Outcome, took: Duration, json: bool) -> ExitCode {
     ];
     let figures = outcome.figures.iter().chain(&speed);
     if json {
-        figures.for_each(|figure| line(outcome, figure));
+        figures.for_each(|figure| line(outcome, figure, more));
     } else {
         table(outcome, figures);
     }
@@ -30,20 +36,25 @@ pub fn outcome(outcome: &Outcome, took: Duration, json: bool) -> ExitCode {
 }
 
 /// What was typed: with the trace hash it is all that is needed to see a figure again.
-fn command() -> String {
+pub fn command() -> String {
     let words = std::env::args().skip(1).filter(|word| word != "--json");
     std::iter::once("sim".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
 
-fn line(outcome: &Outcome, figure: &Figure) {
-    let params = serde_json::json!({
+fn line(outcome: &Outcome, figure: &Figure, more: &[(&str, Value)]) {
+    let mut params = json!({
         "nodes": outcome.nodes, "days": outcome.days, "seed": outcome.seed.0, "mix": outcome.mix,
         "command": command(), "faults": outcome.faults, "trace": outcome.hash, "ok": outcome.violation.is_none(),
     });
-    let bench = format!("sim_{}", outcome.scenario);
-    let line = serde_json::json!({
-        "v": 1, "kind": "bench", "bench": bench, "id": figure.id, "value": figure.value, "unit": figure.unit, "params": params,
-    });
+    more.iter().for_each(|(key, value)| params[*key] = value.clone());
+    bench(outcome.scenario, figure, &params);
+}
+
+/// One line of a figure.
+pub fn bench(scenario: &str, figure: &Figure, params: &Value) {
+    let (bench, Figure { id, value, unit }) = (format!("sim_{scenario}"), figure);
+    let line =
+        json!({ "v": 1, "kind": "bench", "bench": bench, "id": id, "value": value, "unit": unit, "params": params });
     println!("{line}");
 }
 
@@ -62,7 +73,7 @@ fn table<'a>(outcome: &Outcome, figures: impl Iterator<Item = &'a Figure>) {
 }
 
 /// Whole numbers as they are, small shares with their exponent, what does not exist as a dash.
-fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     match value {
         v if v.is_nan() => "–".to_owned(),
         v if v.fract() == 0.0 => format!("{v:.0}"),

@@ -4,6 +4,7 @@ pub mod admission;
 pub mod audit;
 pub mod compute;
 pub mod durability;
+pub mod economy;
 pub mod fleet;
 pub mod hidden;
 pub mod watch;
@@ -59,6 +60,11 @@ pub const SCENARIOS: &[Scenario] = &[
             let setup = durability::Setup::new(size.nodes, size.days, seed);
             durability::run(&durability::Setup { hosts: durability::Hosts::Mix(size.mix), ..setup })
         },
+    },
+    Scenario {
+        name: "economy",
+        about: "years of mutual credit under the real ledger: who is short, what is served, what is never paid",
+        run: |size, seed| economy::run(&economy::Setup::new(size.nodes, size.days, seed)),
     },
     Scenario {
         name: "audit",

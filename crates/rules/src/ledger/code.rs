@@ -56,7 +56,7 @@ const fn sides(code: Code) -> (&'static [AccountClass], &'static [AccountClass])
         Code::ToInsurance => (PAID, &[Insurance]),
         Code::ToOperator => (PAID, &[Operator]),
         Code::ToPanel => (PAID, &[Panel]),
-        Code::Sweep => (&[Operator], &[Commons]),
+        Code::Sweep => (&[Operator, Repair], &[Commons]),
         Code::Demurrage | Code::Dormant => (PEOPLE, &[Commons]),
         Code::Stipend => (&[Commons], PEOPLE),
         Code::Dues => (PEOPLE, &[Commons]),

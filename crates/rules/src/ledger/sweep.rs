@@ -34,6 +34,12 @@ pub fn operator_rest(operator: &Account, daily_costs: Ucredit) -> Ucredit {
     spendable(operator).less(keeps)
 }
 
+/// Everything the repair reserve has above its floor, 30 days of forecast repair. Holders of less than full quality, and space that was
+/// paid for and is not held, leave it more than repair takes: what it keeps beyond its need lies idle for ever (`docs/economy.md`).
+pub fn reserve_rest(reserve: &Account, floor: Ucredit) -> Ucredit {
+    spendable(reserve).less(floor)
+}
+
 fn spendable(account: &Account) -> Ucredit {
     Ucredit(u64::try_from(account.available().0).unwrap_or(0))
 }

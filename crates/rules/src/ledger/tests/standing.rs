@@ -6,7 +6,7 @@ use super::super::limit::{
 };
 use super::super::sweep::{
     bad_debt, buffer_room, commons_out, daily, demurrage, dormant, insurance_bps, operator_rest, quality_bps,
-    standby_bps,
+    reserve_rest, standby_bps,
 };
 use super::*;
 use model::{AccountClass as Class, Credits, errors};
@@ -142,6 +142,29 @@ fn an_operator_keeps_thirty_days_and_the_commons_are_given_out() {
     assert_eq!((out.stipend.0, out.standby[0].0), (100, 600), "less is shared alike where little is free");
     let out = commons_out(&purse(Class::Commons, 1_000), 0, &[], 4_000);
     assert_eq!((out.stipend, out.standby), (Ucredit::ZERO, vec![]));
+}
+
+#[test]
+fn what_the_reserve_does_not_need_goes_to_the_commons() {
+    let reserve = |credits| Account {
+        credits: Ucredit(credits),
+        ..Account::open(seat(Class::Repair), MemberState::Active, Ucredit::ZERO)
+    };
+    assert_eq!(
+        (reserve_rest(&reserve(900), Ucredit(1_000)), reserve_rest(&reserve(1_500), Ucredit(1_000)).0),
+        (Ucredit::ZERO, 500)
+    );
+    let mut book = book(1);
+    let give = Act::Move { debit: member(0), credit: seat(Class::Repair), amount: Ucredit(1_500) };
+    book.must(&by_system([Ask { id: id(1), act: give, code: Code::Storage, reference: None }]));
+    let way = (seat(Class::Repair), seat(Class::Commons), Ucredit(500));
+    for _ in 0..2 {
+        daily(Purpose::Sweep, Code::Sweep, 7, &[way]).iter().for_each(|group| drop(book.apply(group, NOW).unwrap()));
+    }
+    assert_eq!((book.balance(seat(Class::Repair)), book.balance(seat(Class::Commons))), (1_000, 500));
+    let back = Act::Move { debit: seat(Class::Commons), credit: seat(Class::Repair), amount: Ucredit(1) };
+    let refused = book.apply(&by_system([Ask { id: id(2), act: back, code: Code::Sweep, reference: None }]), NOW);
+    assert!(matches!(refused.unwrap_err().no, No::CodeNotAllowed { .. }), "only one way");
 }
 
 #[test]

@@ -55,6 +55,8 @@ fn promises(scene: &Durability) -> Vec<Figure> {
         figure("unreadable_share_upper95", (unreadable + 3.0) / hours, "1"),
         count("ever_unreadable", groups.iter().map(|g| u64::from(g.short > Span::ZERO)).sum()),
         count("lost", u64::try_from(lost).unwrap_or(0)),
+        // The same under the id that pages of the project name; likewise `repair_ratio_month`.
+        count("lost_segments", u64::try_from(lost).unwrap_or(0)),
         figure("lost_upper95", upper95(lost) / groups.len() as f64, "1"),
         figure("lost_a_year_upper95", upper95(lost) / (group_days / 365.0), "1/y"),
         figure("alive_min", quantile(&mut minima, 0.0), "1"),
@@ -87,6 +89,7 @@ fn traffic(scene: &Durability) -> Vec<Figure> {
     let (mut low, mut plan) = (counts.low_days.clone(), counts.plan_days.clone());
     vec![
         figure("repair_a_month", moved / stored / months, "1"),
+        figure("repair_ratio_month", moved / stored / months, "1"),
         figure("repair_a_month_of_held", moved / (pieces * scene.setup.slot.0 as f64) / months, "1"),
         figure("gathered_a_month", counts.gathered / stored / months, "1"),
         count("repairs_planned", counts.plans),

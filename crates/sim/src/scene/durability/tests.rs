@@ -11,7 +11,8 @@ fn small(seed: u64) -> Setup {
 fn a_month_of_home_pcs_loses_nothing_and_every_count_is_that_of_its_pieces() {
     let outcome = run(&small(1));
     assert_eq!(outcome.violation, None);
-    assert_eq!(outcome.figure("lost"), Some(0.0));
+    assert_eq!((outcome.figure("lost"), outcome.figure("lost_segments")), (Some(0.0), Some(0.0)));
+    assert_eq!(outcome.figure("repair_ratio_month"), outcome.figure("repair_a_month"));
     let life = outcome.figure("departures_a_node_year").unwrap();
     assert!((1.2..2.6).contains(&life), "{life}");
 }
