@@ -1530,12 +1530,12 @@ ledger-verified = { $blocks } 个区块中的 { $n } 笔转账：每一笔都承
 help-wallet = 您的余额、欠款与支出
 help-wallet-show = 显示余额、预留与限额
 help-wallet-show-examples = pumasi wallet show
-help-wallet-show--account = 另一账户（供运营者）：member-7、insurance-1
+help-wallet-show--account = 另一账户（供运营者）：`member-7`、`insurance-1`
 help-wallet-statement = 列出账户的每一笔变动
 help-wallet-statement-examples =
     pumasi wallet statement
     pumasi wallet statement --since 365d --csv > year.csv
-help-wallet-statement--account = 另一账户（供运营者）：member-7、insurance-1
+help-wallet-statement--account = 另一账户（供运营者）：`member-7`、`insurance-1`
 help-wallet-statement--since = 往前多久
 help-wallet-statement--csv = 输出为表格
 help-wallet-transfer = 把积分赠给另一成员
