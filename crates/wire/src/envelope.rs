@@ -4,8 +4,8 @@
 //! nodes share one connection; a center takes it in `dev` mode only.
 
 use crate::frame::{WireError, decode, encode};
-use crate::limits::{REPLY_MAX, REQUEST_MAX};
-use crate::{access, account, compute, fleet, rebuild, shuffle, storage};
+use crate::limits::{REPLY_MAX, REQUEST_MAX, SETTLE_MAX};
+use crate::{access, account, compute, fleet, rebuild, settle, shuffle, storage};
 use model::Alias;
 use model::errors::ErrorId;
 use model::program::WIRE_VERSION;
@@ -176,6 +176,8 @@ pub enum Request {
     JobBlocks(compute::JobItemsAsk),
     /// Which of these jobs still run: a node holds blocks of theirs. At most [`crate::limits::JOBS_LIVE_MAX`].
     JobsLive(Vec<model::JobId>),
+    /// What payers signed for at the calling node in one window.
+    Settle(Box<settle::SettleBatch>),
 }
 
 impl Request {
@@ -257,7 +259,8 @@ impl Request {
             | Self::WorkReports(_)
             | Self::LeaseShow(_)
             | Self::JobBlocks(_)
-            | Self::JobsLive(_) => true,
+            | Self::JobsLive(_)
+            | Self::Settle(_) => true,
         }
     }
 }
@@ -357,6 +360,8 @@ pub enum Reply {
     JobBlocks(Box<shuffle::BlocksPage>),
     /// In the order asked for.
     JobsLive(Vec<bool>),
+    /// A node's batch counts.
+    Settled(settle::Settled),
 }
 
 /// A lawful no: its registered id and the variables of its text, in the reader's language.
@@ -396,7 +401,18 @@ impl Envelope {
         {
             return Err(WireError::Version { have, need: WIRE_VERSION });
         }
-        decode(bytes, REQUEST_MAX)
+        decode(bytes, Self::max_of(bytes))
+    }
+
+    /// Most bytes a request of this kind has, by its first bytes.
+    fn max_of(bytes: &[u8]) -> usize {
+        let kind_of =
+            |bytes: &[u8]| postcard::take_from_bytes::<(u16, Option<Alias>, u32)>(bytes).map(|(head, _)| head.2);
+        let settles = bytes.len() > REQUEST_MAX && {
+            let one = Self::new(Request::Settle(Box::default())).to_bytes();
+            kind_of(bytes).is_ok_and(|kind| kind_of(&one) == Ok(kind))
+        };
+        if settles { SETTLE_MAX } else { REQUEST_MAX }
     }
 }
 

@@ -18,6 +18,7 @@ pub mod limits;
 pub mod link;
 pub mod local;
 pub mod rebuild;
+pub mod settle;
 pub mod shuffle;
 pub mod signed;
 pub mod storage;

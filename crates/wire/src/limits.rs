@@ -138,3 +138,7 @@ pub const BLOCK_ANSWER_MAX: usize = 4 << 10;
 pub const MISSING_MAX: usize = 4_096;
 /// Jobs asked about at once.
 pub const JOBS_LIVE_MAX: usize = 256;
+/// Receipts of one batch of a node: with their permits and totals so many fit into a frame.
+pub const SETTLE_RECEIPTS_MAX: usize = 2_048;
+/// Longest request that settles a batch; all others have [`REQUEST_MAX`].
+pub const SETTLE_MAX: usize = FRAME_MAX;

@@ -7,3 +7,4 @@ mod golden;
 mod hostile;
 mod rebuild;
 mod samples;
+mod settle;

@@ -364,6 +364,7 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
     .into_iter()
     .chain(crate::rebuild::requests())
     .chain(crate::compute::requests())
+    .chain(crate::settle::requests())
     .map(|(name, request)| (name, Envelope { version: 1, alias: Some(Alias(11)), request }))
     .collect()
 }
@@ -603,6 +604,7 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
     .into_iter()
     .chain(crate::rebuild::replies())
     .chain(crate::compute::replies())
+    .chain(crate::settle::replies())
     .collect()
 }
 
