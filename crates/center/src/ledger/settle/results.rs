@@ -4,8 +4,9 @@
 //! (A) A result counts once, also where it is told again. Same owner on both sides is no pay at all, as the scheduler says.
 
 use super::Periods;
+use super::store::paid::{self, By};
 use super::store::{self, DueRow, Side};
-use crate::db::{DbError, Reader, StoreError, Tx};
+use crate::db::{StoreError, Tx};
 use crate::ledger::store::{account, price};
 use model::{AccountClass, AccountNo, MemberId, MemberState, Resource, Stamp, Ucredit};
 use rules::compute::Pay;
@@ -47,11 +48,11 @@ pub fn note(tx: &mut Tx<'_>, results: &[Paid], terms: Terms) -> Result<(), Store
     let version = tariff.as_ref().and_then(|tariff| tariff.at(terms.now)).map_or(1, |book| book.version);
     let mut rows = Vec::with_capacity(results.len() * 2);
     for one in results {
-        let (is_new, is_first) = (!is_paid(tx, &one.pay, true)?, !is_paid(tx, &one.pay, false)?);
+        let (is_new, is_first) = (!paid::is_paid(tx, &one.pay, By::This)?, !paid::is_paid(tx, &one.pay, By::Any)?);
         if !is_new {
             continue;
         }
-        put_paid(tx, &one.pay)?;
+        paid::put(tx, &one.pay)?;
         let due = Due { variant: one.variant, version, units: one.pay.fuel, quality_bps: WHOLE_BPS };
         let mut add = |side, account| rows.push(DueRow { resource: Resource::Compute, side, account, due });
         let (payer, owner) = (open(tx, &one.member, terms)?, open(tx, &one.pay.owner, terms)?);
@@ -67,25 +68,4 @@ pub fn note(tx: &mut Tx<'_>, results: &[Paid], terms: Terms) -> Result<(), Store
 fn open(tx: &mut Tx<'_>, member: &MemberId, terms: Terms) -> Result<AccountNo, StoreError> {
     let as_new = (MemberState::Newcomer, terms.limit);
     Ok(account::open(tx, AccountClass::Member, member.as_bytes(), as_new, terms.now)?.account.no)
-}
-
-/// Whether this very attempt at an item was paid, or any.
-fn is_paid(q: &mut Reader<'_>, pay: &Pay, this: bool) -> Result<bool, DbError> {
-    let item = [pay.item.job.as_bytes()[..].into(), pay.item.stage.into(), pay.item.item.into()];
-    let sql = "SELECT 1 FROM compute_paid WHERE job = $1 AND stage = $2 AND item = $3";
-    let found = match this {
-        true => {
-            let sql = format!("{sql} AND serial = $4 LIMIT 1");
-            q.query_opt(&sql, &[&item[..], &[pay.serial.into()]].concat(), |row| row.get::<i64>(0))?
-        }
-        false => q.query_opt(&format!("{sql} LIMIT 1"), &item, |row| row.get::<i64>(0))?,
-    };
-    Ok(found.is_some())
-}
-
-fn put_paid(tx: &mut Tx<'_>, pay: &Pay) -> Result<(), DbError> {
-    let sql = "INSERT INTO compute_paid (job, stage, item, serial) VALUES ($1, $2, $3, $4)";
-    let item = &pay.item;
-    let params = [item.job.as_bytes()[..].into(), item.stage.into(), item.item.into(), pay.serial.into()];
-    tx.execute(sql, &params).map(drop)
 }

@@ -1,4 +1,7 @@
-//! Rows of settlement.
+//! Rows of settlement; what it reads of stored segments is in [`stored`], which results were paid in [`paid`].
+
+pub mod paid;
+pub mod stored;
 
 use crate::db::{DbError, Many, Reader, Row, Tx, Value};
 use crate::ledger::store::price::{must, variant, variant_number};
