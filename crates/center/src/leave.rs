@@ -8,9 +8,10 @@ use crate::Center;
 use crate::db::StoreError;
 use crate::ledger::seat;
 use crate::ledger::settle::{chore, results};
-use model::{AccountClass, AccountNo, MemberId, NodeId, Span, Ucredit};
+use crate::refuse::Refused;
+use model::{AccountClass, AccountNo, MemberId, MemberState, NodeId, Span, Ucredit};
 use rules::fleet::tier::Trust;
-use rules::ledger::limit::{Shown, l0};
+use rules::ledger::limit::{Shown, Want, l0, may};
 use wire::signed::permit::FLAG_FREE;
 use wire::signed::{Permit, PermitOp};
 
@@ -73,17 +74,27 @@ impl Center {
         self.ledger().member(member, self.first_limit()).await
     }
 
-    /// A member as who pays.
-    pub(crate) async fn paid_by(&self, member: &MemberId) -> Result<Pays, StoreError> {
-        Ok(Pays::Member(*member, self.account_of(member).await?))
+    /// A member as who pays for what it writes or has computed; E0602 where it is at its limit. In a circle it is only last in the
+    /// queue then.
+    pub(crate) async fn spends(&self, member: &MemberId) -> Result<Pays, Refused> {
+        let account = self.account_of(member).await?;
+        if let Some(opened) = self.ledger().account(account).await? {
+            let has = opened.account.available().0 > 0;
+            let state = if has { opened.account.state } else { MemberState::AtLimit };
+            may(state, Want::Spend, self.settings().trust() == Trust::Circle)?;
+        }
+        Ok(Pays::Member(*member, account))
     }
 
     /// A member as who pays for reading. Reading goes on where the ledger cannot be written: it is free then.
     pub(crate) async fn read_by(&self, member: &MemberId) -> Pays {
-        self.paid_by(member).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, member = %member.short(), "an account was not opened; reading is free meanwhile");
-            Pays::Nobody
-        })
+        match self.account_of(member).await {
+            Ok(account) => Pays::Member(*member, account),
+            Err(error) => {
+                tracing::warn!(%error, member = %member.short(), "an account was not opened; reading is free meanwhile");
+                Pays::Nobody
+            }
+        }
     }
 }
 

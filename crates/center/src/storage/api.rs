@@ -52,7 +52,7 @@ async fn write(center: &Center, owner: MemberId, ask: WriteOpen) -> Result<Reply
     let row = found.await?;
     let place::WriteTo { group: pg, first } = place::write_to(center, &row).await?;
     let bytes = ask.bytes_max.min(WRITE_BYTES_MAX);
-    let pays = center.paid_by(&owner).await?;
+    let pays = center.spends(&owner).await?;
     let ask = SlotsAsk { session: ask.session, op: PermitOp::Put, pays, life: WRITE_LIFE, units: bytes };
     let slots = slots(center, &pg, &ask, true);
     let (pg, generation, scheme) = (pg.pg, pg.generation, pg.scheme);

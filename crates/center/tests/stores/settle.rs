@@ -8,10 +8,12 @@ pub mod town;
 
 use crate::on_both;
 use crate::place::Place;
+use center::ledger::Posting;
 use center::ledger::settle::store as due;
-use model::AccountClass;
+use model::{AccountClass, Code, Resource, TransferId, Ucredit};
+use rules::ledger::{Act, Ask, Group, Starter};
 use town::{Town, balances};
-use wire::settle::Settled;
+use wire::settle::{SettleBatch, SettleTotal, Settled};
 
 on_both!(
     a_window_of_receipts_is_settled_as_the_rules_say,
@@ -20,6 +22,7 @@ on_both!(
     every_step_alone_after_a_restart_comes_to_the_same,
     two_centers_at_once_settle_once,
     a_payer_that_signs_more_than_it_has_leaves_the_sum_at_zero,
+    what_the_reserve_cannot_pay_it_owes_until_it_can,
 );
 
 const GB: u64 = 1_000_000_000;
@@ -138,4 +141,38 @@ async fn a_payer_that_signs_more_than_it_has_leaves_the_sum_at_zero(place: &mut 
     assert_eq!(found.values().sum::<i64>(), 0);
     assert_eq!(found[&town.account(2)], 480_000_000, "who served it is paid");
     assert_eq!(found[&center::ledger::seat::only(AccountClass::WriteOff)], 0, "what was read is the reader's own debt");
+}
+
+async fn what_the_reserve_cannot_pay_it_owes_until_it_can(place: &mut Place) {
+    let town = Town::start(place).await;
+    let reserve = center::ledger::seat::only(AccountClass::Repair);
+    let fill = |n: u8, amount: u64| {
+        let act = Act::Move { debit: town.account(1), credit: reserve, amount: Ucredit(amount) };
+        let ask = Ask { id: TransferId::hashed(&[n; 32]), act, code: Code::Repair, reference: None };
+        Posting::from(Group { starter: Starter::System, asks: vec![ask] })
+    };
+    town.ledger.post(fill(1, 150_000)).await.unwrap();
+    // A steward read a gigabyte: 200,000 µcredit, of which the reserve has three quarters.
+    let (mut permit, receipt) = town.signed(crate::rows::node_id(1), (1, 1, GB));
+    permit.payer = reserve.0;
+    let total = SettleTotal { payer: reserve, resource: Resource::Repair, units: GB };
+    let receipts = vec![town::shown(&permit, &receipt, 1)];
+    town.hand_in(SettleBatch { window: town.window(), totals: vec![total], receipts }).await.unwrap();
+    town.over().await;
+    town.settle().await;
+    let earned = || async { balances(&town.ledger).await[&town.account(2)] };
+    assert_eq!(
+        (earned().await, town.ledger.account(reserve).await.unwrap().unwrap().account.balance().0),
+        (150_000, 0)
+    );
+    town.over().await;
+    town.settle().await;
+    assert_eq!(earned().await, 150_000, "there is nothing to pay from");
+    town.ledger.post(fill(2, 500_000)).await.unwrap();
+    for _ in 0..3 {
+        town.over().await;
+        town.settle().await;
+    }
+    let found = balances(&town.ledger).await;
+    assert_eq!((earned().await, found[&reserve], found.values().sum::<i64>()), (200_000, 450_000, 0));
 }

@@ -47,5 +47,5 @@ async fn look(center: &Center) -> Result<round::Done, StoreError> {
         let before = ledger.now() - KEPT;
         ledger.db().write(move |tx| Ok(store::forget(tx, before)?)).await?;
     }
-    round::settle(ledger, periods, &round::Terms { tariff, has_dues: !is_circle }).await
+    round::settle(ledger, periods, &round::Terms { tariff, has_dues: !is_circle, periods }).await
 }

@@ -5,7 +5,7 @@
 //! begins with what the rows say, behind all other settlements, so that a crash between any two of them, or a second center
 //! process, finds the rest and nothing else. (B) What the ledger refuses is not taken in: it is told, and nobody else waits for it.
 
-use super::store::{self, Side, Step, Taken};
+use super::store::{self, DueRow, Side, Step, Taken};
 use super::{Periods, meter};
 use crate::db::{StoreError, Tx};
 use crate::ledger::seat::{self, Escrow};
@@ -14,7 +14,7 @@ use crate::ledger::{Ledger, Posting};
 use model::{AccountClass, AccountNo, Resource, Span, Stamp, Ucredit};
 use rules::ledger::settle::{Carries, Charged, Due, Earner, Factor, Payer, Round, Seats, charge, earned, pay, share};
 use rules::ledger::tariff::Tariff;
-use rules::ledger::{Account, No};
+use rules::ledger::{Account, Act, No};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -30,6 +30,8 @@ pub struct Terms {
     pub tariff: Arc<Tariff>,
     /// Newcomers pay dues: in a cloud of strangers.
     pub has_dues: bool,
+    /// Periods: what the reserve cannot pay is due of it in the next.
+    pub periods: Periods,
 }
 
 /// What a settlement did.
@@ -102,7 +104,7 @@ pub async fn step(ledger: &Ledger, at: (u64, Resource), terms: &Terms) -> Result
         store::lock(tx)?;
         book::lock(tx)?;
         let round = Round { resource: at.1, period: at.0, tariff: &terms.tariff, seats: seats(at.1) };
-        let mut turn = Turn { tx, round, at, has_dues: terms.has_dues, now };
+        let mut turn = Turn { tx, round, at, terms: &terms, now };
         match store::step(turn.tx, at.0, at.1)? {
             None | Some(Step::Done) => return Ok(false),
             Some(Step::Charging) => turn.charge()?,
@@ -131,12 +133,31 @@ fn broken(no: &No) -> StoreError {
     StoreError::refused(refusal.id, refusal.to_string())
 }
 
+/// Of what the reserve used, what it could not pay for: it owes that still.
+fn unpaid(round: &Round<'_>, uses: &[Due], charged: &Charged) -> Vec<Due> {
+    let moved = charged.group.iter().flat_map(|group| &group.asks).map(|ask| match ask.act {
+        Act::Move { amount, .. } => amount.0,
+        _ => 0,
+    });
+    let cost: u64 = charged.taken.values().map(|amount| amount.0).sum();
+    let mut short = u128::from(cost.saturating_sub(moved.sum()));
+    let mut out = Vec::new();
+    for due in uses.iter().rev() {
+        let Some(price) = round.tariff.price(due.version, round.resource, due.variant) else { continue };
+        let units = (short * u128::from(price.per)).checked_div(price.consumer.0.into()).unwrap_or(0);
+        let units = u64::try_from(units).unwrap_or(u64::MAX).min(due.units);
+        short = short.saturating_sub(u128::from(units) * u128::from(price.consumer.0) / u128::from(price.per.max(1)));
+        out.push(Due { units, ..*due });
+    }
+    out
+}
+
 /// A step under way.
 struct Turn<'t, 'd, 'r> {
     tx: &'t mut Tx<'d>,
     round: Round<'r>,
     at: (u64, Resource),
-    has_dues: bool,
+    terms: &'r Terms,
     now: Stamp,
 }
 
@@ -164,6 +185,7 @@ impl Turn<'_, '_, '_> {
         let accounts = self.accounts(uses.keys().copied())?;
         let mut insurance = self.seat(self.round.seats.insurance)?;
         let mut charged: Vec<(AccountNo, Charged)> = Vec::with_capacity(uses.len());
+        let mut again = Vec::new();
         for (no, uses) in &uses {
             let Some(account) = accounts.get(no).copied() else {
                 tracing::error!(account = %no, "units are due of an account that is not there; they are let go");
@@ -184,6 +206,11 @@ impl Turn<'_, '_, '_> {
                 // What it bears of the next ones it cannot bear twice.
                 insurance.debits = insurance.debits.checked_add(one.overspent).unwrap_or(Ucredit::MAX);
             }
+            if !no.is_of_people() {
+                let (resource, account) = (self.at.1, *no);
+                let unpaid = unpaid(&self.round, &payer.uses, &one).into_iter();
+                again.extend(unpaid.map(|due| DueRow { resource, side: Side::Used, account, due }));
+            }
             charged.push((*no, one));
         }
         let groups = charged.iter().map(|(no, one)| (*no, one.group.clone())).collect();
@@ -192,7 +219,9 @@ impl Turn<'_, '_, '_> {
             price::put_carries(self.tx, &one.carries)?;
             store::add_taken(self.tx, self.at, &one.taken)?;
         }
-        Ok(store::consume(self.tx, self.at, Side::Used, uses.keys().copied())?)
+        store::consume(self.tx, self.at, Side::Used, uses.keys().copied())?;
+        let next = self.terms.periods.after(store::last_begun(self.tx)?);
+        Ok(store::add_due(self.tx, next, &again)?)
     }
 
     /// Posts groups of accounts; those that were refused. (B)
@@ -233,7 +262,7 @@ impl Turn<'_, '_, '_> {
             let served: Vec<Due> = served.remove(&no).unwrap_or_default();
             let carries: Carries = price::carries(self.tx, no, self.at.1)?;
             let arrears = owed.remove(&no).unwrap_or_default();
-            let is_newcomer = self.has_dues && self.now.since(opened.opened_at) < NEW_FOR;
+            let is_newcomer = self.terms.has_dues && self.now.since(opened.opened_at) < NEW_FOR;
             out.push(Earner { account: opened.account, served, carries, arrears, buffer: None, is_newcomer });
         }
         Ok(out)
