@@ -15,6 +15,7 @@ pub mod audit;
 pub(crate) mod chore;
 pub mod day;
 pub mod seat;
+pub mod settle;
 pub mod store;
 mod writer;
 
@@ -24,14 +25,17 @@ pub use store::{HeadRow, OWNER_MAX, StoredBlock};
 pub use writer::{GATHER_MAX, QUEUE_MAX};
 
 use crate::db::{Db, DbError, StoreError};
-use model::{AccountClass, AccountNo, MemberState, Stamp, TransferId, Ucredit};
+use model::{AccountClass, AccountNo, MemberId, MemberState, Stamp, TransferId, Ucredit};
 use rules::ledger::check::Sums;
 use rules::ledger::{Group, Hold, Outcome, Refused, Row};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use writer::Writer;
 
 /// Rows one answer may bear.
 pub const PAGE_MAX: u32 = 10_000;
+/// Members whose accounts are remembered.
+const MEMBERS_MAX: usize = 1 << 17;
 
 /// A member's signature over a transfer it started, kept as evidence. Who posts has verified it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +99,8 @@ pub struct Ledger {
     db: Db,
     now: Clock,
     writer: Writer,
+    /// Accounts of members, whose numbers never change.
+    members: Arc<Mutex<HashMap<MemberId, AccountNo>>>,
 }
 
 impl Ledger {
@@ -110,7 +116,7 @@ impl Ledger {
             db.write(move |tx| store::account::open_seats(tx, at)).await?;
         }
         let writer = Writer::start(db.clone(), Arc::clone(&now));
-        Ok(Self { db, now, writer })
+        Ok(Self { db, now, writer, members: Arc::default() })
     }
 
     /// Applies a group durably; several that wait share a transaction and a block. `Exists` is a success. Time of its rows is
@@ -153,6 +159,28 @@ impl Ledger {
     ) -> Result<Opened, StoreError> {
         let (owner, now) = (owner.to_vec(), (self.now)());
         self.db.write(move |tx| store::account::open(tx, class, &owner, (state, limit), now)).await
+    }
+
+    /// The account of a member; opened with this limit where there is none yet.
+    ///
+    /// # Errors
+    /// Of the store.
+    pub async fn member(&self, member: &MemberId, limit: Ucredit) -> Result<AccountNo, StoreError> {
+        let known = self.members.lock().unwrap_or_else(PoisonError::into_inner).get(member).copied();
+        if let Some(account) = known {
+            return Ok(account);
+        }
+        let (class, owner) = (AccountClass::Member, member.as_bytes());
+        let opened = match self.account_of(class, owner).await? {
+            Some(opened) => opened,
+            None => self.open(class, owner, MemberState::Newcomer, limit).await?,
+        };
+        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        if members.len() >= MEMBERS_MAX {
+            members.clear();
+        }
+        members.insert(*member, opened.account.no);
+        Ok(opened.account.no)
     }
 
     /// Holds of an account with something left, those that end first in front, at most `limit` and [`PAGE_MAX`].

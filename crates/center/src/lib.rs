@@ -238,6 +238,7 @@ impl Center {
         tasks.spawn(storage::hand_over::run(center.clone()));
         tasks.spawn(fleet::vet::run(center.clone()));
         tasks.spawn(ledger::chore::run(center.clone()));
+        tasks.spawn(ledger::settle::chore::run(center.clone()));
         drop(tasks);
         center.0.ready.store(true, Ordering::Release);
         Ok(center)

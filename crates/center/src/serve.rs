@@ -6,7 +6,7 @@ use model::errors;
 use net::{Link, Stream};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use wire::limits::REQUEST_MAX;
+use wire::limits::{REQUEST_MAX, SETTLE_MAX};
 use wire::{Envelope, RefusalMsg, Reply, Request, WireError};
 
 /// Longest time a caller may take over its request.
@@ -34,7 +34,10 @@ async fn serve_link(center: Center, link: Link) {
 }
 
 async fn serve_call(center: Center, caller: Caller, mut stream: Stream) {
-    let read = tokio::time::timeout(REQUEST_TIMEOUT, stream.read_frame(REQUEST_MAX)).await;
+    // Only nodes have long requests: their batches of receipts.
+    let is_node = center.fleet().alias_of(&caller.id).is_some();
+    let max = if is_node { SETTLE_MAX } else { REQUEST_MAX };
+    let read = tokio::time::timeout(REQUEST_TIMEOUT, stream.read_frame(max)).await;
     let reply = match read {
         Ok(Ok(bytes)) => answer(&center, caller, &bytes).await,
         Ok(Err(net::NetError::TooLong { len, max })) => Reply::Refused(too_large(len, max)),
@@ -149,6 +152,7 @@ async fn dispatch(center: &Center, caller: &Caller, request: Request) -> Result<
         Request::LeaseShow(show) => compute::work::show(center, caller, *show).await,
         Request::JobBlocks(ask) => compute::blocks::blocks(center, caller, ask).await,
         Request::JobsLive(jobs) => compute::blocks::live(center, &jobs),
+        Request::Settle(batch) => crate::ledger::settle::api::settle(center, caller, *batch).await,
         Request::Vouch => rebuild::vouch(center, caller).await,
         Request::Enrol(voucher) => rebuild::enrol(center, caller, voucher).await,
         Request::SlotDigests(page) => rebuild::slot_digests(center, caller, *page).await,

@@ -26,6 +26,8 @@ pub struct Settings {
     pub storage: StorageSettings,
     /// Who is in.
     pub cloud: CloudSettings,
+    /// Credits.
+    pub ledger: LedgerSettings,
     /// What strangers' nodes show before they count.
     pub vetting: VettingSettings,
     /// Nodes whose place the operator knows: the fixed points against which round trips are held.
@@ -43,6 +45,20 @@ pub struct Settings {
 pub struct CloudSettings {
     /// Whose machines join.
     pub kind: CloudKind,
+}
+
+/// How credits are accounted.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LedgerSettings {
+    /// Hours of a settle period, 1 to 24: what is due is charged and paid once in each.
+    pub settle_period_h: u64,
+}
+
+impl Default for LedgerSettings {
+    fn default() -> Self {
+        Self { settle_period_h: 6 }
+    }
 }
 
 /// Whose machines join a cloud.
@@ -213,6 +229,9 @@ impl Settings {
                 }
                 if settings.time_scale.0 > TimeScale::MAX.0 {
                     return Err((path, format!("time_scale is at most {}", TimeScale::MAX.0)));
+                }
+                if !(1..=24).contains(&settings.ledger.settle_period_h) {
+                    return Err((path, "settle_period_h is 1 to 24".to_owned()));
                 }
                 Ok(settings)
             }

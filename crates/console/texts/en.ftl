@@ -478,6 +478,7 @@ status-center-lost = center: not reached, trying again; your limits hold all the
 status-storage = storage: { $used } of { $disk } used by { $pieces } pieces
 status-over = { $over } more than is lent lies here: nothing new is taken, and slots are handed over to others one by one, { $moving } on their way now
 status-blind = no signal from: { $sensors } (treated as in use)
+status-settle-refused = What was served in the six hours from { $when } was not settled: { $why }
 status-lend-error = your lending file is not in force, the last good one is: { $why }
 
 # Agent and its owner

@@ -478,6 +478,7 @@ status-center-lost = 管理中心：无法连接，正在重试；你的限额�
 status-storage = 存储：{ $pieces } 个分片，已用 { $used } / { $disk }
 status-over = 这里的数据比出借的多 { $over }：不再接收新的分片，多出的槽正逐个移交给他人，其中 { $moving } 个正在移交
 status-blind = 无信号：{ $sensors }（按使用中处理）
+status-settle-refused = 自 { $when } 起六小时内提供的服务未能结算：{ $why }
 status-lend-error = 出借设置文件有误，沿用上一次有效设置：{ $why }
 
 # Agent and its owner

@@ -13,6 +13,7 @@ use crate::receipts::Receipts;
 use crate::rejoin::Rejoin;
 use crate::serve::{Server, commits};
 use crate::session::{Rates, Session, SessionParts};
+use crate::settle::Settles;
 use crate::steward::{self, Steward};
 use crate::storage::mark;
 use crate::storage::{DiscardingDisk, Disk, PieceStore, StdDisk, StoreLimits};
@@ -222,6 +223,8 @@ impl Agent {
         tasks.spawn(Arc::clone(&session).run());
         tasks.spawn(server.clone().run(endpoint.clone()));
         tasks.spawn(receipts.clone().keep(config.now));
+        let (node, now) = (NodeId(wire::signed::public_of(&config.key)), config.now);
+        tasks.spawn(Settles { session: Arc::clone(&session), receipts: receipts.clone(), node, now }.run());
         let tend = Tend {
             store: store.clone(),
             session: Arc::clone(&session),
@@ -396,6 +399,8 @@ impl Agent {
             quarantined: session.plan.quarantined,
             duplicate: session.duplicate,
             integrity: session.integrity,
+            settled_window: session.settled.as_ref().map(|settled| settled.window),
+            settle_refused: session.settled.and_then(|settled| settled.refused),
             handing: session.handing,
             sensors: owner.sensors.clone(),
             lend_error: owner.lend_error.clone(),

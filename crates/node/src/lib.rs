@@ -18,6 +18,7 @@ pub mod receipts;
 pub mod rejoin;
 mod serve;
 mod session;
+mod settle;
 mod steward;
 pub mod storage;
 mod tend;

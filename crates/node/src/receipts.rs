@@ -1,10 +1,11 @@
 //! Payers' receipts: what this node served under each permit and how much of it is signed for. It hands out no more than that;
-//! the newest receipt of each serial and window is kept for 30 d, to be settled with the ledger.
+//! the newest receipt of each serial and window is kept for 30 d; [`settle`] makes a window's batch of them.
 //!
 //! (A) All streams under one serial share one count ([`rules::storage::receipt`]). (B) A receipt counts when the permit's session
 //! signed it, for this serial, this node and a window the clock allows, up to what the permit allows. (C) A count is written
 //! when 10 s have gone or 64 MiB were signed since: what a crash loses is at most that, and it is this node's own.
 
+pub mod settle;
 mod store;
 
 use model::{NodeId, Span, Stamp};
@@ -69,6 +70,19 @@ impl Count {
     fn row(&self, serial: [u8; 16]) -> Row {
         Row { serial, served: self.served, receipt: self.receipt.clone(), permit: self.permit.clone() }
     }
+}
+
+/// A receipt that is kept, with its permit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// What it says.
+    pub receipt: Receipt,
+    /// As it came.
+    pub bytes: Vec<u8>,
+    /// What it is under.
+    pub permit: Permit,
+    /// As it came.
+    pub permit_bytes: Vec<u8>,
 }
 
 /// All counts of a node; clones share them.
@@ -173,16 +187,17 @@ impl Receipts {
     }
 
     /// Receipts of a window, at most `limit` after a serial: with the permits they are under.
-    pub fn of_window(&self, window: u32, after: [u8; 16], limit: u32) -> Vec<(Receipt, Vec<u8>, Permit)> {
-        let file = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(conn) = file.as_ref() else { return Vec::new() };
-        let rows = store::of_window(conn, window, after, limit);
-        let read = |(receipt, permit): store::Signed| {
-            let permit = Permit::parse(&permit).ok()?;
-            let parsed = Receipt::check(&receipt, &permit.session)?;
-            Some((parsed, receipt, permit))
+    pub fn of_window(&self, window: u32, after: [u8; 16], limit: u32) -> Vec<Kept> {
+        let rows = {
+            let file = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
+            file.as_ref().map(|conn| store::of_window(conn, window, after, limit))
         };
-        rows.unwrap_or_default().into_iter().filter_map(read).collect()
+        let read = |(bytes, permit_bytes): store::Signed| {
+            let permit = Permit::parse(&permit_bytes).ok()?;
+            let receipt = Receipt::check(&bytes, &permit.session)?;
+            Some(Kept { receipt, bytes, permit, permit_bytes })
+        };
+        rows.and_then(Result::ok).unwrap_or_default().into_iter().filter_map(read).collect()
     }
 }
 
@@ -356,8 +371,8 @@ mod tests {
         let (all, meter) = open(dir.path());
         let window = Receipt::window_of(NOW);
         let kept = all.of_window(window, [0; 16], 9);
-        assert_eq!((kept.len(), kept[0].0.units, &kept[0].2), (1, 200, &permit()));
-        assert_eq!(all.of_window(window + 1, [0; 16], 9)[0].0.units, 70);
+        assert_eq!((kept.len(), kept[0].receipt.units, &kept[0].permit), (1, 200, &permit()));
+        assert_eq!(all.of_window(window + 1, [0; 16], 9)[0].receipt.units, 70);
         assert_eq!(meter.hand_out(100, WAIT).await, 70, "what was signed and not handed out is still signed");
         all.write(NOW + Span::days(31));
         assert!(all.of_window(window, [0; 16], 9).is_empty());

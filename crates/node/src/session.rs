@@ -3,6 +3,7 @@
 
 use crate::compute::Gate;
 use crate::fleet::owner_loop::OwnerView;
+use crate::receipts::settle::Settled;
 use crate::{machine, probe};
 use model::{Bytes, Kbps, LinkKind, NodeState, PauseReason, PgId, Ppm, Span, Stamp, TimeScale};
 use net::{CallLimits, Endpoint, Link, Redial};
@@ -49,6 +50,8 @@ pub struct SessionView {
     pub handing: Option<(u32, u32)>,
     /// Score of this node's honesty, as the center said last.
     pub integrity: Option<Ppm>,
+    /// What came of the newest window that was refused, or of the newest at all.
+    pub settled: Option<Settled>,
     /// This clock minus the center's, in ms, at the last check-in.
     pub clock_offset_ms: i64,
 }
@@ -271,6 +274,11 @@ impl Session {
     /// What of this node is handed over now: slots on their way, and those for which nobody was found.
     pub fn tell_handing(&self, handing: Option<(u32, u32)>) {
         self.view.send_modify(|view| view.handing = handing);
+    }
+
+    /// What came of windows that were handed in.
+    pub fn tell_settled(&self, settled: Option<Settled>) {
+        self.view.send_modify(|view| view.settled = settled);
     }
 
     /// Remembers a lease that is worked on, so that it can be shown to a center that does not know it.

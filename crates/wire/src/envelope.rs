@@ -4,8 +4,8 @@
 //! nodes share one connection; a center takes it in `dev` mode only.
 
 use crate::frame::{WireError, decode, encode};
-use crate::limits::{REPLY_MAX, REQUEST_MAX};
-use crate::{access, account, compute, fleet, ledger, rebuild, shuffle, storage};
+use crate::limits::{REPLY_MAX, REQUEST_MAX, SETTLE_MAX};
+use crate::{access, account, compute, fleet, ledger, rebuild, settle, shuffle, storage};
 use model::Alias;
 use model::errors::ErrorId;
 use model::program::WIRE_VERSION;
@@ -188,6 +188,8 @@ pub enum Request {
     LedgerRows(u64),
     /// How the book stands.
     LedgerState,
+    /// What payers signed for at the calling node in one window.
+    Settle(Box<settle::SettleBatch>),
 }
 
 impl Request {
@@ -275,7 +277,8 @@ impl Request {
             | Self::Payee(_)
             | Self::Statement(_)
             | Self::LedgerRows(_)
-            | Self::LedgerState => true,
+            | Self::LedgerState
+            | Self::Settle(_) => true,
         }
     }
 }
@@ -387,6 +390,8 @@ pub enum Reply {
     LedgerRows(ledger::LedgerPage),
     /// How the book stands.
     LedgerState(Box<ledger::LedgerState>),
+    /// A node's batch counts.
+    Settled(settle::Settled),
 }
 
 /// A lawful no: its registered id and the variables of its text, in the reader's language.
@@ -426,7 +431,18 @@ impl Envelope {
         {
             return Err(WireError::Version { have, need: WIRE_VERSION });
         }
-        decode(bytes, REQUEST_MAX)
+        decode(bytes, Self::max_of(bytes))
+    }
+
+    /// Most bytes a request of this kind has, by its first bytes.
+    fn max_of(bytes: &[u8]) -> usize {
+        let kind_of =
+            |bytes: &[u8]| postcard::take_from_bytes::<(u16, Option<Alias>, u32)>(bytes).map(|(head, _)| head.2);
+        let settles = bytes.len() > REQUEST_MAX && {
+            let one = Self::new(Request::Settle(Box::default())).to_bytes();
+            kind_of(bytes).is_ok_and(|kind| kind_of(&one) == Ok(kind))
+        };
+        if settles { SETTLE_MAX } else { REQUEST_MAX }
     }
 }
 

@@ -19,6 +19,7 @@ pub mod limits;
 pub mod link;
 pub mod local;
 pub mod rebuild;
+pub mod settle;
 pub mod shuffle;
 pub mod signed;
 pub mod storage;

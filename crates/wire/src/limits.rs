@@ -144,3 +144,7 @@ pub const HOLDS_SHOWN: usize = 256;
 pub const STATEMENT_LINES: usize = 1_000;
 /// Rows of one page of the book.
 pub const LEDGER_ROWS: usize = 4_096;
+/// Receipts of one batch of a node: with their permits and totals so many fit into a frame.
+pub const SETTLE_RECEIPTS_MAX: usize = 2_048;
+/// Longest request that settles a batch; all others have [`REQUEST_MAX`].
+pub const SETTLE_MAX: usize = FRAME_MAX;

@@ -129,6 +129,10 @@ pub struct LocalStatus {
     pub handing: Option<(u32, u32)>,
     /// Score of its honesty, as the center said last.
     pub integrity: Option<Ppm>,
+    /// The 6 h window whose receipts were handed in last, or the newest one that was refused.
+    pub settled_window: Option<u32>,
+    /// Why it was refused.
+    pub settle_refused: Option<String>,
     /// Which sensors give a signal, and which do not.
     pub sensors: Vec<(String, bool)>,
     /// Why the owner's file is not in force, when it does not parse.

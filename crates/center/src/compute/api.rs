@@ -40,6 +40,10 @@ pub async fn submit(center: &Center, caller: &Caller, ask: JobSubmit) -> Result<
         return Err(RefusalMsg::new(errors::BUCKET_UNKNOWN, args).into());
     }
     enough_owners(center, &ask, now)?;
+    // On its own machines work costs nothing.
+    if ask.trust != Trust::Own {
+        center.spends(&member.id).await?;
+    }
     let mut facts = JobFacts {
         id: ask.id,
         account: member.id,

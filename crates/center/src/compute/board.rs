@@ -5,11 +5,13 @@ use super::progress::Kept;
 use super::store::{self, JobRow, Word};
 use crate::Center;
 use crate::db::{Db, StoreError, meta};
+use crate::ledger::settle::results::Paid;
 use crate::refuse::{Refused, plain};
 use model::{Alias, JobId, MemberId, NodeId, Span, Stamp, errors};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rules::compute::{Effect, Input, Lease, Record, Scheduler};
+use rules::compute::{Effect, Input, Lease, PayAct, Record, Scheduler};
+use rules::ledger::tariff::Variant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
@@ -254,8 +256,13 @@ impl Board {
                 tracing::warn!(%node, item = %why.item, "a node's result was proved wrong; it gets no public work");
             }
             Effect::Replaced { item, .. } => tracing::warn!(%item, "a wrong output was replaced"),
-            // The ledger applies these; until it is there nobody is owed anything.
-            Effect::Pay(_) => {}
+            // What waits for a check is owed when it is final; what is proved wrong never is.
+            Effect::Pay(pay) => {
+                if let (PayAct::Post, Some(known)) = (pay.act, self.jobs.get(&pay.item.job)) {
+                    let variant = Variant::of_check(known.row.facts.check);
+                    written.paid.push(Paid { member: known.row.member, variant, pay });
+                }
+            }
             Effect::WakeAt(at) => self.wake = Some(self.wake.map_or(at, |wake| wake.min(at))),
             Effect::Verdicts { .. } | Effect::Taken { .. } | Effect::Noted { .. } => answers.push(effect),
         }

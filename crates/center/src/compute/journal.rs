@@ -5,8 +5,9 @@
 
 use super::store::{self, Word};
 use crate::Center;
+use crate::ledger::settle::results::{self, Paid};
 use model::compute::JobState;
-use model::{Alias, JobId, Stamp};
+use model::{Alias, JobId};
 use rules::compute::{Record, Standing};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub struct Written {
     pub word: Option<Word>,
     /// Jobs that are forgotten: these records take the place of all they had.
     pub folded: BTreeMap<JobId, Vec<Record>>,
+    /// Results that are paid.
+    pub paid: Vec<Paid>,
     /// Numbers of the next records of jobs that were read from the database anew.
     pub next: BTreeMap<JobId, u64>,
 }
@@ -45,6 +48,7 @@ impl Written {
             && self.ended.is_empty()
             && self.word.is_none()
             && self.folded.is_empty()
+            && self.paid.is_empty()
     }
 }
 
@@ -130,11 +134,13 @@ struct Numbered {
     standings: Vec<(Alias, Standing)>,
     ended: Vec<(JobId, JobState, Vec<u8>)>,
     words: Vec<Word>,
+    paid: Vec<Paid>,
 }
 
 fn numbered(all: Vec<Written>, next: &mut BTreeMap<JobId, u64>) -> Numbered {
     let mut by_job: BTreeMap<JobId, Vec<Record>> = BTreeMap::new();
-    let mut out = Numbered { records: Vec::new(), standings: Vec::new(), ended: Vec::new(), words: Vec::new() };
+    let mut out =
+        Numbered { records: Vec::new(), standings: Vec::new(), ended: Vec::new(), words: Vec::new(), paid: Vec::new() };
     for written in all {
         for (job, records) in written.records {
             by_job.entry(job).or_default().extend(records);
@@ -152,6 +158,7 @@ fn numbered(all: Vec<Written>, next: &mut BTreeMap<JobId, u64>) -> Numbered {
         out.standings.extend(written.standings);
         out.ended.extend(written.ended);
         out.words.extend(written.word);
+        out.paid.extend(written.paid);
     }
     for (job, records) in by_job {
         out.records.push(kept(job, records, false, next));
@@ -169,8 +176,8 @@ fn kept(job: JobId, records: Vec<Record>, is_fold: bool, next: &mut BTreeMap<Job
 /// (B)
 async fn write(center: &Center, numbered: Arc<Numbered>) {
     loop {
-        let (numbered, now) = (Arc::clone(&numbered), center.now());
-        match center.db().write(move |tx| Ok(put(tx, &numbered, now)?)).await {
+        let (numbered, terms) = (Arc::clone(&numbered), center.result_terms());
+        match center.db().write(move |tx| put(tx, &numbered, terms)).await {
             Ok(()) => return,
             Err(error) => {
                 tracing::warn!(%error, "what became of jobs was not written; it is tried again");
@@ -180,7 +187,8 @@ async fn write(center: &Center, numbered: Arc<Numbered>) {
     }
 }
 
-fn put(tx: &mut crate::db::Tx<'_>, numbered: &Numbered, now: Stamp) -> Result<(), crate::db::DbError> {
+fn put(tx: &mut crate::db::Tx<'_>, numbered: &Numbered, terms: results::Terms) -> Result<(), crate::db::StoreError> {
+    results::note(tx, &numbered.paid, terms)?;
     for Kept { job, seq, records, is_fold } in &numbered.records {
         if *is_fold {
             store::drop_records(tx, job, *seq)?;
@@ -197,7 +205,7 @@ fn put(tx: &mut crate::db::Tx<'_>, numbered: &Numbered, now: Stamp) -> Result<()
         store::keep_word(tx, word)?;
     }
     for (job, state, progress) in &numbered.ended {
-        store::end(tx, job, *state, now, progress)?;
+        store::end(tx, job, *state, terms.now, progress)?;
     }
     Ok(())
 }
@@ -206,6 +214,7 @@ fn put(tx: &mut crate::db::Tx<'_>, numbered: &Numbered, now: Stamp) -> Result<()
 mod tests {
     use super::*;
     use crate::db::{Db, DbUrl};
+    use crate::ledger::settle::Periods;
 
     const JOB: JobId = JobId([1; 16]);
 
@@ -226,6 +235,8 @@ mod tests {
     async fn a_fold_takes_the_place_of_what_came_before_it_and_of_nothing_after() {
         let dir = tempfile::tempdir().unwrap();
         let db = Db::open(&DbUrl::Sqlite(dir.path().join("center.db"))).unwrap();
+        let (periods, limit) = (Periods::new(6, model::TimeScale(1)), model::Ucredit::ZERO);
+        let terms = results::Terms { periods, limit, now: model::Stamp(1) };
         let mut next = BTreeMap::new();
         let calls = [
             vec![written(&[JobState::Queued], &[])],
@@ -235,7 +246,7 @@ mod tests {
         let expected = [vec![JobState::Queued], vec![JobState::Partial], vec![JobState::Partial, JobState::Stopped]];
         for (calls, expected) in calls.into_iter().zip(expected) {
             let numbered = numbered(calls, &mut next);
-            db.write(move |tx| Ok(put(tx, &numbered, Stamp(1))?)).await.unwrap();
+            db.write(move |tx| put(tx, &numbered, terms)).await.unwrap();
             let (records, _) = db.read(|q| Ok(store::records(q, &JOB)?)).await.unwrap();
             assert_eq!(records, expected.into_iter().map(state).collect::<Vec<_>>());
         }

@@ -5,7 +5,7 @@ use super::store::Word;
 use crate::db::StoreError;
 use crate::fleet::api::alias_of;
 use crate::fleet::store as fleet;
-use crate::leave::Leave;
+use crate::leave::{Leave, Payer};
 use crate::refuse::{Refused, bad_value, not_allowed};
 use crate::{Caller, Center};
 use model::compute::{Trust, TrustSet};
@@ -161,7 +161,10 @@ fn signed(center: &Center, node: NodeId, session: NodeId, lease: &Lease) -> Opti
     let body = body.to_bytes();
     let units = lease.max_fuel.saturating_mul(lease.count.into());
     let (op, target) = (PermitOp::Task, LeaseBody::target(&body));
-    let permit = Leave { op, session, node, target, generation: 0, units, life: PERMIT_LIFE }.sign(center).to_vec();
+    // Work is paid by its verified results: nobody signs receipts under this.
+    let payer = Payer::NOBODY;
+    let permit =
+        Leave { op, session, node, target, generation: 0, units, life: PERMIT_LIFE, payer }.sign(center).to_vec();
     let now = center.now();
     let aliases: Vec<Alias> = {
         let fleet = center.fleet();

@@ -16,6 +16,8 @@ pub const LEARNED_HOUR: &str = "learned_hour";
 pub const SURGE_STIR: &str = "surge_stir";
 /// How often the scheduler of jobs began anew, 4 bytes, little-endian.
 pub const COMPUTE_LIFE: &str = "compute_life";
+/// End of the last settle period whose stored bytes were metered: milliseconds since 1970 as 8 bytes, little-endian.
+pub const METERED: &str = "settle_metered";
 /// Set to one byte `1` where agents for load tests are let in.
 pub const DEV_MODE: &str = "dev_mode";
 

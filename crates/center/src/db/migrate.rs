@@ -32,6 +32,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0021_compute_forms.sql"),
     include_str!("../../migrations/0022_dropped_versions.sql"),
     include_str!("../../migrations/0023_ledger.sql"),
+    include_str!("../../migrations/0024_settle.sql"),
 ];
 
 const VERSION_TABLE: &str =

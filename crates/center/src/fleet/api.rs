@@ -4,7 +4,7 @@ use super::store::{self, MeasuredRow, NodeRow, Rtt, Standing};
 use crate::access::api::who;
 use crate::access::store as tickets;
 use crate::db::StoreError;
-use crate::leave::Leave;
+use crate::leave::{Leave, Payer};
 use crate::refuse::{Refused, bad_value};
 use crate::serve::no_node;
 use crate::storage::store::drain;
@@ -268,7 +268,9 @@ fn refuse_spent(center: &Center, caller: &Caller, ticket: &tickets::TicketRow) -
 
 fn probe_permit(center: &Center, session: NodeId, node: NodeId) -> Vec<u8> {
     let (op, units) = (PermitOp::Probe, 2 * PROBE_BYTES_MAX);
-    Leave { op, session, node, target: [0; 16], generation: 0, units, life: PROBE_LIFE }.sign(center).to_vec()
+    Leave { op, session, node, target: [0; 16], generation: 0, units, life: PROBE_LIFE, payer: Payer::NOBODY }
+        .sign(center)
+        .to_vec()
 }
 
 /// A node that is out of work is asked for by nobody's holiday.

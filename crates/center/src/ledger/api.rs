@@ -11,9 +11,8 @@ use crate::access::store::{self as members, MemberRow};
 use crate::db::{Reader, StoreError};
 use crate::refuse::{Refused, bad_value, not_allowed};
 use crate::{Caller, Center};
-use model::{AccountClass, AccountNo, Credits, MemberId, MemberState, Roles, Stamp, errors};
+use model::{AccountClass, AccountNo, Credits, MemberId, Roles, Stamp, errors};
 use rules::fleet::tier::Trust;
-use rules::ledger::limit::{self, Shown};
 use rules::ledger::replay::state_hash;
 use rules::ledger::{Act, Ask, Group, Outcome, Row, Starter};
 use std::collections::BTreeMap;
@@ -29,28 +28,14 @@ fn first_reason(is_private: bool) -> &'static str {
     if is_private { "private" } else { "opening" }
 }
 
-/// The account of a member; opened with its first limit where it has none.
-pub async fn account_of(center: &Center, member: &MemberId) -> Result<account::Opened, Refused> {
-    let ledger = center.ledger();
-    if let Some(opened) = ledger.account_of(AccountClass::Member, member.as_bytes()).await? {
-        return Ok(opened);
-    }
-    let is_private = center.settings().trust() != Trust::Public;
-    let shown = Shown { served: model::Span(0), audited: model::Span(0), is_private };
-    Ok(ledger.open(AccountClass::Member, member.as_bytes(), MemberState::Newcomer, limit::l0(shown)).await?)
-}
-
 /// (B) The account that is asked about.
-async fn asked(center: &Center, caller: &Caller, no: Option<AccountNo>) -> Result<account::Opened, Refused> {
+async fn asked(center: &Center, caller: &Caller, no: Option<AccountNo>) -> Result<AccountNo, Refused> {
     let me = who(center, caller).await?;
-    let own = account_of(center, &me.id).await?;
+    let own = center.account_of(&me.id).await?;
     match no {
         None => Ok(own),
-        Some(no) if no == own.account.no => Ok(own),
-        Some(no) if me.roles.has(Roles::OPERATOR) => {
-            let found = center.ledger().account(no).await?;
-            found.ok_or_else(|| RefusalMsg::new(errors::ACCOUNT_UNKNOWN, [("id", no.to_string())]).into())
-        }
+        Some(no) if no == own => Ok(own),
+        Some(no) if me.roles.has(Roles::OPERATOR) => Ok(no),
         Some(no) => Err(not_allowed(&me.name, "read", &no.to_string()).into()),
     }
 }
@@ -66,8 +51,8 @@ fn name_of(q: &mut Reader<'_>, opened: &account::Opened) -> Result<String, Store
 
 /// An account as its owner sees it.
 pub async fn wallet(center: &Center, caller: &Caller, no: Option<AccountNo>) -> Result<Reply, Refused> {
-    let no = asked(center, caller, no).await?.account.no;
-    let is_private = center.settings().trust() != Trust::Public;
+    let no = asked(center, caller, no).await?;
+    let is_private = center.settings().trust() == Trust::Circle;
     let found = center.db().read(move |q| {
         let Some(opened) = account::get(q, no)? else { return Ok(None) };
         let shown = u32::try_from(HOLDS_SHOWN).unwrap_or(u32::MAX);
@@ -116,7 +101,7 @@ pub async fn payee(center: &Center, caller: &Caller, text: String) -> Result<Rep
         .await?;
     let why = if found.is_empty() { "nobody is called so" } else { "several are called so: give an id" };
     let [member] = <[MemberRow; 1]>::try_from(found).map_err(|_| bad_value("member", &text, why))?;
-    let account = account_of(center, &member.id).await?.account.no;
+    let account = center.account_of(&member.id).await?;
     Ok(Reply::Payee(Payee { account, member: member.id, name: member.name }))
 }
 
@@ -129,8 +114,8 @@ pub async fn spend(center: &Center, caller: &Caller, word: Vec<u8>) -> Result<Re
         Refused::from(RefusalMsg::new(errors::BAD_SIGNATURE, args))
     };
     let spend = Spend::check(&word, &cloud).map_err(|fault| bad(&fault.to_string()))?;
-    let own = account_of(center, &me.id).await?;
-    if spend.debit != own.account.no {
+    let own = center.account_of(&me.id).await?;
+    if spend.debit != own {
         return Err(not_allowed(&me.name, "spend", &spend.debit.to_string()).into());
     }
     let device = spend.device;
@@ -145,7 +130,7 @@ pub async fn spend(center: &Center, caller: &Caller, word: Vec<u8>) -> Result<Re
         Some(expires) => Act::Hold { debit: spend.debit, escrow: spend.credit, amount: spend.amount, expires },
     };
     let ask = Ask { id: spend.id, act, code: spend.code, reference: spend.reference };
-    let starter = Starter::Member { account: own.account.no, with_bridge: false };
+    let starter = Starter::Member { account: own, with_bridge: false };
     let intent = Intent { transfer: spend.id, key: *spend.device.as_bytes(), signature: *signature };
     let posting = Posting { group: Group { starter, asks: vec![ask] }, intents: vec![intent] };
     let ledger = center.ledger();
@@ -177,7 +162,7 @@ fn effect(row: &Row, no: AccountNo) -> (Credits, Credits) {
 
 /// (C) Lines of an account.
 pub async fn statement(center: &Center, caller: &Caller, ask: StatementAsk) -> Result<Reply, Refused> {
-    let no = asked(center, caller, ask.account).await?.account.no;
+    let no = asked(center, caller, ask.account).await?;
     let now = center.now();
     let page = center.db().read(move |q| {
         let begin = row::block_before(q, ask.from)?.map_or(0, |found| found.block.last_seq);

@@ -9,7 +9,7 @@ use crate::access::api::who;
 use crate::access::grants::{allows, judge};
 use crate::access::store::MemberRow;
 use crate::db::{Reader, StoreError};
-use crate::leave::Leave;
+use crate::leave::{Leave, Payer, Pays};
 use crate::refuse::{Refused, bad_value, plain};
 use crate::{Caller, Center};
 use model::{BucketId, MemberId, NodeId, PgId, Presence, Span, errors};
@@ -52,39 +52,50 @@ async fn write(center: &Center, owner: MemberId, ask: WriteOpen) -> Result<Reply
     let row = found.await?;
     let place::WriteTo { group: pg, first } = place::write_to(center, &row).await?;
     let bytes = ask.bytes_max.min(WRITE_BYTES_MAX);
-    let slots = slots(center, &pg, (ask.session, PermitOp::Put), WRITE_LIFE, bytes, true);
+    let pays = center.spends(&owner).await?;
+    let ask = SlotsAsk { session: ask.session, op: PermitOp::Put, pays, life: WRITE_LIFE, units: bytes };
+    let slots = slots(center, &pg, &ask, true);
     let (pg, generation, scheme) = (pg.pg, pg.generation, pg.scheme);
     let grant = WriteGrant { pg, generation, scheme, slots, first: first.send, spare: first.spare };
     Ok(Reply::WriteGrant(Box::new(grant)))
 }
 
-/// A group's slots with leave for a session to do `op` with up to `units` bytes; without the permits where the session has
-/// them already.
-pub(super) fn slots(
-    center: &Center,
-    pg: &PgRow,
-    (session, op): (NodeId, PermitOp),
-    life: Span,
-    units: u64,
-    with_permits: bool,
-) -> Vec<Slot> {
+/// What leave is asked for at all slots of a group.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SlotsAsk {
+    /// Key of the endpoint.
+    pub session: NodeId,
+    /// What it will do.
+    pub op: PermitOp,
+    /// Who pays.
+    pub pays: Pays,
+    /// For so long.
+    pub life: Span,
+    /// Up to so many bytes at each.
+    pub units: u64,
+}
+
+/// A group's slots with leave for what is asked; without the permits where the session has them already.
+pub(super) fn slots(center: &Center, pg: &PgRow, ask: &SlotsAsk, with_permits: bool) -> Vec<Slot> {
     let now = center.now();
+    let SlotsAsk { session, op, pays, life, units } = *ask;
     let units = units.min(WRITE_BYTES_MAX);
-    let known: Vec<(u16, NodeId, PeerAddr, bool)> = {
+    let known: Vec<(u16, NodeId, Payer, PeerAddr, bool)> = {
         let fleet = center.fleet();
         let members = (0u16..).zip(&pg.slots).filter_map(|(index, alias)| {
-            let id = fleet.node(*alias)?.id;
+            let node = fleet.node(*alias)?;
+            let (id, payer) = (node.id, pays.at(&node.owner));
             let on = fleet.presence.state(now, *alias) == Presence::On;
-            Some((index, id, fleet.addr(*alias).unwrap_or(PeerAddr::key_only(id)), on))
+            Some((index, id, payer, fleet.addr(*alias).unwrap_or(PeerAddr::key_only(id)), on))
         });
         members.collect()
     };
-    let sign = |node: NodeId| {
+    let sign = |node: NodeId, payer: Payer| {
         let (target, generation) = (Permit::pg_target(pg.pg), pg.generation);
-        Leave { op, session, node, target, generation, units, life }.sign(center).to_vec()
+        Leave { op, session, node, target, generation, units, life, payer }.sign(center).to_vec()
     };
-    let permit = |node| if with_permits { sign(node) } else { Vec::new() };
-    known.into_iter().map(|(index, id, addr, on)| Slot { index, addr, on, permit: permit(id) }).collect()
+    let permit = |node, payer| if with_permits { sign(node, payer) } else { Vec::new() };
+    known.into_iter().map(|(index, id, payer, addr, on)| Slot { index, addr, on, permit: permit(id, payer) }).collect()
 }
 
 /// A bucket of the caller's own; another's is as unknown as one that is not there.
@@ -296,14 +307,11 @@ async fn read(center: &Center, (owner, sees_dropped): (MemberId, bool), ask: Rea
         Ok(Some((version, is_dropped, segments, groups)))
     });
     let (version, is_dropped, segments, groups) = found.await?.ok_or_else(|| Refused(plain(errors::OBJECT_UNKNOWN)))?;
+    let pays = center.read_by(&owner).await;
+    let reads = SlotsAsk { session, op: PermitOp::Get, pays, life: READ_LIFE, units: WRITE_BYTES_MAX };
     let groups = groups.into_iter().map(|pg| {
         let is_new = !known.contains(&(pg.pg, pg.generation));
-        ReadGroup {
-            pg: pg.pg,
-            generation: pg.generation,
-            scheme: pg.scheme,
-            slots: slots(center, &pg, (session, PermitOp::Get), READ_LIFE, WRITE_BYTES_MAX, is_new),
-        }
+        ReadGroup { pg: pg.pg, generation: pg.generation, scheme: pg.scheme, slots: slots(center, &pg, &reads, is_new) }
     });
     let segment =
         |s: SegmentRow| ReadSegment { id: s.id, pg: s.pg, seq: s.seq, sealed_bytes: s.sealed_bytes, have: s.have };

@@ -15,7 +15,7 @@ use super::store::audit as store;
 use crate::access::api::who;
 use crate::fleet::api::alias_of;
 use crate::fleet::store::Standing;
-use crate::leave::Leave;
+use crate::leave::{Leave, Payer};
 use crate::refuse::Refused;
 use crate::{Caller, Center};
 pub use challenge::Asked;
@@ -292,7 +292,9 @@ async fn deadline(center: &Center, asked: &Asked) -> Result<Span, Refused> {
 fn permit(center: &Center, session: NodeId, node: NodeId) -> Vec<u8> {
     let units = (AUDIT_PICKS_MAX * wire::limits::SLICE_MAX) as u64;
     let (op, target) = (PermitOp::Audit, [0; 16]);
-    Leave { op, session, node, target, generation: 0, units, life: OFFER_LIFE }.sign(center).to_vec()
+    Leave { op, session, node, target, generation: 0, units, life: OFFER_LIFE, payer: Payer::NOBODY }
+        .sign(center)
+        .to_vec()
 }
 
 /// Takes an auditor's report.

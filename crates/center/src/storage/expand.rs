@@ -4,12 +4,13 @@
 //! asks for the work and holds it as a lease; receivers' receipts move the bitmaps. Leases live in memory: after a restart the
 //! work is given out anew, and doing it twice does no harm.
 
-use super::api::{load_pg, slots};
+use super::api::{SlotsAsk, load_pg, slots};
 use super::commit::{bad_receipt, have_of};
 use super::place;
 use super::store::{self, PgRow, SegmentRow, thin};
 use crate::access::api::who;
 use crate::fleet::store::Standing;
+use crate::leave::Pays;
 use crate::refuse::Refused;
 use crate::{Caller, Center};
 use model::{Alias, Bytes, Kbps, NodeState, PgId, Presence, Span, Stamp, Tier, TimeScale, errors};
@@ -54,6 +55,8 @@ const REST_DOUBLINGS: u32 = 7;
 const RESTING_MAX: usize = 65_536;
 /// Life of leave to read and write under a lease.
 const PERMIT_LIFE: Span = Span::hours(1);
+/// Bytes a steward may read of a node beside what its work needs.
+const READ_SLACK: u64 = 1 << 20;
 
 /// A steward's lease.
 #[derive(Debug, Clone)]
@@ -420,12 +423,20 @@ async fn work(
         let seqs = segments.iter().map(|s| s.segment.seq).collect();
         stewards.grant(Lease { caller: caller.id, node, pg, seqs, filled: BTreeSet::new(), until })
     };
-    let bytes = u64::MAX;
-    let read = slots(center, &group, (ask.session, PermitOp::Get), PERMIT_LIFE, bytes, true);
-    let targets = slots(center, &group, (ask.session, PermitOp::Put), PERMIT_LIFE, bytes, true)
-        .into_iter()
-        .filter(|slot| targets.contains(&slot.index))
-        .collect();
+    let owner = {
+        let fleet = center.fleet();
+        fleet.alias_of(&caller.id).and_then(|alias| Some(fleet.node(alias)?.owner))
+    };
+    let pays = owner.map_or(Pays::Nobody, |owner| Pays::of_steward(center, owner));
+    // What it reads for these segments, once more for what is cut off: nobody signs away more of the reserve.
+    let needed = segments.iter().map(|s| group.scheme.piece_bytes(s.segment.sealed_bytes)).sum::<u64>();
+    let units = if pays == Pays::Nobody { u64::MAX } else { needed.saturating_mul(2).saturating_add(READ_SLACK) };
+    let session = ask.session;
+    let reads = SlotsAsk { session, op: PermitOp::Get, pays, life: PERMIT_LIFE, units };
+    let read = slots(center, &group, &reads, true);
+    let writes = SlotsAsk { op: PermitOp::Put, pays: Pays::Nobody, units: u64::MAX, ..reads };
+    let targets =
+        slots(center, &group, &writes, true).into_iter().filter(|slot| targets.contains(&slot.index)).collect();
     let group = ReadGroup { pg, generation: group.generation, scheme: group.scheme, slots: read };
     Ok(Reply::StewardWork(Some(Box::new(StewardWork { lease, until, group, targets, line_share, segments }))))
 }

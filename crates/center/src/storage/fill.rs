@@ -10,7 +10,7 @@ use super::audit;
 use crate::fleet::api::alias_of;
 use crate::fleet::store::{self as fleet, vetting};
 use crate::fleet::vet;
-use crate::leave::Leave;
+use crate::leave::{Leave, Payer};
 use crate::refuse::Refused;
 use crate::{Caller, Center};
 use codec::fill::PIECE_BYTES;
@@ -118,7 +118,9 @@ pub async fn ask(center: &Center, caller: &Caller, session: NodeId) -> Result<Re
         lease
     };
     let (op, target, units) = (PermitOp::Put, Permit::pg_target(PgId::FILL), pieces.len() as u64 * PIECE_BYTES);
-    let permit = Leave { op, session, node, target, generation: 0, units, life: LEASE }.sign(center).to_vec();
+    let permit = Leave { op, session, node, target, generation: 0, units, life: LEASE, payer: Payer::NOBODY }
+        .sign(center)
+        .to_vec();
     let target = Slot { index: 0, addr, on: true, permit };
     Ok(Reply::FillWork(Some(Box::new(FillWork { lease, until, target, pieces }))))
 }

@@ -6,7 +6,7 @@
 //! (A) A slot changes hands when the successor has given receipts for every piece of it that the leaver had. (B) What the leaver
 //! cannot give counts as lost at once and is made anew. (C) Until then it counts, and serves.
 
-use super::api::{load_pg, slots};
+use super::api::{SlotsAsk, load_pg, slots};
 use super::commit::bad_receipt;
 use super::log::is_whole;
 use super::place::{self, Member};
@@ -15,6 +15,7 @@ use super::store::drain::{self, Drain, Move};
 use super::store::{PgRow, log, mend};
 use crate::fleet::api::alias_of;
 use crate::fleet::store::{self as fleet, Standing};
+use crate::leave::Pays;
 use crate::refuse::Refused;
 use crate::{Caller, Center};
 use model::{Alias, Bytes, NodeId, PgId, Presence, SegmentId, Span, Stamp};
@@ -191,7 +192,9 @@ pub async fn ask(center: &Center, caller: &Caller, session: Option<NodeId>) -> R
         let group = load_pg(center, one.pg).await?;
         // As if the successor alone were the group: leave to write names the node.
         let taken = PgRow { slots: vec![one.to], ..group };
-        let target = slots(center, &taken, (session, PermitOp::Put), PERMIT_LIFE, u64::MAX, true).into_iter().next();
+        let (op, pays) = (PermitOp::Put, Pays::Nobody);
+        let ask = SlotsAsk { session, op, pays, life: PERMIT_LIFE, units: u64::MAX };
+        let target = slots(center, &taken, &ask, true).into_iter().next();
         let Some(mut target) = target else { return Ok(Reply::HandOver(Some(Box::new(told)))) };
         target.index = one.slot;
         let segment = |row: super::store::SegmentRow| ReadSegment {

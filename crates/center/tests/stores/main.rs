@@ -26,6 +26,7 @@ mod rebuild;
 mod rows;
 mod schema;
 mod server;
+mod settle;
 mod storage;
 mod upload;
 

@@ -1,5 +1,6 @@
 //! The receipts file: one row for each serial and window.
 
+use super::settle::Settled;
 use super::{COUNTS_MAX, Count, KEPT, Row};
 use model::Stamp;
 use rules::storage::receipt::Served;
@@ -15,7 +16,8 @@ pub(super) fn connect(path: &Path) -> Result<Connection, rusqlite::Error> {
     conn.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;
          CREATE TABLE IF NOT EXISTS receipt (serial BLOB, window INTEGER, units INTEGER NOT NULL, served INTEGER NOT NULL,
-             receipt BLOB NOT NULL, permit BLOB NOT NULL, PRIMARY KEY (serial, window)) WITHOUT ROWID;",
+             receipt BLOB NOT NULL, permit BLOB NOT NULL, PRIMARY KEY (serial, window)) WITHOUT ROWID;
+         CREATE TABLE IF NOT EXISTS settled (window INTEGER PRIMARY KEY, batch INTEGER, refused TEXT, at INTEGER NOT NULL);",
     )?;
     Ok(conn)
 }
@@ -56,7 +58,33 @@ pub(super) fn save(conn: &mut Connection, rows: &[Row], now: Stamp) -> Result<()
     }
     let oldest = Receipt::window_of(now - KEPT);
     tx.prepare_cached("DELETE FROM receipt WHERE window < ?1")?.execute([oldest])?;
+    tx.prepare_cached("DELETE FROM settled WHERE window < ?1")?.execute([oldest])?;
     tx.commit()
+}
+
+/// Windows before one with receipts that were not settled, in order.
+pub(super) fn unsettled(conn: &Connection, before: u32) -> Result<Vec<u32>, rusqlite::Error> {
+    let sql = "SELECT DISTINCT window FROM receipt WHERE window < ?1 AND window NOT IN (SELECT window FROM settled) \
+        ORDER BY window";
+    let mut statement = conn.prepare(sql)?;
+    statement.query_map([before], |row| row.get(0))?.collect()
+}
+
+/// Notes what came of a window; what was noted first stays.
+pub(super) fn put_settled(conn: &Connection, settled: &Settled, now: Stamp) -> Result<(), rusqlite::Error> {
+    let values =
+        params![settled.window, settled.batch.map(u64::cast_signed), settled.refused, now.as_ms().cast_signed()];
+    conn.execute("INSERT OR IGNORE INTO settled VALUES (?1, ?2, ?3, ?4)", values).map(drop)
+}
+
+/// What came of the newest windows, newest first.
+pub(super) fn settled(conn: &Connection, limit: u32) -> Result<Vec<Settled>, rusqlite::Error> {
+    let mut statement = conn.prepare("SELECT window, batch, refused FROM settled ORDER BY window DESC LIMIT ?1")?;
+    let rows = statement.query_map([limit], |row| {
+        let batch = row.get::<_, Option<i64>>(1)?.map(i64::cast_unsigned);
+        Ok(Settled { window: row.get(0)?, batch, refused: row.get(2)? })
+    })?;
+    rows.collect()
 }
 
 /// A receipt and the permit it is under, as they came.

@@ -189,8 +189,8 @@ async fn a_node_serves_what_is_signed_for_and_goes_on_with_the_next_receipt() {
     assert!(bytes == world.data);
     world.receipts.write(NOW);
     let kept = world.receipts.of_window(Receipt::window_of(NOW), [0; 16], 9);
-    assert_eq!((kept.len(), kept[0].0.units), (1, LEN));
-    assert_eq!(kept[0].1, receipt(LEN), "the receipt is kept as it came");
+    assert_eq!((kept.len(), kept[0].receipt.units), (1, LEN));
+    assert_eq!(kept[0].bytes, receipt(LEN), "the receipt is kept as it came");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 const DAY_MS: i64 = 24 * 3_600_000;
 const HOMES: [(&str, &str); 3] = [("a", "one"), ("b", "two"), ("c", "three")];
 
-fn bytes(len: usize, seed: u8) -> Vec<u8> {
+pub fn bytes(len: usize, seed: u8) -> Vec<u8> {
     let mut out = vec![0; len];
     blake3::Hasher::new().update(&[seed]).finalize_xof().fill(&mut out);
     out
@@ -46,7 +46,7 @@ fn held(world: &World, name: &str, skew_ms: i64) -> (Value, Value) {
 }
 
 /// Agents whose owners are never there, ended when dropped.
-struct Agents(Vec<Child>);
+pub struct Agents(Vec<Child>);
 
 impl Drop for Agents {
     fn drop(&mut self) {
@@ -67,7 +67,7 @@ fn start_agent(world: &World, home: &str, skew_ms: i64) -> Child {
 }
 
 /// Ends every process and starts it again with its clock moved.
-fn at(world: &World, skew_ms: i64) -> Agents {
+pub fn at(world: &World, skew_ms: i64) -> Agents {
     for (home, _) in HOMES {
         world.run(home, &["agent", "stop"]);
     }
@@ -98,7 +98,7 @@ fn until_held(world: &World, pieces: u64, trashed: u64, skew_ms: i64) {
 }
 
 /// A center and three nodes.
-fn three() -> World {
+pub fn three() -> World {
     let world = World::new();
     world.init(&["--node-name", "one"]);
     for (home, name) in &HOMES[1..] {
@@ -110,7 +110,7 @@ fn three() -> World {
 }
 
 /// Stores `content` as `my:box/name`.
-fn put(world: &World, name: &str, content: &[u8]) {
+pub fn put(world: &World, name: &str, content: &[u8]) {
     let path = world.home("files").join(name);
     std::fs::create_dir_all(path.parent().expect("it has one")).expect("a folder can be made");
     std::fs::write(&path, content).expect("a file can be written");

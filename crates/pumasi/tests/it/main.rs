@@ -25,6 +25,7 @@ mod mount_model;
 mod repair;
 mod s3;
 mod secrets;
+mod settle;
 mod storage;
 mod upload;
 mod vetting;

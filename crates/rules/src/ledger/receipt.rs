@@ -184,9 +184,10 @@ impl BadBatch {
     }
 }
 
-/// What receipts of an op are for; nothing where an op is paid otherwise, or not at all.
-pub const fn resource_of(op: u8) -> Option<Resource> {
+/// What receipts of an op are for; nothing where an op is paid otherwise, or not at all. What the reserve has read is repair.
+pub fn resource_of(op: u8, payer: AccountNo) -> Option<Resource> {
     match op {
+        1 if payer.class() == Some(model::AccountClass::Repair) => Some(Resource::Repair),
         1 => Some(Resource::Egress),
         2 => Some(Resource::Ingress),
         4 | 5 => Some(Resource::Repair),
@@ -244,7 +245,7 @@ pub fn judge(batch: &Batch, flag: Option<&Flag>, tariff: &Tariff, now: Stamp) ->
 /// A receipt by itself: what it is for, nothing where nothing is owed for it.
 fn one(batch: &Batch, signed: &Signed) -> Result<Option<Resource>, BadBatch> {
     let (permit, receipt) = (&signed.permit, &signed.receipt);
-    let resource = resource_of(permit.op);
+    let resource = resource_of(permit.op, permit.payer);
     let start = start_of(batch.window);
     let facts = [
         (permit.is_key_known, "key"),

@@ -240,6 +240,19 @@ impl Permit {
         })
     }
 
+    /// The permit in `bytes`, where one of these keys signed it: whether it holds anywhere now is not judged.
+    pub fn signed(bytes: &[u8], keys: &[(u32, [u8; 32])]) -> Result<Self, PermitRefusal> {
+        Self::known(bytes, keys, false)
+    }
+
+    fn known(bytes: &[u8], keys: &[(u32, [u8; 32])], is_seen: bool) -> Result<Self, PermitRefusal> {
+        use PermitRefusal as No;
+        let permit = Self::parse(bytes)?;
+        let key = keys.iter().find(|(epoch, _)| *epoch == permit.key_epoch).map(|(_, key)| key).ok_or(No::Key)?;
+        let is_signed = is_seen || verify(key, LABEL, &bytes[..160], &bytes[160..160 + SIGNATURE_LEN]);
+        if is_signed { Ok(permit) } else { Err(No::Signature) }
+    }
+
     /// Judges `bytes` against `facts` in the order of `docs/design/security.md` §6 and names the first failure;
     /// a key epoch that is not in the list is told before the signature, which nobody could check.
     pub fn check(bytes: &[u8], facts: &PermitFacts<'_>) -> Result<Self, PermitRefusal> {
@@ -249,11 +262,7 @@ impl Permit {
     /// The same; `is_seen` says that the very same bytes were found to be signed before, so that only the rest is judged.
     pub fn check_seen(bytes: &[u8], facts: &PermitFacts<'_>, is_seen: bool) -> Result<Self, PermitRefusal> {
         use PermitRefusal as No;
-        let permit = Self::parse(bytes)?;
-        let key = facts.keys.iter().find(|(epoch, _)| *epoch == permit.key_epoch).map(|(_, key)| key).ok_or(No::Key)?;
-        if !is_seen && !verify(key, LABEL, &bytes[..160], &bytes[160..160 + SIGNATURE_LEN]) {
-            return Err(No::Signature);
-        }
+        let permit = Self::known(bytes, facts.keys, is_seen)?;
         let any_member = permit.node == [0; 32];
         let checks = [
             (permit.cloud == facts.cloud && (any_member || permit.node == facts.node.0), No::Node),

@@ -21,7 +21,7 @@ fn every_sample_reads_back() {
 fn oversize_cut_and_lengthened_messages_are_refused_by_name() {
     for (name, sample) in samples::requests() {
         let bytes = sample.to_bytes();
-        let padded = [bytes.clone(), vec![0; limits::REQUEST_MAX]].concat();
+        let padded = [bytes.clone(), vec![0; limits::SETTLE_MAX]].concat();
         assert!(matches!(Envelope::from_bytes(&padded), Err(WireError::TooLong { .. })), "{name}");
         assert_eq!(Envelope::from_bytes(&[bytes.clone(), vec![0]].concat()), Err(WireError::Malformed), "{name}");
         for cut in 0..bytes.len() {

@@ -8,3 +8,4 @@ mod hostile;
 mod ledger;
 mod rebuild;
 mod samples;
+mod settle;

@@ -365,6 +365,7 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
     .chain(crate::rebuild::requests())
     .chain(crate::compute::requests())
     .chain(crate::ledger::requests())
+    .chain(crate::settle::requests())
     .map(|(name, request)| (name, Envelope { version: 1, alias: Some(Alias(11)), request }))
     .collect()
 }
@@ -605,6 +606,7 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
     .chain(crate::rebuild::replies())
     .chain(crate::compute::replies())
     .chain(crate::ledger::replies())
+    .chain(crate::settle::replies())
     .collect()
 }
 

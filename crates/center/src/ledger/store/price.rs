@@ -7,7 +7,7 @@ use rules::ledger::settle::{Carries, Part, Slot};
 use rules::ledger::tariff::{Commission, Price, PriceBook, Source, Tariff, Variant};
 
 /// Number of a variant: of plain 0, of storage classes 16 + theirs.
-const fn variant_number(variant: Variant) -> u8 {
+pub(in crate::ledger) const fn variant_number(variant: Variant) -> u8 {
     match variant {
         Variant::Plain => 0,
         Variant::Circle => 1,
@@ -17,7 +17,8 @@ const fn variant_number(variant: Variant) -> u8 {
     }
 }
 
-fn variant(number: i64) -> Option<Variant> {
+/// The variant of a number.
+pub(in crate::ledger) fn variant(number: i64) -> Option<Variant> {
     match u8::try_from(number).ok()? {
         0 => Some(Variant::Plain),
         1 => Some(Variant::Circle),
@@ -39,7 +40,12 @@ fn by_number<T: Copy>(list: &[T], number: i64) -> Option<T> {
     list.get(usize::try_from(number).ok()?.checked_sub(1)?).copied()
 }
 
-fn must<T>(row: &Row<'_>, column: usize, read: impl FnOnce(i64) -> Option<T>) -> Result<T, DbError> {
+/// Reads a word by its number.
+pub(in crate::ledger) fn must<T>(
+    row: &Row<'_>,
+    column: usize,
+    read: impl FnOnce(i64) -> Option<T>,
+) -> Result<T, DbError> {
     int_as(row, column, read)?.ok_or_else(|| DbError::Column { column, why: "it is null".to_owned() })
 }
 

@@ -1,0 +1,71 @@
+//! Verified results of jobs as due rows: the job's member pays an item's fuel once, whoever's results of it were accepted each
+//! earn their own; a result proved wrong earns nothing.
+//!
+//! (A) A result counts once, also where it is told again. Same owner on both sides is no pay at all, as the scheduler says.
+
+use super::Periods;
+use super::store::paid::{self, By};
+use super::store::{self, DueRow, Side};
+use crate::db::{StoreError, Tx};
+use crate::ledger::store::{account, price};
+use model::{AccountClass, AccountNo, MemberId, MemberState, Resource, Stamp, Ucredit};
+use rules::compute::Pay;
+use rules::ledger::settle::{Due, WHOLE_BPS};
+use rules::ledger::tariff::Variant;
+
+/// A result that is to be paid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paid {
+    /// Who pays.
+    pub member: MemberId,
+    /// At which of computing's prices.
+    pub variant: Variant,
+    /// What the scheduler said.
+    pub pay: Pay,
+}
+
+/// What noting results goes by.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// Periods.
+    pub periods: Periods,
+    /// Limit of an account that has to be opened.
+    pub limit: Ucredit,
+    /// Now.
+    pub now: Stamp,
+}
+
+/// Notes results, in the transaction that makes them final.
+///
+/// # Errors
+/// Of the store.
+pub fn note(tx: &mut Tx<'_>, results: &[Paid], terms: Terms) -> Result<(), StoreError> {
+    if results.is_empty() {
+        return Ok(());
+    }
+    store::lock(tx)?;
+    let tariff = price::tariff(tx)?;
+    let version = tariff.as_ref().and_then(|tariff| tariff.at(terms.now)).map_or(1, |book| book.version);
+    let mut rows = Vec::with_capacity(results.len() * 2);
+    for one in results {
+        let (is_new, is_first) = (!paid::is_paid(tx, &one.pay, By::This)?, !paid::is_paid(tx, &one.pay, By::Any)?);
+        if !is_new {
+            continue;
+        }
+        paid::put(tx, &one.pay)?;
+        let due = Due { variant: one.variant, version, units: one.pay.fuel, quality_bps: WHOLE_BPS };
+        let mut add = |side, account| rows.push(DueRow { resource: Resource::Compute, side, account, due });
+        let (payer, owner) = (open(tx, &one.member, terms)?, open(tx, &one.pay.owner, terms)?);
+        if is_first {
+            add(Side::Used, payer);
+        }
+        add(Side::Served, owner);
+    }
+    let (last, period) = (store::last_begun(tx)?, terms.periods.of(terms.now));
+    Ok(store::add_due(tx, if last < period { period } else { terms.periods.after(last) }, &rows)?)
+}
+
+fn open(tx: &mut Tx<'_>, member: &MemberId, terms: Terms) -> Result<AccountNo, StoreError> {
+    let as_new = (MemberState::Newcomer, terms.limit);
+    Ok(account::open(tx, AccountClass::Member, member.as_bytes(), as_new, terms.now)?.account.no)
+}

@@ -1,0 +1,37 @@
+//! Which results of jobs were paid.
+
+use crate::db::{DbError, Reader, Tx};
+use rules::compute::Pay;
+
+/// Whether an item was paid: by any of its attempts, or by the very one.
+pub fn is_paid(q: &mut Reader<'_>, pay: &Pay, by: By) -> Result<bool, DbError> {
+    let item = [pay.item.job.as_bytes()[..].into(), pay.item.stage.into(), pay.item.item.into()];
+    let found = match by {
+        By::Any => {
+            let sql = "SELECT serial FROM compute_paid WHERE job = $1 AND stage = $2 AND item = $3 LIMIT 1";
+            q.query_opt(sql, &item, |row| row.get::<u64>(0))?
+        }
+        By::This => {
+            let sql = "SELECT serial FROM compute_paid WHERE job = $1 AND stage = $2 AND item = $3 AND serial = $4";
+            q.query_opt(sql, &[&item[..], &[pay.serial.into()]].concat(), |row| row.get::<u64>(0))?
+        }
+    };
+    Ok(found.is_some())
+}
+
+/// Which attempts are asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// Any of the item.
+    Any,
+    /// This one.
+    This,
+}
+
+/// Notes that an attempt at an item is paid.
+pub fn put(tx: &mut Tx<'_>, pay: &Pay) -> Result<(), DbError> {
+    let sql = "INSERT INTO compute_paid (job, stage, item, serial) VALUES ($1, $2, $3, $4)";
+    let item = &pay.item;
+    let params = [item.job.as_bytes()[..].into(), item.stage.into(), item.item.into(), pay.serial.into()];
+    tx.execute(sql, &params).map(drop)
+}

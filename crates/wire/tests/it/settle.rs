@@ -1,0 +1,19 @@
+//! Samples of batches that are settled.
+
+use model::{AccountClass, AccountNo, Resource};
+use wire::settle::{SettleBatch, SettleReceipt, SettleTotal, Settled};
+use wire::{Reply, Request};
+
+pub fn requests() -> Vec<(&'static str, Request)> {
+    let payer = AccountNo::new(AccountClass::Member, 3);
+    let batch = SettleBatch {
+        window: 83_333,
+        totals: vec![SettleTotal { payer, resource: Resource::Egress, units: 262_144 }],
+        receipts: vec![SettleReceipt { permit: vec![1; 224], receipt: vec![2; 144] }],
+    };
+    vec![("settle", Request::Settle(Box::new(batch)))]
+}
+
+pub fn replies() -> Vec<(&'static str, Reply)> {
+    vec![("settled", Reply::Settled(Settled { batch: 7, is_known: true }))]
+}
