@@ -101,6 +101,8 @@ pub struct Ledger {
     writer: Writer,
     /// Accounts of members, whose numbers never change.
     members: Arc<Mutex<HashMap<MemberId, AccountNo>>>,
+    /// How the book stood when somebody asked last: all accounts are read for it.
+    shown: Arc<tokio::sync::Mutex<Option<wire::ledger::LedgerState>>>,
 }
 
 impl Ledger {
@@ -116,7 +118,7 @@ impl Ledger {
             db.write(move |tx| store::account::open_seats(tx, at)).await?;
         }
         let writer = Writer::start(db.clone(), Arc::clone(&now));
-        Ok(Self { db, now, writer, members: Arc::default() })
+        Ok(Self { db, now, writer, members: Arc::default(), shown: Arc::default() })
     }
 
     /// Applies a group durably; several that wait share a transaction and a block. `Exists` is a success. Time of its rows is

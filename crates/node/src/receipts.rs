@@ -96,6 +96,14 @@ struct Inner {
     file: Mutex<Option<Connection>>,
 }
 
+/// Makes room for many: the serials that were issued first go, whose counts are on the disk for long.
+fn forget_oldest(counts: &mut BTreeMap<[u8; 16], Count>) {
+    let mut all: Vec<[u8; 16]> = counts.keys().copied().collect();
+    all.sort_unstable_by_key(|serial| Permit::issued_of(serial));
+    all.truncate(COUNTS_MAX / 16);
+    all.iter().for_each(|serial| drop(counts.remove(serial)));
+}
+
 /// A stream's hand on the count of its permit.
 #[derive(Clone)]
 pub struct Meter {
@@ -131,7 +139,7 @@ impl Receipts {
     pub fn meter(&self, permit: &Permit, bytes: &[u8]) -> Meter {
         let mut counts = self.counts();
         if counts.len() >= COUNTS_MAX && !counts.contains_key(&permit.serial) {
-            counts.pop_first(); // serials begin with the time of issue: an old one
+            forget_oldest(&mut counts);
         }
         let count = counts.entry(permit.serial).or_insert_with(|| Count {
             served: Served::default(),

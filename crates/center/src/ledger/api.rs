@@ -23,6 +23,9 @@ use wire::limits::{HOLDS_SHOWN, LEDGER_ROWS, STATEMENT_LINES};
 use wire::signed::{Rights, Spend};
 use wire::{RefusalMsg, Reply};
 
+/// For so long the same is shown of the whole book: all accounts are read for it.
+const SHOWN_FOR: model::Span = model::Span::secs(1);
+
 /// Why a new member's limit is what it is.
 fn first_reason(is_private: bool) -> &'static str {
     if is_private { "private" } else { "opening" }
@@ -165,8 +168,10 @@ pub async fn statement(center: &Center, caller: &Caller, ask: StatementAsk) -> R
     let no = asked(center, caller, ask.account).await?;
     let now = center.now();
     let page = center.db().read(move |q| {
-        let begin = row::block_before(q, ask.from)?.map_or(0, |found| found.block.last_seq);
-        let after = ask.after.max(begin);
+        let after = match ask.after {
+            0 => row::block_before(q, ask.from)?.map_or(0, |found| found.block.last_seq),
+            after => after,
+        };
         let limit = ask.limit.clamp(1, u32::try_from(STATEMENT_LINES).unwrap_or(u32::MAX));
         let mut rows = row::lines(q, no, after, limit)?;
         let is_full = rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
@@ -239,6 +244,10 @@ fn line(block: &rules::ledger::chain::Block) -> BlockLine {
 pub async fn state(center: &Center, caller: &Caller) -> Result<Reply, Refused> {
     who(center, caller).await?;
     let now = center.now();
+    let mut shown = center.ledger().shown.lock().await;
+    if let Some(state) = shown.as_ref().filter(|state| now.since(state.at) < SHOWN_FOR) {
+        return Ok(Reply::LedgerState(Box::new(state.clone())));
+    }
     let state = center.db().read(move |q| {
         let (head, accounts) = (store::head(q)?, account::all(q)?);
         let holds = hold::all(q, true)?;
@@ -260,5 +269,7 @@ pub async fn state(center: &Center, caller: &Caller) -> Result<Reply, Refused> {
             fault: head.fault,
         })
     });
-    Ok(Reply::LedgerState(Box::new(state.await?)))
+    let state = state.await?;
+    *shown = Some(state.clone());
+    Ok(Reply::LedgerState(Box::new(state)))
 }

@@ -2,7 +2,7 @@
 //!
 //! Three ways in: [`api`] takes nodes' batches of receipts, [`meter`] counts stored bytes by the center's own records,
 //! [`results`] notes verified results. One way out: [`round`] charges payers, shares what came in, pays providers, as
-//! [`rules::ledger::settle`] says; [`chore`] drives it.
+//! [`rules::ledger::settle`] says; its chore drives it.
 //!
 //! (A) A due row and the mark that it was counted stand in one transaction, transfers and the end of their due rows in another: after
 //! a crash, or beside a second center process, every step finds its work done or not begun. (B) A period bears the millisecond of

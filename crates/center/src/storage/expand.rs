@@ -14,6 +14,7 @@ use crate::leave::Pays;
 use crate::refuse::Refused;
 use crate::{Caller, Center};
 use model::{Alias, Bytes, Kbps, NodeState, PgId, Presence, Span, Stamp, Tier, TimeScale, errors};
+use rules::fleet::tier::Trust;
 use rules::storage::expand::{
     self, EPOCH, GROUP_LEASES_MAX, LEASE, PATIENT_EPOCH, SlotNow, StewardFacts, WRITER_LEASE,
 };
@@ -427,7 +428,12 @@ async fn work(
         let fleet = center.fleet();
         fleet.alias_of(&caller.id).and_then(|alias| Some(fleet.node(alias)?.owner))
     };
-    let pays = owner.map_or(Pays::Nobody, |owner| Pays::of_steward(center, owner));
+    // Whoever is no node's owner reads as a member does, among strangers.
+    let pays = match (owner, center.settings().trust()) {
+        (Some(owner), _) => Pays::of_steward(center, owner),
+        (None, Trust::Circle) => Pays::Nobody,
+        (None, Trust::Public) => center.read_by(&who(center, caller).await?.id).await,
+    };
     // What it reads for these segments, once more for what is cut off: nobody signs away more of the reserve.
     let needed = segments.iter().map(|s| group.scheme.piece_bytes(s.segment.sealed_bytes)).sum::<u64>();
     let units = if pays == Pays::Nobody { u64::MAX } else { needed.saturating_mul(2).saturating_add(READ_SLACK) };

@@ -23,15 +23,16 @@ pub enum Starter {
     /// The cloud, by its rules. (B) holds for every hold and move. Where a subject lets a member's ids in here, it judges
     /// their time ([`super::id::judge_time`]) and the signature itself.
     System,
-    /// The cloud, for what may be owed beyond the limit: bytes that are stored already, and rescue reads (§8). For other
-    /// codes it is [`Self::System`].
+    /// The cloud, for what may be owed beyond the limit: bytes that are stored already, rescue reads (§8), and, until something is
+    /// set aside before work begins, what was computed already: else its payer would be let off, and others pay. For other codes it
+    /// is [`Self::System`].
     Owed,
 }
 
 impl Starter {
     /// Whether this move may leave the account beyond its limit.
     pub fn may_owe(self, code: Code, debit: AccountNo) -> bool {
-        self == Self::Owed && matches!(code, Code::Storage | Code::Egress) && debit.is_of_people()
+        self == Self::Owed && matches!(code, Code::Storage | Code::Egress | Code::Compute) && debit.is_of_people()
     }
 }
 

@@ -69,7 +69,8 @@ impl Replay {
 
     /// (B) where the account's limit was given; not of what may be owed beyond it.
     fn judge_limit(&mut self, row: &Row) -> Result<(), &'static str> {
-        let may_owe = row.kind == TransferKind::Move && matches!(row.code, Code::Storage | Code::Egress);
+        let may_owe =
+            row.kind == TransferKind::Move && matches!(row.code, Code::Storage | Code::Egress | Code::Compute);
         let spends = matches!(row.kind, TransferKind::Move | TransferKind::Hold) && !may_owe;
         if spends && self.limited.contains(&row.debit) && self.account(row.debit).available().0 < 0 {
             return Err("it goes beyond its account's limit");

@@ -163,7 +163,12 @@ impl Permit {
 
     /// When it was issued, as its serial says.
     pub fn issued(&self) -> Stamp {
-        let (ms, _) = self.serial.split_first_chunk::<8>().expect("a serial has 16 bytes");
+        Self::issued_of(&self.serial)
+    }
+
+    /// When the permit of a serial was issued. Serials are not in the order of their times: the time's lowest byte stands first.
+    pub fn issued_of(serial: &[u8; 16]) -> Stamp {
+        let (ms, _) = serial.split_first_chunk::<8>().expect("a serial has 16 bytes");
         Stamp(u64::from_le_bytes(*ms))
     }
 

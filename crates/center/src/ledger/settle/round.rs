@@ -196,7 +196,8 @@ impl Turn<'_, '_, '_> {
                 uses: uses.clone(),
                 carries: price::carries(self.tx, *no, self.at.1)?,
                 allowances: Vec::new(),
-                // Nothing is set aside for permits yet: what a member read is its own debt, as a rescue read is.
+                // Nothing is set aside before work begins yet: what a member read, or had computed, is its own debt, as a rescue
+                // read is. Nobody else bears it.
                 is_rescue: true,
                 insurance,
             };

@@ -192,13 +192,13 @@ fn a_hold_ends_by_time_whoever_comes_first() {
 }
 
 #[test]
-fn only_stored_bytes_and_rescue_reads_may_be_owed_beyond_the_limit() {
+fn only_what_was_served_already_may_be_owed_beyond_the_limit() {
     let clearing = seat(Class::Clearing);
     for code in Code::ALL {
         let act = Act::Move { debit: member(0), credit: clearing, amount: Ucredit::whole(31) };
         let group = Group { starter: Starter::Owed, asks: vec![Ask { id: id(1), act, code: *code, reference: None }] };
         let done = super::book(2).apply(&group, NOW);
-        let may = matches!(code, Code::Storage | Code::Egress);
+        let may = matches!(code, Code::Storage | Code::Egress | Code::Compute);
         assert_eq!(matches!(done, Ok(Outcome::Applied(_))), may, "(B) {code}: {done:?}");
     }
     let mut book = super::book(2);
