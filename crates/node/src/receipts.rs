@@ -99,7 +99,7 @@ struct Inner {
 /// Makes room for many: the serials that were issued first go, whose counts are on the disk for long.
 fn forget_oldest(counts: &mut BTreeMap<[u8; 16], Count>) {
     let mut all: Vec<[u8; 16]> = counts.keys().copied().collect();
-    all.sort_unstable_by_key(|serial| Permit::issued_of(serial));
+    all.sort_unstable_by_key(Permit::issued_of);
     all.truncate(COUNTS_MAX / 16);
     all.iter().for_each(|serial| drop(counts.remove(serial)));
 }
