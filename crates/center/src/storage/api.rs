@@ -166,7 +166,9 @@ pub async fn granted(center: &Center, caller: &Caller, granted: Granted) -> Resu
         }
         GrantedAsk::Read(ask) => {
             allows(&allowed, GrantOps::GET, &ask.bucket, Some(&ask.name_sealed))?;
-            read(center, (giver, false), ask).await
+            // Whoever holds the link signs for what it reads: its giver must not owe by another's signature. Until holders of links
+            // pay themselves, nobody does.
+            read(center, (giver, false), Pays::Nobody, ask).await
         }
         GrantedAsk::List(ask) => {
             allows(&allowed, GrantOps::LIST, &ask.bucket, ask.name_sealed.as_deref())?;
@@ -281,11 +283,17 @@ pub(super) async fn load_pg(center: &Center, pg: PgId) -> Result<PgRow, Refused>
 /// A manifest, and as many of its segments as were asked for, with their holders.
 pub async fn read_open(center: &Center, caller: &Caller, ask: ReadOpen) -> Result<Reply, Refused> {
     let member = who(center, caller).await?;
-    read(center, (member.id, true), ask).await
+    let pays = center.read_by(&member.id).await;
+    read(center, (member.id, true), pays, ask).await
 }
 
 /// `sees_dropped`: also what went out of its name's history.
-async fn read(center: &Center, (owner, sees_dropped): (MemberId, bool), ask: ReadOpen) -> Result<Reply, Refused> {
+async fn read(
+    center: &Center,
+    (owner, sees_dropped): (MemberId, bool),
+    pays: Pays,
+    ask: ReadOpen,
+) -> Result<Reply, Refused> {
     if ask.known.len() > KNOWN_GROUPS_MAX {
         return Err(too_large("list of groups", ask.known.len(), KNOWN_GROUPS_MAX));
     }
@@ -307,7 +315,6 @@ async fn read(center: &Center, (owner, sees_dropped): (MemberId, bool), ask: Rea
         Ok(Some((version, is_dropped, segments, groups)))
     });
     let (version, is_dropped, segments, groups) = found.await?.ok_or_else(|| Refused(plain(errors::OBJECT_UNKNOWN)))?;
-    let pays = center.read_by(&owner).await;
     let reads = SlotsAsk { session, op: PermitOp::Get, pays, life: READ_LIFE, units: WRITE_BYTES_MAX };
     let groups = groups.into_iter().map(|pg| {
         let is_new = !known.contains(&(pg.pg, pg.generation));
