@@ -1510,34 +1510,24 @@ column-change = credits
 column-held = set aside
 wallet-of = { $name }, account { $account }
 wallet-balance = balance     { $amount } credits
-wallet-held = set aside   { $amount } in { $n ->
-    [one] one hold
-   *[other] { $n } holds
- }
+wallet-held = set aside   { $amount } (holds: { $n })
 wallet-limit = may owe     { $amount } ({ $why })
 wallet-available = to spend    { $amount }
 wallet-hold =   { $amount } for { $code } until { $when }
-wallet-statement = { $n ->
-    [0] No lines
-    [one] One line
-   *[other] { $n } lines
- }: balance { $opening } before, { $closing } after.
+wallet-statement = Lines: { $n }. Balance { $opening } before, { $closing } after.
 wallet-transfer-ask = Give { $amount } credits to { $name }? [Y/n]
 wallet-transfer-done = { $amount } credits are { $name }'s now. Your balance: { $balance }.
 wallet-sent-again = A gift whose answer was lost was sent again and stands: { $id }
 wallet-refused-again = A gift whose answer was lost was sent again and is refused ({ $why }): { $id }
 wallet-why-private = a private cloud gives everybody as much
 wallet-why-common = of an account of all
-ledger-rows = { $n } transfers in { $blocks } blocks
+ledger-rows = transfers: { $n }, blocks: { $blocks }
 ledger-sums = Σ debits { $debits } = Σ credits { $credits }; set aside { $held }
-ledger-class =   { $class }: { $n ->
-    [one] one account
-   *[other] { $n } accounts
- }, balance { $balance }
+ledger-class =   { $class }: balance { $balance } (accounts: { $n })
 ledger-adds-up = It adds up.
 ledger-broken = It does NOT add up. { $why }
-ledger-exported = { $n } transfers are in { $file }. Check them anywhere: pumasi ledger verify { $file }
-ledger-verified = { $n } transfers in { $blocks } blocks: every one follows from those before, and all add up. State { $state }
+ledger-exported = Transfers in { $file }: { $n }. Check them anywhere: pumasi ledger verify { $file }
+ledger-verified = Every transfer follows from those before, and all add up (transfers: { $n }, blocks: { $blocks }). State { $state }
 help-wallet = What you have, owe and gave
 help-wallet-show = Show balance, holds and limit
 help-wallet-show-examples = pumasi wallet show
@@ -1551,7 +1541,7 @@ help-wallet-statement--since = How far back
 help-wallet-statement--csv = As a table for spreadsheets
 help-wallet-transfer = Give credits to another member
 help-wallet-transfer-examples = pumasi wallet transfer maria 2.5
-help-wallet-transfer--to = A member's name, or the beginning of an id of `pumasi member list`
+help-wallet-transfer--to = A member's name, or a whole id as `pumasi member list` shows it
 help-wallet-transfer--amount = Credits, with at most six decimals
 help-ledger = The whole book, and whether it adds up
 help-ledger-show = Show sums, accounts and blocks
