@@ -25,6 +25,11 @@ pub struct Payer {
 impl Payer {
     /// Nobody: the cloud's own work, for which nothing is owed.
     pub const NOBODY: Self = Self { account: AccountNo(0), is_free: true };
+
+    /// Nothing is owed.
+    pub const fn is_free(self) -> bool {
+        self.is_free
+    }
 }
 
 /// Who pays for an ask, whichever node serves it.

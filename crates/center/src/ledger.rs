@@ -10,10 +10,12 @@
 //! gaps, blocks one chain. (F) An invariant that does not hold stops everything that posts, until a check finds the book sound;
 //! reading goes on.
 
+pub mod allow;
 pub mod api;
 pub mod audit;
 pub(crate) mod chore;
 pub mod day;
+pub(crate) mod debts;
 pub mod seat;
 pub mod settle;
 pub mod store;

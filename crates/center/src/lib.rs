@@ -148,6 +148,8 @@ pub struct Center(Arc<Inner>);
 struct Inner {
     db: Db,
     ledger: ledger::Ledger,
+    allowances: ledger::allow::Allowances,
+    debts: ledger::debts::Debts,
     keys: Keys,
     settings: Settings,
     name: String,
@@ -196,6 +198,8 @@ impl Center {
         let inner = Inner {
             db,
             ledger,
+            allowances: ledger::allow::Allowances::default(),
+            debts: ledger::debts::Debts::default(),
             keys,
             settings,
             name,
@@ -238,6 +242,7 @@ impl Center {
         tasks.spawn(storage::hand_over::run(center.clone()));
         tasks.spawn(fleet::vet::run(center.clone()));
         tasks.spawn(ledger::chore::run(center.clone()));
+        tasks.spawn(ledger::debts::run(center.clone()));
         tasks.spawn(ledger::settle::chore::run(center.clone()));
         drop(tasks);
         center.0.ready.store(true, Ordering::Release);
@@ -277,6 +282,12 @@ impl Center {
     /// The kept ledger, for whoever posts and reads.
     pub fn ledger(&self) -> &ledger::Ledger {
         &self.0.ledger
+    }
+    pub(crate) fn allowances(&self) -> &ledger::allow::Allowances {
+        &self.0.allowances
+    }
+    pub(crate) fn debts(&self) -> &ledger::debts::Debts {
+        &self.0.debts
     }
     pub(crate) fn keys(&self) -> &Keys {
         &self.0.keys

@@ -177,12 +177,15 @@ impl Columns {
             }
             Came::Failed { index, error } => {
                 tracing::debug!(index, %error, "a holder brings no more");
-                if matches!(&error, ClientError::Refused(no) if no.id == model::errors::BAD_PERMIT) {
+                let is_spent = matches!(&error, ClientError::Refused(no) if no.id == model::errors::BAD_PERMIT);
+                if is_spent {
                     self.client.forget_group(self.source.pg);
                 }
                 self.client.doubt(LostPiece { pg: self.source.pg, segment: self.source.id, index }, &error);
-                self.lost += usize::from(matches!(error, ClientError::Net(_)));
-                self.shun(|asked| asked.index == index);
+                self.lost += usize::from(is_spent || matches!(error, ClientError::Net(_)));
+                if !is_spent {
+                    self.shun(|asked| asked.index == index);
+                }
                 self.active.retain(|asked| asked.index != index);
             }
         }

@@ -239,11 +239,11 @@ impl Client {
         limit: u16,
     ) -> Result<ReadGrant, ClientError> {
         let (name_sealed, session) = (bucket.keys.seal_stored(name)?, self.endpoint.id());
-        let known = self.known_groups();
-        let ask = ReadOpen { bucket: *bucket.id(), name_sealed, version, first, limit, session, known };
+        let (known, units) = self.known_groups();
+        let ask = ReadOpen { bucket: *bucket.id(), name_sealed, version, first, limit, session, known, units };
         match self.ask_of(bucket, GrantedAsk::Read(ask)).await? {
-            Reply::ReadGrant(grant) => {
-                self.learn_groups(&grant.groups);
+            Reply::ReadGrant(mut grant) => {
+                self.learn_groups(&mut grant.groups);
                 Ok(*grant)
             }
             _ => Err(ClientError::Unexpected("no leave to read")),
@@ -497,7 +497,12 @@ impl<'a> Reader<'a> {
         let wanted = self.sealed.start.max(here.start) - here.start..self.sealed.end.min(here.end) - here.start;
         let columns = layout.columns_of(&wanted);
         let slots = self.of.client.order(segment, group);
-        let source = Source { pg: segment.pg, id: segment.id, layout, slots, with_label: false, locator: None };
+        let mut source = Source { pg: segment.pg, id: segment.id, layout, slots, with_label: false, locator: None };
+        let at_each = layout.cell_in_piece(columns.end).start - layout.cell_in_piece(columns.start).start;
+        let first = source.slots.len().min(usize::from(group.scheme.k));
+        if !self.of.client.has_leave(source.pg, &source.slots[..first], at_each) {
+            source = self.look_again(&source).await?;
+        }
         if let Some(sealed) = self.of.client.read_cells(&source, wanted.clone()).await {
             self.take(&sealed, out).await?;
             tell(self.total - self.left);

@@ -1,4 +1,4 @@
-//! Leave to read that this session was given: the center signs it once per group, not once per object.
+//! Leave to read that this session was given: the center signs it once per group, cut to what is read, not once per object.
 
 pub(crate) mod pay;
 
@@ -10,43 +10,79 @@ use wire::limits::KNOWN_GROUPS_MAX;
 use wire::signed::Permit;
 use wire::storage::{ReadGroup, Slot};
 
-/// A group is named as known while its permits hold at least so long.
-const GOOD_FOR: Span = Span::hours(1);
+/// A group is named as known while its permits hold at least so long …
+const GOOD_FOR: Span = Span::mins(10);
+/// … and while less than three of so many parts of what one of them allows were asked for.
+const PARTS: u64 = 4;
+/// What is asked for where leave was used up: so many times what it was.
+const GROWTH: u64 = 4;
+
+/// One holder's permit.
+struct Held {
+    bytes: Vec<u8>,
+    serial: [u8; 16],
+    /// Bytes it allows.
+    units: u64,
+}
 
 /// A group's permits.
 struct Group {
     generation: u64,
     until: model::Stamp,
-    permits: BTreeMap<NodeId, Vec<u8>>,
+    permits: BTreeMap<NodeId, Held>,
+    /// More leave was needed than is left, so many bytes at one holder.
+    wish: Option<u64>,
 }
 
-/// Permits to read by group, at most [`KNOWN_GROUPS_MAX`] groups, and what was signed under them.
+/// Permits to read by group, at most [`KNOWN_GROUPS_MAX`] groups, and what was asked and signed under them.
 #[derive(Default)]
 pub(crate) struct Permits {
     groups: BTreeMap<PgId, Group>,
     payers: pay::Payers,
 }
 
+impl Permits {
+    fn asked(&self, serial: &[u8; 16]) -> u64 {
+        self.payers.get(serial).map_or(0, |count| count.asked())
+    }
+
+    fn has_left(&self, group: &Group) -> bool {
+        group.permits.values().all(|held| self.asked(&held.serial) / (PARTS - 1) <= held.units / PARTS)
+    }
+}
+
 impl Client {
-    /// Groups whose permits are at hand, with their generations.
-    pub(crate) fn known_groups(&self) -> Vec<(PgId, u64)> {
+    /// Groups whose permits are at hand, with their generations; and how much leave to ask for at each holder of others.
+    pub(crate) fn known_groups(&self) -> (Vec<(PgId, u64)>, u64) {
         let until = self.now() + GOOD_FOR;
         let mut permits = self.permits.lock().unwrap_or_else(PoisonError::into_inner);
         permits.groups.retain(|_, group| group.until > until);
-        permits.groups.iter().map(|(pg, group)| (*pg, group.generation)).collect()
+        let is_known = |group: &Group| group.wish.is_none() && permits.has_left(group);
+        let (known, others): (Vec<_>, Vec<_>) = permits.groups.iter().partition(|(_, group)| is_known(group));
+        let most = |group: &Group| group.permits.values().map(|held| held.units).max().unwrap_or(0);
+        let wish = |group: &Group| group.wish.unwrap_or(0).max(most(group).saturating_mul(GROWTH));
+        let units = others.iter().map(|(_, group)| wish(group)).max().unwrap_or(0);
+        (known.into_iter().map(|(pg, group)| (*pg, group.generation)).collect(), units)
     }
 
-    /// Keeps the permits that came with groups.
-    pub(crate) fn learn_groups(&self, groups: &[ReadGroup]) {
+    /// Keeps the permits that came with groups, and takes them out: what is read is read under the newest ones.
+    pub(crate) fn learn_groups(&self, groups: &mut [ReadGroup]) {
         let mut permits = self.permits.lock().unwrap_or_else(PoisonError::into_inner);
         for group in groups {
-            let of = |slot: &Slot| Permit::parse(&slot.permit).ok().map(|p| (slot.addr.id, p.not_after));
-            let Some(until) = group.slots.iter().filter_map(of).map(|(_, until)| until).min() else { continue };
+            let held = |slot: &mut Slot| {
+                let bytes = std::mem::take(&mut slot.permit);
+                let permit = Permit::parse(&bytes).ok()?;
+                let units = permit.max_units.min(permit.max_units_node);
+                Some((permit.not_after, (slot.addr.id, Held { bytes, serial: permit.serial, units })))
+            };
+            let all: Vec<_> = group.slots.iter_mut().filter_map(held).collect();
+            let Some(until) = all.iter().map(|(until, _)| *until).min() else { continue };
             if permits.groups.len() >= KNOWN_GROUPS_MAX && !permits.groups.contains_key(&group.pg) {
                 permits.groups.pop_first();
             }
-            let by_node = group.slots.iter().map(|slot| (slot.addr.id, slot.permit.clone())).collect();
-            permits.groups.insert(group.pg, Group { generation: group.generation, until, permits: by_node });
+            let by_node = all.into_iter().map(|(_, held)| held).collect();
+            let group_permits = Group { generation: group.generation, until, permits: by_node, wish: None };
+            permits.groups.insert(group.pg, group_permits);
         }
     }
 
@@ -56,11 +92,30 @@ impl Client {
             return slot.permit.clone();
         }
         let permits = self.permits.lock().unwrap_or_else(PoisonError::into_inner);
-        permits.groups.get(&pg).and_then(|group| group.permits.get(&slot.addr.id)).cloned().unwrap_or_default()
+        let held = permits.groups.get(&pg).and_then(|group| group.permits.get(&slot.addr.id));
+        held.map(|held| held.bytes.clone()).unwrap_or_default()
+    }
+
+    /// Whether leave at hand is enough to read so many bytes at each of these holders. Where it is not, more is asked for next.
+    pub(crate) fn has_leave(&self, pg: PgId, holders: &[Slot], bytes: u64) -> bool {
+        let mut permits = self.permits.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(group) = permits.groups.get(&pg) else { return false };
+        let is_enough = |held: &Held| permits.asked(&held.serial).saturating_add(bytes) <= held.units;
+        let has = |slot: &Slot| group.permits.get(&slot.addr.id).is_some_and(is_enough);
+        if holders.iter().all(has) {
+            return true;
+        }
+        if let Some(group) = permits.groups.get_mut(&pg) {
+            group.wish = Some(group.wish.unwrap_or(0).max(bytes));
+        }
+        false
     }
 
     /// A holder refused a permit: those of its group are asked for anew.
     pub(crate) fn forget_group(&self, pg: PgId) {
-        self.permits.lock().unwrap_or_else(PoisonError::into_inner).groups.remove(&pg);
+        let mut permits = self.permits.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(group) = permits.groups.get_mut(&pg) {
+            group.wish = Some(group.wish.unwrap_or(0));
+        }
     }
 }

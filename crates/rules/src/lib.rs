@@ -6,11 +6,9 @@
 
 pub mod access;
 pub mod compute;
-pub mod debt;
 pub mod fleet;
 pub mod ledger;
 pub mod refusal;
 pub mod storage;
 
-pub use debt::debt_first_weight;
 pub use refusal::Refusal;

@@ -235,8 +235,10 @@ pub struct ReadOpen {
     pub limit: u16,
     /// Key of the endpoint that will read: permits are for it alone.
     pub session: NodeId,
-    /// Groups, with their generations, for whose members this session has permits that are good for an hour yet.
+    /// Groups, with their generations, for whose members this session has permits with something left.
     pub known: Vec<(PgId, u64)>,
+    /// Bytes of leave asked for at each holder of the others; 0: what the page needs, up to a bound.
+    pub units: u64,
 }
 
 /// Where to read.

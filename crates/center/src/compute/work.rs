@@ -9,7 +9,7 @@ use crate::leave::{Leave, Payer};
 use crate::refuse::{Refused, bad_value, not_allowed};
 use crate::{Caller, Center};
 use model::compute::{Trust, TrustSet};
-use model::{Alias, NodeId, NodeState, Ppm, Region, Span, errors};
+use model::{Alias, NodeId, NodeState, Region, Span, errors};
 use rules::compute::{
     Effect, Input, ItemResult, Lease, LeaseState, NodeFacts, Refused as Why, Report, SlotFacts, Taken, Verdict,
 };
@@ -100,7 +100,7 @@ async fn facts(center: &Center, caller: &Caller, alias: Alias, ask: &WorkAsk) ->
         trusts,
         may_public: trusts.has(Trust::Public) && (!is_public || tier >= model::Tier::T1),
         longest: ask.longest,
-        weight: rules::debt_first_weight(model::Credits::ZERO).min(Ppm::ONE),
+        weight: center.debts().weight(&owner),
     })
 }
 

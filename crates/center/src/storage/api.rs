@@ -10,12 +10,15 @@ use crate::access::grants::{allows, judge};
 use crate::access::store::MemberRow;
 use crate::db::{Reader, StoreError};
 use crate::leave::{Leave, Payer, Pays};
+use crate::ledger::allow::{Beyond, Wanted};
 use crate::refuse::{Refused, bad_value, plain};
 use crate::{Caller, Center};
 use model::{BucketId, MemberId, NodeId, PgId, Presence, Span, errors};
+use rules::ledger::allowance::{self, Leave as LeaveAsk};
+use rules::ledger::tariff::Source;
 use rules::storage::group::DomainKind;
 use rules::storage::survives::AnyOf;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use wire::account::{Granted, GrantedAsk};
 use wire::limits::{FATES_MAX, KNOWN_GROUPS_MAX, LABEL_MAX, PAGE_MAX, READ_SEGMENTS_MAX, REGIONS_MAX, REPLY_MAX};
 use wire::signed::{GrantOps, Permit, PermitOp};
@@ -27,7 +30,7 @@ use wire::{PeerAddr, RefusalMsg, Reply};
 
 /// How long leave to write holds.
 const WRITE_LIFE: Span = Span::hours(1);
-/// How long leave to read holds.
+/// How long leave to read holds that nobody pays for.
 const READ_LIFE: Span = Span::hours(24);
 /// Bytes of one answer's names; the rest follows on the next page.
 const LIST_BYTES_MAX: usize = REPLY_MAX / 2;
@@ -166,9 +169,9 @@ pub async fn granted(center: &Center, caller: &Caller, granted: Granted) -> Resu
         }
         GrantedAsk::Read(ask) => {
             allows(&allowed, GrantOps::GET, &ask.bucket, Some(&ask.name_sealed))?;
-            // Whoever holds the link signs for what it reads: its giver must not owe by another's signature. Until holders of links
-            // pay themselves, nobody does.
-            read(center, (giver, false), Pays::Nobody, ask).await
+            // Its giver pays, out of what it can set aside: never as debt by another's signature.
+            let payer = Reads { pays: center.read_by(&giver).await, beyond: center.others_reads() };
+            read(center, (giver, false), payer, ask).await
         }
         GrantedAsk::List(ask) => {
             allows(&allowed, GrantOps::LIST, &ask.bucket, ask.name_sealed.as_deref())?;
@@ -283,21 +286,69 @@ pub(super) async fn load_pg(center: &Center, pg: PgId) -> Result<PgRow, Refused>
 /// A manifest, and as many of its segments as were asked for, with their holders.
 pub async fn read_open(center: &Center, caller: &Caller, ask: ReadOpen) -> Result<Reply, Refused> {
     let member = who(center, caller).await?;
-    let pays = center.read_by(&member.id).await;
-    read(center, (member.id, true), pays, ask).await
+    let payer = Reads { pays: center.read_by(&member.id).await, beyond: center.own_reads() };
+    read(center, (member.id, true), payer, ask).await
+}
+
+/// Who pays for reading, and what may be owed for it.
+#[derive(Debug, Clone, Copy)]
+struct Reads {
+    pays: Pays,
+    beyond: Beyond,
+}
+
+/// What a group's permits are asked for, as the segments of a page need it.
+fn leave_for(center: &Center, pays: Pays, group: &PgRow, segments: &[SegmentRow], asked: u64) -> LeaveAsk {
+    let here = segments.iter().filter(|segment| segment.pg == group.pg);
+    let needed = here.fold(0u64, |sum, segment| sum.saturating_add(group.scheme.piece_bytes(segment.sealed_bytes)));
+    let fleet = center.fleet();
+    let owners = group.slots.iter().filter_map(|alias| Some(fleet.node(*alias)?.owner));
+    let paid = owners.filter(|owner| !pays.at(owner).is_free()).count();
+    LeaveAsk { needed, asked, k: group.scheme.k, paid: u16::try_from(paid).unwrap_or(u16::MAX) }
+}
+
+/// Bytes of leave at each holder of these groups, covered before a permit is signed; who pays then, and how long permits live.
+/// Where neither can be written down, reading goes on for nothing.
+async fn cover(center: &Center, reads: Reads, groups: &[LeaveAsk]) -> Result<(Pays, Span, Vec<u64>), Refused> {
+    let Pays::Member(member, account) = reads.pays else {
+        return Ok((reads.pays, READ_LIFE, vec![WRITE_BYTES_MAX; groups.len()]));
+    };
+    let (life, windows) = allowance::life(center.now());
+    let is_free = groups.iter().all(|group| group.paid == 0);
+    let Some(price) = center.egress_price().await?.filter(|price| price.source != Source::Free && !is_free) else {
+        return Ok((reads.pays, READ_LIFE, vec![WRITE_BYTES_MAX; groups.len()]));
+    };
+    let mut refused = None;
+    for is_least in [false, true] {
+        let each = |group: &LeaveAsk| if is_least { group.least() } else { group.units() };
+        let units: Vec<u64> = groups.iter().map(each).collect();
+        let bytes =
+            groups.iter().zip(&units).fold(0u64, |sum, (group, units)| sum.saturating_add(group.in_all(*units)));
+        let cost = allowance::cost(bytes, windows, &price);
+        let wanted = Wanted { account, member, cost, bytes, beyond: reads.beyond };
+        match center.cover(wanted).await {
+            Ok(()) => return Ok((reads.pays, life, units)),
+            Err(Refused(no)) if matches!(no.id, errors::DB_UNWRITABLE | errors::LEDGER_STOPPED) => {
+                tracing::warn!(id = %no.id, "nothing can be set aside for reading; it is free meanwhile");
+                return Ok((Pays::Nobody, READ_LIFE, vec![WRITE_BYTES_MAX; groups.len()]));
+            }
+            Err(no) => refused = Some(no),
+        }
+    }
+    Err(refused.unwrap_or_else(|| Refused(plain(errors::BUG))))
 }
 
 /// `sees_dropped`: also what went out of its name's history.
 async fn read(
     center: &Center,
     (owner, sees_dropped): (MemberId, bool),
-    pays: Pays,
+    payer: Reads,
     ask: ReadOpen,
 ) -> Result<Reply, Refused> {
     if ask.known.len() > KNOWN_GROUPS_MAX {
         return Err(too_large("list of groups", ask.known.len(), KNOWN_GROUPS_MAX));
     }
-    let (session, known) = (ask.session, ask.known.clone());
+    let (session, known, asked) = (ask.session, ask.known.clone(), ask.units);
     let found = center.db().read(move |q| {
         let row = of(bucket::find(q, &ask.bucket)?, &owner)?;
         let (mut version, mut is_dropped) = match &ask.version {
@@ -315,11 +366,19 @@ async fn read(
         Ok(Some((version, is_dropped, segments, groups)))
     });
     let (version, is_dropped, segments, groups) = found.await?.ok_or_else(|| Refused(plain(errors::OBJECT_UNKNOWN)))?;
-    let reads = SlotsAsk { session, op: PermitOp::Get, pays, life: READ_LIFE, units: WRITE_BYTES_MAX };
-    let groups = groups.into_iter().map(|pg| {
-        let is_new = !known.contains(&(pg.pg, pg.generation));
-        ReadGroup { pg: pg.pg, generation: pg.generation, scheme: pg.scheme, slots: slots(center, &pg, &reads, is_new) }
-    });
+    let is_new = |pg: &PgRow| !known.contains(&(pg.pg, pg.generation));
+    let fresh: Vec<&PgRow> = groups.iter().filter(|pg| is_new(pg)).collect();
+    let leaves: Vec<LeaveAsk> =
+        fresh.iter().map(|pg| leave_for(center, payer.pays, pg, &segments, asked)).collect();
+    let (pays, life, units) = cover(center, payer, &leaves).await?;
+    let units: BTreeMap<PgId, u64> = fresh.iter().map(|pg| pg.pg).zip(units).collect();
+    let group = |pg: &PgRow| {
+        let units = units.get(&pg.pg).copied();
+        let reads = SlotsAsk { session, op: PermitOp::Get, pays, life, units: units.unwrap_or(0) };
+        let slots = slots(center, pg, &reads, units.is_some());
+        ReadGroup { pg: pg.pg, generation: pg.generation, scheme: pg.scheme, slots }
+    };
+    let groups: Vec<ReadGroup> = groups.iter().map(group).collect();
     let segment =
         |s: SegmentRow| ReadSegment { id: s.id, pg: s.pg, seq: s.seq, sealed_bytes: s.sealed_bytes, have: s.have };
     Ok(Reply::ReadGrant(Box::new(ReadGrant {
@@ -329,7 +388,7 @@ async fn read(
         is_dropped,
         segments_count: version.segments_count,
         segments: segments.into_iter().map(segment).collect(),
-        groups: groups.collect(),
+        groups,
     })))
 }
 

@@ -11,10 +11,12 @@ use super::store::{self, PgRow, SegmentRow, thin};
 use crate::access::api::who;
 use crate::fleet::store::Standing;
 use crate::leave::Pays;
+use crate::ledger::allow::Wanted;
 use crate::refuse::Refused;
 use crate::{Caller, Center};
 use model::{Alias, Bytes, Kbps, NodeState, PgId, Presence, Span, Stamp, Tier, TimeScale, errors};
 use rules::fleet::tier::Trust;
+use rules::ledger::allowance;
 use rules::storage::expand::{
     self, EPOCH, GROUP_LEASES_MAX, LEASE, PATIENT_EPOCH, SlotNow, StewardFacts, WRITER_LEASE,
 };
@@ -437,6 +439,17 @@ async fn work(
     // What it reads for these segments, once more for what is cut off: nobody signs away more of the reserve.
     let needed = segments.iter().map(|s| group.scheme.piece_bytes(s.segment.sealed_bytes)).sum::<u64>();
     let units = if pays == Pays::Nobody { u64::MAX } else { needed.saturating_mul(2).saturating_add(READ_SLACK) };
+    if let Pays::Member(member, account) = pays {
+        // No leave that is paid without cover.
+        let at = |alias: &model::Alias| center.fleet().node(*alias).is_some_and(|node| node.owner != member);
+        let paid = group.slots.iter().filter(|alias| at(alias)).count();
+        let bytes = units.saturating_mul(paid.min(usize::from(group.scheme.k)) as u64);
+        if let Some(price) = center.egress_price().await? {
+            let windows = allowance::windows(now, PERMIT_LIFE);
+            let cost = allowance::cost(bytes, windows, &price);
+            center.cover(Wanted { account, member, cost, bytes, beyond: center.own_reads() }).await?;
+        }
+    }
     let session = ask.session;
     let reads = SlotsAsk { session, op: PermitOp::Get, pays, life: PERMIT_LIFE, units };
     let read = slots(center, &group, &reads, true);

@@ -36,6 +36,8 @@ pub(super) struct Member {
     /// Room for new pieces.
     free: Bytes,
     away_for: Span,
+    /// By what its owner owes.
+    debt: Ppm,
     pub(super) profile: WeeklyProfile,
 }
 
@@ -84,7 +86,8 @@ pub(super) fn members(center: &Center, rows: &[NodeRow], now: Stamp) -> Vec<Memb
         let lent = |n: &NodeMemory| if n.lent.0 > 0 { n.lent } else { row.node.lent };
         let free = fleet.node(row.alias).map_or(row.node.lent, |n| n.room(lent(n), trust));
         let profile = WeeklyProfile(row.profile);
-        Member { on: presence == Presence::On, presence, on_since, away_for, free, profile, row }
+        let debt = center.debts().weight(&row.node.owner);
+        Member { on: presence == Presence::On, presence, on_since, away_for, debt, free, profile, row }
     };
     rows.iter().map(member).collect()
 }
@@ -133,7 +136,7 @@ impl Member {
             tier: self.row.tier,
             free: self.free,
             quality: Ppm::ONE,
-            debt: rules::debt_first_weight(model::Credits::ZERO),
+            debt: self.debt,
             on: self.on,
             // What nothing was learned of yet is no habit of it.
             is_flaky: !is_young && is_flaky(&self.profile),

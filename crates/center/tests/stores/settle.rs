@@ -1,6 +1,7 @@
 //! Settlement: batches, stored bytes and results become due once, and what is due is settled once, as the pure rules say, whatever is
 //! sent again, comes late or ends in between. The letters are those of `center::ledger::settle`.
 
+mod allowance;
 mod crash;
 mod refused;
 mod stored;
@@ -133,14 +134,19 @@ async fn two_centers_at_once_settle_once(place: &mut Place) {
 
 async fn a_payer_that_signs_more_than_it_has_leaves_the_sum_at_zero(place: &mut Place) {
     let town = Town::start(place).await;
-    // 500 credits are owed for it, 60 may be.
+    // 267 credits each are owed for it, 60 may be.
     town.hand_in(town.batch(&[(1, 600 * GB), (3, 600 * GB)])).await.unwrap();
     town.over().await;
     town.settle().await;
     let found = balances(&town.ledger).await;
     assert_eq!(found.values().sum::<i64>(), 0);
     assert_eq!(found[&town.account(2)], 480_000_000, "who served it is paid");
-    assert_eq!(found[&center::ledger::seat::only(AccountClass::WriteOff)], 0, "what was read is the reader's own debt");
+    let (write_off, each) = (center::ledger::seat::only(AccountClass::WriteOff), 266_667_000);
+    assert_eq!(found[&write_off], -2 * (each - 60_000_000), "beyond the limit others bear it, in public");
+    for payer in [1, 3] {
+        let account = town.ledger.account(town.account(payer)).await.unwrap().unwrap().account;
+        assert_eq!((account.balance().0, account.is_frozen), (-60_000_000, true), "its own signatures stop it");
+    }
 }
 
 async fn what_the_reserve_cannot_pay_it_owes_until_it_can(place: &mut Place) {

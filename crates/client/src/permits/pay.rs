@@ -6,6 +6,7 @@ use model::{NodeId, Stamp};
 use net::Endpoint;
 use rules::storage::receipt::Payer;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
@@ -20,7 +21,15 @@ pub(crate) type Payers = BTreeMap<[u8; 16], Arc<Count>>;
 /// One permit's count and its newest receipt.
 pub(crate) struct Count {
     payer: Mutex<(Payer, Vec<u8>)>,
+    /// Bytes its holder was asked for: as it counts, whatever came of them.
+    asked: AtomicU64,
     changed: Arc<Notify>,
+}
+
+impl Count {
+    pub(super) fn asked(&self) -> u64 {
+        self.asked.load(Relaxed)
+    }
 }
 
 /// A stream's part in its permit's count.
@@ -46,8 +55,10 @@ impl Client {
         if payers.len() >= COUNTS_MAX && !payers.contains_key(&serial) {
             payers.pop_first();
         }
-        let begin = || Arc::new(Count { payer: Mutex::new((Payer::new(0), Vec::new())), changed: Arc::default() });
+        let payer = || Mutex::new((Payer::new(0), Vec::new()));
+        let begin = || Arc::new(Count { payer: payer(), asked: AtomicU64::new(0), changed: Arc::default() });
         let count = Arc::clone(payers.entry(serial).or_insert_with(begin));
+        count.asked.fetch_add(len, Relaxed);
         let endpoint = self.endpoint.clone();
         Some(Paying { count, endpoint, now: self.device.now, serial, node, left: len, told: (0, 0) })
     }

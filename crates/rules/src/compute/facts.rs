@@ -24,7 +24,7 @@ pub struct NodeFacts {
     pub may_public: bool,
     /// Longest task its owner's schedule still allows.
     pub longest: Span,
-    /// Weight among equally fit nodes, see [`crate::debt_first_weight`].
+    /// Weight among equally fit nodes, see [`crate::ledger::debt_first::factor`].
     pub weight: Ppm,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! (A) Weight falls with the position and never rises: a table of 141 integers, `round(2¹⁶ · e^(−i/10))`, i = −70 … 70. (B) Nobody weighs
 //! nothing, so that nobody who fits is left out for good. (C) Gifts of 90 days count as if they were not given: nobody looks poor by
-//! giving. No caller yet: [`crate::debt_first_weight`] is neutral until balances exist.
+//! giving.
 
 use model::{Credits, Ppm, Ucredit};
 

@@ -116,8 +116,8 @@ pub struct Payer {
     pub carries: Carries,
     /// What it has set aside for this, oldest first, and what is left of each.
     pub allowances: Vec<(TransferId, Ucredit)>,
-    /// It reads its own data at its limit: that may be owed.
-    pub is_rescue: bool,
+    /// What it may owe beyond its limit for this: rescue reads ([`super::limit::may`]).
+    pub may_owe: Ucredit,
     /// The insurance as it stands.
     pub insurance: Account,
 }
@@ -188,7 +188,8 @@ pub fn charge(round: &Round<'_>, payer: &Payer) -> Result<Charged, No> {
         add(&mut sum, cost)?;
     }
     let (asks, overspent) = collect(round, payer, sum);
-    let starter = if round.resource == Resource::Storage || payer.is_rescue { Starter::Owed } else { Starter::System };
+    let owes = round.resource == Resource::Storage || payer.may_owe > Ucredit::ZERO;
+    let starter = if owes { Starter::Owed } else { Starter::System };
     let group = (!asks.is_empty()).then_some(Group { starter, asks });
     Ok(Charged { group, carries, taken, overspent })
 }
@@ -206,8 +207,9 @@ fn collect(round: &Round<'_>, payer: &Payer, sum: Ucredit) -> (Vec<Ask>, Ucredit
         }
     }
     // Bytes that are stored already are charged whatever the limit says (B).
-    let owes = round.resource == Resource::Storage || payer.is_rescue;
-    let own = if owes && no.is_of_people() { left } else { left.min(spendable(&payer.account)) };
+    let beyond = if round.resource == Resource::Storage { Ucredit::MAX } else { payer.may_owe };
+    let most = if no.is_of_people() { beyond } else { Ucredit::ZERO };
+    let own = left.min(Ucredit(spendable(&payer.account).0.saturating_add(most.0)));
     if own > Ucredit::ZERO {
         let act = Act::Move { debit: no, credit: clearing, amount: own };
         asks.push(round.ask(Purpose::Settle, (no, 0), act, code));

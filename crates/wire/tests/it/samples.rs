@@ -225,6 +225,7 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
         limit: 6,
         session: NodeId([9; 32]),
         known: vec![(PgId(1), 2)],
+        units: 7,
     };
     let list = ObjectList { bucket: BucketId([2; 16]), name_sealed: Some(vec![3; 40]), after: 5, limit: 100 };
     [

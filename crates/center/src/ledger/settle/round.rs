@@ -4,14 +4,16 @@
 //! Each [`step`] is one transaction that posts its transfers, keeps their carries and ends the due rows they are made of. (A) It
 //! begins with what the rows say, behind all other settlements, so that a crash between any two of them, or a second center
 //! process, finds the rest and nothing else. (B) What the ledger refuses is not taken in: it is told, and nobody else waits for it.
+//! (C) Who signed for more than it had leave for starts nothing more.
 
 use super::store::{self, DueRow, Side, Step, Taken};
 use super::{Periods, meter};
 use crate::db::{StoreError, Tx};
 use crate::ledger::seat::{self, Escrow};
-use crate::ledger::store::{self as book, account, price};
+use crate::ledger::allow;
+use crate::ledger::store::{self as book, account, allowance, price};
 use crate::ledger::{Ledger, Posting};
-use model::{AccountClass, AccountNo, Resource, Span, Stamp, Ucredit};
+use model::{AccountClass, AccountNo, Resource, Span, Stamp, TransferId, Ucredit};
 use rules::ledger::settle::{Carries, Charged, Due, Earner, Factor, Payer, Round, Seats, charge, earned, pay, share};
 use rules::ledger::tariff::Tariff;
 use rules::ledger::{Account, Act, No};
@@ -20,6 +22,8 @@ use std::sync::Arc;
 
 /// Accounts charged or paid in one transaction.
 pub const PART: u32 = 256;
+/// Holds one charge is taken out of.
+const HOLDS_MAX: u32 = 200;
 /// For so long a member is new, and gives a part of what it earns to the commons.
 const NEW_FOR: Span = Span::days(30);
 
@@ -195,10 +199,8 @@ impl Turn<'_, '_, '_> {
                 account,
                 uses: uses.clone(),
                 carries: price::carries(self.tx, *no, self.at.1)?,
-                allowances: Vec::new(),
-                // Nothing is set aside before work begins yet: what a member read, or had computed, is its own debt, as a rescue
-                // read is. Nobody else bears it.
-                is_rescue: true,
+                allowances: self.set_aside(*no)?,
+                may_owe: self.may_owe(*no)?,
                 insurance,
             };
             let one = charge(&self.round, &payer).map_err(|no| broken(&no))?;
@@ -206,7 +208,10 @@ impl Turn<'_, '_, '_> {
                 tracing::warn!(account = %no, overspent = %one.overspent, "a payer signed more than it can pay; others bear it");
                 // What it bears of the next ones it cannot bear twice.
                 insurance.debits = insurance.debits.checked_add(one.overspent).unwrap_or(Ucredit::MAX);
+                // (C) Its own signatures are the evidence.
+                account::freeze(self.tx, *no, true)?;
             }
+            self.note_owed(&account, &one)?;
             if !no.is_of_people() {
                 let (resource, account) = (self.at.1, *no);
                 let unpaid = unpaid(&self.round, &payer.uses, &one).into_iter();
@@ -223,6 +228,38 @@ impl Turn<'_, '_, '_> {
         store::consume(self.tx, self.at, Side::Used, uses.keys().copied())?;
         let next = self.terms.periods.after(store::last_begun(self.tx)?);
         Ok(store::add_due(self.tx, next, &again)?)
+    }
+
+    /// What an account has set aside for this, oldest first.
+    fn set_aside(&mut self, no: AccountNo) -> Result<Vec<(TransferId, Ucredit)>, StoreError> {
+        match self.at.1 {
+            Resource::Egress => Ok(allowance::open(self.tx, no, Resource::Egress, HOLDS_MAX)?),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// What an account may owe beyond its limit for this. Nothing is set aside for computing yet: what a member had computed is its
+    /// own debt, nobody else bears it.
+    fn may_owe(&mut self, no: AccountNo) -> Result<Ucredit, StoreError> {
+        match self.at.1 {
+            Resource::Egress => allow::may_owe(self.tx, no, self.now),
+            _ => Ok(Ucredit::MAX),
+        }
+    }
+
+    /// What was charged beyond the limit is no more to be owed.
+    fn note_owed(&mut self, before: &Account, charged: &Charged) -> Result<(), StoreError> {
+        let moved = charged.group.iter().flat_map(|group| &group.asks).find_map(|ask| match ask.act {
+            Act::Move { debit, amount, .. } if debit == before.no => Some(amount),
+            _ => None,
+        });
+        let has = Ucredit(u64::try_from(before.available().0).unwrap_or(0));
+        match moved.map(|moved| moved.less(has)).filter(|beyond| *beyond > Ucredit::ZERO) {
+            Some(beyond) if self.at.1 == Resource::Egress => {
+                allow::note_charged(self.tx, before.no, beyond, self.now)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Posts groups of accounts; those that were refused. (B)

@@ -3,7 +3,7 @@
 use super::{OWNER_MAX, lock};
 use crate::db::{DbError, Many, Reader, Row, StoreError, Tx, Value, int_as};
 use crate::ledger::{PAGE_MAX, seat};
-use model::{AccountClass, AccountNo, MemberState, Stamp, Ucredit, errors};
+use model::{AccountClass, AccountNo, Credits, MemberId, MemberState, Stamp, Ucredit, errors};
 use rules::ledger::Account;
 use rules::ledger::check::Sums;
 
@@ -79,6 +79,23 @@ pub fn of(q: &mut Reader<'_>, class: AccountClass, owner: &[u8]) -> Result<Optio
 pub fn after(q: &mut Reader<'_>, after: AccountNo, limit: u32) -> Result<Vec<Opened>, DbError> {
     let sql = format!("SELECT {ACCOUNT} FROM ledger_account WHERE no > $1 ORDER BY no LIMIT $2");
     q.query(&sql, &[after.into(), limit.min(PAGE_MAX).into()], read_opened)
+}
+
+/// Accounts of members after a number, in order, at most `limit`: whose, and how they stand.
+pub fn members_after(
+    q: &mut Reader<'_>,
+    after: AccountNo,
+    limit: u32,
+) -> Result<Vec<(AccountNo, MemberId, Credits)>, DbError> {
+    let sql = "SELECT no, owner, credits - debits FROM ledger_account WHERE no > $1 AND class = $2 ORDER BY no LIMIT $3";
+    let params = [after.into(), AccountClass::Member.number().into(), limit.min(PAGE_MAX).into()];
+    q.query(sql, &params, |row| Ok((row.get(0)?, row.get(1)?, Credits(row.get(2)?))))
+}
+
+/// What accounts gave away since a moment.
+pub fn gifts_since(q: &mut Reader<'_>, since: Stamp) -> Result<Vec<(AccountNo, Ucredit)>, DbError> {
+    let sql = "SELECT debit, CAST(sum(amount) AS BIGINT) FROM ledger_transfer WHERE code = 400 AND made_at >= $1 GROUP BY debit";
+    q.query(sql, &[since.into()], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Every account, in order.

@@ -245,6 +245,12 @@ pub fn of_owner(q: &mut Reader<'_>, owner: &MemberId) -> Result<Vec<BucketRow>, 
     q.query(&sql, &[owner.into(), (wire::limits::BUCKETS_MAX as i64).into()], read)
 }
 
+/// Sealed bytes a member keeps, all its buckets together.
+pub fn bytes_of(q: &mut Reader<'_>, owner: &MemberId) -> Result<u64, DbError> {
+    let sql = "SELECT CAST(coalesce(sum(sealed_bytes), 0) AS BIGINT) FROM bucket WHERE owner = $1 AND removed_at IS NULL";
+    Ok(q.query_opt(sql, &[owner.into()], |row| row.get(0))?.unwrap_or(0))
+}
+
 /// Removes a bucket without names; its logs go with it. Refuses E0303.
 pub fn remove(tx: &mut Tx<'_>, bucket: &BucketRow, now: Stamp) -> Result<(), StoreError> {
     if bucket.objects > 0 {

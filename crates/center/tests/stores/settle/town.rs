@@ -217,8 +217,9 @@ impl Town {
         for (no, uses) in of(Side::Used) {
             let insurance = at(book, round.seats.insurance);
             let account = at(book, no);
-            let payer =
-                Payer { account, uses, carries: carries.clone(), allowances: Vec::new(), is_rescue: true, insurance };
+            // Nobody here had leave to read as a rescue.
+            let may_owe = if resource == Resource::Egress { Ucredit::ZERO } else { Ucredit::MAX };
+            let payer = Payer { account, uses, carries: carries.clone(), allowances: Vec::new(), may_owe, insurance };
             let one = charge(&round, &payer).unwrap();
             apply(book, one.group);
             one.taken.into_iter().for_each(|(key, amount)| taken.entry(key).or_default().0 += amount.0);

@@ -126,7 +126,7 @@ impl Town {
             uses: uses.to_vec(),
             carries: self.carries.clone(),
             allowances: holds.iter().map(left).collect(),
-            is_rescue: false,
+            may_owe: Ucredit::ZERO,
             insurance: self.account(seat(Class::Insurance)),
         }
     }

@@ -49,7 +49,7 @@ pub struct Candidate<'a> {
     pub free: Bytes,
     /// Quality, 0.5 … 1.
     pub quality: Ppm,
-    /// Factor of [`crate::debt_first_weight`].
+    /// Factor of [`crate::ledger::debt_first::factor`].
     pub debt: Ppm,
     /// On now.
     pub on: bool,

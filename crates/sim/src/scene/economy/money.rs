@@ -134,7 +134,7 @@ impl Economy {
                 .into_iter()
                 .map(|(_, hold, amount): (Resource, _, _)| (hold, amount))
                 .collect(),
-            is_rescue,
+            may_owe: if is_rescue { Ucredit::MAX } else { Ucredit::ZERO },
             insurance: self.books.at(seat(AccountClass::Insurance)),
         };
         let charged = charge(&turn.round, &payer)?;
@@ -182,7 +182,7 @@ impl Economy {
             uses: vec![turn.due(units, WHOLE_BPS)],
             carries: self.carries.clone(),
             allowances: Vec::new(),
-            is_rescue: false,
+            may_owe: Ucredit::ZERO,
             insurance: self.books.at(seat(AccountClass::Insurance)),
         };
         let charged = charge(&turn.round, &payer)?;
