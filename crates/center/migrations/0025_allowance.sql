@@ -32,5 +32,17 @@ CREATE TABLE allowance_owed (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX allowance_owed_day ON allowance_owed (day);
 
+-- What a job may cost at most, as fuel of accepted outputs (0: no limit) and as credits, and what is set aside for it.
+ALTER TABLE job ADD COLUMN budget INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE job ADD COLUMN max_ucredit INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE job_hold (
+    job BLOB NOT NULL,
+    number INTEGER NOT NULL,
+    account INTEGER NOT NULL,
+    hold BLOB NOT NULL CHECK (length(hold) = 16),
+    PRIMARY KEY (job, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX job_hold_account ON job_hold (account);
+
 -- What was given away, for who must not look poor by it.
 CREATE INDEX ledger_transfer_gift ON ledger_transfer (made_at, debit) WHERE code = 400;

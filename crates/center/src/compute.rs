@@ -7,6 +7,7 @@
 pub mod api;
 pub mod blocks;
 pub mod board;
+pub mod budget;
 mod journal;
 mod progress;
 pub mod store;

@@ -146,6 +146,8 @@ async fn dispatch(center: &Center, caller: &Caller, request: Request) -> Result<
         Request::JobShow(id) => compute::api::show(center, caller, id).await,
         Request::JobStop(id) => compute::api::stop(center, caller, id).await,
         Request::JobRetry(id) => compute::api::retry(center, caller, id).await,
+        Request::JobRaise(id, most) => compute::budget::raise(center, caller, id, most).await,
+        Request::Prices => ledger::api::prices(center, caller).await,
         Request::JobItems(ask) => compute::api::items(center, caller, ask).await,
         Request::WorkAsk(ask) => compute::work::ask(center, caller, *ask).await,
         Request::WorkReports(said) => compute::work::reports(center, caller, *said).await,

@@ -75,6 +75,8 @@ words!(
         ManyFailed = 1 => "many_failed",
         /// The center has just started and waits for nodes to show what they run.
         Restarted = 2 => "restarted",
+        /// What it may cost is used up.
+        Budget = 3 => "budget",
     }
 );
 words!(

@@ -251,6 +251,8 @@ pub const WINDOW_CLOSED: ErrorId = ErrorId(610);
 pub const LEDGER_STOPPED: ErrorId = ErrorId(611);
 /// `ledger_broken`
 pub const LEDGER_BROKEN: ErrorId = ErrorId(612);
+/// `above_max`
+pub const ABOVE_MAX: ErrorId = ErrorId(613);
 /// `bounty_unknown`
 pub const BOUNTY_UNKNOWN: ErrorId = ErrorId(701);
 /// `bounty_state`
@@ -410,6 +412,7 @@ pub const REGISTRY: &[ErrorRow] = &[
     row("E0610", "window_closed", 5, 409),
     row("E0611", "ledger_stopped", 8, 503),
     row("E0612", "ledger_broken", 8, 0),
+    row("E0613", "above_max", 6, 402),
     row("E0701", "bounty_unknown", 3, 404),
     row("E0702", "bounty_state", 5, 409),
     row("E0703", "no_place", 5, 409),

@@ -24,8 +24,8 @@ const TREE_FILES: usize = 40;
 /// Level of walls that strangers' work needs.
 const WALLS: u8 = 2;
 
-/// Checks that shortened days have a part in: a steward's lease, when a PC counts as missing, when a node is audited.
-const SCALED: [&str; 3] = ["filled", "healed", "liar_found"];
+/// Checks that shortened days have a part in: a steward's lease, a settle period, when a PC counts as missing, when a node is audited.
+const SCALED: [&str; 4] = ["filled", "ledger", "healed", "liar_found"];
 
 struct Board<'a> {
     app: &'a App,
@@ -150,7 +150,13 @@ async fn tell(board: &mut Board<'_>, cloud: &mut Cloud) -> Option<()> {
     board.check("recovered", n, cloud.recovered(&file)).await?;
     board.check("nothing_in_clear", n, cloud.nothing_in_clear(&file)).await?;
     board.check("owner_pause", n, cloud.owner_pauses()).await?;
-    compute(board, cloud, n).await?;
+    let has_computed = compute(board, cloud, n).await?;
+    let members = board.check("ledger", n, cloud.ledger(has_computed)).await?;
+    for one in members {
+        let words = args!["name" => one.name, "earned" => one.earned.to_string(), "paid" => one.paid.to_string(),
+            "balance" => one.balance.to_string()];
+        board.app.out.say("demo-ledger-line", words);
+    }
     let dead = n / 2 + 1;
     let killed_at = Instant::now();
     cloud.kill(0..dead);
@@ -168,15 +174,15 @@ async fn tell(board: &mut Board<'_>, cloud: &mut Cloud) -> Option<()> {
     Some(())
 }
 
-/// Words counted by strangers' machines. Where no walls stand around foreign work this is not done, and said so.
-async fn compute(board: &mut Board<'_>, cloud: &mut Cloud, n: usize) -> Option<()> {
+/// Words counted by strangers' machines. Where no walls stand around foreign work this is not done, and said so: false then.
+async fn compute(board: &mut Board<'_>, cloud: &mut Cloud, n: usize) -> Option<bool> {
     let level = cloud.walls().await.unwrap_or(0);
     if level < WALLS {
         board.skip("word_count", n, &format!("walls of level {level} stand here, strangers' work needs {WALLS}"));
-        return Some(());
+        return Some(false);
     }
     let plain = board.check("texts_stored", cloud::ITEMS, cloud.texts_stored()).await?;
-    board.check("word_count", cloud::ITEMS, cloud.words_counted(plain)).await
+    board.check("word_count", cloud::ITEMS, cloud.words_counted(plain)).await.map(|()| true)
 }
 
 /// A check's failure in words.

@@ -52,6 +52,7 @@ fn job(trust: Trust) -> JobFacts {
         regions: Vec::new(),
         deadline: Stamp(u64::MAX),
         stages: vec![stage],
+        budget: 0,
     }
 }
 

@@ -6,7 +6,7 @@
 use crate::addr::PeerAddr;
 use crate::envelope::RefusalMsg;
 use model::compute::{Check, FailKind, JobKind, JobState, Partitioning, Trust};
-use model::{Alias, BucketId, JobId, NodeId, Region, Span, Stamp};
+use model::{Alias, BucketId, JobId, NodeId, Region, Span, Stamp, Ucredit};
 use serde::{Deserialize, Serialize};
 
 /// A job as its member hands it in. What it runs and reads, the center is not told.
@@ -36,6 +36,8 @@ pub struct JobSubmit {
     pub keepers: Vec<NodeId>,
     /// Engine, profile and host it runs on, the first 16 bytes of its name.
     pub engine: [u8; 16],
+    /// Most it may cost; 0: as the cloud sets it.
+    pub max_credits: Ucredit,
 }
 
 /// One stage of a job.
@@ -119,6 +121,10 @@ pub struct JobDetail {
     pub failures: Vec<ItemFailure>,
     /// Until when results are handed out.
     pub deadline: Stamp,
+    /// Most it may cost; 0 where nothing limits it.
+    pub max_credits: Ucredit,
+    /// What accepted results come to, those of one's own machines too, which cost nothing.
+    pub worth: Ucredit,
 }
 
 /// One stage as it stands.

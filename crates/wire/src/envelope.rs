@@ -190,6 +190,10 @@ pub enum Request {
     LedgerState,
     /// What payers signed for at the calling node in one window.
     Settle(Box<settle::SettleBatch>),
+    /// Lets a job cost more: in all.
+    JobRaise(model::JobId, model::Ucredit),
+    /// Prices in force.
+    Prices,
 }
 
 impl Request {
@@ -278,7 +282,9 @@ impl Request {
             | Self::Statement(_)
             | Self::LedgerRows(_)
             | Self::LedgerState
-            | Self::Settle(_) => true,
+            | Self::Settle(_)
+            | Self::JobRaise(..)
+            | Self::Prices => true,
         }
     }
 }
@@ -392,6 +398,8 @@ pub enum Reply {
     LedgerState(Box<ledger::LedgerState>),
     /// A node's batch counts.
     Settled(settle::Settled),
+    /// Prices in force.
+    Prices(Box<ledger::Prices>),
 }
 
 /// A lawful no: its registered id and the variables of its text, in the reader's language.

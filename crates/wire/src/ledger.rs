@@ -3,7 +3,7 @@
 //!
 //! Amounts are µcredit. A member asks about its own account; the operator also about others.
 
-use model::{AccountNo, Code, Credits, MemberId, MemberState, Stamp, TransferId, TransferKind, Ucredit};
+use model::{AccountNo, Code, Credits, MemberId, MemberState, Resource, Stamp, TransferId, TransferKind, Ucredit};
 use serde::{Deserialize, Serialize};
 
 /// An account as its owner sees it.
@@ -51,6 +51,43 @@ impl Wallet {
 /// No counter is larger than the largest balance.
 fn signed(amount: Ucredit) -> i64 {
     i64::try_from(amount.0).unwrap_or(i64::MAX)
+}
+
+/// Prices in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prices {
+    /// Version of the price book.
+    pub version: u32,
+    /// Since when it holds.
+    pub valid_from: Stamp,
+    /// Members repair for each other: storage has the circle's price.
+    pub is_circle: bool,
+    /// Its rows.
+    pub lines: Vec<PriceLine>,
+}
+
+/// A row of the price book.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriceLine {
+    /// What is metered.
+    pub resource: Resource,
+    /// Which of its prices, as a word: a class, `circle`, `checked`, `strict`; `plain` where it has one.
+    pub variant: String,
+    /// What a payer pays for so many units.
+    pub consumer: Ucredit,
+    /// What a provider gets for so many.
+    pub provider: Ucredit,
+    /// So many.
+    pub per: u64,
+}
+
+impl PriceLine {
+    /// What so many units cost, rounded up: no bill is larger.
+    pub fn cost(&self, units: u64) -> Ucredit {
+        let wide = u128::from(units) * u128::from(self.consumer.0) + u128::from(self.per.saturating_sub(1));
+        let cost = wide / u128::from(self.per.max(1));
+        Ucredit(u64::try_from(cost).unwrap_or(u64::MAX).min(Ucredit::MAX.0))
+    }
 }
 
 /// What is set aside.

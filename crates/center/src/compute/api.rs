@@ -1,5 +1,6 @@
 //! What members ask of jobs.
 
+use super::budget::{self, Budget};
 use super::board;
 use super::progress::Kept;
 use super::store::{self, JobRow};
@@ -10,7 +11,7 @@ use crate::refuse::{Refused, bad_value};
 use crate::storage::store as storage;
 use crate::{Caller, Center};
 use model::compute::{Check, JobKind, JobState, Trust};
-use model::{Alias, JobId, Span, errors};
+use model::{Alias, JobId, Span, Ucredit, errors};
 use rules::compute::{Input, JobFacts, StageFacts};
 use std::collections::BTreeMap;
 use wire::compute::{JobDetail, JobItemPage, JobItemsAsk, JobLine, JobSubmit};
@@ -44,6 +45,13 @@ pub async fn submit(center: &Center, caller: &Caller, ask: JobSubmit) -> Result<
     if ask.trust != Trust::Own {
         center.spends(&member.id).await?;
     }
+    let (account, id) = (center.account_of(&member.id).await?, ask.id);
+    // The same again may cost what it might the first time.
+    let there = center.db().read(move |q| Ok(store::find(q, &id)?)).await?;
+    let budget = match there {
+        Some(row) => Budget { most: row.max_credits, fuel: row.facts.budget },
+        None => budget::of(center, account, &ask).await?,
+    };
     let mut facts = JobFacts {
         id: ask.id,
         account: member.id,
@@ -66,6 +74,7 @@ pub async fn submit(center: &Center, caller: &Caller, ask: JobSubmit) -> Result<
                 parts: 0,
             })
             .collect(),
+        budget: budget.fuel,
     };
     if ask.kind == JobKind::MapReduce {
         // What a stage makes is cut into as many parts as the next one has items.
@@ -84,9 +93,19 @@ pub async fn submit(center: &Center, caller: &Caller, ask: JobSubmit) -> Result<
         made_at: now,
         ended_at: None,
         progress: None,
+        max_credits: budget.most,
     };
     let kept = row.clone();
-    if center.db().write(move |tx| store::insert(tx, &kept)).await? {
+    let inserted = center.db().write(move |tx| {
+        if budget.most > Ucredit::ZERO {
+            let job = (kept.facts.id, kept.facts.deadline);
+            if let Err(no) = budget::set_aside(tx, job, account, (0, budget.most), now)? {
+                return Ok(Err(no.refusal()));
+            }
+        }
+        store::insert(tx, &kept).map(Ok)
+    });
+    if inserted.await?? {
         tracing::info!(job = %row.facts.id.short(), member = %member.id.short(), "a job begins");
         board::begin_job(center, row)?.durable().await?;
     } else if !center.board().scheduler().jobs().contains(&row.facts.id) {
@@ -216,7 +235,11 @@ pub async fn show(center: &Center, caller: &Caller, id: JobId) -> Result<Reply, 
         }
     };
     let shown = line(&row, &kept, state);
-    let detail: JobDetail = kept.detail(shown, row.facts.deadline, &names);
+    let mut detail: JobDetail = kept.detail(shown, row.facts.deadline, &names);
+    detail.max_credits = row.max_credits;
+    if row.facts.trust != Trust::Own {
+        detail.worth = budget::worth(center, row.facts.check, detail.fuel).await?;
+    }
     Ok(Reply::Job(Box::new(detail)))
 }
 

@@ -145,6 +145,8 @@ impl Kept {
                 .collect(),
             deadline,
             line,
+            max_credits: model::Ucredit::ZERO,
+            worth: model::Ucredit::ZERO,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::db::{DbError, Reader, Row, StoreError, Tx, Value};
 use model::compute::{JobKind, JobState};
-use model::{Alias, BucketId, JobId, MemberId, NodeId, Stamp, errors};
+use model::{AccountNo, Alias, BucketId, JobId, MemberId, NodeId, Stamp, TransferId, Ucredit, errors};
 use rules::compute::{JobFacts, Record, Standing, Vote};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -40,6 +40,8 @@ pub struct JobRow {
     pub ended_at: Option<Stamp>,
     /// How it stood when it ended.
     pub progress: Option<Vec<u8>>,
+    /// Most it may cost; 0: no limit. `facts.budget` is the same as fuel.
+    pub max_credits: Ucredit,
 }
 
 fn bytes<T: Serialize>(what: &T) -> Result<Vec<u8>, DbError> {
@@ -50,13 +52,14 @@ fn read<T: DeserializeOwned>(column: usize, bytes: &[u8]) -> Result<T, DbError> 
     postcard::from_bytes(bytes).map_err(|error| DbError::Column { column, why: error.to_string() })
 }
 
-const COLUMNS: &str = "facts, member, kind, label, bucket, keepers, engine, state, made_at, ended_at, progress";
+const COLUMNS: &str =
+    "facts, member, kind, label, bucket, keepers, engine, state, made_at, ended_at, progress, budget, max_ucredit";
 
 fn job_row(row: &Row<'_>) -> Result<JobRow, DbError> {
     let keepers: Vec<u8> = row.get(5)?;
     let word = |column: usize, why: &str| DbError::Column { column, why: why.to_owned() };
     Ok(JobRow {
-        facts: read(0, &row.get::<Vec<u8>>(0)?)?,
+        facts: JobFacts { budget: row.get(11)?, ..read(0, &row.get::<Vec<u8>>(0)?)? },
         member: MemberId(row.get(1)?),
         kind: JobKind::from_code(row.get(2)?).ok_or_else(|| word(2, "an unknown kind"))?,
         label: row.get(3)?,
@@ -67,6 +70,7 @@ fn job_row(row: &Row<'_>) -> Result<JobRow, DbError> {
         made_at: row.get(8)?,
         ended_at: row.get(9)?,
         progress: row.get(10)?,
+        max_credits: row.get(12)?,
     })
 }
 
@@ -86,9 +90,9 @@ pub fn insert(tx: &mut Tx<'_>, job: &JobRow) -> Result<bool, StoreError> {
     }
     let facts = bytes(&job.facts)?;
     let keepers: Vec<u8> = job.keepers.iter().flat_map(|id| id.0).collect();
-    let sql = "INSERT INTO job (id, member, kind, label, facts, bucket, keepers, engine, state, made_at) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-    let values: [Value<'_>; 10] = [
+    let sql = "INSERT INTO job (id, member, kind, label, facts, bucket, keepers, engine, state, made_at, budget, max_ucredit) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    let values: [Value<'_>; 12] = [
         job.facts.id.as_bytes()[..].into(),
         job.member.as_bytes()[..].into(),
         job.kind.code().into(),
@@ -99,9 +103,63 @@ pub fn insert(tx: &mut Tx<'_>, job: &JobRow) -> Result<bool, StoreError> {
         (&job.engine).into(),
         job.state.code().into(),
         job.made_at.into(),
+        job.facts.budget.into(),
+        job.max_credits.into(),
     ];
     tx.execute(sql, &values)?;
     Ok(true)
+}
+
+/// Lets a job cost more.
+pub fn raise(tx: &mut Tx<'_>, id: &JobId, budget: u64, most: Ucredit) -> Result<(), DbError> {
+    let sql = "UPDATE job SET budget = $2, max_ucredit = $3 WHERE id = $1";
+    tx.execute(sql, &[id.as_bytes()[..].into(), budget.into(), most.into()]).map(drop)
+}
+
+/// Notes what is set aside for a job. The same again changes nothing.
+pub fn put_hold(
+    tx: &mut Tx<'_>,
+    job: &JobId,
+    number: u32,
+    account: AccountNo,
+    hold: TransferId,
+) -> Result<(), DbError> {
+    let sql = "INSERT INTO job_hold (job, number, account, hold) VALUES ($1, $2, $3, $4) ON CONFLICT (job, number) DO NOTHING";
+    tx.execute(sql, &[job.as_bytes()[..].into(), number.into(), account.into(), (&hold).into()]).map(drop)
+}
+
+/// Holds made for a job.
+pub fn holds_count(q: &mut Reader<'_>, job: &JobId) -> Result<u32, DbError> {
+    let sql = "SELECT count(*) FROM job_hold WHERE job = $1";
+    Ok(q.query_opt(sql, &[job.as_bytes()[..].into()], |row| row.get(0))?.unwrap_or(0))
+}
+
+/// Holds of an account's jobs with something left, those that end first in front, at most `limit`.
+pub fn open_holds(
+    q: &mut Reader<'_>,
+    account: AccountNo,
+    limit: u32,
+) -> Result<Vec<(TransferId, Ucredit)>, DbError> {
+    let sql = "SELECT h.id, h.remaining FROM job_hold b JOIN ledger_hold h ON h.id = b.hold \
+        WHERE b.account = $1 AND h.remaining > 0 ORDER BY h.expires_at, h.id LIMIT $2";
+    q.query(sql, &[account.into(), limit.into()], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// Holds of jobs that ended before a moment, or are not there, at most `limit`.
+pub fn ended_holds(
+    q: &mut Reader<'_>,
+    before: Stamp,
+    limit: u32,
+) -> Result<Vec<(JobId, u32, TransferId)>, DbError> {
+    let sql = "SELECT b.job, b.number, b.hold FROM job_hold b LEFT JOIN job j ON j.id = b.job \
+        WHERE j.id IS NULL OR j.ended_at < $1 ORDER BY b.job, b.number LIMIT $2";
+    q.query(sql, &[before.into(), limit.into()], |row| Ok((JobId(row.get(0)?), row.get(1)?, row.get(2)?)))
+}
+
+/// A hold is given back.
+pub fn drop_hold(tx: &mut Tx<'_>, job: &JobId, number: u32) -> Result<(), DbError> {
+    let sql = "DELETE FROM job_hold WHERE job = $1 AND number = $2";
+    tx.execute(sql, &[job.as_bytes()[..].into(), number.into()]).map(drop)
 }
 
 /// A job.

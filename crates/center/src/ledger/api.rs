@@ -17,7 +17,7 @@ use rules::ledger::replay::state_hash;
 use rules::ledger::{Act, Ask, Group, Outcome, Row, Starter};
 use std::collections::BTreeMap;
 use wire::ledger::{
-    BlockLine, HoldLine, LedgerPage, LedgerState, Payee, Spent, StatementAsk, StatementLine, StatementPage, Wallet,
+    BlockLine, HoldLine, LedgerPage, LedgerState, Payee, PriceLine, Prices, Spent, StatementAsk, StatementLine, StatementPage, Wallet,
 };
 use wire::limits::{HOLDS_SHOWN, LEDGER_ROWS, STATEMENT_LINES};
 use wire::signed::{Rights, Spend};
@@ -238,6 +238,24 @@ fn line(block: &rules::ledger::chain::Block) -> BlockLine {
         prev: block.prev,
         hash: block.hash,
     }
+}
+
+/// Prices in force: for every member.
+pub async fn prices(center: &Center, caller: &Caller) -> Result<Reply, Refused> {
+    who(center, caller).await?;
+    let now = center.now();
+    let tariff = super::settle::tariff(center.db(), now).await?;
+    let book = tariff.at(now).ok_or_else(|| Refused(crate::refuse::plain(errors::BUG)))?;
+    let line = |price: &rules::ledger::tariff::Price| PriceLine {
+        resource: price.resource,
+        variant: price.variant.to_string(),
+        consumer: price.consumer,
+        provider: price.provider,
+        per: price.per,
+    };
+    let is_circle = center.settings().trust() == Trust::Circle;
+    let lines = book.prices.iter().map(line).collect();
+    Ok(Reply::Prices(Box::new(Prices { version: book.version, valid_from: book.valid_from, is_circle, lines })))
 }
 
 /// How the book stands: for every member.

@@ -2,6 +2,7 @@
 //! sent again, comes late or ends in between. The letters are those of `center::ledger::settle`.
 
 mod allowance;
+mod budget;
 mod crash;
 mod refused;
 mod stored;

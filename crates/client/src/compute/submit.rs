@@ -5,7 +5,7 @@ use super::spec::{JobSpec, SourceSpec, StageSpec};
 use crate::account::{Account, GrantAsk, Me};
 use crate::{AskCenter, Bucket, Client, ClientError, PutAsk, Small};
 use model::compute::Check;
-use model::{NodeId, Region};
+use model::{NodeId, Region, Ucredit};
 use seal::BucketKeys;
 use std::collections::BTreeMap;
 use wire::compute::{JobStage, JobSubmit};
@@ -34,6 +34,8 @@ pub struct JobAsk {
     pub keepers: Vec<NodeId>,
     /// Engine it runs on.
     pub engine: [u8; 16],
+    /// Most it may cost; 0: as the cloud sets it.
+    pub max_credits: Ucredit,
 }
 
 /// A module.
@@ -110,6 +112,7 @@ impl Client {
             bucket: *bucket.id(),
             keepers: ask.keepers,
             engine: ask.engine,
+            max_credits: ask.max_credits,
         };
         Ok(Submitted { kept: KeptJob { spec: ask.spec, folder: wide, sources: links }, submit })
     }

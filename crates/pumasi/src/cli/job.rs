@@ -45,6 +45,8 @@ pub struct JobFlags {
     pub seed: u64,
     #[arg(long)]
     pub fresh: bool,
+    #[arg(long, value_name = "CREDITS")]
+    pub max_credits: Option<String>,
     #[arg(long)]
     pub detach: bool,
 }
@@ -102,6 +104,7 @@ pub enum JobVerb {
     Logs(LogsArgs),
     Results(ResultsArgs),
     Retry(OneJob),
+    Raise(RaiseArgs),
     Stop(OneJob),
     Wait(OneJob),
 }
@@ -113,8 +116,19 @@ pub struct SubmitArgs {
     pub file: PathBuf,
     #[arg(long)]
     pub fresh: bool,
+    #[arg(long, value_name = "CREDITS")]
+    pub max_credits: Option<String>,
     #[arg(long)]
     pub detach: bool,
+}
+
+/// `job raise`
+#[derive(Args, Debug, Clone)]
+pub struct RaiseArgs {
+    #[arg(value_name = "JOB")]
+    pub job: String,
+    #[arg(long, value_name = "CREDITS")]
+    pub max_credits: String,
 }
 
 /// One job, by its id or how that begins; `last` for the newest.
@@ -169,6 +183,9 @@ pub async fn job(app: &App, verb: &JobVerb) -> Result<u8, Fault> {
             if args.fresh {
                 manifest.make_fresh();
             }
+            if args.max_credits.is_some() {
+                manifest.max_credits.clone_from(&args.max_credits);
+            }
             plan::submit(app, &manifest, args.detach).await
         }
         JobVerb::List => show::list(app).await.map(|()| 0),
@@ -176,6 +193,7 @@ pub async fn job(app: &App, verb: &JobVerb) -> Result<u8, Fault> {
         JobVerb::Logs(args) => show::logs(app, args).await.map(|()| 0),
         JobVerb::Results(args) => results::results(app, args).await,
         JobVerb::Retry(one) => show::retry(app, &one.job).await.map(|()| 0),
+        JobVerb::Raise(args) => show::raise(app, args).await.map(|()| 0),
         JobVerb::Stop(one) => show::stop(app, &one.job).await.map(|()| 0),
         JobVerb::Wait(one) => results::wait(app, &one.job).await,
     }

@@ -14,10 +14,11 @@ use crate::local::ask_center;
 use clap::{Args, Subcommand};
 use console::args;
 use file::{Reading, Writing};
-use model::{AccountClass, Ucredit};
+use model::{AccountClass, AccountNo, Code, TransferKind, Ucredit};
 use replay::{Found, Replaying};
 use rules::ledger::Row;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use wire::ledger::{BlockLine, LedgerPage, LedgerState};
 use wire::{Reply, Request};
@@ -118,6 +119,30 @@ async fn pages(app: &App, mut each: impl FnMut(Record) -> Result<(), Fault>) -> 
             return Ok(());
         }
     }
+}
+
+/// What was credited to and debited from each account, by code.
+pub async fn sums(app: &App) -> Result<BTreeMap<(AccountNo, Code), (Ucredit, Ucredit)>, Fault> {
+    let mut out: BTreeMap<(AccountNo, Code), (Ucredit, Ucredit)> = BTreeMap::new();
+    let note = |record: Record| {
+        if let Record::Row(row) = record
+            && matches!(row.kind, TransferKind::Move | TransferKind::Post)
+        {
+            let into = &mut out.entry((row.credit, row.code)).or_default().0;
+            into.0 = into.0.saturating_add(row.amount.0);
+            let from = &mut out.entry((row.debit, row.code)).or_default().1;
+            from.0 = from.0.saturating_add(row.amount.0);
+        }
+        Ok(())
+    };
+    pages(app, note).await.map(|()| out)
+}
+
+/// The center's book, added up again.
+pub async fn verified(app: &App) -> Result<(), Fault> {
+    let mut replay = Replaying::default();
+    pages(app, |record| replay.take(record)).await?;
+    replay.end().map(drop)
 }
 
 async fn export(app: &App, args: &ExportArgs) -> Result<(), Fault> {

@@ -3,7 +3,8 @@
 //! (A) A word to spend is signed here and written to the disk before it is sent; where no answer came, the next command sends the
 //! same again, so that it is carried out once or never. (B) Amounts are whole µcredits; a JSON string holds them as digits.
 
-mod amount;
+pub(super) mod amount;
+pub(super) mod quote;
 
 use crate::app::App;
 use crate::cli::Form;
@@ -31,6 +32,7 @@ pub enum WalletVerb {
     Show(OfArgs),
     Statement(StatementArgs),
     Transfer(TransferArgs),
+    Quote(quote::QuoteArgs),
 }
 
 /// Whose account.
@@ -67,6 +69,7 @@ pub async fn run(app: &App, verb: &WalletVerb) -> Result<(), Fault> {
         WalletVerb::Show(of) => show(app, of).await,
         WalletVerb::Statement(args) => statement(app, args).await,
         WalletVerb::Transfer(args) => transfer(app, args).await,
+        WalletVerb::Quote(args) => quote::quote(app, args).await,
     }
 }
 
@@ -91,6 +94,11 @@ async fn wallet(app: &App, of: &OfArgs) -> Result<Wallet, Fault> {
         Reply::Wallet(wallet) => Ok(*wallet),
         _ => Err(other_answer()),
     }
+}
+
+/// The caller's own account.
+pub async fn of_member(app: &App) -> Result<Wallet, Fault> {
+    wallet(app, &OfArgs { account: None }).await
 }
 
 async fn show(app: &App, of: &OfArgs) -> Result<(), Fault> {

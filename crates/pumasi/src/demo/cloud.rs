@@ -2,6 +2,7 @@
 
 mod compute;
 mod files;
+mod ledger;
 mod s3;
 mod webdav;
 

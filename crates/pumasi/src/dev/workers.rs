@@ -290,6 +290,7 @@ async fn submit(member: &Member, (items, bytes_in): (u32, u64), counts: &Counts)
         bucket: member.bucket,
         keepers: vec![member.seat.id],
         engine: [0; 16],
+        max_credits: model::Ucredit::ZERO,
     };
     counts.jobs.fetch_add(1, Relaxed);
     lock(&counts.begun).insert(id, Instant::now());

@@ -259,7 +259,7 @@ impl Scheduler {
             let holders = job.stages[merged].holders.iter();
             holders.take(stage.again.lanes()).position(|holder| *holder == facts.alias)
         });
-        let fresh = stage.facts.items.saturating_sub(stage.cursor).min(most);
+        let fresh = stage.facts.items.saturating_sub(stage.cursor).min(most).min(job.affordable(stage));
         stage.again.run(lane, most).or((fresh > 0).then_some((stage.cursor, fresh)))
     }
 

@@ -58,6 +58,10 @@ pub struct JobFacts {
     pub deadline: Stamp,
     /// One after the other: each begins when the one before is complete. 1 to [`super::limits::STAGES_MAX`].
     pub stages: Vec<StageFacts>,
+    /// Most fuel of accepted outputs, so that it costs no more than its submitter allows; 0: no limit. The shell keeps it: it may be
+    /// raised ([`super::Input::Budget`]).
+    #[serde(skip)]
+    pub budget: u64,
 }
 
 /// One stage of a job.

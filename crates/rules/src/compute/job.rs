@@ -4,7 +4,7 @@
 //! (E) Nothing of a stage is handed out while one before it lacks an output.
 
 use super::facts::JobFacts;
-use super::limits::{LISTED_MAX, OTHER_INPUT_MAX};
+use super::limits::{LISTED_MAX, OTHER_INPUT_MAX, UNKNOWN_FUEL};
 use super::quorum::Demand;
 use super::record::{Evidence, Record};
 use super::stage::Stage;
@@ -176,6 +176,26 @@ impl Job {
                 }
             }
         }
+    }
+
+    /// Items of a stage that have not begun and that its budget still covers, each as the largest so far. Those that have begun are
+    /// finished in any case and count as much.
+    pub(super) fn affordable(&self, stage: &Stage) -> u32 {
+        if self.facts.budget == 0 {
+            return u32::MAX;
+        }
+        let each = |stage: &Stage| if stage.law.items() == 0 { UNKNOWN_FUEL } else { stage.law.largest().max(1) };
+        let used = self.stages.iter().fold(0u64, |sum, stage| {
+            let begun = u64::from(stage.cursor.saturating_sub(stage.ended()));
+            sum.saturating_add(stage.fuel).saturating_add(begun.saturating_mul(each(stage)))
+        });
+        u32::try_from(self.facts.budget.saturating_sub(used) / each(stage)).unwrap_or(u32::MAX)
+    }
+
+    /// Whether it waits for nothing but a larger budget.
+    pub(super) fn is_out_of_budget(&self) -> bool {
+        let stage = self.stages.get(self.at).filter(|stage| stage.cursor < stage.facts.items);
+        stage.is_some_and(|stage| stage.cursor <= stage.ended() && self.affordable(stage) == 0)
     }
 
     /// Whether all that is left of it runs already.

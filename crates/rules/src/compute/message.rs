@@ -33,6 +33,8 @@ pub enum Input {
     Retry(JobId),
     /// A pause for failures ends, failed items stay failed.
     Resume(JobId),
+    /// Its submitter lets it cost more: fuel of accepted outputs, in all.
+    Budget(JobId, u64),
     /// Whether anybody who holds its key can be reached.
     Keeper {
         /// The job.

@@ -185,6 +185,7 @@ fn pauses(job: &Job) -> Vec<JobPause> {
         (job.keeper_off, JobPause::KeeperOffline),
         (job.many_failed, JobPause::ManyFailed),
         (waits, JobPause::Restarted),
+        (job.is_out_of_budget(), JobPause::Budget),
     ];
     all.into_iter().filter(|(is_so, _)| *is_so && !job.state.is_over()).map(|(_, why)| why).collect()
 }

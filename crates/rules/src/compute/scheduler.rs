@@ -180,6 +180,12 @@ impl Scheduler {
             }
             Input::Retry(job) => self.retry(turn, job),
             Input::Resume(job) => self.resume(turn, job),
+            Input::Budget(job, fuel) => {
+                if let Some((key, job)) = self.by_id.get(&job).and_then(|key| Some((*key, self.jobs.get_mut(key)?))) {
+                    job.facts.budget = fuel;
+                    turn.hungry.insert(key);
+                }
+            }
             Input::Keeper { job, on } => {
                 if let Some((key, job)) = self.by_id.get(&job).and_then(|key| Some((*key, self.jobs.get_mut(key)?))) {
                     job.keeper_off = !on;

@@ -55,6 +55,7 @@ fn job(id: u8, trust: Trust, check: Check, items: u32) -> JobFacts {
         regions: Vec::new(),
         deadline: START + Span::days(7),
         stages: vec![stage(items)],
+        budget: 0,
     }
 }
 

@@ -184,6 +184,7 @@ impl Fleet {
             regions: Vec::new(),
             deadline: world.now() + Span::days(30),
             stages: stages.iter().map(stage).collect(),
+            budget: 0,
         };
         self.put(world, Input::Submit(facts));
     }

@@ -30,6 +30,7 @@ fn submit() -> JobSubmit {
         bucket: BucketId([3; 16]),
         keepers: vec![NodeId([4; 32])],
         engine: [5; 16],
+        max_credits: model::Ucredit(6),
     }
 }
 
@@ -117,6 +118,8 @@ fn detail() -> JobDetail {
         differ: Vec::new(),
         failures: vec![ItemFailure { stage: 0, item: 9, kind: FailKind::Guest, tries: 3 }],
         deadline: NOW,
+        max_credits: model::Ucredit(7),
+        worth: model::Ucredit(8),
     }
 }
 

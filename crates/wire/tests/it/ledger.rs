@@ -24,6 +24,8 @@ pub fn requests() -> Vec<(&'static str, Request)> {
         ("statement", Request::Statement(ask)),
         ("ledger_rows", Request::LedgerRows(7)),
         ("ledger_state", Request::LedgerState),
+        ("job_raise", Request::JobRaise(JobId([1; 16]), Ucredit(5))),
+        ("prices", Request::Prices),
     ]
 }
 
@@ -81,6 +83,14 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         at: NOW,
         fault: Some("sum".into()),
     };
+    let line = PriceLine {
+        resource: Resource::Storage,
+        variant: "standard".into(),
+        consumer: Ucredit(485_556),
+        provider: Ucredit(100_000),
+        per: 720_000,
+    };
+    let prices = Prices { version: 1, valid_from: NOW, is_circle: true, lines: vec![line] };
     vec![
         ("spent", Reply::Spent(Spent { seq: 7, is_again: true, at: NOW })),
         ("wallet", Reply::Wallet(Box::new(wallet))),
@@ -88,5 +98,6 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         ("statement", Reply::Statement(Box::new(page))),
         ("ledger_rows", Reply::LedgerRows(LedgerPage { rows: vec![1; 104], blocks: vec![block], head: 1 })),
         ("ledger_state", Reply::LedgerState(Box::new(state))),
+        ("prices", Reply::Prices(Box::new(prices))),
     ]
 }

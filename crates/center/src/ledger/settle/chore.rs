@@ -4,7 +4,7 @@
 use super::{Periods, meter, round, store, tariff};
 use crate::Center;
 use crate::db::StoreError;
-use model::Span;
+use model::{Span, Stamp};
 use rules::fleet::tier::Trust;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +40,7 @@ pub async fn run(center: Center) {
 
 async fn look(center: &Center) -> Result<round::Done, StoreError> {
     let (ledger, periods) = (center.ledger(), periods(center));
+    let over = periods.over(ledger.now());
     let is_circle = center.settings().trust() == Trust::Circle;
     let tariff = Arc::new(tariff(ledger.db(), ledger.now()).await?);
     let terms = meter::Terms { is_circle, limit: center.first_limit() };
@@ -47,5 +48,7 @@ async fn look(center: &Center) -> Result<round::Done, StoreError> {
         let before = ledger.now() - KEPT;
         ledger.db().write(move |tx| Ok(store::forget(tx, before)?)).await?;
     }
-    round::settle(ledger, periods, &round::Terms { tariff, has_dues: !is_circle, periods }).await
+    let done = round::settle(ledger, periods, &round::Terms { tariff, has_dues: !is_circle, periods }).await?;
+    crate::compute::budget::give_back(ledger, Stamp(over)).await?;
+    Ok(done)
 }

@@ -8,6 +8,7 @@
 
 use super::store::{self, DueRow, Side, Step, Taken};
 use super::{Periods, meter};
+use crate::compute::store as compute;
 use crate::db::{StoreError, Tx};
 use crate::ledger::seat::{self, Escrow};
 use crate::ledger::allow;
@@ -234,12 +235,13 @@ impl Turn<'_, '_, '_> {
     fn set_aside(&mut self, no: AccountNo) -> Result<Vec<(TransferId, Ucredit)>, StoreError> {
         match self.at.1 {
             Resource::Egress => Ok(allowance::open(self.tx, no, Resource::Egress, HOLDS_MAX)?),
+            Resource::Compute => Ok(compute::open_holds(self.tx, no, HOLDS_MAX)?),
             _ => Ok(Vec::new()),
         }
     }
 
-    /// What an account may owe beyond its limit for this. Nothing is set aside for computing yet: what a member had computed is its
-    /// own debt, nobody else bears it.
+    /// What an account may owe beyond its limit for this. What was computed beyond what was set aside, an item or two, is its member's
+    /// own debt: nobody else bears it.
     fn may_owe(&mut self, no: AccountNo) -> Result<Ucredit, StoreError> {
         match self.at.1 {
             Resource::Egress => allow::may_owe(self.tx, no, self.now),

@@ -111,6 +111,7 @@ async fn prepared(app: &App, session: &Session) -> Result<Submitted, Fault> {
         stages,
         keepers: vec![NodeId(wire::signed::public_of(session.machine()))],
         engine: sandbox::engine_id()[..16].try_into().map_err(Fault::bug)?,
+        max_credits: model::Ucredit::ZERO,
     };
     let account = session.account(app).await?;
     let speaker = Speaker {

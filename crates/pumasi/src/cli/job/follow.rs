@@ -144,6 +144,7 @@ pub fn fields(detail: &JobDetail) -> Value {
         "items": detail.line.items, "done": detail.line.done, "failed": detail.line.failed,
         "running": detail.running, "nodes": detail.nodes, "moved": detail.moved, "copies": detail.copies, "retried": detail.retried,
         "checked": detail.checked, "fuel": detail.fuel, "fuel_extra": detail.fuel_extra,
+        "worth": detail.worth.0.to_string(), "max_credits": detail.max_credits.0.to_string(),
         "eta_ms": detail.eta.map(|eta| eta.as_ms()),
         "waits": detail.waits.iter().map(|w| json!({"why": w.why, "nodes": w.nodes})).collect::<Vec<_>>(),
         "liars": detail.liars.iter().map(said_otherwise).collect::<Vec<_>>(),

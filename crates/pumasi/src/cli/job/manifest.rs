@@ -1,10 +1,11 @@
 //! What a job is, as a file or as flags: one form, unknown keys are errors.
 
 use super::{JobFlags, MapArgs, RunArgs};
+use crate::cli::wallet::amount::parse_amount;
 use crate::fault::Fault;
-use model::Span;
 use model::compute::{Check, JobKind, Trust};
 use model::units::Bytes;
+use model::{Span, Ucredit};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -30,6 +31,8 @@ pub struct Manifest {
     pub priority: String,
     /// Only there.
     pub region: Vec<String>,
+    /// Most it may cost, in credits.
+    pub max_credits: Option<String>,
     /// Module of an array.
     pub module: Option<Module>,
     /// Mapper.
@@ -217,6 +220,7 @@ impl Manifest {
             deadline: flags.deadline.clone(),
             priority: "batch".to_owned(),
             region: flags.region.clone(),
+            max_credits: flags.max_credits.clone(),
             limits: Limits {
                 memory: flags.memory.clone(),
                 fuel: flags.fuel.map_or_else(|| "auto".to_owned(), |fuel| fuel.to_string()),
@@ -238,6 +242,11 @@ impl Manifest {
     /// Whose machines.
     pub fn trust(&self) -> Result<Trust, Fault> {
         Ok(self.trust.parse()?)
+    }
+
+    /// Most it may cost; nothing: as the cloud sets it.
+    pub fn max_credits(&self) -> Result<Ucredit, Fault> {
+        Ok(self.max_credits.as_deref().map(parse_amount).transpose()?.unwrap_or_default())
     }
 
     /// How results are checked.

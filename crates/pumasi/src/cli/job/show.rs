@@ -1,15 +1,16 @@
 //! `job list|show|logs|retry|stop`.
 
-use super::{LogsArgs, follow};
+use super::{LogsArgs, RaiseArgs, follow};
 use crate::app::App;
 use crate::cli::Form;
 use crate::cli::session::{Session, client_fault};
+use crate::cli::wallet::amount::parse_amount;
 use crate::fault::Fault;
 use crate::output::Row;
 use client::Bucket;
 use client::compute::JobSpec;
 use console::args;
-use model::{JobId, errors};
+use model::{JobId, Ucredit, errors};
 use serde_json::json;
 use std::io::Write;
 use wire::compute::JobLine;
@@ -113,6 +114,11 @@ pub async fn show(app: &App, job: &str) -> Result<(), Fault> {
             .with("check", line.check.word())
             .with("at", line.at.to_string());
         out.print(&out.text("job-show", head));
+        if detail.max_credits > Ucredit::ZERO || detail.worth > Ucredit::ZERO {
+            let key = if detail.max_credits > Ucredit::ZERO { "job-cost-of" } else { "job-cost" };
+            let (worth, most) = (detail.worth.to_string(), detail.max_credits.to_string());
+            out.print(&out.text(key, args!["worth" => worth, "most" => most]));
+        }
         for (n, stage) in detail.stages.iter().enumerate() {
             out.print(&out.text(
                 "job-stage",
@@ -174,6 +180,12 @@ async fn act(app: &App, job: &str, ask: impl Fn(JobId) -> Request, key: &str) ->
 /// Runs `job retry`.
 pub async fn retry(app: &App, job: &str) -> Result<(), Fault> {
     act(app, job, Request::JobRetry, "job-retried").await
+}
+
+/// Runs `job raise`.
+pub async fn raise(app: &App, args: &RaiseArgs) -> Result<(), Fault> {
+    let most = parse_amount(&args.max_credits)?;
+    act(app, &args.job, |id| Request::JobRaise(id, most), "job-raised").await
 }
 
 /// Runs `job stop`.

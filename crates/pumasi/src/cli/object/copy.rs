@@ -3,15 +3,18 @@
 use crate::app::App;
 use crate::cli::Form;
 use crate::cli::session::{MINE, Place, Session, client_fault, progress};
+use crate::cli::wallet::amount::parse_amount;
+use crate::cli::wallet::quote;
 use crate::fault::Fault;
 use clap::Args;
 use client::{Bucket, Put, PutAsk, Small, Source, Wanted};
 use console::args;
-use model::{Stamp, errors};
+use model::{Stamp, Ucredit, errors};
 use serde_json::json;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
+use wire::ledger::Prices;
 use wire::storage::{Expect, SegmentRun};
 
 /// Folders below each other that are followed.
@@ -37,6 +40,8 @@ pub struct CpArgs {
     pub no_overwrite: bool,
     #[arg(long)]
     pub full: bool,
+    #[arg(long, value_name = "CREDITS")]
+    pub max_credits: Option<String>,
 }
 
 /// Runs `cp`.
@@ -54,6 +59,20 @@ pub async fn cp(app: &App, args: &CpArgs) -> Result<(), Fault> {
     .await
 }
 
+/// Refuses what would cost more than the caller allows (E0613), by the prices in force: a month of storing, reading it once.
+async fn within(
+    app: &App,
+    args: &CpArgs,
+    cost: impl FnOnce(&Prices) -> Result<Ucredit, Fault> + Send,
+) -> Result<(), Fault> {
+    let Some(most) = args.max_credits.as_deref().map(parse_amount).transpose()? else { return Ok(()) };
+    let need = cost(&quote::prices(app).await?)?;
+    if need <= most {
+        return Ok(());
+    }
+    Err(Fault::new(errors::ABOVE_MAX, [("need", &need.to_string()), ("most", &most.to_string())]))
+}
+
 /// What is expected of the name.
 fn expect(args: &CpArgs) -> Expect {
     if args.no_overwrite { Expect::Absent } else { Expect::Any }
@@ -65,6 +84,16 @@ async fn put(app: &App, session: &Session, args: &CpArgs, to: &Place) -> Result<
         return Err(Fault::bad_value("full", "--full", "only the owner of the bucket sees when its pieces stand"));
     }
     let bucket = session.bucket_to_write(to).await?;
+    // What is stored by a link, its giver pays.
+    if args.max_credits.is_some() && to.link.is_none() {
+        let mut bytes = 0u64;
+        for (path, _) in files.iter().filter(|(path, _)| path != Path::new("-")) {
+            bytes = bytes.saturating_add(std::fs::metadata(path).map_err(|e| Fault::file(path, &e))?.len());
+        }
+        let facts = session.client.bucket_facts(session.root()?, &to.bucket).await;
+        let class = facts.map_err(|e| client_fault(e, &args.to))?.made.class;
+        within(app, args, |prices| quote::of_store(prices, class, bytes, 1)).await?;
+    }
     if let ([(path, key)], false) = (&files[..], args.recursive) {
         let mut stored = put_one(app, session, &bucket, path, key, expect(args)).await?;
         if args.full {
@@ -297,6 +326,8 @@ async fn get(app: &App, session: &Session, args: &CpArgs, from: &Place) -> Resul
     let bucket = session.bucket_of(from).await?;
     if args.recursive {
         let all = session.client.list(&bucket, &from.key).await.map_err(|e| client_fault(e, &args.from))?;
+        let bytes = all.iter().fold(0u64, |sum, entry| sum.saturating_add(entry.size.0));
+        within(app, args, |prices| quote::of_read(prices, bytes)).await?;
         for entry in &all {
             let below = entry.name.strip_prefix(&from.key).unwrap_or(&entry.name).trim_start_matches('/');
             let path = below_folder(Path::new(&args.to), below)?;
@@ -308,6 +339,10 @@ async fn get(app: &App, session: &Session, args: &CpArgs, from: &Place) -> Resul
         return Ok(());
     }
     let from = Place::object(&args.from)?;
+    if args.max_credits.is_some() {
+        let shown = session.client.show(&bucket, &from.key, None).await.map_err(|e| client_fault(e, &args.from))?;
+        within(app, args, |prices| quote::of_read(prices, shown.entry.size.0)).await?;
+    }
     if args.to == "-" {
         let mut out = tokio::io::stdout();
         let got = session.client.get(&bucket, &from.key, Wanted::default(), &mut out, &progress(app)).await;

@@ -4,7 +4,7 @@ use crate::fault::Fault;
 use model::{Credits, Ucredit};
 
 /// Credits with at most six decimals, more than nothing.
-pub(super) fn parse_amount(text: &str) -> Result<Ucredit, Fault> {
+pub(in crate::cli) fn parse_amount(text: &str) -> Result<Ucredit, Fault> {
     let bad =
         || Fault::bad_value("credits", text, "it is written as 2, 0.5 or 1.000001: more than 0, at most six decimals");
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));

@@ -25,9 +25,9 @@ pub const ITEMS: usize = 200;
 /// Objects that hold the text: each is an item of the job, or more than one.
 const PAGES: usize = ITEMS + 6;
 /// Whose machine hands the job in, dies over it, and lies.
-const MEMBER: usize = 0;
+pub(super) const MEMBER: usize = 0;
 const DIES: usize = 3;
-const LIES: usize = 5;
+pub(super) const LIES: usize = 5;
 /// Items that are done when a machine dies.
 const DONE_BEFORE: u64 = 20;
 /// Guests of short items come and go quickly.

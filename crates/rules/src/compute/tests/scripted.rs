@@ -395,3 +395,30 @@ fn desk_runs(desk: &Desk) -> usize {
     });
     said.collect::<std::collections::BTreeSet<_>>().len()
 }
+
+#[test]
+fn a_job_costs_no_more_than_its_budget_and_goes_on_with_a_larger_one() {
+    let mut desk = Desk::new(11);
+    let budget = 2_000_000_000;
+    desk.put(Input::Submit(JobFacts { budget, ..job(1, Trust::Circle, Check::Off, 5_000) }));
+    let nodes = [node(1, 1), node(2, 2)];
+    let run = |desk: &mut Desk| {
+        let mut idle = 0;
+        while idle < nodes.len() {
+            idle = 0;
+            for facts in &nodes {
+                match desk.ask(facts, 1).pop() {
+                    Some(lease) => drop(desk.work(facts.alias, &lease)),
+                    None => idle += 1,
+                }
+            }
+        }
+    };
+    run(&mut desk);
+    let progress = desk.progress(1);
+    assert!(progress.fuel <= budget && progress.fuel > budget / 100 * 99, "{}", progress.fuel);
+    assert_eq!((progress.state, progress.pauses), (JobState::Paused, vec![JobPause::Budget]));
+    desk.put(Input::Budget(JobId([1; 16]), 3 * budget));
+    run(&mut desk);
+    assert_eq!((desk.progress(1).state, desk.progress(1).stages[0].done), (JobState::Done, 5_000));
+}

@@ -1,0 +1,172 @@
+//! What a job may cost at most: as fuel of accepted outputs for the scheduler, as credits that are set aside before anything runs.
+//!
+//! (A) The scheduler hands out nothing new that the budget would not cover; what its results come to is paid out of what was set
+//! aside. (B) What is left of it comes back once the job has ended and its last period is settled. (C) Among strangers a job that
+//! names no limit may cost half of what its member can spend; in a circle nothing limits it: its ledger orders.
+
+use super::{board, store};
+use crate::access::api::who;
+use crate::db::{StoreError, Tx};
+use crate::ledger::seat::Escrow;
+use crate::ledger::store as book;
+use crate::ledger::{Ledger, Posting, settle};
+use crate::refuse::{Refused, bad_value};
+use crate::{Caller, Center};
+use model::compute::{Check, Trust};
+use model::{AccountNo, Code, JobId, Resource, Span, Stamp, TransferId, Ucredit, errors};
+use rules::compute::Input;
+use rules::fleet::tier::Trust as CloudTrust;
+use rules::ledger::tariff::{Price, Variant};
+use rules::ledger::{Act, Ask, Group, No, Starter};
+use wire::compute::JobSubmit;
+use wire::{RefusalMsg, Reply};
+
+/// A hold outlives its job by so long: results are settled meanwhile.
+const AFTER: Span = Span::days(10);
+/// Holds given back in one transaction.
+const PART: u32 = 256;
+
+/// What a job may cost; nothing of both: no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Budget {
+    /// As credits.
+    pub most: Ucredit,
+    /// As fuel of accepted outputs.
+    pub fuel: u64,
+}
+
+/// What so much fuel costs, rounded up; nothing where there is no price.
+pub async fn worth(center: &Center, check: Check, fuel: u64) -> Result<Ucredit, Refused> {
+    let Some(price) = price(center, check).await? else { return Ok(Ucredit::ZERO) };
+    Ok(rules::ledger::allowance::cost(fuel, 1, &price))
+}
+
+async fn price(center: &Center, check: Check) -> Result<Option<Price>, StoreError> {
+    let tariff = settle::tariff(center.db(), center.now()).await?;
+    Ok(tariff.at(center.now()).and_then(|book| book.price(Resource::Compute, Variant::of_check(check))).copied())
+}
+
+/// As fuel; at least the first step.
+fn fuel_of(most: Ucredit, price: &Price) -> u64 {
+    let wide = u128::from(most.0) * u128::from(price.per) / u128::from(price.consumer.0.max(1));
+    u64::try_from(wide).unwrap_or(u64::MAX).clamp(1, i64::MAX as u64)
+}
+
+/// (C) What a job that is handed in may cost.
+pub async fn of(center: &Center, account: AccountNo, ask: &JobSubmit) -> Result<Budget, Refused> {
+    // On its own machines work costs nothing.
+    if ask.trust == Trust::Own {
+        return Ok(Budget::default());
+    }
+    let most = match (ask.max_credits, center.settings().trust()) {
+        (Ucredit::ZERO, CloudTrust::Circle) => return Ok(Budget::default()),
+        (Ucredit::ZERO, CloudTrust::Public) => {
+            let has = center.ledger().account(account).await?.map_or(0, |opened| opened.account.available().0);
+            Ucredit(u64::try_from(has / 2).unwrap_or(0).max(1))
+        }
+        (most, _) => most,
+    };
+    let Some(price) = price(center, ask.check).await? else { return Ok(Budget::default()) };
+    Ok(Budget { most, fuel: fuel_of(most, &price) })
+}
+
+/// Sets aside what a job may cost, or says why not. The same again changes nothing.
+///
+/// # Errors
+/// Of the store.
+pub fn set_aside(
+    tx: &mut Tx<'_>,
+    (job, deadline): (JobId, Stamp),
+    account: AccountNo,
+    (number, amount): (u32, Ucredit),
+    now: Stamp,
+) -> Result<Result<(), No>, StoreError> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"pumasi v1 job hold").update(job.as_bytes()).update(&number.to_le_bytes());
+    let id = TransferId::hashed(hasher.finalize().as_bytes());
+    let act = Act::Hold { debit: account, escrow: Escrow::Compute.account(), amount, expires: deadline + AFTER };
+    let ask = Ask { id, act, code: Code::Compute, reference: None };
+    let group = Group { starter: Starter::System, asks: vec![ask] };
+    match book::post_in(tx, &[Posting::from(group)], now)?.pop() {
+        Some(Ok(_)) => {
+            store::put_hold(tx, &job, number, account, id)?;
+            Ok(Ok(()))
+        }
+        Some(Err(refused)) => Ok(Err(refused.no)),
+        None => Err(StoreError::refused(errors::BUG, "a posting without an answer")),
+    }
+}
+
+/// Lets one of the caller's jobs cost more.
+pub async fn raise(center: &Center, caller: &Caller, id: JobId, most: Ucredit) -> Result<Reply, Refused> {
+    let member = who(center, caller).await?;
+    let row = board::own_job(center, &member.id, id).await?;
+    if row.ended_at.is_some() {
+        let args = [("id", row.facts.id.to_string()), ("state", row.state.to_string())];
+        return Err(RefusalMsg::new(errors::JOB_OVER, args).into());
+    }
+    if row.max_credits == Ucredit::ZERO {
+        return Err(bad_value("max-credits", &most.to_string(), "nothing limits this job").into());
+    }
+    if most < row.max_credits {
+        return Err(bad_value("max-credits", &most.to_string(), "less than it may cost already").into());
+    }
+    let account = center.account_of(&member.id).await?;
+    let Some(price) = price(center, row.facts.check).await? else { return Ok(Reply::Done) };
+    let (fuel, now, deadline) = (fuel_of(most, &price), center.now(), row.facts.deadline);
+    let more = most.less(row.max_credits);
+    let raised = center.db().write(move |tx| {
+        if more > Ucredit::ZERO {
+            let number = store::holds_count(tx, &id)?;
+            if let Err(no) = set_aside(tx, (id, deadline), account, (number, more), now)? {
+                return Ok(Err(no.refusal()));
+            }
+        }
+        store::raise(tx, &id, fuel, most)?;
+        Ok(Ok(()))
+    });
+    raised.await??;
+    board::decide(center, Input::Budget(id, fuel), None)?.durable().await?;
+    Ok(Reply::Done)
+}
+
+/// (B) Gives back what was set aside for jobs that ended before `settled`: everything until then is settled. How many holds.
+///
+/// # Errors
+/// Of the store; what was done stays done.
+pub async fn give_back(ledger: &Ledger, settled: Stamp) -> Result<u64, StoreError> {
+    let now = ledger.now();
+    let write = move |tx: &mut Tx<'_>| {
+        book::lock(tx)?;
+        let ended = store::ended_holds(tx, settled, PART)?;
+        let holds: Vec<TransferId> = ended.iter().map(|(.., hold)| *hold).collect();
+        let open = book::hold::load(tx, &holds)?.into_iter().filter(|hold| hold.remaining() > Ucredit::ZERO);
+        let posting = |hold: rules::ledger::Hold| {
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(b"pumasi v1 job hold end").update(&hold.id.0);
+            let (id, act) =
+                (TransferId::hashed(hasher.finalize().as_bytes()), Act::Void { hold: hold.id, amount: None });
+            let ask = Ask { id, act, code: Code::Compute, reference: None };
+            Posting::from(Group { starter: Starter::System, asks: vec![ask] })
+        };
+        let postings: Vec<Posting> = open.map(posting).collect();
+        for answer in book::post_in(tx, &postings, now)? {
+            if let Err(error) = answer {
+                // Its time may be over: then it expires by itself.
+                tracing::debug!(%error, "what was set aside for a job was not given back");
+            }
+        }
+        for (job, number, _) in &ended {
+            store::drop_hold(tx, job, *number)?;
+        }
+        Ok(ended.len() as u64)
+    };
+    let mut all = 0;
+    loop {
+        let done = ledger.db().write(write).await?;
+        all += done;
+        if done < u64::from(PART) {
+            return Ok(all);
+        }
+    }
+}
