@@ -403,15 +403,13 @@ fn a_job_costs_no_more_than_its_budget_and_goes_on_with_a_larger_one() {
     desk.put(Input::Submit(JobFacts { budget, ..job(1, Trust::Circle, Check::Off, 5_000) }));
     let nodes = [node(1, 1), node(2, 2)];
     let run = |desk: &mut Desk| {
-        let mut idle = 0;
-        while idle < nodes.len() {
-            idle = 0;
-            for facts in &nodes {
-                match desk.ask(facts, 1).pop() {
-                    Some(lease) => drop(desk.work(facts.alias, &lease)),
-                    None => idle += 1,
-                }
+        loop {
+            nodes.iter().for_each(|facts| drop(desk.ask_all(facts, 1)));
+            let granted = std::mem::take(&mut desk.grants);
+            if granted.is_empty() {
+                return;
             }
+            granted.iter().for_each(|(node, lease)| drop(desk.work(*node, lease)));
         }
     };
     run(&mut desk);
