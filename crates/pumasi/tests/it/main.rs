@@ -16,6 +16,7 @@ mod judges;
 mod killed;
 mod ledger;
 mod litmus;
+mod many_centers;
 #[cfg(target_os = "linux")]
 mod mount;
 #[cfg(target_os = "linux")]
