@@ -148,6 +148,7 @@ pub struct Center(Arc<Inner>);
 struct Inner {
     db: Db,
     ledger: ledger::Ledger,
+    speakers: access::speakers::Speakers,
     keys: Keys,
     settings: Settings,
     name: String,
@@ -193,9 +194,11 @@ impl Center {
         let (board, journal, inbox) = compute::board::parts(board);
         let compute_wake = Arc::new(tokio::sync::Notify::new());
         let ledger = ledger::Ledger::start(db.clone(), now).await?;
+        let speakers = access::speakers::Speakers::start(db.clone());
         let inner = Inner {
             db,
             ledger,
+            speakers,
             keys,
             settings,
             name,
@@ -271,12 +274,20 @@ impl Center {
         PeerAddr { id: own.id, direct, relays: self.0.relay_hint.clone().into_iter().collect() }.bounded()
     }
 
+    /// The reply to a request's bytes, as if they had come over a link that proved the caller's key.
+    pub async fn call(&self, caller: Caller, bytes: &[u8]) -> wire::Reply {
+        serve::answer(self, caller, bytes).await
+    }
+
     pub(crate) fn db(&self) -> &Db {
         &self.0.db
     }
     /// The kept ledger, for whoever posts and reads.
     pub fn ledger(&self) -> &ledger::Ledger {
         &self.0.ledger
+    }
+    pub(crate) fn speakers(&self) -> &access::speakers::Speakers {
+        &self.0.speakers
     }
     pub(crate) fn keys(&self) -> &Keys {
         &self.0.keys

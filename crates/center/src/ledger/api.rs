@@ -6,12 +6,12 @@
 
 use super::store::{self, account, hold, row, statement};
 use super::{Intent, Posting};
-use crate::access::api::{operator, who};
-use crate::access::store::{self as members, MemberRow};
+use crate::access::api::{operator, speaker, who};
+use crate::access::store::{self as members, MemberRow, Speaker};
 use crate::db::{Reader, StoreError};
 use crate::refuse::{Refused, bad_value, not_allowed};
 use crate::{Caller, Center};
-use model::{AccountClass, AccountNo, Credits, MemberId, Roles, Stamp, errors};
+use model::{AccountClass, AccountNo, Credits, DeviceId, MemberId, Roles, Stamp, errors};
 use rules::fleet::tier::Trust;
 use rules::ledger::replay::state_hash;
 use rules::ledger::{Act, Ask, Group, Outcome, Row, Starter};
@@ -110,21 +110,23 @@ pub async fn payee(center: &Center, caller: &Caller, text: String) -> Result<Rep
 
 /// (A) Moves or sets aside credits of the caller's.
 pub async fn spend(center: &Center, caller: &Caller, word: Vec<u8>) -> Result<Reply, Refused> {
-    let me = who(center, caller).await?;
+    let me = speaker(center, caller).await?;
     let cloud = Spend::cloud_of(&center.keys().cloud_key());
     let bad = |why: &str| {
         let args = [("thing", "spend".to_owned()), ("why", why.to_owned())];
         Refused::from(RefusalMsg::new(errors::BAD_SIGNATURE, args))
     };
     let spend = Spend::check(&word, &cloud).map_err(|fault| bad(&fault.to_string()))?;
-    let own = center.account_of(&me.id).await?;
+    let own = center.account_of(&me.member.id).await?;
     if spend.debit != own {
-        return Err(not_allowed(&me.name, "spend", &spend.debit.to_string()).into());
+        return Err(not_allowed(&me.member.name, "spend", &spend.debit.to_string()).into());
     }
-    let device = spend.device;
-    let rights = center.db().read(move |q| Ok(members::account::rights(q, &device)?)).await?;
-    let may = rights.is_some_and(|(member, rights)| member == me.id && Rights(rights).has(Rights::SPEND));
-    if !may {
+    let signer = match spend.device == DeviceId::from(caller.id) {
+        true => Some(me.clone()),
+        false => center.speakers().of(spend.device).await?,
+    };
+    let may = |signer: &Speaker| signer.member.id == me.member.id && Rights(signer.rights).has(Rights::SPEND);
+    if !signer.is_some_and(|signer| signer.removed_at.is_none() && may(&signer)) {
         return Err(bad("the machine that signed may not spend for this member"));
     }
     let (_, signature) = word.split_last_chunk().ok_or_else(|| bad("spend_malformed"))?;
