@@ -169,6 +169,7 @@ async fn dispatch(center: &Center, caller: &Caller, request: Request) -> Result<
         Request::Statement(ask) => ledger::api::statement(center, caller, ask).await,
         Request::LedgerRows(after) => ledger::api::rows(center, caller, after).await,
         Request::LedgerState => ledger::api::state(center, caller).await,
+        Request::LedgerDays(after) => ledger::api::days(center, caller, after).await,
     }
 }
 

@@ -478,6 +478,7 @@ status-center-lost = center: not reached, trying again; your limits hold all the
 status-storage = storage: { $used } of { $disk } used by { $pieces } pieces
 status-over = { $over } more than is lent lies here: nothing new is taken, and slots are handed over to others one by one, { $moving } on their way now
 status-blind = no signal from: { $sensors } (treated as in use)
+status-ledger-forked = The center shows another book than the one seen on { $day }: tell its operator, and other members. Kept roots: pumasi ledger roots
 status-settle-refused = What was served in the six hours from { $when } was not settled: { $why }
 status-lend-error = your lending file is not in force, the last good one is: { $why }
 
@@ -1528,6 +1529,10 @@ wallet-why-common = of an account of all
 ledger-rows = transfers: { $n }, blocks: { $blocks }
 ledger-sums = Σ debits { $debits } = Σ credits { $credits }; set aside { $held }
 ledger-class =   { $class }: balance { $balance } (accounts: { $n })
+ledger-newest-root = Newest daily root: { $day }; it follows from those that this machine keeps (days: { $n }).
+ledger-roots = Each follows from the one before, and the center stands by them (days: { $n }).
+ledger-roots-forget-ask = Forget the daily roots kept here, and believe whatever book the center shows now?
+column-root = root
 ledger-adds-up = It adds up.
 ledger-broken = It does NOT add up. { $why }
 ledger-exported = Transfers in { $file }: { $n }. Check them anywhere: pumasi ledger verify { $file }
@@ -1553,6 +1558,9 @@ help-ledger-show-examples = pumasi ledger show
 help-ledger-export = Write all transfers into a file, for the operator
 help-ledger-export-examples = pumasi ledger export book.pml
 help-ledger-export--file = The file
+help-ledger-roots = Daily roots of the book that this machine has seen, and whether the center stands by them
+help-ledger-roots-examples = pumasi ledger roots
+help-ledger-roots--forget = Begin anew with what the center shows now, e.g. after it was rebuilt
 help-ledger-verify = Add everything up again, without the center's store
 help-ledger-verify-examples =
     pumasi ledger verify

@@ -478,6 +478,7 @@ status-center-lost = 管理中心：无法连接，正在重试；你的限额�
 status-storage = 存储：{ $pieces } 个分片，已用 { $used } / { $disk }
 status-over = 这里的数据比出借的多 { $over }：不再接收新的分片，多出的槽正逐个移交给他人，其中 { $moving } 个正在移交
 status-blind = 无信号：{ $sensors }（按使用中处理）
+status-ledger-forked = 管理中心出示的账本与 { $day } 所见的不同：请告知运营者与其他成员。已保存的根：pumasi ledger roots
 status-settle-refused = 自 { $when } 起六小时内提供的服务未能结算：{ $why }
 status-lend-error = 出借设置文件有误，沿用上一次有效设置：{ $why }
 
@@ -1528,6 +1529,10 @@ wallet-why-common = 公共账户
 ledger-rows = { $n } 笔转账，{ $blocks } 个区块
 ledger-sums = 借方合计 { $debits } = 贷方合计 { $credits }；预留 { $held }
 ledger-class =   { $class }：{ $n } 个账户，余额 { $balance }
+ledger-newest-root = 最新日根：{ $day }，承接本机保存的日根（{ $n } 天）。
+ledger-roots = 逐日承接，管理中心所示与之相符（{ $n } 天）。
+ledger-roots-forget-ask = 忘记本机保存的日根，改信管理中心此刻出示的账本？
+column-root = 根
 ledger-adds-up = 账目相符。
 ledger-broken = 账目不符！{ $why }
 ledger-exported = { $n } 笔转账已写入 { $file }。可在任何地方核对：pumasi ledger verify { $file }
@@ -1553,6 +1558,9 @@ help-ledger-show-examples = pumasi ledger show
 help-ledger-export = 把全部转账写入文件（供运营者）
 help-ledger-export-examples = pumasi ledger export book.pml
 help-ledger-export--file = 文件
+help-ledger-roots = 本机见过的账本日根，以及管理中心所示是否与之相符
+help-ledger-roots-examples = pumasi ledger roots
+help-ledger-roots--forget = 以管理中心此刻所示重新开始，例如管理中心重建之后
 help-ledger-verify = 不依赖中心的存储，重新合计一切
 help-ledger-verify-examples =
     pumasi ledger verify

@@ -34,6 +34,7 @@ pub mod limit;
 pub mod no;
 pub mod receipt;
 pub mod replay;
+pub mod roots;
 pub mod row;
 pub mod settle;
 pub mod sum_tree;

@@ -190,6 +190,8 @@ pub enum Request {
     LedgerState,
     /// What payers signed for at the calling node in one window.
     Settle(Box<settle::SettleBatch>),
+    /// Days of the book that have a root, behind this one.
+    LedgerDays(Option<u32>),
 }
 
 impl Request {
@@ -278,7 +280,8 @@ impl Request {
             | Self::Statement(_)
             | Self::LedgerRows(_)
             | Self::LedgerState
-            | Self::Settle(_) => true,
+            | Self::Settle(_)
+            | Self::LedgerDays(_) => true,
         }
     }
 }
@@ -392,6 +395,8 @@ pub enum Reply {
     LedgerState(Box<ledger::LedgerState>),
     /// A node's batch counts.
     Settled(settle::Settled),
+    /// Days of the book, oldest first.
+    LedgerDays(Vec<ledger::DayLine>),
 }
 
 /// A lawful no: its registered id and the variables of its text, in the reader's language.

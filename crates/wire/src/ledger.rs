@@ -195,3 +195,22 @@ pub struct LedgerState {
     /// What did not hold when all was checked last, where anything.
     pub fault: Option<String>,
 }
+
+/// A day of the book: what its root is made of, over the root of the day before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DayLine {
+    /// Day since the epoch.
+    pub day: u32,
+    /// Root over its rows.
+    pub rows_root: [u8; 32],
+    /// Root over the states of all accounts at its end.
+    pub accounts_root: [u8; 32],
+    /// Σ debits.
+    pub debits: u128,
+    /// Σ credits.
+    pub credits: u128,
+    /// Rows so far, of all days.
+    pub rows: u64,
+    /// Its root.
+    pub root: [u8; 32],
+}

@@ -143,6 +143,7 @@ fn record(
         has_steward_work,
         moved,
         time_scale: center.settings().told_scale(),
+        ledger_root: center.ledger().newest_root(),
     };
     Ok((reply, news))
 }

@@ -17,9 +17,10 @@ use rules::ledger::replay::state_hash;
 use rules::ledger::{Act, Ask, Group, Outcome, Row, Starter};
 use std::collections::BTreeMap;
 use wire::ledger::{
-    BlockLine, HoldLine, LedgerPage, LedgerState, Payee, Spent, StatementAsk, StatementLine, StatementPage, Wallet,
+    BlockLine, DayLine, HoldLine, LedgerPage, LedgerState, Payee, Spent, StatementAsk, StatementLine, StatementPage,
+    Wallet,
 };
-use wire::limits::{HOLDS_SHOWN, LEDGER_ROWS, STATEMENT_LINES};
+use wire::limits::{HOLDS_SHOWN, LEDGER_DAYS, LEDGER_ROWS, STATEMENT_LINES};
 use wire::signed::{Rights, Spend};
 use wire::{RefusalMsg, Reply};
 
@@ -274,4 +275,19 @@ pub async fn state(center: &Center, caller: &Caller) -> Result<Reply, Refused> {
     let state = state.await?;
     *shown = Some(state.clone());
     Ok(Reply::LedgerState(Box::new(state)))
+}
+
+/// Days of the book that have a root: for members and nodes, who hold a center to what it said before.
+pub async fn days(center: &Center, caller: &Caller, after: Option<u32>) -> Result<Reply, Refused> {
+    let is_node = center.fleet().alias_of(&caller.id).is_some();
+    if !is_node {
+        who(center, caller).await?;
+    }
+    let limit = u32::try_from(LEDGER_DAYS).unwrap_or(u32::MAX);
+    let days = center.ledger().day_roots(after, limit).await?;
+    let line = |row: super::DayRow| {
+        let rules::ledger::chain::Day { day, rows_root, accounts_root, debits, credits, rows } = row.day;
+        DayLine { day, rows_root, accounts_root, debits, credits, rows, root: row.root }
+    };
+    Ok(Reply::LedgerDays(days.into_iter().map(line).collect()))
 }

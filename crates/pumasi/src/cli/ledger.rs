@@ -6,6 +6,7 @@
 
 mod file;
 mod replay;
+mod roots;
 
 use crate::app::App;
 use crate::cli::Form;
@@ -16,6 +17,8 @@ use console::args;
 use file::{Reading, Writing};
 use model::{AccountClass, Ucredit};
 use replay::{Found, Replaying};
+use roots::RootsArgs;
+pub use roots::{date, follow};
 use rules::ledger::Row;
 use serde_json::json;
 use std::path::PathBuf;
@@ -28,6 +31,7 @@ pub enum LedgerVerb {
     Show,
     Export(ExportArgs),
     Verify(VerifyArgs),
+    Roots(RootsArgs),
 }
 
 /// `ledger export`
@@ -56,6 +60,7 @@ pub async fn run(app: &App, verb: &LedgerVerb) -> Result<(), Fault> {
         LedgerVerb::Show => show(app).await,
         LedgerVerb::Export(args) => export(app, args).await,
         LedgerVerb::Verify(args) => verify(app, args).await,
+        LedgerVerb::Roots(args) => roots::run(app, args).await,
     }
 }
 
@@ -68,6 +73,7 @@ async fn state(app: &App) -> Result<LedgerState, Fault> {
 
 async fn show(app: &App) -> Result<(), Fault> {
     let state = state(app).await?;
+    let seen = follow(app).await?;
     let [debits, credits, held_debits, held_credits] = state.sums;
     let adds_up = debits == credits && held_debits == held_credits && state.fault.is_none();
     let word = |class: u8| AccountClass::from_number(class).map_or("?", AccountClass::word);
@@ -77,6 +83,7 @@ async fn show(app: &App) -> Result<(), Fault> {
             "debits": debits.to_string(), "credits": credits.to_string(), "held_debits": held_debits.to_string(),
             "held_credits": held_credits.to_string(), "adds_up": adds_up, "fault": state.fault,
             "state": super::object::hex(&state.state), "classes": state.classes.iter().map(class).collect::<Vec<_>>(),
+            "root_day": seen.newest().map(|(day, _)| date(day)), "root": seen.newest().map(|(_, root)| super::object::hex(&root)),
             "as_of": state.at.to_string()});
         app.out.json("ledger", fields);
         return Ok(());
@@ -87,6 +94,9 @@ async fn show(app: &App) -> Result<(), Fault> {
     line("ledger-sums", args!["debits" => amount(debits), "credits" => amount(credits), "held" => amount(held_debits)]);
     for (class, count, balance) in &state.classes {
         line("ledger-class", args!["class" => word(*class), "n" => *count, "balance" => balance.to_string()]);
+    }
+    if let Some((day, _)) = seen.newest() {
+        line("ledger-newest-root", args!["day" => date(day), "n" => seen.all().len()]);
     }
     line(if adds_up { "ledger-adds-up" } else { "ledger-broken" }, args!["why" => state.fault.unwrap_or_default()]);
     Ok(())

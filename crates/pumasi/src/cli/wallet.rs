@@ -219,6 +219,8 @@ fn csv(line: &StatementLine) -> String {
 
 async fn transfer(app: &App, args: &TransferArgs) -> Result<(), Fault> {
     let amount = parse_amount(&args.amount)?;
+    // Nothing is given in a book that is not the one that was seen.
+    super::ledger::follow(app).await?;
     let own = wallet(app, &OfArgs { account: None }).await?;
     let Reply::Payee(payee) = ask(app, Request::Payee(args.to.clone())).await? else { return Err(other_answer()) };
     let question =

@@ -24,6 +24,7 @@ mod mount_judge;
 #[cfg(target_os = "linux")]
 mod mount_model;
 mod repair;
+mod roots;
 mod s3;
 mod secrets;
 mod settle;

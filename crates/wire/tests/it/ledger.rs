@@ -24,6 +24,7 @@ pub fn requests() -> Vec<(&'static str, Request)> {
         ("statement", Request::Statement(ask)),
         ("ledger_rows", Request::LedgerRows(7)),
         ("ledger_state", Request::LedgerState),
+        ("ledger_days", Request::LedgerDays(Some(20_832))),
     ]
 }
 
@@ -72,6 +73,15 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         at: NOW,
     };
     let block = BlockLine { no: 1, first: 1, last: 1, root: [1; 32], prev: [0; 32], hash: [2; 32] };
+    let day = DayLine {
+        day: 20_833,
+        rows_root: [1; 32],
+        accounts_root: [2; 32],
+        debits: 7_000_000,
+        credits: 7_000_000,
+        rows: 12,
+        root: [3; 32],
+    };
     let state = LedgerState {
         rows: 1,
         blocks: (1, [2; 32]),
@@ -88,5 +98,6 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         ("statement", Reply::Statement(Box::new(page))),
         ("ledger_rows", Reply::LedgerRows(LedgerPage { rows: vec![1; 104], blocks: vec![block], head: 1 })),
         ("ledger_state", Reply::LedgerState(Box::new(state))),
+        ("ledger_days", Reply::LedgerDays(vec![day])),
     ]
 }

@@ -4,10 +4,11 @@ use super::rows::{Bank, NOW, book};
 use super::start_with_clock;
 use crate::on_both;
 use crate::place::Place;
-use center::ledger::store;
+use center::ledger::{DayRow, store};
 use model::{Span, Stamp};
 use rules::ledger::Row;
 use rules::ledger::chain::Day;
+use rules::ledger::roots::{Roots, Told};
 use rules::ledger::row::day_of;
 use std::sync::atomic::Ordering;
 
@@ -44,6 +45,14 @@ async fn roots_are_those_of_a_book_at_the_end_of_each_day(place: &mut Place) {
     let kept: Vec<_> = ledger.day_roots(None, 99).await.unwrap().iter().map(|row| (row.day, row.root)).collect();
     assert_eq!(kept, days[..4]);
     assert_eq!(ledger.day_roots(Some(days[1].0.day), 1).await.unwrap()[0].root, days[2].1);
+    // Who keeps roots and no book follows them, from any day on, and holds the center to what it said.
+    let told = |row: &DayRow| Told { day: row.day, root: row.root };
+    let all: Vec<Told> = ledger.day_roots(None, 99).await.unwrap().iter().map(told).collect();
+    let mut roots = Roots::default();
+    assert_eq!((roots.take(&all[..2]), roots.take(&all[1..])), (Ok(2), Ok(2)));
+    assert!(roots.take(&[]).is_err() && roots.take(&all[..2]).is_err());
+    ledger.look_at_roots().await.unwrap();
+    assert_eq!((ledger.newest_root(), roots.newest()), (Some((days[3].0.day, days[3].1)), ledger.newest_root()));
     // A year and more later the first ones are let go of.
     clock.store((midnight + Span::days(402) + Span::hours(1)).0, Ordering::Relaxed);
     while ledger.make_day_roots().await.unwrap() > 0 {}
