@@ -14,6 +14,7 @@ pub mod api;
 pub mod audit;
 pub(crate) mod chore;
 pub mod day;
+pub mod evidence;
 pub mod seat;
 pub mod settle;
 pub mod store;

@@ -1520,6 +1520,23 @@ wallet-limit = may owe     { $amount } ({ $why })
 wallet-available = to spend    { $amount }
 wallet-hold =   { $amount } for { $code } until { $when }
 wallet-statement = Lines: { $n }. Balance { $opening } before, { $closing } after.
+wallet-line = Row { $seq } of { $when }: { $amount } credits for { $code }, with { $other }; block { $block }.
+wallet-line-signed = Signed by the machine { $device }.
+wallet-line-used = Used in the period that ended { $when }: { $resource }.
+wallet-line-served = Served in the period that ended { $when }: { $resource }.
+wallet-line-reading =   { $units } units ({ $variant }, quality { $quality } %) at { $price } µcredit for { $per }, price book { $version }: { $amount }
+wallet-line-factor = For all who served it there were { $there } of the { $wanted } they earned; each got as much of its own.
+wallet-line-part =   of it { $units } units: { $of }
+wallet-by-node = machine { $id }
+wallet-by-job = job { $id }
+wallet-by-account = for account { $id }
+wallet-parts = Parts: { $n }. Stored bytes are counted by account alone and are not among them.
+wallet-exported = Lines: { $n }. { $file } bears the center's signature, { $csv } is the same as a table. Check it anywhere: pumasi wallet verify { $file }
+wallet-verified = The cloud { $cloud } signed this for { $account }. Lines: { $n }; balance { $opening } before, { $closing } after. Names of others are not signed.
+column-side = side
+column-units = units
+side-used = used
+side-served = served
 wallet-transfer-ask = Give { $amount } credits to { $name }? [Y/n]
 wallet-transfer-done = { $amount } credits are { $name }'s now. Your balance: { $balance }.
 wallet-sent-again = A gift whose answer was lost was sent again and stands: { $id }
@@ -1545,9 +1562,21 @@ help-wallet-statement = List every change of the account
 help-wallet-statement-examples =
     pumasi wallet statement
     pumasi wallet statement --since 365d --csv > year.csv
+    pumasi wallet statement --line 4711
+    pumasi wallet statement --by node
 help-wallet-statement--account = Another account, for the operator: member-7, insurance-1
 help-wallet-statement--since = How far back
 help-wallet-statement--csv = As a table for spreadsheets
+help-wallet-statement--line = What this row of the book is made of
+help-wallet-statement--by = Units by who served or used them: node, job or account
+help-wallet-export = Write a statement that bears the center's signature, and the same as a table
+help-wallet-export-examples = pumasi wallet export year.json --since 365d
+help-wallet-export--file = The file; the table stands beside it, ending in csv
+help-wallet-export--account = Another account, for the operator: member-7, insurance-1
+help-wallet-export--since = How far back
+help-wallet-verify = Check a statement of `pumasi wallet export`
+help-wallet-verify-examples = pumasi wallet verify year.json
+help-wallet-verify--file = The file
 help-wallet-transfer = Give credits to another member
 help-wallet-transfer-examples = pumasi wallet transfer maria 2.5
 help-wallet-transfer--to = A member's name, or a whole id as `pumasi member list` shows it

@@ -1520,6 +1520,23 @@ wallet-limit = 可透支　{ $amount }（{ $why }）
 wallet-available = 可用　　{ $amount }
 wallet-hold =   { $amount }，用途 { $code }，至 { $when }
 wallet-statement = { $n } 行：之前余额 { $opening }，之后 { $closing }。
+wallet-line = 第 { $seq } 行，{ $when }：{ $amount } 积分，用途 { $code }，对方 { $other }；区块 { $block }。
+wallet-line-signed = 由设备 { $device } 签名。
+wallet-line-used = 截至 { $when } 的时段中使用：{ $resource }。
+wallet-line-served = 截至 { $when } 的时段中提供：{ $resource }。
+wallet-line-reading =   { $units } 单位（{ $variant }，质量 { $quality } %），每 { $per } 单位 { $price } 微积分单位，价目表第 { $version } 版：{ $amount }
+wallet-line-factor = 提供者共应得 { $wanted }，实有 { $there }；各按同一比例领取。
+wallet-line-part =   其中 { $units } 单位：{ $of }
+wallet-by-node = 节点 { $id }
+wallet-by-job = 作业 { $id }
+wallet-by-account = 为账户 { $id }
+wallet-parts = 共 { $n } 项。所存字节仅按账户计量，不在其中。
+wallet-exported = { $n } 行。{ $file } 带有管理中心的签名，{ $csv } 为同一内容的表格。可在任何地方核对：pumasi wallet verify { $file }
+wallet-verified = 互助云 { $cloud } 为 { $account } 签署：{ $n } 行，之前余额 { $opening }，之后 { $closing }。他人名称不在签名之内。
+column-side = 方向
+column-units = 单位数
+side-used = 使用
+side-served = 提供
 wallet-transfer-ask = 把 { $amount } 积分赠给 { $name }？ [Y/n]
 wallet-transfer-done = { $amount } 积分已归 { $name }。您的余额：{ $balance }。
 wallet-sent-again = 一笔未收到答复的赠与已重发，现已入账：{ $id }
@@ -1545,9 +1562,21 @@ help-wallet-statement = 列出账户的每一笔变动
 help-wallet-statement-examples =
     pumasi wallet statement
     pumasi wallet statement --since 365d --csv > year.csv
+    pumasi wallet statement --line 4711
+    pumasi wallet statement --by node
 help-wallet-statement--account = 另一账户（供运营者）：`member-7`、`insurance-1`
 help-wallet-statement--since = 往前多久
 help-wallet-statement--csv = 输出为表格
+help-wallet-statement--line = 这一行由什么构成
+help-wallet-statement--by = 按提供者或使用者列出单位数：`node`、`job` 或 `account`
+help-wallet-export = 写出带管理中心签名的对账单，并附同一内容的表格
+help-wallet-export-examples = pumasi wallet export year.json --since 365d
+help-wallet-export--file = 文件；表格在其旁，以 `csv` 结尾
+help-wallet-export--account = 另一账户（供运营者）：`member-7`、`insurance-1`
+help-wallet-export--since = 往前多久
+help-wallet-verify = 核对 `pumasi wallet export` 写出的对账单
+help-wallet-verify-examples = pumasi wallet verify year.json
+help-wallet-verify--file = 文件
 help-wallet-transfer = 把积分赠给另一成员
 help-wallet-transfer-examples = pumasi wallet transfer maria 2.5
 help-wallet-transfer--to = 成员名称，或 `pumasi member list` 显示的完整编号

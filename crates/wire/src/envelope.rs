@@ -192,6 +192,12 @@ pub enum Request {
     Settle(Box<settle::SettleBatch>),
     /// Days of the book that have a root, behind this one.
     LedgerDays(Option<u32>),
+    /// A line of an account by its place in the book, and what it is made of.
+    LedgerLine(Option<model::AccountNo>, u64),
+    /// Who served an account, whom it served, which jobs used what.
+    LedgerParts(ledger::PartsAsk),
+    /// The center's signed word on lines of an account.
+    StatementSeal(ledger::SealAsk),
 }
 
 impl Request {
@@ -281,7 +287,10 @@ impl Request {
             | Self::LedgerRows(_)
             | Self::LedgerState
             | Self::Settle(_)
-            | Self::LedgerDays(_) => true,
+            | Self::LedgerDays(_)
+            | Self::LedgerLine(..)
+            | Self::LedgerParts(_)
+            | Self::StatementSeal(_) => true,
         }
     }
 }
@@ -397,6 +406,12 @@ pub enum Reply {
     Settled(settle::Settled),
     /// Days of the book, oldest first.
     LedgerDays(Vec<ledger::DayLine>),
+    /// A line, and what it is made of.
+    LedgerLine(Box<ledger::LineDetail>),
+    /// Most units first.
+    LedgerParts(Vec<ledger::PartLine>),
+    /// Signed bytes.
+    StatementSeal(Vec<u8>),
 }
 
 /// A lawful no: its registered id and the variables of its text, in the reader's language.

@@ -15,6 +15,7 @@ pub mod permit;
 pub mod piece_receipt;
 pub mod receipt;
 pub mod spend;
+pub mod statement;
 pub mod voucher;
 pub mod work;
 
@@ -30,6 +31,7 @@ pub use permit::{Permit, PermitOp, PermitRefusal};
 pub use piece_receipt::PieceReceipt;
 pub use receipt::Receipt;
 pub use spend::{Spend, SpendFault};
+pub use statement::StatementSeal;
 pub use voucher::Voucher;
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};

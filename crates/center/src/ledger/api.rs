@@ -33,7 +33,7 @@ fn first_reason(is_private: bool) -> &'static str {
 }
 
 /// (B) The account that is asked about.
-async fn asked(center: &Center, caller: &Caller, no: Option<AccountNo>) -> Result<AccountNo, Refused> {
+pub(super) async fn asked(center: &Center, caller: &Caller, no: Option<AccountNo>) -> Result<AccountNo, Refused> {
     let me = who(center, caller).await?;
     let own = center.account_of(&me.id).await?;
     match no {
@@ -152,18 +152,33 @@ pub async fn spend(center: &Center, caller: &Caller, word: Vec<u8>) -> Result<Re
     }))
 }
 
-/// By how much a row changed an account's balance, and what is held of it.
-fn effect(row: &Row, no: AccountNo) -> (Credits, Credits) {
-    use model::TransferKind::{Expire, Hold, Move, Post, Void};
-    let amount = i64::try_from(row.amount.0).unwrap_or(i64::MAX);
-    let (balance, held) = match (row.kind, row.debit == no) {
-        (Move, true) => (-amount, 0),
-        (Move | Post, false) => (amount, 0),
-        (Post, true) => (-amount, -amount),
-        (Hold, _) => (0, amount),
-        (Void | Expire, _) => (0, -amount),
-    };
-    (Credits(balance), Credits(held))
+/// A row as a line of an account; names are looked up once.
+pub(super) fn shown(
+    q: &mut Reader<'_>,
+    row: &Row,
+    no: AccountNo,
+    names: &mut BTreeMap<AccountNo, String>,
+) -> Result<StatementLine, StoreError> {
+    let other = if row.debit == no { row.credit } else { row.debit };
+    if let std::collections::btree_map::Entry::Vacant(entry) = names.entry(other) {
+        let opened = account::get(q, other)?.filter(|opened| opened.account.no.is_of_people());
+        entry.insert(opened.map(|opened| name_of(q, &opened)).transpose()?.unwrap_or_default());
+    }
+    let (balance, held) = row.effect(no);
+    Ok(StatementLine {
+        seq: row.seq,
+        at: row.at,
+        id: row.id,
+        kind: row.kind,
+        code: row.code,
+        other,
+        other_name: names.get(&other).cloned().unwrap_or_default(),
+        balance,
+        held,
+        hold: row.hold,
+        reference: row.reference,
+        row: row.bytes().to_vec(),
+    })
 }
 
 /// (C) Lines of an account.
@@ -181,30 +196,16 @@ pub async fn statement(center: &Center, caller: &Caller, ask: StatementAsk) -> R
         let all = rows.len();
         rows.retain(|row| row.at < ask.until);
         let next = rows.last().map(|row| row.seq).filter(|_| is_full && rows.len() == all);
-        let opening = statement::balance(q, no, after)?;
+        let opening = match ask.opening.filter(|_| ask.after > 0) {
+            Some(told) => told,
+            None => statement::balance(q, no, after)?,
+        };
         let mut names: BTreeMap<AccountNo, String> = BTreeMap::new();
         let (mut closing, mut lines) = (opening.0, Vec::with_capacity(rows.len()));
         for row in &rows {
-            let other = if row.debit == no { row.credit } else { row.debit };
-            if let std::collections::btree_map::Entry::Vacant(entry) = names.entry(other) {
-                let opened = account::get(q, other)?.filter(|opened| opened.account.no.is_of_people());
-                entry.insert(opened.map(|opened| name_of(q, &opened)).transpose()?.unwrap_or_default());
-            }
-            let (balance, held) = effect(row, no);
-            closing += balance.0;
-            lines.push(StatementLine {
-                seq: row.seq,
-                at: row.at,
-                id: row.id,
-                kind: row.kind,
-                code: row.code,
-                other,
-                other_name: names.get(&other).cloned().unwrap_or_default(),
-                balance,
-                held,
-                hold: row.hold,
-                reference: row.reference,
-            });
+            let line = shown(q, row, no, &mut names)?;
+            closing = closing.saturating_add(line.balance.0);
+            lines.push(line);
         }
         Ok(StatementPage { account: no, opening, lines, closing: Credits(closing), next, at: now })
     });
