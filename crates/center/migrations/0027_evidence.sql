@@ -1,5 +1,5 @@
 -- Step 27. What settled transfers are made of, kept after what was due is gone; what of it was served by which machine or for which job;
--- blocks by their time. Side 1: used, side 2: served. Kind 1: a machine, 2: a job, 3: an account.
+-- blocks by their time; signatures of nodes under daily roots. Side 1: used, side 2: served. Kind 1: a machine, 2: a job, 3: an account.
 
 CREATE TABLE settle_reading (
     period INTEGER NOT NULL,
@@ -27,3 +27,10 @@ CREATE TABLE settle_part (
 CREATE INDEX settle_part_account ON settle_part (account, period);
 
 CREATE INDEX ledger_block_made ON ledger_block (made_at, no);
+
+CREATE TABLE ledger_cosign (
+    day INTEGER NOT NULL,
+    owner BLOB NOT NULL CHECK (length(owner) = 16),
+    word BLOB NOT NULL,
+    PRIMARY KEY (day, owner)
+) STRICT, WITHOUT ROWID;

@@ -13,6 +13,7 @@
 pub mod api;
 pub mod audit;
 pub(crate) mod chore;
+pub mod cosign;
 pub mod day;
 pub mod evidence;
 pub mod seat;
@@ -107,6 +108,8 @@ pub struct Ledger {
     shown: Arc<tokio::sync::Mutex<Option<wire::ledger::LedgerState>>>,
     /// The newest day with a root, for whom it is told at each check-in.
     newest: Arc<Mutex<Option<(u32, Hash)>>>,
+    /// Who signed that root.
+    signing: Arc<Mutex<cosign::Signing>>,
 }
 
 impl Ledger {
@@ -122,8 +125,8 @@ impl Ledger {
             db.write(move |tx| store::account::open_seats(tx, at)).await?;
         }
         let writer = Writer::start(db.clone(), Arc::clone(&now));
-        let (members, shown, newest) = (Arc::default(), Arc::default(), Arc::default());
-        let ledger = Self { db, now, writer, members, shown, newest };
+        let (members, shown, newest, signing) = (Arc::default(), Arc::default(), Arc::default(), Arc::default());
+        let ledger = Self { db, now, writer, members, shown, newest, signing };
         ledger.look_at_roots().await?;
         Ok(ledger)
     }

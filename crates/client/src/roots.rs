@@ -117,7 +117,7 @@ fn parse(bytes: &[u8]) -> Option<Roots> {
 }
 
 fn told(line: &DayLine) -> Told {
-    let DayLine { day, rows_root, accounts_root, debits, credits, rows, root } = *line;
+    let DayLine { day, rows_root, accounts_root, debits, credits, rows, root, .. } = *line;
     Told { day: Day { day, rows_root, accounts_root, debits, credits, rows }, root }
 }
 
@@ -131,7 +131,7 @@ mod tests {
             let (rows_root, accounts_root, rows) = ([salt; 32], [2; 32], u64::from(day));
             let made = Day { day, rows_root, accounts_root, debits: 7, credits: 7, rows };
             prev = made.root(&prev);
-            DayLine { day, rows_root, accounts_root, debits: 7, credits: 7, rows, root: prev }
+            DayLine { day, rows_root, accounts_root, debits: 7, credits: 7, rows, root: prev, cosigned: Vec::new() }
         };
         days.map(&mut line).collect()
     }

@@ -230,7 +230,8 @@ impl Agent {
         let (node, now) = (NodeId(wire::signed::public_of(&config.key)), config.now);
         tasks.spawn(Settles { session: Arc::clone(&session), receipts: receipts.clone(), node, now }.run());
         let file = RootsFile::at(config.roots.clone());
-        tasks.spawn(Follows { session: Arc::clone(&session), file }.run());
+        let (cloud, key) = (config.cloud, config.key);
+        tasks.spawn(Follows { session: Arc::clone(&session), file, cloud, key }.run());
         let tend = Tend {
             store: store.clone(),
             session: Arc::clone(&session),

@@ -1,12 +1,14 @@
 //! Follows the daily roots of the book: each check-in names the newest, what it is made of is asked for and kept.
 //!
 //! (A) What a center shows otherwise than before is told to the owner, and what was kept stays as it is: it is the proof. (B) Nothing else
-//! stops: what the owner lends goes on.
+//! stops: what the owner lends goes on. (C) Where the center asks for it, a root that follows is signed, and no other.
 
 use crate::session::Session;
 use client::roots::{RootsError, RootsFile};
+use model::{CloudKey, NodeId};
 use std::sync::Arc;
 use std::time::Duration;
+use wire::signed::{Cosign, public_of};
 use wire::{Reply, Request};
 
 /// Pause after a question that was not answered.
@@ -18,6 +20,10 @@ pub struct Follows {
     pub session: Arc<Session>,
     /// Where roots are kept.
     pub file: RootsFile,
+    /// Whose book.
+    pub cloud: CloudKey,
+    /// The machine's secret key.
+    pub key: [u8; 32],
 }
 
 impl Follows {
@@ -27,13 +33,33 @@ impl Follows {
         loop {
             let shown = *told.borrow_and_update();
             let is_done = match shown {
-                Some(shown) => self.look(shown).await,
+                Some((shown, is_asked)) => self.look(shown).await && self.sign(shown.filter(|_| is_asked)).await,
                 None => true,
             };
             tokio::select! {
                 changed = told.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(AGAIN_AFTER), if !is_done => {}
             }
+        }
+    }
+
+    /// (C) Signs a root that is kept; false where that is to be tried again.
+    async fn sign(&self, asked: Option<(u32, [u8; 32])>) -> bool {
+        let Some((day, root)) = asked else { return true };
+        let file = self.file.clone();
+        let kept = tokio::task::spawn_blocking(move || file.load()).await;
+        if !kept.is_ok_and(|kept| kept.is_ok_and(|kept| kept.newest() == asked)) {
+            return true;
+        }
+        let node = NodeId(public_of(&self.key));
+        let word = Cosign { cloud: self.cloud, day, root, node }.sign(&self.key);
+        match self.session.ask(Request::RootSigned(word.to_vec())).await {
+            Ok(Reply::Refused(refusal)) => {
+                tracing::info!(id = %refusal.id, day, "the center took no signature under a daily root");
+                true
+            }
+            Ok(_) => true,
+            Err(_) => false,
         }
     }
 

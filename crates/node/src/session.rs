@@ -58,8 +58,8 @@ pub struct SessionView {
     pub clock_offset_ms: i64,
 }
 
-/// The newest day with a root that a center names, and its root; none where no day has one.
-pub type ShownRoot = Option<(u32, [u8; 32])>;
+/// The newest day with a root that a center names, and its root, none where no day has one; and whether this node is to sign it.
+pub type ShownRoot = (Option<(u32, [u8; 32])>, bool);
 
 /// A lease as it is shown: body and permit.
 pub type ShownLease = (Vec<u8>, Vec<u8>);
@@ -351,7 +351,7 @@ impl Session {
             let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
             self.unknown.send_replace(reply.leases_unknown.iter().filter_map(|s| leases.get(s).cloned()).collect());
         }
-        let shown = Some(reply.ledger_root);
+        let shown = Some((reply.ledger_root, reply.signs_root));
         self.ledger_root.send_if_modified(|told| std::mem::replace(told, shown) != shown);
         let scale = believed_scale(reply.time_scale, self.parts.dev);
         if self.time_scale.send_replace(scale) != scale {

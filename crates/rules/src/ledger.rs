@@ -28,6 +28,7 @@ pub mod book;
 pub mod chain;
 pub mod check;
 pub mod code;
+pub mod cosign;
 pub mod debt_first;
 pub mod id;
 pub mod limit;

@@ -198,6 +198,8 @@ pub enum Request {
     LedgerParts(ledger::PartsAsk),
     /// The center's signed word on lines of an account.
     StatementSeal(ledger::SealAsk),
+    /// The calling node's signed word on the newest daily root.
+    RootSigned(Vec<u8>),
 }
 
 impl Request {
@@ -290,7 +292,8 @@ impl Request {
             | Self::LedgerDays(_)
             | Self::LedgerLine(..)
             | Self::LedgerParts(_)
-            | Self::StatementSeal(_) => true,
+            | Self::StatementSeal(_)
+            | Self::RootSigned(_) => true,
         }
     }
 }

@@ -204,7 +204,7 @@ pub struct LedgerState {
 }
 
 /// A day of the book: what its root is made of, over the root of the day before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DayLine {
     /// Day since the epoch.
     pub day: u32,
@@ -220,6 +220,8 @@ pub struct DayLine {
     pub rows: u64,
     /// Its root.
     pub root: [u8; 32],
+    /// Words of nodes that saw it, signed ([`crate::signed::Cosign`]).
+    pub cosigned: Vec<Vec<u8>>,
 }
 
 /// A line, and what it is made of.

@@ -285,10 +285,16 @@ pub async fn days(center: &Center, caller: &Caller, after: Option<u32>) -> Resul
         who(center, caller).await?;
     }
     let limit = u32::try_from(LEDGER_DAYS).unwrap_or(u32::MAX);
-    let days = center.ledger().day_roots(after, limit).await?;
-    let line = |row: super::DayRow| {
+    let days = center.db().read(move |q| {
+        let days = store::day::after(q, after, limit)?;
+        let (first, last) = (days.first().map_or(0, |row| row.day.day), days.last().map_or(0, |row| row.day.day));
+        Ok((days, store::cosign::between(q, first, last)?))
+    });
+    let (days, mut words) = days.await?;
+    let mut line = |row: super::DayRow| {
         let rules::ledger::chain::Day { day, rows_root, accounts_root, debits, credits, rows } = row.day;
-        DayLine { day, rows_root, accounts_root, debits, credits, rows, root: row.root }
+        let cosigned = words.remove(&day).unwrap_or_default();
+        DayLine { day, rows_root, accounts_root, debits, credits, rows, root: row.root, cosigned }
     };
-    Ok(Reply::LedgerDays(days.into_iter().map(line).collect()))
+    Ok(Reply::LedgerDays(days.into_iter().map(&mut line).collect()))
 }

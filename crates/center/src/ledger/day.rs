@@ -161,6 +161,7 @@ impl Ledger {
             self.db()
                 .write(move |tx| {
                     store::day::insert(tx, &row)?;
+                    store::cosign::forget(tx, oldest)?;
                     Ok(store::day::forget(tx, oldest)?)
                 })
                 .await?;

@@ -2,8 +2,11 @@
 //! of either by a program that shares nothing with the center's store but the layout of a row.
 //!
 //! A file: magic `PML1`, then records in the order of the book: `R` and the 104 bytes of a row ([`rules::ledger::Row`]) · `B` and number,
-//! first and last row, each u64, root over the rows, hash of the block before, own hash, each 32 bytes, behind the rows of the block.
+//! first and last row, each u64, root over the rows, hash of the block before, own hash, each 32 bytes, behind the rows of the block · `D` and day u32, roots over rows and
+//! accounts, each 32 bytes, Σ debits and Σ credits, each u128, rows so far u64, root 32, number of signatures u8 and each signature's 172 bytes
+//! ([`wire::signed::Cosign`]), behind the last block of a day that has a root.
 
+mod daily;
 mod file;
 mod replay;
 mod roots;
@@ -14,6 +17,7 @@ use crate::fault::Fault;
 use crate::local::ask_center;
 use clap::{Args, Subcommand};
 use console::args;
+use daily::{Seen, Whose};
 use file::{Reading, Writing};
 use model::{AccountClass, Ucredit};
 use replay::{Found, Replaying};
@@ -22,7 +26,7 @@ pub use roots::{date, follow};
 use rules::ledger::Row;
 use serde_json::json;
 use std::path::PathBuf;
-use wire::ledger::{BlockLine, LedgerPage, LedgerState};
+use wire::ledger::{BlockLine, DayLine, LedgerPage, LedgerState};
 use wire::{Reply, Request};
 
 /// `ledger`
@@ -52,6 +56,7 @@ pub struct VerifyArgs {
 pub(super) enum Record {
     Row(Box<Row>),
     Block(BlockLine),
+    Day(Box<DayLine>),
 }
 
 /// Runs `ledger …`.
@@ -102,10 +107,26 @@ async fn show(app: &App) -> Result<(), Fault> {
     Ok(())
 }
 
+/// All days with a root, oldest first.
+async fn days(app: &App) -> Result<Vec<DayLine>, Fault> {
+    let mut days: Vec<DayLine> = Vec::new();
+    loop {
+        let after = days.last().map(|day| day.day);
+        let Reply::LedgerDays(page) = ask_center(&app.home, Request::LedgerDays(after), app.timeout).await? else {
+            return Err(Fault::bug("the center answered something else"));
+        };
+        if page.first().is_none_or(|first| after.is_some_and(|after| first.day <= after)) {
+            return Ok(days);
+        }
+        days.extend(page);
+    }
+}
+
 /// All records of the center's book, in order, each page handed on.
 async fn pages(app: &App, mut each: impl FnMut(Record) -> Result<(), Fault>) -> Result<(), Fault> {
     let bad = || Fault::bug("the center sent rows that are none");
     let mut after = 0;
+    let mut days = days(app).await?.into_iter().peekable();
     loop {
         let answer = ask_center(&app.home, Request::LedgerRows(after), app.timeout).await?;
         let Reply::LedgerRows(LedgerPage { rows, blocks, head }) = answer else {
@@ -119,13 +140,16 @@ async fn pages(app: &App, mut each: impl FnMut(Record) -> Result<(), Fault>) -> 
         for chunk in chunks {
             let row = Row::parse(chunk).ok_or_else(bad)?;
             after = row.seq;
+            while let Some(day) = days.next_if(|day| day.day < row.day) {
+                each(Record::Day(Box::new(day)))?;
+            }
             each(Record::Row(Box::new(row)))?;
             while let Some(block) = blocks.next_if(|block| block.last <= after) {
                 each(Record::Block(block))?;
             }
         }
         if chunks.is_empty() || after >= head {
-            return Ok(());
+            return days.try_for_each(|day| each(Record::Day(Box::new(day))));
         }
     }
 }
@@ -155,13 +179,17 @@ async fn verify(app: &App, args: &VerifyArgs) -> Result<(), Fault> {
             (before.rows == after.rows && before.rows == replay.rows()).then_some(after.state)
         }
     };
-    let Found { rows, blocks, holds, state, sums } = replay.end()?;
+    let cloud = crate::membership::Membership::load(&app.home).ok().map(|membership| membership.cloud);
+    let whose = if args.file.is_some() { Whose::File } else { Whose::Center };
+    let seen = Seen { cloud, roots: roots::kept(app) };
+    let Found { rows, blocks, holds, state, sums, days } = replay.end(whose, &seen)?;
     if expected.is_some_and(|expected| expected != state) {
         return Err(replay::broken("the center's accounts are not what its rows add up to"));
     }
     let fields = json!({"rows": rows, "blocks": blocks, "open_holds": holds, "debits": sums.debits.to_string(),
-        "credits": sums.credits.to_string(), "state": super::object::hex(&state), "compared": expected.is_some()});
-    let told = args!["n" => rows, "blocks" => blocks, "state" => super::object::hex(&state)];
+        "credits": sums.credits.to_string(), "state": super::object::hex(&state), "compared": expected.is_some(),
+        "days": days.count, "least_signatures": days.least_signatures, "newest_signatures": days.newest_signatures});
+    let told = args!["days" => days.count, "signed" => days.newest_signatures, "n" => rows, "blocks" => blocks, "state" => super::object::hex(&state)];
     app.out.done("ledger_verify", fields, "ledger-verified", told);
     Ok(())
 }

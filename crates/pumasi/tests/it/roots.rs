@@ -54,6 +54,22 @@ fn forked_day(world: &World, home: &str, skew_ms: i64) -> Value {
     serde_json::from_slice::<Value>(&out.stdout).unwrap_or_default()["ledger_forked_day"].clone()
 }
 
+/// Also in a daily root, or in a signature under it.
+fn one_changed_byte_is_found(world: &World, book: &str) {
+    let good = std::fs::read(book).expect("the book is there");
+    for back in [20, 172 + 20, 2 * 172 + 10, 2 * 172 + 1 + 100] {
+        let mut bad = good.clone();
+        let at = bad.len() - back;
+        bad[at] ^= 1;
+        std::fs::write(book, &bad).expect("a file can be written");
+        assert_eq!(
+            world.refused("stranger", &["ledger", "verify", book], 0),
+            ("E0612".into(), 8),
+            "{back} from the end"
+        );
+    }
+}
+
 #[test]
 fn who_saw_yesterdays_root_refuses_a_center_that_was_put_back() {
     let world = two();
@@ -77,6 +93,18 @@ fn who_saw_yesterdays_root_refuses_a_center_that_was_put_back() {
     let shown: Value = serde_json::from_str(&ok_at(&world, "b", &["ledger", "show", "--json"], later)).expect("JSON");
     assert_eq!(shown["root"].as_str(), seen.last().map(String::as_str), "{shown}");
     assert_eq!(forked_day(&world, "b", later), Value::Null);
+    // Both owners' nodes sign the newest root; whoever has the book checks it, and makes the roots again from its rows.
+    let verified = || -> Value {
+        serde_json::from_str(&ok_at(&world, "a", &["ledger", "verify", "--json"], later)).expect("JSON")
+    };
+    world.until("both nodes signed", SOON, || verified()["newest_signatures"].as_u64(), |count| *count == Some(2));
+    let book = world.home("book.pml").display().to_string();
+    ok_at(&world, "a", &["ledger", "export", &book], later);
+    let whole: Value =
+        serde_json::from_str(&world.ok("stranger", &["ledger", "verify", &book, "--json"])).expect("JSON");
+    assert_eq!((whole["newest_signatures"].as_u64(), &whole["days"]), (Some(2), &verified()["days"]), "{whole}");
+    assert!(whole["days"].as_u64().is_some_and(|days| days >= 2), "{whole}");
+    one_changed_byte_is_found(&world, &book);
 
     again_at(&world, later, || {
         for ending in ["", "-wal", "-shm"] {

@@ -32,6 +32,7 @@ pub fn requests() -> Vec<(&'static str, Request)> {
         ("ledger_rows", Request::LedgerRows(7)),
         ("ledger_state", Request::LedgerState),
         ("ledger_days", Request::LedgerDays(Some(20_832))),
+        ("root_signed", Request::RootSigned(vec![8; 172])),
         ("ledger_line", Request::LedgerLine(None, 8)),
         ("ledger_parts", Request::LedgerParts(PartsAsk { account: None, from: Stamp(1), until: NOW })),
         ("statement_seal", Request::StatementSeal(SealAsk { account: Some(member(3)), from: Stamp(1), until: NOW })),
@@ -113,6 +114,7 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         credits: 7_000_000,
         rows: 12,
         root: [3; 32],
+        cosigned: vec![vec![8; 172]],
     };
     let state = LedgerState {
         rows: 1,

@@ -48,6 +48,11 @@ fn file(app: &App) -> RootsFile {
     RootsFile::at(app.home.ledger_roots())
 }
 
+/// What this home has seen, without asking anybody; nothing where that cannot be read.
+pub fn kept(app: &App) -> Roots {
+    file(app).load().unwrap_or_default()
+}
+
 /// Holds the center to what this home has seen of its book, and keeps what is new: E0808 where the center tells another history.
 pub async fn follow(app: &App) -> Result<Roots, Fault> {
     let file = file(app);
