@@ -58,14 +58,23 @@ impl RootsFile {
         }
     }
 
-    /// Holds what a center told behind [`Roots::asks_after`] against what is kept, and keeps what is new; durable when it answers.
+    /// Holds what a center told behind [`Roots::asks_after`] of what was kept when it was asked against that, and keeps what is new;
+    /// durable when it answers. What another process of this home kept meanwhile must be the same history, and stays where it is longer.
     ///
     /// # Errors
     /// [`RootsError::Refused`] where it does not fit; what is kept stays as it is.
-    pub fn take(&self, lines: &[DayLine]) -> Result<Roots, RootsError> {
-        let mut roots = self.load()?;
+    pub fn take(&self, asked: &Roots, lines: &[DayLine]) -> Result<Roots, RootsError> {
+        let mut roots = asked.clone();
         let told: Vec<Told> = lines.iter().map(told).collect();
-        if roots.take(&told).map_err(RootsError::Refused)? > 0 {
+        let new = roots.take(&told).map_err(RootsError::Refused)?;
+        let now = self.load()?;
+        if let Some(day) = differs(&roots, &now) {
+            return Err(RootsError::Refused(rules::Refusal::new(model::errors::ROLLBACK_SEEN).with("day", day)));
+        }
+        if now.newest() > roots.newest() {
+            return Ok(now);
+        }
+        if new > 0 && now != roots {
             self.save(&roots).map_err(|source| self.failed(source))?;
         }
         Ok(roots)
@@ -95,6 +104,13 @@ impl RootsFile {
     fn failed(&self, source: std::io::Error) -> RootsError {
         RootsError::File { path: self.0.clone(), source }
     }
+}
+
+/// The first day of which two histories have other roots.
+fn differs(one: &Roots, other: &Roots) -> Option<u32> {
+    let found =
+        |day: u32| other.all().binary_search_by_key(&day, |(day, _)| *day).ok().and_then(|at| other.all().get(at));
+    one.all().iter().find(|kept| found(kept.0).is_some_and(|seen| seen != *kept)).map(|(day, _)| *day)
 }
 
 fn bytes(roots: &Roots) -> Vec<u8> {
@@ -142,25 +158,42 @@ mod tests {
         let file = RootsFile::at(folder.path().join("roots"));
         assert_eq!(file.load().unwrap(), Roots::default());
         let told = lines(10..15, 1);
-        assert_eq!(file.take(&told[..3]).unwrap().newest(), Some((12, told[2].root)));
+        assert_eq!(file.take(&Roots::default(), &told[..3]).unwrap().newest(), Some((12, told[2].root)));
         let again = RootsFile::at(folder.path().join("roots"));
-        assert_eq!(again.take(&told[2..]).unwrap().all().len(), 5);
+        assert_eq!(again.take(&again.load().unwrap(), &told[2..]).unwrap().all().len(), 5);
         let before = std::fs::read(folder.path().join("roots")).unwrap();
         for bad in [&lines(10..16, 3)[4..], &[]] {
-            assert!(matches!(file.take(bad), Err(RootsError::Refused(_))));
+            assert!(matches!(file.take(&file.load().unwrap(), bad), Err(RootsError::Refused(_))));
         }
         assert_eq!(std::fs::read(folder.path().join("roots")).unwrap(), before);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
         file.forget().unwrap();
         file.forget().unwrap();
-        assert_eq!(file.take(&lines(10..16, 3)).unwrap().all().len(), 6);
+        assert_eq!(file.take(&Roots::default(), &lines(10..16, 3)).unwrap().all().len(), 6);
+    }
+
+    #[test]
+    fn two_processes_of_a_home_that_ask_at_once_make_no_false_alarm() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = RootsFile::at(folder.path().join("roots"));
+        let told = lines(10..16, 1);
+        let asked = file.take(&Roots::default(), &told[..2]).unwrap();
+        // Both asked behind the same day; the one that was told more comes first.
+        assert_eq!(file.take(&asked, &told[1..5]).unwrap().all().len(), 5);
+        assert_eq!(file.take(&asked, &told[1..4]).unwrap().newest(), Some((14, told[4].root)), "what is longer stays");
+        assert_eq!(file.take(&asked, &told[1..]).unwrap().all().len(), 6);
+        assert_eq!(file.load().unwrap().newest(), Some((15, told[5].root)));
+        // What is kept meanwhile is another history.
+        let mut other = Roots::default();
+        other.take(&lines(10..12, 3).iter().map(super::told).collect::<Vec<_>>()).unwrap();
+        assert!(matches!(file.take(&other, &lines(10..13, 3)[1..]), Err(RootsError::Refused(_))));
     }
 
     #[test]
     fn other_bytes_are_no_roots() {
         let folder = tempfile::tempdir().unwrap();
         let file = RootsFile::at(folder.path().join("roots"));
-        file.take(&lines(10..15, 1)).unwrap();
+        file.take(&Roots::default(), &lines(10..15, 1)).unwrap();
         let good = std::fs::read(folder.path().join("roots")).unwrap();
         for bad in [&good[..good.len() - 1], &good[1..], &[&good[..], &good[4..]].concat(), b"PMR"] {
             std::fs::write(folder.path().join("roots"), bad).unwrap();

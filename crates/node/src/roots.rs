@@ -89,8 +89,8 @@ impl Follows {
                 return false;
             }
         };
-        let file = self.file.clone();
-        match tokio::task::spawn_blocking(move || file.take(&lines)).await {
+        let (file, asked) = (self.file.clone(), kept.clone());
+        match tokio::task::spawn_blocking(move || file.take(&asked, &lines)).await {
             Ok(Ok(roots)) => {
                 let day = roots.newest().map_or(0, |(day, _)| day);
                 tracing::debug!(day, "the roots of the book follow one another");

@@ -63,7 +63,7 @@ pub async fn follow(app: &App) -> Result<Roots, Fault> {
             return Err(Fault::bug("the center answered something else"));
         };
         let before = roots.newest();
-        roots = file.take(&lines).map_err(fault)?;
+        roots = file.take(&roots, &lines).map_err(fault)?;
         if roots.newest() == before {
             break;
         }
