@@ -4,4 +4,5 @@ pub mod account;
 pub mod api;
 pub mod grants;
 pub mod join;
+pub(crate) mod speakers;
 pub mod store;

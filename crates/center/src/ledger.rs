@@ -14,8 +14,10 @@ pub mod allow;
 pub mod api;
 pub mod audit;
 pub(crate) mod chore;
+pub mod cosign;
 pub mod day;
 pub(crate) mod debts;
+pub mod evidence;
 pub mod seat;
 pub mod settle;
 pub mod store;
@@ -28,6 +30,7 @@ pub use writer::{GATHER_MAX, QUEUE_MAX};
 
 use crate::db::{Db, DbError, StoreError};
 use model::{AccountClass, AccountNo, MemberId, MemberState, Stamp, TransferId, Ucredit};
+use rules::ledger::chain::Hash;
 use rules::ledger::check::Sums;
 use rules::ledger::{Group, Hold, Outcome, Refused, Row};
 use std::collections::HashMap;
@@ -105,6 +108,10 @@ pub struct Ledger {
     members: Arc<Mutex<HashMap<MemberId, AccountNo>>>,
     /// How the book stood when somebody asked last: all accounts are read for it.
     shown: Arc<tokio::sync::Mutex<Option<wire::ledger::LedgerState>>>,
+    /// The newest day with a root, for whom it is told at each check-in.
+    newest: Arc<Mutex<Option<(u32, Hash)>>>,
+    /// Who signed that root.
+    signing: Arc<Mutex<cosign::Signing>>,
 }
 
 impl Ledger {
@@ -120,7 +127,10 @@ impl Ledger {
             db.write(move |tx| store::account::open_seats(tx, at)).await?;
         }
         let writer = Writer::start(db.clone(), Arc::clone(&now));
-        Ok(Self { db, now, writer, members: Arc::default(), shown: Arc::default() })
+        let (members, shown, newest, signing) = (Arc::default(), Arc::default(), Arc::default(), Arc::default());
+        let ledger = Self { db, now, writer, members, shown, newest, signing };
+        ledger.look_at_roots().await?;
+        Ok(ledger)
     }
 
     /// Applies a group durably; several that wait share a transaction and a block. `Exists` is a success. Time of its rows is

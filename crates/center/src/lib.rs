@@ -150,6 +150,7 @@ struct Inner {
     ledger: ledger::Ledger,
     allowances: ledger::allow::Allowances,
     debts: ledger::debts::Debts,
+    speakers: access::speakers::Speakers,
     keys: Keys,
     settings: Settings,
     name: String,
@@ -195,11 +196,13 @@ impl Center {
         let (board, journal, inbox) = compute::board::parts(board);
         let compute_wake = Arc::new(tokio::sync::Notify::new());
         let ledger = ledger::Ledger::start(db.clone(), now).await?;
+        let speakers = access::speakers::Speakers::start(db.clone());
         let inner = Inner {
             db,
             ledger,
             allowances: ledger::allow::Allowances::default(),
             debts: ledger::debts::Debts::default(),
+            speakers,
             keys,
             settings,
             name,
@@ -276,6 +279,11 @@ impl Center {
         PeerAddr { id: own.id, direct, relays: self.0.relay_hint.clone().into_iter().collect() }.bounded()
     }
 
+    /// The reply to a request's bytes, as if they had come over a link that proved the caller's key.
+    pub async fn call(&self, caller: Caller, bytes: &[u8]) -> wire::Reply {
+        serve::answer(self, caller, bytes).await
+    }
+
     pub(crate) fn db(&self) -> &Db {
         &self.0.db
     }
@@ -288,6 +296,9 @@ impl Center {
     }
     pub(crate) fn debts(&self) -> &ledger::debts::Debts {
         &self.0.debts
+    }
+    pub(crate) fn speakers(&self) -> &access::speakers::Speakers {
+        &self.0.speakers
     }
     pub(crate) fn keys(&self) -> &Keys {
         &self.0.keys

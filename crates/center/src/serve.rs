@@ -171,6 +171,11 @@ async fn dispatch(center: &Center, caller: &Caller, request: Request) -> Result<
         Request::Statement(ask) => ledger::api::statement(center, caller, ask).await,
         Request::LedgerRows(after) => ledger::api::rows(center, caller, after).await,
         Request::LedgerState => ledger::api::state(center, caller).await,
+        Request::LedgerLine(account, seq) => ledger::evidence::line(center, caller, account, seq).await,
+        Request::LedgerParts(ask) => ledger::evidence::parts(center, caller, ask).await,
+        Request::RootSigned(word) => ledger::cosign::signed(center, caller, word).await,
+        Request::StatementSeal(ask) => ledger::evidence::seal(center, caller, ask).await,
+        Request::LedgerDays(after) => ledger::api::days(center, caller, after).await,
     }
 }
 

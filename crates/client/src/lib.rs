@@ -34,6 +34,7 @@ mod permits;
 mod piece;
 mod put;
 mod rebuild;
+pub mod roots;
 mod send;
 mod settings;
 mod snapshot;

@@ -11,6 +11,7 @@ use crate::fleet::sensors::{ScriptedSensors, Sensors, SystemSensors};
 use crate::hand_over::HandsOver;
 use crate::receipts::Receipts;
 use crate::rejoin::Rejoin;
+use crate::roots::Follows;
 use crate::serve::{Server, commits};
 use crate::session::{Rates, Session, SessionParts};
 use crate::settle::Settles;
@@ -18,6 +19,7 @@ use crate::steward::{self, Steward};
 use crate::storage::mark;
 use crate::storage::{DiscardingDisk, Disk, PieceStore, StdDisk, StoreLimits};
 use crate::tend::Tend;
+use client::roots::RootsFile;
 use client::{Client, Scratch};
 use model::ids::base32;
 use model::{Bytes, CloudKey, NatKind, NodeId, Stamp, TimeScale, errors};
@@ -65,6 +67,8 @@ pub struct AgentConfig {
     pub stage: PathBuf,
     /// Folder where pieces are gathered whose holders are not on together.
     pub gather: PathBuf,
+    /// Where roots of the book are kept.
+    pub roots: PathBuf,
     /// The owner's file.
     pub lend_file: PathBuf,
     /// Control socket.
@@ -225,6 +229,9 @@ impl Agent {
         tasks.spawn(receipts.clone().keep(config.now));
         let (node, now) = (NodeId(wire::signed::public_of(&config.key)), config.now);
         tasks.spawn(Settles { session: Arc::clone(&session), receipts: receipts.clone(), node, now }.run());
+        let file = RootsFile::at(config.roots.clone());
+        let (cloud, key) = (config.cloud, config.key);
+        tasks.spawn(Follows { session: Arc::clone(&session), file, cloud, key }.run());
         let tend = Tend {
             store: store.clone(),
             session: Arc::clone(&session),
@@ -399,6 +406,7 @@ impl Agent {
             quarantined: session.plan.quarantined,
             duplicate: session.duplicate,
             integrity: session.integrity,
+            ledger_forked: session.forked,
             settled_window: session.settled.as_ref().map(|settled| settled.window),
             settle_refused: session.settled.and_then(|settled| settled.refused),
             handing: session.handing,

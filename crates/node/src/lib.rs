@@ -16,6 +16,7 @@ pub mod machine;
 pub mod probe;
 pub mod receipts;
 pub mod rejoin;
+mod roots;
 mod serve;
 mod session;
 mod settle;

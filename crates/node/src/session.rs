@@ -52,9 +52,14 @@ pub struct SessionView {
     pub integrity: Option<Ppm>,
     /// What came of the newest window that was refused, or of the newest at all.
     pub settled: Option<Settled>,
+    /// The center shows another book than the one whose root of this day was seen.
+    pub forked: Option<u32>,
     /// This clock minus the center's, in ms, at the last check-in.
     pub clock_offset_ms: i64,
 }
+
+/// The newest day with a root that a center names, and its root, none where no day has one; and whether this node is to sign it.
+pub type ShownRoot = (Option<(u32, [u8; 32])>, bool);
 
 /// A lease as it is shown: body and permit.
 pub type ShownLease = (Vec<u8>, Vec<u8>);
@@ -94,6 +99,7 @@ pub struct Session {
     storage: Mutex<(Held, Vec<(u32, u64)>)>,
     moved: watch::Sender<Vec<PgId>>,
     time_scale: watch::Sender<TimeScale>,
+    ledger_root: watch::Sender<Option<ShownRoot>>,
     sequence: Mutex<u32>,
     /// What is lent, as the center was told last.
     lent_told: Mutex<Option<Bytes>>,
@@ -119,6 +125,7 @@ impl Session {
             storage: Mutex::default(),
             moved: watch::Sender::default(),
             time_scale: watch::Sender::default(),
+            ledger_root: watch::Sender::default(),
             sequence: Mutex::new(0),
             lent_told: Mutex::default(),
             gate,
@@ -132,6 +139,16 @@ impl Session {
         let mut view = self.view.borrow().clone();
         view.link = self.parts.redial.now().map(|link| link.kind());
         view
+    }
+
+    /// The newest root of the book as the center names it; nothing before the first check-in.
+    pub fn ledger_root(&self) -> watch::Receiver<Option<ShownRoot>> {
+        self.ledger_root.subscribe()
+    }
+
+    /// The center shows another book than the one whose root of a day was seen, or does no more.
+    pub fn note_fork(&self, day: Option<u32>) {
+        self.view.send_if_modified(|view| std::mem::replace(&mut view.forked, day) != day);
     }
 
     /// Whether the center gives this node no new work.
@@ -334,6 +351,8 @@ impl Session {
             let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
             self.unknown.send_replace(reply.leases_unknown.iter().filter_map(|s| leases.get(s).cloned()).collect());
         }
+        let shown = Some((reply.ledger_root, reply.signs_root));
+        self.ledger_root.send_if_modified(|told| std::mem::replace(told, shown) != shown);
         let scale = believed_scale(reply.time_scale, self.parts.dev);
         if self.time_scale.send_replace(scale) != scale {
             tracing::warn!(times = scale.0, "a center for tests changed how days count here");

@@ -83,6 +83,10 @@ impl Home {
     pub fn account_copied(&self) -> PathBuf {
         self.data.join("account.copied")
     }
+    /// Daily roots of the book that were seen.
+    pub fn ledger_roots(&self) -> PathBuf {
+        self.data.join("ledger.roots")
+    }
     /// A signed word to spend whose answer is still out.
     pub fn spend(&self) -> PathBuf {
         self.data.join("spend.word")

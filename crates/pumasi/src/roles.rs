@@ -56,6 +56,7 @@ pub async fn run_agent(app: &App, sensors: SensorKind) -> Result<u8, Fault> {
         pieces: app.home.pieces(),
         stage: app.home.stage(),
         gather: app.home.gather(),
+        roots: app.home.ledger_roots(),
         lend_file: app.home.config_file(),
         socket: app.home.agent_socket(),
         discards: discards(),

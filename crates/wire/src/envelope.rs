@@ -194,6 +194,16 @@ pub enum Request {
     JobRaise(model::JobId, model::Ucredit),
     /// Prices in force.
     Prices,
+    /// Days of the book that have a root, behind this one.
+    LedgerDays(Option<u32>),
+    /// A line of an account by its place in the book, and what it is made of.
+    LedgerLine(Option<model::AccountNo>, u64),
+    /// Who served an account, whom it served, which jobs used what.
+    LedgerParts(ledger::PartsAsk),
+    /// The center's signed word on lines of an account.
+    StatementSeal(ledger::SealAsk),
+    /// The calling node's signed word on the newest daily root.
+    RootSigned(Vec<u8>),
 }
 
 impl Request {
@@ -284,7 +294,12 @@ impl Request {
             | Self::LedgerState
             | Self::Settle(_)
             | Self::JobRaise(..)
-            | Self::Prices => true,
+            | Self::Prices
+            | Self::LedgerDays(_)
+            | Self::LedgerLine(..)
+            | Self::LedgerParts(_)
+            | Self::StatementSeal(_)
+            | Self::RootSigned(_) => true,
         }
     }
 }
@@ -400,6 +415,14 @@ pub enum Reply {
     Settled(settle::Settled),
     /// Prices in force.
     Prices(Box<ledger::Prices>),
+    /// Days of the book, oldest first.
+    LedgerDays(Vec<ledger::DayLine>),
+    /// A line, and what it is made of.
+    LedgerLine(Box<ledger::LineDetail>),
+    /// Most units first.
+    LedgerParts(Vec<ledger::PartLine>),
+    /// Signed bytes.
+    StatementSeal(Vec<u8>),
 }
 
 /// A lawful no: its registered id and the variables of its text, in the reader's language.

@@ -129,6 +129,10 @@ pub struct CheckInReply {
     pub moved: Vec<PgId>,
     /// Of a center for tests: by how much it shortens days. A node believes it only where it joined a center for tests.
     pub time_scale: Option<TimeScale>,
+    /// The newest day of the book that has a root, and its root.
+    pub ledger_root: Option<(u32, [u8; 32])>,
+    /// This node was drawn to sign that root, when it follows from all that it saw before.
+    pub signs_root: bool,
 }
 
 /// What a node shall do: complete, with a generation; an older one is refused by the node.

@@ -3,7 +3,10 @@
 //!
 //! Amounts are µcredit. A member asks about its own account; the operator also about others.
 
-use model::{AccountNo, Code, Credits, MemberId, MemberState, Resource, Stamp, TransferId, TransferKind, Ucredit};
+use model::{
+    AccountNo, Code, Credits, DeviceId, JobId, MemberId, MemberState, NodeId, Resource, Stamp, TransferId,
+    TransferKind, Ucredit,
+};
 use serde::{Deserialize, Serialize};
 
 /// An account as its owner sees it.
@@ -138,6 +141,8 @@ pub struct StatementAsk {
     pub until: Stamp,
     /// Behind this place in the book.
     pub after: u64,
+    /// The balance there, as the page before told it: it is not added up again.
+    pub opening: Option<Credits>,
     /// At most so many, and at most [`crate::limits::STATEMENT_LINES`].
     pub limit: u32,
 }
@@ -184,6 +189,8 @@ pub struct StatementLine {
     pub hold: Option<TransferId>,
     /// Of what in the subject's own rows.
     pub reference: Option<[u8; 16]>,
+    /// Bytes of the row, 104.
+    pub row: Vec<u8>,
 }
 
 /// A page of the whole book, for who checks it.
@@ -231,4 +238,120 @@ pub struct LedgerState {
     pub at: Stamp,
     /// What did not hold when all was checked last, where anything.
     pub fault: Option<String>,
+}
+
+/// A day of the book: what its root is made of, over the root of the day before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DayLine {
+    /// Day since the epoch.
+    pub day: u32,
+    /// Root over its rows.
+    pub rows_root: [u8; 32],
+    /// Root over the states of all accounts at its end.
+    pub accounts_root: [u8; 32],
+    /// Σ debits.
+    pub debits: u128,
+    /// Σ credits.
+    pub credits: u128,
+    /// Rows so far, of all days.
+    pub rows: u64,
+    /// Its root.
+    pub root: [u8; 32],
+    /// Words of nodes that saw it, signed ([`crate::signed::Cosign`]).
+    pub cosigned: Vec<Vec<u8>>,
+}
+
+/// A line, and what it is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineDetail {
+    /// The line.
+    pub line: StatementLine,
+    /// Its block's number and hash.
+    pub block: (u64, [u8; 32]),
+    /// The machine that signed it, where a member started it.
+    pub signer: Option<DeviceId>,
+    /// Where it is of a settlement: what it settled.
+    pub settled: Option<SettledOf>,
+}
+
+/// What a line of a settlement is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettledOf {
+    /// End of the period.
+    pub period: Stamp,
+    /// Of what.
+    pub resource: Resource,
+    /// The account served it; else it used it.
+    pub is_served: bool,
+    /// Units by price. Amounts are whole µcredits: what is left over is carried to the next period.
+    pub readings: Vec<Reading>,
+    /// The same units by who served whom, or by job, as far as that is kept.
+    pub parts: Vec<PartLine>,
+    /// What there was for all who served it, and what they had earned: each got as much of its own.
+    pub factor: Option<(Ucredit, Ucredit)>,
+}
+
+/// Units of one price.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Which of the resource's prices.
+    pub variant: String,
+    /// Version of the price book.
+    pub version: u32,
+    /// How many units.
+    pub units: u64,
+    /// How good they were, in ten thousandths.
+    pub quality_bps: u64,
+    /// Price …
+    pub price: Ucredit,
+    /// … of so many units.
+    pub per: u64,
+    /// What they come to.
+    pub amount: Ucredit,
+}
+
+/// Units of one machine, job or member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartLine {
+    /// Of what.
+    pub resource: Resource,
+    /// The account served it; else it used it.
+    pub is_served: bool,
+    /// By whom, for what.
+    pub of: PartOf,
+    /// How many.
+    pub units: u64,
+}
+
+/// Whose part it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PartOf {
+    /// The machine that served.
+    Node(NodeId),
+    /// The job that used.
+    Job(JobId),
+    /// Who used.
+    Account(AccountNo),
+}
+
+/// Which parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartsAsk {
+    /// Whose; none: the caller's.
+    pub account: Option<AccountNo>,
+    /// Of periods that ended from here …
+    pub from: Stamp,
+    /// … to here.
+    pub until: Stamp,
+}
+
+/// Of which lines the center's word is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealAsk {
+    /// Whose; none: the caller's.
+    pub account: Option<AccountNo>,
+    /// Not before.
+    pub from: Stamp,
+    /// Before.
+    pub until: Stamp,
 }

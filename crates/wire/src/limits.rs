@@ -142,6 +142,12 @@ pub const JOBS_LIVE_MAX: usize = 256;
 pub const HOLDS_SHOWN: usize = 256;
 /// Lines of one page of a statement.
 pub const STATEMENT_LINES: usize = 1_000;
+/// Lines of a statement that bears the center's word.
+pub const SEALED_LINES: u64 = 100_000;
+/// Parts of what was settled, in one answer.
+pub const LEDGER_PARTS: usize = 1_000;
+/// Days of the book in one answer.
+pub const LEDGER_DAYS: usize = 400;
 /// Rows of one page of the book.
 pub const LEDGER_ROWS: usize = 4_096;
 /// Receipts of one batch of a node: with their permits and totals so many fit into a frame.

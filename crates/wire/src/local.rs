@@ -129,6 +129,8 @@ pub struct LocalStatus {
     pub handing: Option<(u32, u32)>,
     /// Score of its honesty, as the center said last.
     pub integrity: Option<Ppm>,
+    /// The center shows another book than the one whose root of this day was seen.
+    pub ledger_forked: Option<u32>,
     /// The 6 h window whose receipts were handed in last, or the newest one that was refused.
     pub settled_window: Option<u32>,
     /// Why it was refused.

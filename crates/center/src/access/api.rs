@@ -1,6 +1,6 @@
 //! Who is asked for what in `access`: the cloud's card, tickets, members. Joining stands in `access/join.rs`.
 
-use super::store::{self, MemberRow, MemberState, TicketRow};
+use super::store::{self, MemberRow, MemberState, Speaker, TicketRow};
 use crate::refuse::{Refused, bad_value, not_allowed, plain};
 use crate::{Caller, Center};
 use model::program::WIRE_VERSION;
@@ -29,21 +29,22 @@ pub fn cloud(center: &Center, caller: &Caller) -> Reply {
 
 /// The member whose machine calls; E0107 for a stranger, E0110 for a removed device, E0114 for a frozen member.
 pub async fn who(center: &Center, caller: &Caller) -> Result<MemberRow, Refused> {
-    let device = DeviceId::from(caller.id);
-    let found = center.db().read(move |q| {
-        let Some(device) = store::device(q, &device)? else { return Ok(None) };
-        let member = store::member(q, &device.member)?;
-        Ok(member.map(|member| (device, member)))
-    });
-    let (device, member) = found.await?.ok_or_else(|| plain(errors::NOT_SIGNED_IN))?;
-    if let Some(when) = device.removed_at {
+    speaker(center, caller).await.map(|speaker| speaker.member)
+}
+
+/// The calling device, when it and its member may act.
+pub async fn speaker(center: &Center, caller: &Caller) -> Result<Speaker, Refused> {
+    let found = center.speakers().of(DeviceId::from(caller.id)).await?;
+    let speaker = found.ok_or_else(|| plain(errors::NOT_SIGNED_IN))?;
+    if let Some(when) = speaker.removed_at {
         return Err(RefusalMsg::new(errors::DEVICE_REMOVED, [("when", when.to_string())]).into());
     }
-    match member.state {
-        MemberState::Active => Ok(member),
+    match speaker.member.state {
+        MemberState::Active => Ok(speaker),
         MemberState::Frozen => {
-            let why = member.frozen_why.unwrap_or_default();
-            Err(RefusalMsg::new(errors::MEMBER_FROZEN, [("who", member.name), ("why", why)]).into())
+            let MemberRow { name, frozen_why, .. } = speaker.member;
+            let why = frozen_why.unwrap_or_default();
+            Err(RefusalMsg::new(errors::MEMBER_FROZEN, [("who", name), ("why", why)]).into())
         }
     }
 }

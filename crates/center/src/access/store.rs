@@ -2,9 +2,10 @@
 
 pub mod account;
 
-use crate::db::{DbError, Reader, Row, StoreError, Tx, stored_words};
+use crate::db::{DbError, Many, Reader, Row, StoreError, Tx, Value, stored_words};
 use model::{Credits, DeviceId, MemberId, Roles, Stamp, TicketId, errors};
 use rules::access::admit::TicketFacts;
+use std::collections::BTreeMap;
 
 /// Longest name of a member, device, ticket or node in bytes.
 pub const NAME_MAX: usize = 64;
@@ -157,6 +158,29 @@ pub fn insert_device(tx: &mut Tx<'_>, d: &DeviceRow) -> Result<(), StoreError> {
 /// A device by key, also a removed one.
 pub fn device(q: &mut Reader<'_>, id: &DeviceId) -> Result<Option<DeviceRow>, DbError> {
     q.query_opt(&format!("SELECT {DEVICE} FROM device WHERE id = $1"), &[id.into()], device_row)
+}
+
+/// A device that speaks for a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Speaker {
+    /// Whom it speaks for.
+    pub member: MemberRow,
+    /// What it may do for them, as their device log says.
+    pub rights: u16,
+    /// When it was removed.
+    pub removed_at: Option<Stamp>,
+}
+
+/// Those of these keys that are devices, also removed ones, each with its member.
+pub fn speakers(q: &mut Reader<'_>, ids: &[DeviceId]) -> Result<BTreeMap<DeviceId, Speaker>, DbError> {
+    let before = "SELECT m.id, m.name, m.roles, m.state, m.frozen_why, m.created_at, m.invited_by, d.id, d.rights, \
+        d.removed_at FROM device d JOIN member m ON m.id = d.member WHERE d.id IN (";
+    let rows: Vec<_> = ids.iter().map(|id| vec![Value::from(id)]).collect();
+    let found = q.query_many(&Many { before, row: "$1", after: ")" }, &rows, |row| {
+        let speaker = Speaker { member: member_row(row)?, rights: row.get(8)?, removed_at: row.get(9)? };
+        Ok((row.get(7)?, speaker))
+    });
+    Ok(found?.into_iter().collect())
 }
 
 /// All devices of a member, removed ones too, oldest first, at most [`PAGE_MAX`].

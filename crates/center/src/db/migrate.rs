@@ -34,6 +34,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0023_ledger.sql"),
     include_str!("../../migrations/0024_settle.sql"),
     include_str!("../../migrations/0025_allowance.sql"),
+    include_str!("../../migrations/0026_evidence.sql"),
 ];
 
 const VERSION_TABLE: &str =

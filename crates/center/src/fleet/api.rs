@@ -126,6 +126,8 @@ fn record(
         notices.push(errors::QUARANTINED.0);
     }
     let integrity = fleet.node(alias).map_or(model::Ppm::ONE, |node| node.integrity);
+    let trust = center.settings().trust();
+    let signs_root = fleet.node(alias).is_some_and(|node| center.ledger().asks_to_sign(node, trust));
     let mut plan = fleet.plan(alias);
     plan.quarantined |= verdict.contested;
     let reply = CheckInReply {
@@ -143,6 +145,8 @@ fn record(
         has_steward_work,
         moved,
         time_scale: center.settings().told_scale(),
+        ledger_root: center.ledger().newest_root(),
+        signs_root,
     };
     Ok((reply, news))
 }

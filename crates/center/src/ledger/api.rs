@@ -6,20 +6,21 @@
 
 use super::store::{self, account, hold, row, statement};
 use super::{Intent, Posting};
-use crate::access::api::{operator, who};
-use crate::access::store::{self as members, MemberRow};
+use crate::access::api::{operator, speaker, who};
+use crate::access::store::{self as members, MemberRow, Speaker};
 use crate::db::{Reader, StoreError};
 use crate::refuse::{Refused, bad_value, not_allowed};
 use crate::{Caller, Center};
-use model::{AccountClass, AccountNo, Credits, MemberId, Roles, Stamp, errors};
+use model::{AccountClass, AccountNo, Credits, DeviceId, MemberId, Roles, Stamp, errors};
 use rules::fleet::tier::Trust;
 use rules::ledger::replay::state_hash;
 use rules::ledger::{Act, Ask, Group, Outcome, Row, Starter};
 use std::collections::BTreeMap;
 use wire::ledger::{
-    BlockLine, HoldLine, LedgerPage, LedgerState, Payee, PriceLine, Prices, Spent, StatementAsk, StatementLine, StatementPage, Wallet,
+    BlockLine, DayLine, HoldLine, LedgerPage, LedgerState, Payee, PriceLine, Prices, Spent, StatementAsk, StatementLine, StatementPage,
+    Wallet,
 };
-use wire::limits::{HOLDS_SHOWN, LEDGER_ROWS, STATEMENT_LINES};
+use wire::limits::{HOLDS_SHOWN, LEDGER_DAYS, LEDGER_ROWS, STATEMENT_LINES};
 use wire::signed::{Rights, Spend};
 use wire::{RefusalMsg, Reply};
 
@@ -32,7 +33,7 @@ fn first_reason(is_private: bool) -> &'static str {
 }
 
 /// (B) The account that is asked about.
-async fn asked(center: &Center, caller: &Caller, no: Option<AccountNo>) -> Result<AccountNo, Refused> {
+pub(super) async fn asked(center: &Center, caller: &Caller, no: Option<AccountNo>) -> Result<AccountNo, Refused> {
     let me = who(center, caller).await?;
     let own = center.account_of(&me.id).await?;
     match no {
@@ -110,21 +111,23 @@ pub async fn payee(center: &Center, caller: &Caller, text: String) -> Result<Rep
 
 /// (A) Moves or sets aside credits of the caller's.
 pub async fn spend(center: &Center, caller: &Caller, word: Vec<u8>) -> Result<Reply, Refused> {
-    let me = who(center, caller).await?;
+    let me = speaker(center, caller).await?;
     let cloud = Spend::cloud_of(&center.keys().cloud_key());
     let bad = |why: &str| {
         let args = [("thing", "spend".to_owned()), ("why", why.to_owned())];
         Refused::from(RefusalMsg::new(errors::BAD_SIGNATURE, args))
     };
     let spend = Spend::check(&word, &cloud).map_err(|fault| bad(&fault.to_string()))?;
-    let own = center.account_of(&me.id).await?;
+    let own = center.account_of(&me.member.id).await?;
     if spend.debit != own {
-        return Err(not_allowed(&me.name, "spend", &spend.debit.to_string()).into());
+        return Err(not_allowed(&me.member.name, "spend", &spend.debit.to_string()).into());
     }
-    let device = spend.device;
-    let rights = center.db().read(move |q| Ok(members::account::rights(q, &device)?)).await?;
-    let may = rights.is_some_and(|(member, rights)| member == me.id && Rights(rights).has(Rights::SPEND));
-    if !may {
+    let signer = match spend.device == DeviceId::from(caller.id) {
+        true => Some(me.clone()),
+        false => center.speakers().of(spend.device).await?,
+    };
+    let may = |signer: &Speaker| signer.member.id == me.member.id && Rights(signer.rights).has(Rights::SPEND);
+    if !signer.is_some_and(|signer| signer.removed_at.is_none() && may(&signer)) {
         return Err(bad("the machine that signed may not spend for this member"));
     }
     let (_, signature) = word.split_last_chunk().ok_or_else(|| bad("spend_malformed"))?;
@@ -149,18 +152,33 @@ pub async fn spend(center: &Center, caller: &Caller, word: Vec<u8>) -> Result<Re
     }))
 }
 
-/// By how much a row changed an account's balance, and what is held of it.
-fn effect(row: &Row, no: AccountNo) -> (Credits, Credits) {
-    use model::TransferKind::{Expire, Hold, Move, Post, Void};
-    let amount = i64::try_from(row.amount.0).unwrap_or(i64::MAX);
-    let (balance, held) = match (row.kind, row.debit == no) {
-        (Move, true) => (-amount, 0),
-        (Move | Post, false) => (amount, 0),
-        (Post, true) => (-amount, -amount),
-        (Hold, _) => (0, amount),
-        (Void | Expire, _) => (0, -amount),
-    };
-    (Credits(balance), Credits(held))
+/// A row as a line of an account; names are looked up once.
+pub(super) fn shown(
+    q: &mut Reader<'_>,
+    row: &Row,
+    no: AccountNo,
+    names: &mut BTreeMap<AccountNo, String>,
+) -> Result<StatementLine, StoreError> {
+    let other = if row.debit == no { row.credit } else { row.debit };
+    if let std::collections::btree_map::Entry::Vacant(entry) = names.entry(other) {
+        let opened = account::get(q, other)?.filter(|opened| opened.account.no.is_of_people());
+        entry.insert(opened.map(|opened| name_of(q, &opened)).transpose()?.unwrap_or_default());
+    }
+    let (balance, held) = row.effect(no);
+    Ok(StatementLine {
+        seq: row.seq,
+        at: row.at,
+        id: row.id,
+        kind: row.kind,
+        code: row.code,
+        other,
+        other_name: names.get(&other).cloned().unwrap_or_default(),
+        balance,
+        held,
+        hold: row.hold,
+        reference: row.reference,
+        row: row.bytes().to_vec(),
+    })
 }
 
 /// (C) Lines of an account.
@@ -178,30 +196,16 @@ pub async fn statement(center: &Center, caller: &Caller, ask: StatementAsk) -> R
         let all = rows.len();
         rows.retain(|row| row.at < ask.until);
         let next = rows.last().map(|row| row.seq).filter(|_| is_full && rows.len() == all);
-        let opening = statement::balance(q, no, after)?;
+        let opening = match ask.opening.filter(|_| ask.after > 0) {
+            Some(told) => told,
+            None => statement::balance(q, no, after)?,
+        };
         let mut names: BTreeMap<AccountNo, String> = BTreeMap::new();
         let (mut closing, mut lines) = (opening.0, Vec::with_capacity(rows.len()));
         for row in &rows {
-            let other = if row.debit == no { row.credit } else { row.debit };
-            if let std::collections::btree_map::Entry::Vacant(entry) = names.entry(other) {
-                let opened = account::get(q, other)?.filter(|opened| opened.account.no.is_of_people());
-                entry.insert(opened.map(|opened| name_of(q, &opened)).transpose()?.unwrap_or_default());
-            }
-            let (balance, held) = effect(row, no);
-            closing += balance.0;
-            lines.push(StatementLine {
-                seq: row.seq,
-                at: row.at,
-                id: row.id,
-                kind: row.kind,
-                code: row.code,
-                other,
-                other_name: names.get(&other).cloned().unwrap_or_default(),
-                balance,
-                held,
-                hold: row.hold,
-                reference: row.reference,
-            });
+            let line = shown(q, row, no, &mut names)?;
+            closing = closing.saturating_add(line.balance.0);
+            lines.push(line);
         }
         Ok(StatementPage { account: no, opening, lines, closing: Credits(closing), next, at: now })
     });
@@ -290,4 +294,25 @@ pub async fn state(center: &Center, caller: &Caller) -> Result<Reply, Refused> {
     let state = state.await?;
     *shown = Some(state.clone());
     Ok(Reply::LedgerState(Box::new(state)))
+}
+
+/// Days of the book that have a root: for members and nodes, who hold a center to what it said before.
+pub async fn days(center: &Center, caller: &Caller, after: Option<u32>) -> Result<Reply, Refused> {
+    let is_node = center.fleet().alias_of(&caller.id).is_some();
+    if !is_node {
+        who(center, caller).await?;
+    }
+    let limit = u32::try_from(LEDGER_DAYS).unwrap_or(u32::MAX);
+    let days = center.db().read(move |q| {
+        let days = store::day::after(q, after, limit)?;
+        let (first, last) = (days.first().map_or(0, |row| row.day.day), days.last().map_or(0, |row| row.day.day));
+        Ok((days, store::cosign::between(q, first, last)?))
+    });
+    let (days, mut words) = days.await?;
+    let mut line = |row: super::DayRow| {
+        let rules::ledger::chain::Day { day, rows_root, accounts_root, debits, credits, rows } = row.day;
+        let cosigned = words.remove(&day).unwrap_or_default();
+        DayLine { day, rows_root, accounts_root, debits, credits, rows, root: row.root, cosigned }
+    };
+    Ok(Reply::LedgerDays(days.into_iter().map(&mut line).collect()))
 }

@@ -42,6 +42,12 @@ pub(crate) async fn run(center: Center) {
         if let Err(error) = ledger.make_day_roots().await {
             tracing::warn!(%error, "a day's root was not made; the next look is soon");
         }
+        if let Err(error) = ledger.look_at_roots().await {
+            tracing::warn!(%error, "the newest day's root could not be read; the next look is soon");
+        }
+        if let Err(error) = ledger.look_at_cosigns(super::cosign::vetted(&center)).await {
+            tracing::warn!(%error, "who signed the newest root could not be read; the next look is soon");
+        }
         look_at_head(&center, &ledger, every).await;
     }
 }

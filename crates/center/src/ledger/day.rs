@@ -7,12 +7,13 @@
 use super::{DayRow, Ledger, PAGE_MAX, store};
 use crate::db::{DbError, Reader, StoreError};
 use model::{AccountNo, Span, Stamp, TransferKind, Ucredit};
-use rules::ledger::chain::{Day, leaf, root};
+use rules::ledger::chain::{Day, Hash, leaf, root};
 use rules::ledger::check::Sums;
 use rules::ledger::replay::accounts_root;
 use rules::ledger::row::day_of;
 use rules::ledger::{Account, Row};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
 
 /// How long after its end a day's root is made.
 pub const ROOT_AFTER: Span = Span::hours(1);
@@ -160,11 +161,28 @@ impl Ledger {
             self.db()
                 .write(move |tx| {
                     store::day::insert(tx, &row)?;
+                    store::cosign::forget(tx, oldest)?;
                     Ok(store::day::forget(tx, oldest)?)
                 })
                 .await?;
         }
         Ok(ROOTS_MAX)
+    }
+
+    /// Looks which day with a root is the newest: this center process or another one made it.
+    ///
+    /// # Errors
+    /// Of the store.
+    pub async fn look_at_roots(&self) -> Result<(), StoreError> {
+        let last = self.db().read(|q| Ok(store::day::last(q)?)).await?;
+        let newest = last.map(|last| (last.day.day, last.root));
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = newest;
+        Ok(())
+    }
+
+    /// The newest day with a root, as it was when it was looked at last.
+    pub fn newest_root(&self) -> Option<(u32, Hash)> {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The last day that is over and could have its root.

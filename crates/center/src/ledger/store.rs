@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod allowance;
+pub mod cosign;
 pub mod day;
 pub mod hold;
 pub mod price;

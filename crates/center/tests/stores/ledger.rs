@@ -5,6 +5,7 @@ mod accounts;
 mod crash;
 mod days;
 mod faults;
+mod million;
 mod prices;
 mod promises;
 mod rows;

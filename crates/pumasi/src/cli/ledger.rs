@@ -2,10 +2,14 @@
 //! of either by a program that shares nothing with the center's store but the layout of a row.
 //!
 //! A file: magic `PML1`, then records in the order of the book: `R` and the 104 bytes of a row ([`rules::ledger::Row`]) · `B` and number,
-//! first and last row, each u64, root over the rows, hash of the block before, own hash, each 32 bytes, behind the rows of the block.
+//! first and last row, each u64, root over the rows, hash of the block before, own hash, each 32 bytes, behind the rows of the block · `D` and day u32, roots over rows and
+//! accounts, each 32 bytes, Σ debits and Σ credits, each u128, rows so far u64, root 32, number of signatures u8 and each signature's 172 bytes
+//! ([`wire::signed::Cosign`]), behind the last block of a day that has a root.
 
+mod daily;
 mod file;
 mod replay;
+mod roots;
 
 use crate::app::App;
 use crate::cli::Form;
@@ -13,14 +17,17 @@ use crate::fault::Fault;
 use crate::local::ask_center;
 use clap::{Args, Subcommand};
 use console::args;
+use daily::{Seen, Whose};
 use file::{Reading, Writing};
 use model::{AccountClass, AccountNo, Code, TransferKind, Ucredit};
 use replay::{Found, Replaying};
+use roots::RootsArgs;
+pub use roots::{date, follow};
 use rules::ledger::Row;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use wire::ledger::{BlockLine, LedgerPage, LedgerState};
+use wire::ledger::{BlockLine, DayLine, LedgerPage, LedgerState};
 use wire::{Reply, Request};
 
 /// `ledger`
@@ -29,6 +36,7 @@ pub enum LedgerVerb {
     Show,
     Export(ExportArgs),
     Verify(VerifyArgs),
+    Roots(RootsArgs),
 }
 
 /// `ledger export`
@@ -49,6 +57,7 @@ pub struct VerifyArgs {
 pub(super) enum Record {
     Row(Box<Row>),
     Block(BlockLine),
+    Day(Box<DayLine>),
 }
 
 /// Runs `ledger …`.
@@ -57,6 +66,7 @@ pub async fn run(app: &App, verb: &LedgerVerb) -> Result<(), Fault> {
         LedgerVerb::Show => show(app).await,
         LedgerVerb::Export(args) => export(app, args).await,
         LedgerVerb::Verify(args) => verify(app, args).await,
+        LedgerVerb::Roots(args) => roots::run(app, args).await,
     }
 }
 
@@ -69,6 +79,7 @@ async fn state(app: &App) -> Result<LedgerState, Fault> {
 
 async fn show(app: &App) -> Result<(), Fault> {
     let state = state(app).await?;
+    let seen = follow(app).await?;
     let [debits, credits, held_debits, held_credits] = state.sums;
     let adds_up = debits == credits && held_debits == held_credits && state.fault.is_none();
     let word = |class: u8| AccountClass::from_number(class).map_or("?", AccountClass::word);
@@ -78,6 +89,7 @@ async fn show(app: &App) -> Result<(), Fault> {
             "debits": debits.to_string(), "credits": credits.to_string(), "held_debits": held_debits.to_string(),
             "held_credits": held_credits.to_string(), "adds_up": adds_up, "fault": state.fault,
             "state": super::object::hex(&state.state), "classes": state.classes.iter().map(class).collect::<Vec<_>>(),
+            "root_day": seen.newest().map(|(day, _)| date(day)), "root": seen.newest().map(|(_, root)| super::object::hex(&root)),
             "as_of": state.at.to_string()});
         app.out.json("ledger", fields);
         return Ok(());
@@ -89,14 +101,33 @@ async fn show(app: &App) -> Result<(), Fault> {
     for (class, count, balance) in &state.classes {
         line("ledger-class", args!["class" => word(*class), "n" => *count, "balance" => balance.to_string()]);
     }
+    if let Some((day, _)) = seen.newest() {
+        line("ledger-newest-root", args!["day" => date(day), "n" => seen.all().len()]);
+    }
     line(if adds_up { "ledger-adds-up" } else { "ledger-broken" }, args!["why" => state.fault.unwrap_or_default()]);
     Ok(())
+}
+
+/// All days with a root, oldest first.
+async fn days(app: &App) -> Result<Vec<DayLine>, Fault> {
+    let mut days: Vec<DayLine> = Vec::new();
+    loop {
+        let after = days.last().map(|day| day.day);
+        let Reply::LedgerDays(page) = ask_center(&app.home, Request::LedgerDays(after), app.timeout).await? else {
+            return Err(Fault::bug("the center answered something else"));
+        };
+        if page.first().is_none_or(|first| after.is_some_and(|after| first.day <= after)) {
+            return Ok(days);
+        }
+        days.extend(page);
+    }
 }
 
 /// All records of the center's book, in order, each page handed on.
 async fn pages(app: &App, mut each: impl FnMut(Record) -> Result<(), Fault>) -> Result<(), Fault> {
     let bad = || Fault::bug("the center sent rows that are none");
     let mut after = 0;
+    let mut days = days(app).await?.into_iter().peekable();
     loop {
         let answer = ask_center(&app.home, Request::LedgerRows(after), app.timeout).await?;
         let Reply::LedgerRows(LedgerPage { rows, blocks, head }) = answer else {
@@ -110,13 +141,16 @@ async fn pages(app: &App, mut each: impl FnMut(Record) -> Result<(), Fault>) -> 
         for chunk in chunks {
             let row = Row::parse(chunk).ok_or_else(bad)?;
             after = row.seq;
+            while let Some(day) = days.next_if(|day| day.day < row.day) {
+                each(Record::Day(Box::new(day)))?;
+            }
             each(Record::Row(Box::new(row)))?;
             while let Some(block) = blocks.next_if(|block| block.last <= after) {
                 each(Record::Block(block))?;
             }
         }
         if chunks.is_empty() || after >= head {
-            return Ok(());
+            return days.try_for_each(|day| each(Record::Day(Box::new(day))));
         }
     }
 }
@@ -142,7 +176,13 @@ pub async fn sums(app: &App) -> Result<BTreeMap<(AccountNo, Code), (Ucredit, Ucr
 pub async fn verified(app: &App) -> Result<(), Fault> {
     let mut replay = Replaying::default();
     pages(app, |record| replay.take(record)).await?;
-    replay.end().map(drop)
+    replay.end(Whose::Center, &seen(app)).map(drop)
+}
+
+/// What this home has seen of its cloud's book.
+fn seen(app: &App) -> Seen {
+    let cloud = crate::membership::Membership::load(&app.home).ok().map(|membership| membership.cloud);
+    Seen { cloud, roots: roots::kept(app) }
 }
 
 async fn export(app: &App, args: &ExportArgs) -> Result<(), Fault> {
@@ -170,13 +210,15 @@ async fn verify(app: &App, args: &VerifyArgs) -> Result<(), Fault> {
             (before.rows == after.rows && before.rows == replay.rows()).then_some(after.state)
         }
     };
-    let Found { rows, blocks, holds, state, sums } = replay.end()?;
+    let whose = if args.file.is_some() { Whose::File } else { Whose::Center };
+    let Found { rows, blocks, holds, state, sums, days } = replay.end(whose, &seen(app))?;
     if expected.is_some_and(|expected| expected != state) {
         return Err(replay::broken("the center's accounts are not what its rows add up to"));
     }
     let fields = json!({"rows": rows, "blocks": blocks, "open_holds": holds, "debits": sums.debits.to_string(),
-        "credits": sums.credits.to_string(), "state": super::object::hex(&state), "compared": expected.is_some()});
-    let told = args!["n" => rows, "blocks" => blocks, "state" => super::object::hex(&state)];
+        "credits": sums.credits.to_string(), "state": super::object::hex(&state), "compared": expected.is_some(),
+        "days": days.count, "least_signatures": days.least_signatures, "newest_signatures": days.newest_signatures});
+    let told = args!["days" => days.count, "signed" => days.newest_signatures, "n" => rows, "blocks" => blocks, "state" => super::object::hex(&state)];
     app.out.done("ledger_verify", fields, "ledger-verified", told);
     Ok(())
 }

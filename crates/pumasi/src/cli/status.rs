@@ -89,7 +89,7 @@ fn show(app: &App, membership: &Membership, s: &LocalStatus) {
             "since": s.since.to_string(), "detail": s.detail, "name": s.name, "cloud": s.cloud, "pid": s.pid, "profile": s.profile,
             "cores_milli": s.cores_milli, "memory_mib": s.memory_mib, "disk_bytes": s.disk.0, "disk_used_bytes": s.disk_used.0, "pieces_count": s.pieces,
             "up_kbps": s.up.0, "down_kbps": s.down.0, "center": s.center.map(|l| l.word()), "last_check_in": s.last_check_in.map(|t| t.to_string()),
-            "quarantined": s.quarantined, "over_bytes": over(s).0, "handing_over_count": s.handing.map(|(moving, _)| moving), "integrity_ppm": s.integrity.map(|score| score.0), "settled_window": s.settled_window, "settle_refused": s.settle_refused, "duplicate": s.duplicate, "sensors": s.sensors, "lend_error": s.lend_error, "last_park_ms": s.last_park_ms,
+            "quarantined": s.quarantined, "over_bytes": over(s).0, "handing_over_count": s.handing.map(|(moving, _)| moving), "integrity_ppm": s.integrity.map(|score| score.0), "ledger_forked_day": s.ledger_forked, "settled_window": s.settled_window, "settle_refused": s.settle_refused, "duplicate": s.duplicate, "sensors": s.sensors, "lend_error": s.lend_error, "last_park_ms": s.last_park_ms,
             "recovery_warning": Some(Rungs::load(app).sentence(app)).filter(|(_, warns)| *warns).map(|(words, _)| words),
             "sentence": sentence(app, s)});
         return out.json("status", fields);
@@ -116,6 +116,9 @@ fn show(app: &App, membership: &Membership, s: &LocalStatus) {
     }
     if let Some(warning) = s.integrity.and_then(|score| super::node::score::warning(app, score, &s.name)) {
         out.print(&warning);
+    }
+    if let Some(day) = s.ledger_forked {
+        out.print(&out.text("status-ledger-forked", args!["day" => super::ledger::date(day)]));
     }
     if let (Some(window), Some(why)) = (s.settled_window, &s.settle_refused) {
         // A window bears the number of its six hours since 1970.

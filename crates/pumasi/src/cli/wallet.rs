@@ -4,6 +4,8 @@
 //! same again, so that it is carried out once or never. (B) Amounts are whole µcredits; a JSON string holds them as digits.
 
 pub(super) mod amount;
+mod detail;
+mod export;
 pub(super) mod quote;
 
 use crate::app::App;
@@ -33,6 +35,8 @@ pub enum WalletVerb {
     Statement(StatementArgs),
     Transfer(TransferArgs),
     Quote(quote::QuoteArgs),
+    Export(export::ExportArgs),
+    Verify(export::VerifyArgs),
 }
 
 /// Whose account.
@@ -49,8 +53,12 @@ pub struct StatementArgs {
     pub of: OfArgs,
     #[arg(long, value_name = "DURATION", default_value = "31d")]
     pub since: String,
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["line", "by"])]
     pub csv: bool,
+    #[arg(long, value_name = "ROW", conflicts_with = "by")]
+    pub line: Option<u64>,
+    #[arg(long, value_name = "WHAT")]
+    pub by: Option<detail::By>,
 }
 
 /// `wallet transfer`
@@ -64,12 +72,17 @@ pub struct TransferArgs {
 
 /// Runs `wallet …`.
 pub async fn run(app: &App, verb: &WalletVerb) -> Result<(), Fault> {
+    if let WalletVerb::Verify(args) = verb {
+        return export::verify(app, args);
+    }
     send_waiting(app).await?;
     match verb {
         WalletVerb::Show(of) => show(app, of).await,
         WalletVerb::Statement(args) => statement(app, args).await,
         WalletVerb::Transfer(args) => transfer(app, args).await,
         WalletVerb::Quote(args) => quote::quote(app, args).await,
+        WalletVerb::Export(args) => export::run(app, args).await,
+        WalletVerb::Verify(args) => export::verify(app, args),
     }
 }
 
@@ -142,24 +155,38 @@ fn wallet_json(wallet: &Wallet) -> Value {
 
 /// All pages of a statement, each handed to `each`; the last one is given back.
 async fn pages(app: &App, args: &StatementArgs, mut each: impl FnMut(&StatementPage)) -> Result<StatementPage, Fault> {
-    let since: Span = args.since.parse()?;
-    let now = clock::now();
-    let from = Stamp(now.as_ms().saturating_sub(since.as_ms()));
-    let limit = u32::try_from(STATEMENT_LINES).unwrap_or(u32::MAX);
-    let mut asked = StatementAsk { account: args.of.account()?, from, until: Stamp(u64::MAX), after: 0, limit };
+    let from = since(&args.since)?;
+    let mut asked = ask_from(args.of.account()?, from, Stamp(u64::MAX));
     loop {
         let Reply::Statement(page) = ask(app, Request::Statement(asked)).await? else { return Err(other_answer()) };
         each(&page);
         match page.next {
-            Some(next) if next > asked.after => asked.after = next,
+            Some(next) if next > asked.after => (asked.after, asked.opening) = (next, Some(page.closing)),
             _ => return Ok(*page),
         }
     }
 }
 
+/// So long ago.
+fn since(text: &str) -> Result<Stamp, Fault> {
+    let since: Span = text.parse()?;
+    Ok(Stamp(clock::now().as_ms().saturating_sub(since.as_ms())))
+}
+
+fn ask_from(account: Option<model::AccountNo>, from: Stamp, until: Stamp) -> StatementAsk {
+    let limit = u32::try_from(STATEMENT_LINES).unwrap_or(u32::MAX);
+    StatementAsk { account, from, until, after: 0, opening: None, limit }
+}
+
 async fn statement(app: &App, args: &StatementArgs) -> Result<(), Fault> {
+    if let Some(seq) = args.line {
+        return detail::line(app, &args.of, seq).await;
+    }
+    if let Some(by) = args.by {
+        return detail::parts(app, args, by).await;
+    }
     if args.csv {
-        app.out.print("seq,at,id,kind,code,other,other_name,balance_change_ucredit,held_change_ucredit,hold,reference");
+        app.out.print(CSV_HEAD);
         pages(app, args, |page| page.lines.iter().for_each(|line| app.out.print(&csv(line)))).await?;
         return Ok(());
     }
@@ -205,6 +232,9 @@ fn row(line: &StatementLine) -> Row {
     }
 }
 
+/// Columns of a table of lines.
+const CSV_HEAD: &str = "seq,at,id,kind,code,other,other_name,balance_change_ucredit,held_change_ucredit,hold,reference";
+
 /// A line of a table that spreadsheets read: names are quoted, and begin with no sign that would be computed.
 fn csv(line: &StatementLine) -> String {
     let is_formula = line.other_name.starts_with(['=', '+', '-', '@', '\t', '\r']);
@@ -227,6 +257,8 @@ fn csv(line: &StatementLine) -> String {
 
 async fn transfer(app: &App, args: &TransferArgs) -> Result<(), Fault> {
     let amount = parse_amount(&args.amount)?;
+    // Nothing is given in a book that is not the one that was seen.
+    super::ledger::follow(app).await?;
     let own = wallet(app, &OfArgs { account: None }).await?;
     let Reply::Payee(payee) = ask(app, Request::Payee(args.to.clone())).await? else { return Err(other_answer()) };
     let question =

@@ -16,6 +16,7 @@ mod judges;
 mod killed;
 mod ledger;
 mod litmus;
+mod many_centers;
 #[cfg(target_os = "linux")]
 mod mount;
 #[cfg(target_os = "linux")]
@@ -23,6 +24,7 @@ mod mount_judge;
 #[cfg(target_os = "linux")]
 mod mount_model;
 mod repair;
+mod roots;
 mod s3;
 mod secrets;
 mod settle;

@@ -6,6 +6,7 @@ use crate::world::World;
 use center::db::{Db, DbUrl};
 use center::ledger::store::{account, row};
 use model::{AccountClass, AccountNo, Code};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -81,5 +82,79 @@ fn who_stores_and_reads_at_others_machines_owes_them_and_the_sum_is_zero() {
     assert!(after[0] <= before[0] - 3_400, "the reader's balance fell: {before:?} {after:?}");
     let rose: i64 = after[1..].iter().sum::<i64>() - before[1..].iter().sum::<i64>();
     assert!(rose >= 3_100, "the holders' rose: {before:?} {after:?}");
+    for (home, side) in [("a", "used"), ("b", "served"), ("c", "served")] {
+        leads_to_readings(&world, home, side);
+    }
+    can_be_shown(&world);
     drop(agents);
+}
+
+const LATE: i64 = 14 * HOUR_MS;
+
+fn lines(world: &World, args: &[&str], home: &str) -> Vec<Value> {
+    let out = world.run_at(home, &[args, &["--json"]].concat(), LATE);
+    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    text.lines().map(|line| serde_json::from_str(line).expect("it is JSON")).collect()
+}
+
+fn micro(value: &Value) -> i64 {
+    value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{value} is no amount"))
+}
+
+/// Each line of a settlement says what it is made of: readings that come to its amount, and who served whom.
+fn leads_to_readings(world: &World, home: &str, side: &str) {
+    let mut by_nodes = 0;
+    for line in lines(world, &["wallet", "statement"], home) {
+        if !["storage", "egress"].contains(&line["code"].as_str().unwrap_or_default()) {
+            continue;
+        }
+        let seq = line["seq"].to_string();
+        let [detail] = &lines(world, &["wallet", "statement", "--line", &seq], home)[..] else { panic!("one line") };
+        let (settled, amount) = (&detail["settled"], micro(&line["balance"]).abs());
+        assert_eq!((&settled["side"], &settled["resource"]), (&Value::from(side), &line["code"]), "{detail}");
+        let readings = settled["readings"].as_array().expect("readings");
+        let sum: i64 = readings.iter().map(|reading| micro(&reading["amount"])).sum();
+        let rest = i64::try_from(readings.len()).expect("few") + 1;
+        // What there was is shared: each got as much of its own.
+        let earned = match (settled["there"].as_str(), settled["earned"].as_str()) {
+            (Some(there), Some(earned)) if there != earned => {
+                let number = |text: &str| text.parse::<i64>().expect("an amount");
+                sum * number(there) / number(earned)
+            }
+            _ => sum,
+        };
+        assert!(!readings.is_empty() && (earned - amount).abs() <= rest, "{amount} for {detail}");
+        if line["code"] == "egress" {
+            let units = |list: &Value, by: Option<&str>| -> i64 {
+                let of = |one: &&Value| by.is_none_or(|by| one["by"] == by);
+                list.as_array().expect("a list").iter().filter(of).map(|one| micro(&one["units"])).sum()
+            };
+            let read = units(&settled["readings"], None);
+            assert_eq!(units(&settled["parts"], Some("node")), read, "{detail}");
+            by_nodes += read;
+        }
+    }
+    let parts = lines(world, &["wallet", "statement", "--by", "node"], home);
+    let sum: i64 = parts.iter().map(|part| micro(&part["units"])).sum();
+    assert_eq!(sum, by_nodes, "{parts:?}");
+    assert!(side != "used" || by_nodes > 0, "it read something");
+}
+
+/// A statement bears the center's signature; changed, it is refused.
+fn can_be_shown(world: &World) {
+    let file = world.home("statement.json");
+    let path = file.display().to_string();
+    let [written] = &lines(world, &["wallet", "export", &path], "a")[..] else { panic!("one line") };
+    assert!(written["lines"].as_u64().is_some_and(|lines| lines > 1), "{written}");
+    let table = std::fs::read_to_string(file.with_extension("csv")).expect("the table is there");
+    assert_eq!(table.lines().count() as u64, written["lines"].as_u64().expect("a count") + 1);
+    for home in ["a", "b", "stranger"] {
+        world.ok(home, &["wallet", "verify", &path]);
+    }
+    let text = std::fs::read_to_string(&file).expect("the statement is there");
+    let (code, other) = ("\"code\": \"storage\"", "\"code\": \"egress\"");
+    assert!(text.contains(code), "{text}");
+    std::fs::write(&file, text.replacen(code, other, 1)).expect("a file can be written");
+    assert_eq!(world.refused("stranger", &["wallet", "verify", &path], 0), ("E0612".into(), 8));
 }

@@ -42,6 +42,12 @@ impl World {
         self
     }
 
+    /// The cloud that is made keeps its rows in this database.
+    pub fn with_database(self, url: &str) -> Self {
+        std::fs::write(self.home("database"), url).expect("a file can be written");
+        self
+    }
+
     /// The next agent of a home is started with these words in its environment.
     pub fn ok_with(&self, name: &str, args: &[&str], key: &str) -> String {
         let out = self.command(name, args).env(key, "1").stdin(std::process::Stdio::null()).output();
@@ -155,7 +161,9 @@ impl World {
             false => (5, ""),
         };
         let fleet = format!("[fleet]\nperiod_busy_s = {period}\nperiod_idle_s = {period}\n");
-        let settings = format!("{days}{fleet}\n[storage]\nsteward_after_s = 0\n{public}");
+        let db = std::fs::read_to_string(self.home("database")).map(|url| format!("\n[db]\nurl = {url:?}\n"));
+        let db = db.unwrap_or_default();
+        let settings = format!("{days}{fleet}\n[storage]\nsteward_after_s = 0\n{public}{db}");
         std::fs::write(folder.join("center.toml"), settings).expect("settings can be written");
         let (port, relay_port) = free_ports();
         let words = ["init", "--name", "Chen", "--bind", "127.0.0.1", "--port", &port, "--relay-port", &relay_port];

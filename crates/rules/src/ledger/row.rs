@@ -4,7 +4,7 @@
 //! 4 expires) · code u16 · debit u64 · credit u64 · amount u64 · hold 16 · ref 16 · expires ms u64 · day u32 · at ms u64. (B) What is absent
 //! is zero; any other bytes are refused.
 
-use model::{AccountNo, Code, Stamp, TransferId, TransferKind, Ucredit};
+use model::{AccountNo, Code, Credits, Stamp, TransferId, TransferKind, Ucredit};
 
 /// What a transfer does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +117,22 @@ pub fn day_of(at: Stamp) -> u32 {
 }
 
 impl Row {
+    /// By how much it changed an account's balance, and what is held of it: nothing where the account is no side of it.
+    pub fn effect(&self, no: AccountNo) -> (Credits, Credits) {
+        use TransferKind::{Expire, Hold, Move, Post, Void};
+        let plus = i64::try_from(self.amount.0).unwrap_or(i64::MAX);
+        let minus = plus.saturating_neg();
+        let (balance, held) = match (self.kind, self.debit == no, self.credit == no) {
+            (_, false, false) => (0, 0),
+            (Move, true, _) => (minus, 0),
+            (Move | Post, false, _) => (plus, 0),
+            (Post, true, _) => (minus, minus),
+            (Hold, ..) => (0, plus),
+            (Void | Expire, ..) => (0, minus),
+        };
+        (Credits(balance), Credits(held))
+    }
+
     /// Length of its bytes.
     pub const LEN: usize = 104;
 

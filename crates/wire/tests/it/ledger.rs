@@ -15,7 +15,14 @@ fn id() -> TransferId {
 }
 
 pub fn requests() -> Vec<(&'static str, Request)> {
-    let ask = StatementAsk { account: Some(member(3)), from: Stamp(1), until: NOW, after: 9, limit: 100 };
+    let ask = StatementAsk {
+        account: Some(member(3)),
+        from: Stamp(1),
+        until: NOW,
+        after: 9,
+        opening: Some(Credits(-5)),
+        limit: 100,
+    };
     vec![
         ("spend", Request::Spend(vec![5; 176])),
         ("wallet", Request::Wallet(Some(member(3)))),
@@ -26,6 +33,11 @@ pub fn requests() -> Vec<(&'static str, Request)> {
         ("ledger_state", Request::LedgerState),
         ("job_raise", Request::JobRaise(JobId([1; 16]), Ucredit(5))),
         ("prices", Request::Prices),
+        ("ledger_days", Request::LedgerDays(Some(20_832))),
+        ("root_signed", Request::RootSigned(vec![8; 172])),
+        ("ledger_line", Request::LedgerLine(None, 8)),
+        ("ledger_parts", Request::LedgerParts(PartsAsk { account: None, from: Stamp(1), until: NOW })),
+        ("statement_seal", Request::StatementSeal(SealAsk { account: Some(member(3)), from: Stamp(1), until: NOW })),
     ]
 }
 
@@ -64,7 +76,29 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         held: Credits(0),
         hold: Some(id()),
         reference: Some([3; 16]),
+        row: vec![4; 104],
     };
+    let part =
+        PartLine { resource: Resource::Egress, is_served: true, of: PartOf::Account(member(5)), units: 9_000_000 };
+    let reading = Reading {
+        variant: "standard".into(),
+        version: 1,
+        units: 720_000,
+        quality_bps: 9_990,
+        price: Ucredit(485_556),
+        per: 720_000,
+        amount: Ucredit(485_070),
+    };
+    let settled = SettledOf {
+        period: NOW,
+        resource: Resource::Storage,
+        is_served: true,
+        readings: vec![reading],
+        parts: vec![part],
+        factor: Some((Ucredit(97), Ucredit(100))),
+    };
+    let detail =
+        LineDetail { line: line.clone(), block: (3, [8; 32]), signer: Some(DeviceId([6; 32])), settled: Some(settled) };
     let page = StatementPage {
         account: member(3),
         opening: Credits(5),
@@ -74,6 +108,16 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         at: NOW,
     };
     let block = BlockLine { no: 1, first: 1, last: 1, root: [1; 32], prev: [0; 32], hash: [2; 32] };
+    let day = DayLine {
+        day: 20_833,
+        rows_root: [1; 32],
+        accounts_root: [2; 32],
+        debits: 7_000_000,
+        credits: 7_000_000,
+        rows: 12,
+        root: [3; 32],
+        cosigned: vec![vec![8; 172]],
+    };
     let state = LedgerState {
         rows: 1,
         blocks: (1, [2; 32]),
@@ -99,5 +143,9 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         ("ledger_rows", Reply::LedgerRows(LedgerPage { rows: vec![1; 104], blocks: vec![block], head: 1 })),
         ("ledger_state", Reply::LedgerState(Box::new(state))),
         ("prices", Reply::Prices(Box::new(prices))),
+        ("ledger_days", Reply::LedgerDays(vec![day])),
+        ("ledger_line", Reply::LedgerLine(Box::new(detail))),
+        ("ledger_parts", Reply::LedgerParts(vec![part])),
+        ("statement_seal", Reply::StatementSeal(vec![6; 232])),
     ]
 }

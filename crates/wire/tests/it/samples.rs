@@ -407,6 +407,8 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         has_steward_work: true,
         moved: vec![PgId(3)],
         time_scale: Some(model::TimeScale(4_320)),
+        ledger_root: Some((20_833, [9; 32])),
+        signs_root: true,
     };
     let detail = NodeDetail {
         line: line(),

@@ -1,5 +1,6 @@
 //! A node hands in what payers signed for in a window. Signatures are checked here, everything else [`rules::ledger::receipt`] judges.
 
+use super::store::evidence::{self, Of, PartRow};
 use super::store::{self, DueRow, Side};
 use super::{Periods, tariff};
 use crate::db::{StoreError, Tx};
@@ -115,7 +116,7 @@ fn take(
         Ok(Judged::Due(due)) => due,
         Err(bad) => return Ok(Err(bad)),
     };
-    let mut rows = Vec::with_capacity(due.len() * 2);
+    let (mut rows, mut parts) = (Vec::with_capacity(due.len() * 2), Vec::new());
     for ((payer, resource, version), units) in due {
         let variant = Variant::Plain;
         if tariff.price(version, resource, variant).is_none_or(|price| price.source == Source::Free) {
@@ -124,9 +125,15 @@ fn take(
         let due = Due { variant, version, units, quality_bps: WHOLE_BPS };
         rows.push(DueRow { resource, side: Side::Used, account: payer, due });
         rows.push(DueRow { resource, side: Side::Served, account: batch.owner, due });
+        let part = |account, side, of| PartRow { account, resource, side, of, units };
+        parts.push(part(payer, Side::Used, Of::Node(batch.node)));
+        parts.push(part(batch.owner, Side::Served, Of::Node(batch.node)));
+        parts.push(part(batch.owner, Side::Served, Of::Account(payer)));
     }
     let (last, period) = (store::last_begun(tx)?, periods.of(now));
-    store::add_due(tx, if last < period { period } else { periods.after(last) }, &rows)?;
+    let period = if last < period { period } else { periods.after(last) };
+    store::add_due(tx, period, &rows)?;
+    evidence::add_parts(tx, period, &parts)?;
     let receipts = match &batch.shown {
         Shown::Whole(receipts) => receipts.len() as u64,
         Shown::Drawn { .. } => 0,

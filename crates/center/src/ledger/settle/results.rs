@@ -4,6 +4,7 @@
 //! (A) A result counts once, also where it is told again. Same owner on both sides is no pay at all, as the scheduler says.
 
 use super::Periods;
+use super::store::evidence::{self, Of, PartRow};
 use super::store::paid::{self, By};
 use super::store::{self, DueRow, Side};
 use crate::db::{StoreError, Tx};
@@ -46,7 +47,7 @@ pub fn note(tx: &mut Tx<'_>, results: &[Paid], terms: Terms) -> Result<(), Store
     store::lock(tx)?;
     let tariff = price::tariff(tx)?;
     let version = tariff.as_ref().and_then(|tariff| tariff.at(terms.now)).map_or(1, |book| book.version);
-    let mut rows = Vec::with_capacity(results.len() * 2);
+    let (mut rows, mut parts) = (Vec::with_capacity(results.len() * 2), Vec::new());
     for one in results {
         let (is_new, is_first) = (!paid::is_paid(tx, &one.pay, By::This)?, !paid::is_paid(tx, &one.pay, By::Any)?);
         if !is_new {
@@ -54,7 +55,11 @@ pub fn note(tx: &mut Tx<'_>, results: &[Paid], terms: Terms) -> Result<(), Store
         }
         paid::put(tx, &one.pay)?;
         let due = Due { variant: one.variant, version, units: one.pay.fuel, quality_bps: WHOLE_BPS };
-        let mut add = |side, account| rows.push(DueRow { resource: Resource::Compute, side, account, due });
+        let (resource, units, of) = (Resource::Compute, one.pay.fuel, Of::Job(one.pay.item.job));
+        let mut add = |side, account| {
+            rows.push(DueRow { resource, side, account, due });
+            parts.push(PartRow { account, resource, side, of, units });
+        };
         let (payer, owner) = (open(tx, &one.member, terms)?, open(tx, &one.pay.owner, terms)?);
         if is_first {
             add(Side::Used, payer);
@@ -62,7 +67,9 @@ pub fn note(tx: &mut Tx<'_>, results: &[Paid], terms: Terms) -> Result<(), Store
         add(Side::Served, owner);
     }
     let (last, period) = (store::last_begun(tx)?, terms.periods.of(terms.now));
-    Ok(store::add_due(tx, if last < period { period } else { terms.periods.after(last) }, &rows)?)
+    let period = if last < period { period } else { terms.periods.after(last) };
+    store::add_due(tx, period, &rows)?;
+    Ok(evidence::add_parts(tx, period, &parts)?)
 }
 
 fn open(tx: &mut Tx<'_>, member: &MemberId, terms: Terms) -> Result<AccountNo, StoreError> {

@@ -1,5 +1,6 @@
 //! Rows of settlement; what it reads of stored segments is in [`stored`], which results were paid in [`paid`].
 
+pub mod evidence;
 pub mod paid;
 pub mod stored;
 
@@ -145,7 +146,7 @@ pub fn due_in(q: &mut Reader<'_>, period: u64) -> Result<Vec<DueRow>, DbError> {
     })
 }
 
-/// These accounts' due rows of a side are settled.
+/// These accounts' due rows of a side are settled; what they said is kept.
 pub fn consume(
     tx: &mut Tx<'_>,
     (period, resource): (u64, Resource),
@@ -154,6 +155,7 @@ pub fn consume(
 ) -> Result<(), DbError> {
     let sql = "DELETE FROM settle_due WHERE period = $1 AND resource = $2 AND side = $3 AND account = $4";
     for account in accounts {
+        evidence::keep(tx, (period, resource), side, account)?;
         tx.execute(sql, &[period.into(), resource.number().into(), (side as u8).into(), account.into()])?;
     }
     Ok(())
@@ -289,6 +291,7 @@ pub fn put_flag(
 
 /// Forgets flags and rounds that are over from before a moment.
 pub fn forget(tx: &mut Tx<'_>, before: Stamp) -> Result<(), DbError> {
+    evidence::forget(tx, before)?;
     tx.execute("DELETE FROM settle_batch WHERE taken_at < $1", &[before.into()])?;
     tx.execute("DELETE FROM settle_round WHERE step = 3 AND period < $1", &[before.into()]).map(drop)
 }

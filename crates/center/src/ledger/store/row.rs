@@ -103,9 +103,9 @@ pub fn block_of(q: &mut Reader<'_>, seq: u64) -> Result<Option<StoredBlock>, DbE
     Ok(q.query_opt(&sql, &[seq.into()], read_block)?.filter(|found| found.block.last_seq >= seq))
 }
 
-/// The last block made before a moment.
+/// The last block made before a moment; times of blocks never go back.
 pub fn block_before(q: &mut Reader<'_>, at: Stamp) -> Result<Option<StoredBlock>, DbError> {
-    let sql = format!("SELECT {BLOCK} FROM ledger_block WHERE made_at < $1 ORDER BY no DESC LIMIT 1");
+    let sql = format!("SELECT {BLOCK} FROM ledger_block WHERE made_at < $1 ORDER BY made_at DESC, no DESC LIMIT 1");
     q.query_opt(&sql, &[at.into()], read_block)
 }
 

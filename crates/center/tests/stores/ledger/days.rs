@@ -4,12 +4,15 @@ use super::rows::{Bank, NOW, book};
 use super::start_with_clock;
 use crate::on_both;
 use crate::place::Place;
-use center::ledger::store;
-use model::{Span, Stamp};
+use center::ledger::{DayRow, store};
+use model::{CloudKey, MemberId, NodeId, Span, Stamp};
 use rules::ledger::Row;
 use rules::ledger::chain::Day;
+use rules::ledger::cosign::KEPT_MAX;
+use rules::ledger::roots::{Roots, Told};
 use rules::ledger::row::day_of;
 use std::sync::atomic::Ordering;
+use wire::signed::{Cosign, public_of};
 
 on_both!(roots_are_those_of_a_book_at_the_end_of_each_day);
 
@@ -44,10 +47,40 @@ async fn roots_are_those_of_a_book_at_the_end_of_each_day(place: &mut Place) {
     let kept: Vec<_> = ledger.day_roots(None, 99).await.unwrap().iter().map(|row| (row.day, row.root)).collect();
     assert_eq!(kept, days[..4]);
     assert_eq!(ledger.day_roots(Some(days[1].0.day), 1).await.unwrap()[0].root, days[2].1);
+    // Who keeps roots and no book follows them, from any day on, and holds the center to what it said.
+    let told = |row: &DayRow| Told { day: row.day, root: row.root };
+    let all: Vec<Told> = ledger.day_roots(None, 99).await.unwrap().iter().map(told).collect();
+    let mut roots = Roots::default();
+    assert_eq!((roots.take(&all[..2]), roots.take(&all[1..])), (Ok(2), Ok(2)));
+    assert!(roots.take(&[]).is_err() && roots.take(&all[..2]).is_err());
+    ledger.look_at_roots().await.unwrap();
+    assert_eq!((ledger.newest_root(), roots.newest()), (Some((days[3].0.day, days[3].1)), ledger.newest_root()));
+    // Owners' nodes sign a root, each once, as many as are kept.
+    let (day, root) = roots.newest().unwrap();
+    let word = |n: u8| {
+        let (secret, node) = ([n; 32], NodeId(public_of(&[n; 32])));
+        let word = Cosign { cloud: CloudKey([9; 32]), day, root, node };
+        (word, MemberId([n; 16]), word.sign(&secret).to_vec())
+    };
+    for n in 0..u8::try_from(KEPT_MAX).unwrap() {
+        for is_new in [true, false] {
+            let (word, owner, bytes) = word(n);
+            assert_eq!(ledger.keep_cosign(word, owner, bytes).await.unwrap(), is_new);
+        }
+    }
+    let (more, owner, bytes) = word(99);
+    assert!(!ledger.keep_cosign(more, owner, bytes).await.unwrap(), "enough are kept");
+    let words = || place.db.read(move |q| Ok(store::cosign::between(q, 0, day + 9)?));
+    let kept_words = words().await.unwrap();
+    assert_eq!((kept_words.len(), kept_words[&day].len(), &kept_words[&day][2]), (1, KEPT_MAX, &word(2).2));
     // A year and more later the first ones are let go of.
     clock.store((midnight + Span::days(402) + Span::hours(1)).0, Ordering::Relaxed);
     while ledger.make_day_roots().await.unwrap() > 0 {}
     let kept = ledger.day_roots(None, 999).await.unwrap();
     assert_eq!((kept.len(), kept[0].root), (400, days[2].1));
     assert_eq!(ledger.last_day_over(), kept.last().map(|row| row.day.day));
+    assert_eq!(words().await.unwrap(), kept_words);
+    clock.store((midnight + Span::days(405) + Span::hours(1)).0, Ordering::Relaxed);
+    while ledger.make_day_roots().await.unwrap() > 0 {}
+    assert!(words().await.unwrap().is_empty(), "they go with their days");
 }

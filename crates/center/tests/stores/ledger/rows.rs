@@ -7,6 +7,8 @@ use rules::ledger::{Account, Act, Ask, Book, Group, Starter};
 
 pub const NOW: Stamp = Stamp(1_800_000_000_000);
 pub const MEMBERS: u64 = 50;
+/// Groups that are remembered, to be sent again.
+const SENT_MAX: usize = 20_000;
 pub const LIMIT: Ucredit = Ucredit::whole(30);
 
 /// Members' accounts are numbered from 1.
@@ -151,7 +153,12 @@ impl Bank {
         let asks = (0..len).map(|_| self.ask(from)).collect::<Vec<_>>();
         let own = asks.iter().all(|ask| matches!(ask.act, Act::Move { .. } | Act::Hold { .. }));
         let group = if own && self.below(4) > 0 { by_member(from, asks) } else { by_system(asks) };
-        self.sent.push(group.clone());
+        if self.sent.len() < SENT_MAX {
+            self.sent.push(group.clone());
+        } else {
+            let at = usize::try_from(self.below(SENT_MAX as u64)).unwrap();
+            self.sent[at] = group.clone();
+        }
         group
     }
 

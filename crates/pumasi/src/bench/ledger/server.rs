@@ -1,5 +1,5 @@
-//! A PostgreSQL of the bench's own: made in a temporary folder, on loopback alone, ended when this process ends for any reason (a
-//! shell beside it waits for the end of its standard input).
+//! A PostgreSQL of the bench's own: made in a temporary folder, on loopback alone, begun again where it ends by itself, ended when
+//! this process ends for any reason (a shell beside it waits for the end of its standard input).
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -11,16 +11,24 @@ const SCRIPT: &str = r#"
 dir=$(mktemp -d "${TMPDIR:-/tmp}/pumasi-pg.XXXXXX") || exit 1
 trap 'rm -rf "$dir"' EXIT
 "$1/initdb" -D "$dir/data" -U pumasi -A trust -E UTF8 >/dev/null 2>&1 || exit 1
-"$1/postgres" -D "$dir/data" -k "$dir" -h 127.0.0.1 -p "$2" >/dev/null 2>&1 </dev/null &
-pid=$!
+(
+    until [ -e "$dir/end" ]; do
+        "$1/postgres" -D "$dir/data" -k "$dir" -h 127.0.0.1 -p "$2" >/dev/null 2>&1 </dev/null
+        [ -e "$dir/up" ] || exit 1
+        sleep 0.1
+    done
+) &
+loop=$!
 until "$1/pg_isready" -q -h "$dir" -p "$2"; do
-    kill -0 "$pid" 2>/dev/null || exit 1
+    kill -0 "$loop" 2>/dev/null || exit 1
     sleep 0.05
 done
+touch "$dir/up"
 echo ready
 cat >/dev/null
-kill -QUIT "$pid"
-wait "$pid"
+touch "$dir/end"
+kill -QUIT "$(head -n 1 "$dir/data/postmaster.pid")"
+wait "$loop"
 "#;
 
 /// A running server; ends when it is dropped.

@@ -7,12 +7,15 @@ use rules::ledger::Row;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
-use wire::ledger::BlockLine;
+use wire::ledger::{BlockLine, DayLine};
+use wire::signed::Cosign;
 
 const MAGIC: &[u8; 4] = b"PML1";
 const ROW: u8 = b'R';
 const BLOCK: u8 = b'B';
 const BLOCK_LEN: usize = 120;
+const DAY: u8 = b'D';
+const DAY_LEN: usize = 140;
 
 fn fault(path: &Path, error: &std::io::Error) -> Fault {
     Fault::bad_value("file", &path.display().to_string(), &error.to_string())
@@ -30,6 +33,36 @@ fn block_of(bytes: &[u8; BLOCK_LEN]) -> BlockLine {
     let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes were taken"));
     let hash = |at: usize| bytes[at..at + 32].try_into().expect("32 bytes were taken");
     BlockLine { no: number(0), first: number(8), last: number(16), root: hash(24), prev: hash(56), hash: hash(88) }
+}
+
+fn bytes_of_day(day: &DayLine) -> [u8; DAY_LEN] {
+    let parts: [&[u8]; 7] = [
+        &day.day.to_le_bytes(),
+        &day.rows_root,
+        &day.accounts_root,
+        &day.debits.to_le_bytes(),
+        &day.credits.to_le_bytes(),
+        &day.rows.to_le_bytes(),
+        &day.root,
+    ];
+    let mut out = [0; DAY_LEN];
+    out.iter_mut().zip(parts.into_iter().flatten()).for_each(|(to, from)| *to = *from);
+    out
+}
+
+fn day_of(bytes: &[u8; DAY_LEN], cosigned: Vec<Vec<u8>>) -> DayLine {
+    let hash = |at: usize| bytes[at..at + 32].try_into().expect("32 bytes were taken");
+    let sum = |at: usize| u128::from_le_bytes(bytes[at..at + 16].try_into().expect("16 bytes were taken"));
+    DayLine {
+        day: u32::from_le_bytes(bytes[..4].try_into().expect("4 bytes were taken")),
+        rows_root: hash(4),
+        accounts_root: hash(36),
+        debits: sum(68),
+        credits: sum(84),
+        rows: u64::from_le_bytes(bytes[100..108].try_into().expect("8 bytes were taken")),
+        root: hash(108),
+        cosigned,
+    }
 }
 
 /// A file that is being written beside its place.
@@ -65,8 +98,19 @@ impl Writing {
                 self.blocks += 1;
                 self.out.write_all(&[BLOCK]).and_then(|()| self.out.write_all(&bytes_of(block)))
             }
+            Record::Day(day) => self.put_day(day),
         };
         done.map_err(|error| fault(&self.path, &error))
+    }
+
+    /// Words of another length are none: they stay out.
+    fn put_day(&mut self, day: &DayLine) -> Result<(), std::io::Error> {
+        let words: Vec<&Vec<u8>> = day.cosigned.iter().filter(|word| word.len() == Cosign::LEN).collect();
+        let count = u8::try_from(words.len()).unwrap_or(u8::MAX);
+        self.out.write_all(&[DAY])?;
+        self.out.write_all(&bytes_of_day(day))?;
+        self.out.write_all(&[count])?;
+        words.iter().take(count.into()).try_for_each(|word| self.out.write_all(word))
     }
 
     /// Puts it in its place; how many rows and blocks it has.
@@ -112,6 +156,12 @@ impl Reading {
             each(match kind {
                 ROW => Record::Row(Box::new(Row::parse(&self.take()?).ok_or_else(none)?)),
                 BLOCK => Record::Block(block_of(&self.take()?)),
+                DAY => {
+                    let (day, [count]) = (self.take()?, self.take()?);
+                    let word = |_| self.take::<{ Cosign::LEN }>().map(Vec::from);
+                    let words = (0..count).map(word).collect::<Result<_, _>>()?;
+                    Record::Day(Box::new(day_of(&day, words)))
+                }
                 _ => return Err(none()),
             })?;
         }

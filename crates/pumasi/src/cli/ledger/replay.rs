@@ -1,6 +1,7 @@
 //! The book added up again, record by record.
 
 use super::Record;
+use super::daily::{Days, DaysFound, Seen, Whose};
 use crate::fault::Fault;
 use model::errors;
 use rules::ledger::Row;
@@ -19,6 +20,7 @@ pub(super) struct Replaying {
     block: Option<Block>,
     /// Rows behind the last block.
     open: Vec<Row>,
+    days: Days,
 }
 
 /// What came of it.
@@ -29,6 +31,7 @@ pub(super) struct Found {
     pub holds: usize,
     pub state: [u8; 32],
     pub sums: Sums,
+    pub days: DaysFound,
 }
 
 /// The book does not hold.
@@ -49,6 +52,7 @@ impl Replaying {
             }
             Record::Row(row) => Err(broken(format_args!("row {}: it stands in no block", row.seq))),
             Record::Block(line) => self.close(&line),
+            Record::Day(line) => self.days.end(&line, &self.replay, self.open.is_empty()),
         }
     }
 
@@ -65,6 +69,7 @@ impl Replaying {
         block.verify(self.block.as_ref(), &self.open).map_err(broken)?;
         for row in self.open.drain(..) {
             self.replay.row(&row).map_err(broken)?;
+            self.days.row(&row)?;
         }
         self.block = Some(block);
         Ok(())
@@ -79,13 +84,14 @@ impl Replaying {
     ///
     /// # Errors
     /// Rows without a block, or the first invariant that does not hold.
-    pub fn end(self) -> Result<Found, Fault> {
+    pub fn end(self, whose: Whose, seen: &Seen) -> Result<Found, Fault> {
         if let Some(row) = self.open.first() {
             return Err(broken(format_args!("row {}: it stands in no block", row.seq)));
         }
         let sums = self.replay.check().map_err(broken)?;
         let holds = self.replay.holds().filter(|hold| hold.remaining() > model::Ucredit::ZERO).count();
         let (rows, blocks) = (self.replay.rows(), self.block.map_or(0, |block| block.no));
-        Ok(Found { rows, blocks, holds, state: self.replay.state_hash(), sums })
+        let days = self.days.found(whose, seen)?;
+        Ok(Found { rows, blocks, holds, state: self.replay.state_hash(), sums, days })
     }
 }

@@ -114,7 +114,7 @@ fn table(app: &App, prices: &Prices) {
             "provider": line.provider.0.to_string(), "per": line.per}),
     };
     let rows: Vec<Row> = prices.lines.iter().map(row).collect();
-    app.out.table("price", &["column-for", "column-kind", "column-pays", "column-earns", "column-units"], 0, &rows);
+    app.out.table("price", &["column-for", "column-kind", "column-pays", "column-earns", "column-per"], 0, &rows);
     if app.out.form == Form::Human {
         app.out.say("quote-book", args!["version" => prices.version, "from" => prices.valid_from.to_string()]);
     }
