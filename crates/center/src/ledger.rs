@@ -13,9 +13,12 @@
 pub mod api;
 pub mod audit;
 pub(crate) mod chore;
+pub(crate) mod daily;
 pub mod day;
+pub mod days;
 pub mod seat;
 pub mod settle;
+pub mod standing;
 pub mod store;
 mod writer;
 
@@ -28,7 +31,7 @@ use crate::db::{Db, DbError, StoreError};
 use model::{AccountClass, AccountNo, MemberId, MemberState, Stamp, TransferId, Ucredit};
 use rules::ledger::check::Sums;
 use rules::ledger::{Group, Hold, Outcome, Refused, Row};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use writer::Writer;
 
@@ -101,6 +104,8 @@ pub struct Ledger {
     writer: Writer,
     /// Accounts of members, whose numbers never change.
     members: Arc<Mutex<HashMap<MemberId, AccountNo>>>,
+    /// Members that asked for something since that was written last.
+    called: Arc<Mutex<HashSet<MemberId>>>,
     /// How the book stood when somebody asked last: all accounts are read for it.
     shown: Arc<tokio::sync::Mutex<Option<wire::ledger::LedgerState>>>,
 }
@@ -118,7 +123,7 @@ impl Ledger {
             db.write(move |tx| store::account::open_seats(tx, at)).await?;
         }
         let writer = Writer::start(db.clone(), Arc::clone(&now));
-        Ok(Self { db, now, writer, members: Arc::default(), shown: Arc::default() })
+        Ok(Self { db, now, writer, members: Arc::default(), called: Arc::default(), shown: Arc::default() })
     }
 
     /// Applies a group durably; several that wait share a transaction and a block. `Exists` is a success. Time of its rows is

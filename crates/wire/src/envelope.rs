@@ -190,6 +190,8 @@ pub enum Request {
     LedgerState,
     /// What payers signed for at the calling node in one window.
     Settle(Box<settle::SettleBatch>),
+    /// How far a member may owe, and why; the operator also asks about others.
+    Limit(Option<model::AccountNo>),
 }
 
 impl Request {
@@ -278,7 +280,8 @@ impl Request {
             | Self::Statement(_)
             | Self::LedgerRows(_)
             | Self::LedgerState
-            | Self::Settle(_) => true,
+            | Self::Settle(_)
+            | Self::Limit(_) => true,
         }
     }
 }
@@ -392,6 +395,8 @@ pub enum Reply {
     LedgerState(Box<ledger::LedgerState>),
     /// A node's batch counts.
     Settled(settle::Settled),
+    /// How far a member may owe, and why.
+    Limit(Box<ledger::LimitPage>),
 }
 
 /// A lawful no: its registered id and the variables of its text, in the reader's language.

@@ -40,7 +40,10 @@ pub async fn who(center: &Center, caller: &Caller) -> Result<MemberRow, Refused>
         return Err(RefusalMsg::new(errors::DEVICE_REMOVED, [("when", when.to_string())]).into());
     }
     match member.state {
-        MemberState::Active => Ok(member),
+        MemberState::Active => {
+            center.ledger().called(&member.id);
+            Ok(member)
+        }
         MemberState::Frozen => {
             let why = member.frozen_why.unwrap_or_default();
             Err(RefusalMsg::new(errors::MEMBER_FROZEN, [("who", member.name), ("why", why)]).into())

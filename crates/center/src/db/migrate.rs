@@ -33,6 +33,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0022_dropped_versions.sql"),
     include_str!("../../migrations/0023_ledger.sql"),
     include_str!("../../migrations/0024_settle.sql"),
+    include_str!("../../migrations/0026_commons.sql"),
 ];
 
 const VERSION_TABLE: &str =

@@ -5,6 +5,7 @@ pub mod day;
 pub mod hold;
 pub mod price;
 pub mod row;
+pub mod standing;
 pub mod statement;
 
 use super::Posting;

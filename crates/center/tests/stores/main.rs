@@ -27,6 +27,7 @@ mod rows;
 mod schema;
 mod server;
 mod settle;
+mod standing;
 mod storage;
 mod upload;
 
