@@ -13,6 +13,7 @@
 pub mod api;
 pub mod audit;
 pub(crate) mod chore;
+pub mod commons;
 pub(crate) mod daily;
 pub mod day;
 pub mod days;

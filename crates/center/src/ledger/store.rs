@@ -1,6 +1,7 @@
 //! Statements of the ledger: where the book stands, and [`post_in`], which applies groups inside any transaction.
 
 pub mod account;
+pub mod commons;
 pub mod day;
 pub mod hold;
 pub mod price;

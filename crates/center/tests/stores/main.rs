@@ -10,6 +10,7 @@ mod access;
 mod account;
 mod audit;
 mod cluster;
+mod commons;
 mod crash;
 mod disk;
 mod drain;
