@@ -6,6 +6,8 @@
 //! so that it does not matter when it is worked out. Days nobody looked at are counted together. (C) Limit, state, notice and what is
 //! written off stand with what they follow from, and so does what becomes of a holder's buffer. (D) A private cloud keeps everybody's limit, and lets nobody go for being at it.
 
+mod pledge;
+
 use super::days::Days;
 use super::store::account::{self, Opened};
 use super::store::standing::{self as kept, Moved, Node, Standing, Volume};
@@ -193,6 +195,7 @@ impl Turn<'_, '_> {
         } else if next != MemberState::Leaving {
             self.keep_limit(&opened.account, limit, why)?;
         }
+        self.pledge(no, &seen.nodes)?;
         Ok(kept::put(self.tx, no, &new)?)
     }
 

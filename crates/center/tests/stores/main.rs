@@ -22,6 +22,7 @@ mod learned;
 mod ledger;
 mod log;
 mod place;
+mod pledged;
 mod promises;
 mod rebuild;
 mod rows;

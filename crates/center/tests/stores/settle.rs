@@ -3,7 +3,7 @@
 
 mod crash;
 mod refused;
-mod stored;
+pub mod stored;
 pub mod town;
 
 use crate::on_both;

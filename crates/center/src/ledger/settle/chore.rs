@@ -47,5 +47,6 @@ async fn look(center: &Center) -> Result<round::Done, StoreError> {
         let before = ledger.now() - KEPT;
         ledger.db().write(move |tx| Ok(store::forget(tx, before)?)).await?;
     }
-    round::settle(ledger, periods, &round::Terms { tariff, has_dues: !is_circle, periods }).await
+    let has_buffers = center.settings().ledger.buffer.unwrap_or(!is_circle);
+    round::settle(ledger, periods, &round::Terms { tariff, has_dues: !is_circle, has_buffers, periods }).await
 }

@@ -40,7 +40,7 @@ fn child() {
 
 fn terms() -> round::Terms {
     let tariff = rules::ledger::tariff::Tariff::begin(rules::ledger::tariff::book_v1()).unwrap();
-    round::Terms { tariff: Arc::new(tariff), has_dues: false, periods: *PERIODS }
+    round::Terms { tariff: Arc::new(tariff), has_dues: false, has_buffers: false, periods: *PERIODS }
 }
 
 fn period() -> u64 {
