@@ -9,9 +9,9 @@ use crate::db::StoreError;
 use crate::ledger::seat;
 use crate::ledger::settle::{chore, results};
 use crate::refuse::Refused;
-use model::{AccountClass, AccountNo, MemberId, MemberState, NodeId, Span, Ucredit};
+use model::{AccountClass, AccountNo, MemberId, NodeId, Span, Ucredit};
 use rules::fleet::tier::Trust;
-use rules::ledger::limit::{Shown, Want, l0, may};
+use rules::ledger::limit::{Shown, Want, l0, live, may};
 use wire::signed::permit::FLAG_FREE;
 use wire::signed::{Permit, PermitOp};
 
@@ -84,8 +84,7 @@ impl Center {
     pub(crate) async fn spends(&self, member: &MemberId) -> Result<Pays, Refused> {
         let account = self.account_of(member).await?;
         if let Some(opened) = self.ledger().account(account).await? {
-            let has = opened.account.available().0 > 0;
-            let state = if has { opened.account.state } else { MemberState::AtLimit };
+            let state = live(opened.account.state, opened.account.available(), opened.account.limit);
             may(state, Want::Spend, self.settings().trust() == Trust::Circle)?;
         }
         Ok(Pays::Member(*member, account))

@@ -14,12 +14,16 @@ pub mod allow;
 pub mod api;
 pub mod audit;
 pub(crate) mod chore;
+pub mod commons;
 pub mod cosign;
+pub(crate) mod daily;
 pub mod day;
+pub mod days;
 pub(crate) mod debts;
 pub mod evidence;
 pub mod seat;
 pub mod settle;
+pub mod standing;
 pub mod store;
 mod writer;
 
@@ -33,7 +37,7 @@ use model::{AccountClass, AccountNo, MemberId, MemberState, Stamp, TransferId, U
 use rules::ledger::chain::Hash;
 use rules::ledger::check::Sums;
 use rules::ledger::{Group, Hold, Outcome, Refused, Row};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use writer::Writer;
 
@@ -106,6 +110,8 @@ pub struct Ledger {
     writer: Writer,
     /// Accounts of members, whose numbers never change.
     members: Arc<Mutex<HashMap<MemberId, AccountNo>>>,
+    /// Members that asked for something since that was written last.
+    called: Arc<Mutex<HashSet<MemberId>>>,
     /// How the book stood when somebody asked last: all accounts are read for it.
     shown: Arc<tokio::sync::Mutex<Option<wire::ledger::LedgerState>>>,
     /// The newest day with a root, for whom it is told at each check-in.
@@ -128,7 +134,8 @@ impl Ledger {
         }
         let writer = Writer::start(db.clone(), Arc::clone(&now));
         let (members, shown, newest, signing) = (Arc::default(), Arc::default(), Arc::default(), Arc::default());
-        let ledger = Self { db, now, writer, members, shown, newest, signing };
+        let called = Arc::default();
+        let ledger = Self { db, now, writer, members, called, shown, newest, signing };
         ledger.look_at_roots().await?;
         Ok(ledger)
     }

@@ -2,10 +2,11 @@
 
 use crate::CenterError;
 use crate::db::DbUrl;
-use model::{Region, Span, TimeScale};
+use model::{Region, Span, TimeScale, Ucredit};
 use rules::fleet::fill_test::LEAST;
 use rules::fleet::region::RegionTable;
 use rules::fleet::tier::{Trust, VETTING, VETTING_AUDITS};
+use rules::ledger::sweep::Policy;
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -53,13 +54,48 @@ pub struct CloudSettings {
 pub struct LedgerSettings {
     /// Hours of a settle period, 1 to 24: what is due is charged and paid once in each.
     pub settle_period_h: u64,
+    /// What running the cloud costs a day, in credits: 30 days of it stay with the operator, all above goes back to the members.
+    pub operator_costs_a_day: u64,
+    /// Owners with a node on share the commons alike; yes where nothing is said.
+    pub stipend: Option<bool>,
+    /// Free verified space is paid for out of the commons; yes where nothing is said.
+    pub standby: Option<bool>,
+    /// Of credits that lie idle 2 % a month go to the commons; where nothing is said, in a public cloud.
+    pub demurrage: Option<bool>,
+    /// Credits of who was not heard of for a year go to the commons; where nothing is said, in a public cloud.
+    pub dormant: Option<bool>,
+    /// A part of what holders earn by storage is held back until there is enough against silent loss; where nothing is said, in a
+    /// public cloud.
+    pub buffer: Option<bool>,
 }
 
 impl Default for LedgerSettings {
     fn default() -> Self {
-        Self { settle_period_h: 6 }
+        let (stipend, standby, demurrage, dormant, buffer) = (None, None, None, None, None);
+        Self { settle_period_h: 6, operator_costs_a_day: 0, stipend, standby, demurrage, dormant, buffer }
     }
 }
+
+impl LedgerSettings {
+    /// What of the commons there is: as the kind of cloud has it, and as the operator says.
+    pub fn policy(&self, trust: Trust) -> Policy {
+        let costs = Ucredit::whole(self.operator_costs_a_day.min(COSTS_MAX));
+        let as_usual = match trust {
+            Trust::Public => Policy::public(costs),
+            Trust::Circle => Policy::closed(costs),
+        };
+        Policy {
+            has_stipend: self.stipend.unwrap_or(as_usual.has_stipend),
+            has_standby: self.standby.unwrap_or(as_usual.has_standby),
+            has_demurrage: self.demurrage.unwrap_or(as_usual.has_demurrage),
+            has_dormant: self.dormant.unwrap_or(as_usual.has_dormant),
+            ..as_usual
+        }
+    }
+}
+
+/// Most credits a day that running a cloud costs.
+const COSTS_MAX: u64 = 1_000_000_000;
 
 /// Whose machines join a cloud.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -308,6 +344,19 @@ mod tests {
         assert_eq!((public.trust(), public.vetting.days), (Trust::Public, 7));
         assert_eq!((public.vetting.fill_mib, public.vetting.audits), (1_024, 100));
         assert!(read("[cloud]\nkind = 'open'").is_err());
+    }
+
+    #[test]
+    fn the_commons_are_as_the_kind_of_cloud_has_them_unless_the_operator_says_otherwise() {
+        let read = |text: &str| {
+            let settings: Settings = toml::from_str(text).unwrap();
+            settings.ledger.policy(settings.trust())
+        };
+        assert_eq!(read(""), Policy::closed(Ucredit::ZERO));
+        assert_eq!(read("cloud.kind = 'public'"), Policy::public(Ucredit::ZERO));
+        let said = read("[ledger]\noperator_costs_a_day = 7\ndemurrage = true\nstipend = false");
+        let expected = Policy { has_demurrage: true, has_stipend: false, ..Policy::closed(Ucredit::whole(7)) };
+        assert_eq!(said, expected);
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! same transaction. [`Book`] is the same in memory, for tests, simulation and audits. [`check`] says what must hold between
 //! any two groups, [`replay`] and [`chain`] how anybody with the rows comes to the same state, hash and daily root.
 //! [`tariff`] is the price book, [`receipt`] judges what a node hands in, [`settle`] turns it into groups, [`limit`] says how far
-//! a member may owe, [`allowance`] what covers permits, [`sweep`] what goes through the commons, [`debt_first`] whom work goes to first.
+//! a member may owe, [`allowance`] what covers permits, [`sweep`] what goes through the commons, [`buffer`] what holders leave as a
+//! pledge, [`debt_first`] whom work goes to first.
 //!
 //! Properties of the whole, as the chapter letters them: (A) sums are zero after every group. (B) No hold and no move a member
 //! started leaves more owed and held than balance and limit. (C) A transfer id is applied once. (D) Rows never change. (E) For
@@ -26,6 +27,7 @@ pub mod allowance;
 pub mod amount;
 pub mod apply;
 pub mod book;
+pub mod buffer;
 pub mod chain;
 pub mod check;
 pub mod code;

@@ -204,6 +204,8 @@ pub enum Request {
     StatementSeal(ledger::SealAsk),
     /// The calling node's signed word on the newest daily root.
     RootSigned(Vec<u8>),
+    /// How far a member may owe, and why; the operator also asks about others.
+    Limit(Option<model::AccountNo>),
 }
 
 impl Request {
@@ -299,7 +301,8 @@ impl Request {
             | Self::LedgerLine(..)
             | Self::LedgerParts(_)
             | Self::StatementSeal(_)
-            | Self::RootSigned(_) => true,
+            | Self::RootSigned(_)
+            | Self::Limit(_) => true,
         }
     }
 }
@@ -423,6 +426,8 @@ pub enum Reply {
     LedgerParts(Vec<ledger::PartLine>),
     /// Signed bytes.
     StatementSeal(Vec<u8>),
+    /// How far a member may owe, and why.
+    Limit(Box<ledger::LimitPage>),
 }
 
 /// A lawful no: its registered id and the variables of its text, in the reader's language.

@@ -4,7 +4,7 @@
 //! Amounts are µcredit. A member asks about its own account; the operator also about others.
 
 use model::{
-    AccountNo, Code, Credits, DeviceId, JobId, MemberId, MemberState, NodeId, Resource, Stamp, TransferId,
+    AccountNo, Code, Credits, DeviceId, JobId, MemberId, MemberState, NodeId, Resource, Span, Stamp, TransferId,
     TransferKind, Ucredit,
 };
 use serde::{Deserialize, Serialize};
@@ -91,6 +91,60 @@ impl PriceLine {
         let cost = wide / u128::from(self.per.max(1));
         Ucredit(u64::try_from(cost).unwrap_or(u64::MAX).min(Ucredit::MAX.0))
     }
+}
+
+/// How far a member may owe, why, and how it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitPage {
+    /// Which account.
+    pub account: AccountNo,
+    /// Its member's name; the class's word where it is nobody's.
+    pub name: String,
+    /// How it stands.
+    pub state: MemberState,
+    /// Since when, as worked out once a day.
+    pub since: Stamp,
+    /// How far it may owe.
+    pub limit: Ucredit,
+    /// Why so far.
+    pub why: String,
+    /// Credits less debits.
+    pub balance: Credits,
+    /// What may be spent.
+    pub available: Credits,
+    /// A private cloud: everybody's limit is the same, and work at the limit is only last.
+    pub is_private: bool,
+    /// Mean of its daily verified earnings.
+    pub mean: Ucredit,
+    /// Mean of what it pays a day.
+    pub daily_use: Ucredit,
+    /// Honesty of its nodes, in ten thousandths.
+    pub audits_bps: u64,
+    /// Time of verified service.
+    pub served: Span,
+    /// Of it: with audits passed.
+    pub proven: Span,
+    /// Of what was written off it has not paid so much back.
+    pub written_off: Ucredit,
+    /// Notices that its data will be let go of, and when it got the last.
+    pub notices: (u8, Option<Stamp>),
+    /// How the limit came about, newest first, at most [`crate::limits::LIMIT_CHANGES_SHOWN`].
+    pub changes: Vec<LimitLine>,
+    /// End of the day that was worked out last; none before the first.
+    pub worked_out: Option<Stamp>,
+}
+
+/// A change of a limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitLine {
+    /// When.
+    pub at: Stamp,
+    /// Before.
+    pub old: Ucredit,
+    /// Since.
+    pub new: Ucredit,
+    /// Why.
+    pub why: String,
 }
 
 /// What is set aside.

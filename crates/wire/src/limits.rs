@@ -140,6 +140,8 @@ pub const MISSING_MAX: usize = 4_096;
 pub const JOBS_LIVE_MAX: usize = 256;
 /// Holds that a wallet lists.
 pub const HOLDS_SHOWN: usize = 256;
+/// Changes of a limit that are listed.
+pub const LIMIT_CHANGES_SHOWN: usize = 64;
 /// Lines of one page of a statement.
 pub const STATEMENT_LINES: usize = 1_000;
 /// Lines of a statement that bears the center's word.

@@ -40,7 +40,10 @@ pub async fn speaker(center: &Center, caller: &Caller) -> Result<Speaker, Refuse
         return Err(RefusalMsg::new(errors::DEVICE_REMOVED, [("when", when.to_string())]).into());
     }
     match speaker.member.state {
-        MemberState::Active => Ok(speaker),
+        MemberState::Active => {
+            center.ledger().called(&speaker.member.id);
+            Ok(speaker)
+        }
         MemberState::Frozen => {
             let MemberRow { name, frozen_why, .. } = speaker.member;
             let why = frozen_why.unwrap_or_default();

@@ -1,7 +1,7 @@
 //! What members ask of jobs.
 
-use super::budget::{self, Budget};
 use super::board;
+use super::budget::{self, Budget};
 use super::progress::Kept;
 use super::store::{self, JobRow};
 use crate::access::api::who;

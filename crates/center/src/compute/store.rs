@@ -135,22 +135,14 @@ pub fn holds_count(q: &mut Reader<'_>, job: &JobId) -> Result<u32, DbError> {
 }
 
 /// Holds of an account's jobs with something left, those that end first in front, at most `limit`.
-pub fn open_holds(
-    q: &mut Reader<'_>,
-    account: AccountNo,
-    limit: u32,
-) -> Result<Vec<(TransferId, Ucredit)>, DbError> {
+pub fn open_holds(q: &mut Reader<'_>, account: AccountNo, limit: u32) -> Result<Vec<(TransferId, Ucredit)>, DbError> {
     let sql = "SELECT h.id, h.remaining FROM job_hold b JOIN ledger_hold h ON h.id = b.hold \
         WHERE b.account = $1 AND h.remaining > 0 ORDER BY h.expires_at, h.id LIMIT $2";
     q.query(sql, &[account.into(), limit.into()], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Holds of jobs that ended before a moment, or are not there, at most `limit`.
-pub fn ended_holds(
-    q: &mut Reader<'_>,
-    before: Stamp,
-    limit: u32,
-) -> Result<Vec<(JobId, u32, TransferId)>, DbError> {
+pub fn ended_holds(q: &mut Reader<'_>, before: Stamp, limit: u32) -> Result<Vec<(JobId, u32, TransferId)>, DbError> {
     let sql = "SELECT b.job, b.number, b.hold FROM job_hold b LEFT JOIN job j ON j.id = b.job \
         WHERE j.id IS NULL OR j.ended_at < $1 ORDER BY b.job, b.number LIMIT $2";
     q.query(sql, &[before.into(), limit.into()], |row| Ok((JobId(row.get(0)?), row.get(1)?, row.get(2)?)))

@@ -18,6 +18,8 @@ pub const SURGE_STIR: &str = "surge_stir";
 pub const COMPUTE_LIFE: &str = "compute_life";
 /// End of the last settle period whose stored bytes were metered: milliseconds since 1970 as 8 bytes, little-endian.
 pub const METERED: &str = "settle_metered";
+/// How far the standing of members is worked out: the day in 4 bytes, the last account in 8, 1 where it is done; little-endian.
+pub const STANDING: &str = "ledger_standing";
 /// Set to one byte `1` where agents for load tests are let in.
 pub const DEV_MODE: &str = "dev_mode";
 

@@ -35,6 +35,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0024_settle.sql"),
     include_str!("../../migrations/0025_allowance.sql"),
     include_str!("../../migrations/0026_evidence.sql"),
+    include_str!("../../migrations/0027_commons.sql"),
 ];
 
 const VERSION_TABLE: &str =

@@ -190,12 +190,7 @@ fn set_aside(
 }
 
 /// (C) What may be owed, written down before it is.
-fn owe(
-    tx: &mut Tx<'_>,
-    key: allowance::Key,
-    wanted: Wanted,
-    no: &No,
-) -> Result<Result<Ucredit, Refusal>, StoreError> {
+fn owe(tx: &mut Tx<'_>, key: allowance::Key, wanted: Wanted, no: &No) -> Result<Result<Ucredit, Refusal>, StoreError> {
     let is_soft = wanted.beyond == Beyond::All;
     if wanted.beyond == Beyond::Nothing {
         return Ok(Err(no.refusal()));
@@ -203,7 +198,7 @@ fn owe(
     let Some(opened) = account::get(tx, wanted.account)? else { return Ok(Err(no.refusal())) };
     // Who has no credit for this stands at its limit as far as reading goes.
     let state = match opened.account.state {
-        MemberState::Newcomer | MemberState::Active | MemberState::Low => MemberState::AtLimit,
+        MemberState::Newcomer | MemberState::Active | MemberState::Low | MemberState::Leaving => MemberState::AtLimit,
         other => other,
     };
     let from = key.2.saturating_sub(RESCUE_DAYS);

@@ -4,8 +4,8 @@
 //! the rows. (B) A member sees its own account; the operator sees all. (C) What is shown as of one row of the book was read in one
 //! snapshot.
 
-use super::store::{self, account, hold, row, statement};
-use super::{Intent, Posting};
+use super::store::{self, account, hold, row, standing as kept, statement};
+use super::{Intent, Posting, daily};
 use crate::access::api::{operator, speaker, who};
 use crate::access::store::{self as members, MemberRow, Speaker};
 use crate::db::{Reader, StoreError};
@@ -13,14 +13,15 @@ use crate::refuse::{Refused, bad_value, not_allowed};
 use crate::{Caller, Center};
 use model::{AccountClass, AccountNo, Credits, DeviceId, MemberId, Roles, Stamp, errors};
 use rules::fleet::tier::Trust;
+use rules::ledger::limit::live;
 use rules::ledger::replay::state_hash;
 use rules::ledger::{Act, Ask, Group, Outcome, Row, Starter};
 use std::collections::BTreeMap;
 use wire::ledger::{
-    BlockLine, DayLine, HoldLine, LedgerPage, LedgerState, Payee, PriceLine, Prices, Spent, StatementAsk, StatementLine, StatementPage,
-    Wallet,
+    BlockLine, DayLine, HoldLine, LedgerPage, LedgerState, LimitLine, LimitPage, Payee, PriceLine, Prices, Spent,
+    StatementAsk, StatementLine, StatementPage, Wallet,
 };
-use wire::limits::{HOLDS_SHOWN, LEDGER_DAYS, LEDGER_ROWS, STATEMENT_LINES};
+use wire::limits::{HOLDS_SHOWN, LEDGER_DAYS, LEDGER_ROWS, LIMIT_CHANGES_SHOWN, STATEMENT_LINES};
 use wire::signed::{Rights, Spend};
 use wire::{RefusalMsg, Reply};
 
@@ -75,7 +76,7 @@ pub async fn wallet(center: &Center, caller: &Caller, no: Option<AccountNo>) -> 
         Ok(Some(Wallet {
             account: no,
             name,
-            state: owned.state,
+            state: live(owned.state, owned.available(), owned.limit),
             is_frozen: owned.is_frozen,
             credits: owned.credits,
             debits: owned.debits,
@@ -90,6 +91,50 @@ pub async fn wallet(center: &Center, caller: &Caller, no: Option<AccountNo>) -> 
     });
     let unknown = || Refused::from(RefusalMsg::new(errors::ACCOUNT_UNKNOWN, [("id", no.to_string())]));
     Ok(Reply::Wallet(Box::new(found.await?.ok_or_else(unknown)?)))
+}
+
+/// How far an account may owe, why, how it stands and how that came about.
+pub async fn limit(center: &Center, caller: &Caller, no: Option<AccountNo>) -> Result<Reply, Refused> {
+    let no = asked(center, caller, no).await?;
+    let terms = daily::terms(center);
+    let found = center.db().read(move |q| {
+        let Some(opened) = account::get(q, no)?.filter(|opened| opened.account.no.is_of_people()) else {
+            return Ok(None);
+        };
+        let (owned, name) = (opened.account, name_of(q, &opened)?);
+        let old = kept::get(q, no)?;
+        let shown = u32::try_from(LIMIT_CHANGES_SHOWN).unwrap_or(u32::MAX);
+        let line = |change: account::LimitChange| LimitLine {
+            at: change.at,
+            old: change.old,
+            new: change.new,
+            why: change.reason,
+        };
+        let changes: Vec<LimitLine> = account::limit_changes(q, no, shown)?.into_iter().map(line).collect();
+        let first = first_reason(terms.is_private).to_owned();
+        Ok(Some(LimitPage {
+            account: no,
+            name,
+            state: live(owned.state, owned.available(), owned.limit),
+            since: old.map_or(opened.opened_at, |old| old.since),
+            limit: owned.limit,
+            why: changes.first().map_or(first, |change| change.why.clone()),
+            balance: owned.balance(),
+            available: owned.available(),
+            is_private: terms.is_private,
+            mean: old.map(|old| old.mean).unwrap_or_default(),
+            daily_use: old.map(|old| old.daily_use).unwrap_or_default(),
+            audits_bps: old.map_or(10_000, |old| old.audits_bps),
+            served: old.map(|old| old.served).unwrap_or_default(),
+            proven: old.map(|old| old.proven).unwrap_or_default(),
+            written_off: old.map(|old| old.written_off).unwrap_or_default(),
+            notices: old.map_or((0, None), |old| (old.notices, old.noticed)),
+            changes,
+            worked_out: old.map(|old| terms.days.begin(old.day.saturating_add(1))),
+        }))
+    });
+    let unknown = || Refused::from(RefusalMsg::new(errors::ACCOUNT_UNKNOWN, [("id", no.to_string())]));
+    Ok(Reply::Limit(Box::new(found.await?.ok_or_else(unknown)?)))
 }
 
 /// The account of a member by a name only one bears, or by its whole id: names are no list to leaf through.

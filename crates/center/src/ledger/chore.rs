@@ -20,7 +20,7 @@ const PART: u32 = 256;
 /// Transactions in one look.
 const PARTS_MAX: u32 = 64;
 /// Pause between two of them.
-const PART_PAUSE: Duration = Duration::from_millis(50);
+pub(super) const PART_PAUSE: Duration = Duration::from_millis(50);
 /// Time between two checks of everything, as the center's `time_scale` counts.
 const CHECK_EVERY: Span = Span::days(1);
 /// When in the day (UTC) it is checked.

@@ -50,6 +50,13 @@ impl Periods {
         (period / self.length.as_ms() + 1).saturating_mul(self.length.as_ms())
     }
 
+    /// Hours, as they count, from one period's end to another's; of one period where it is not known when the one before ended.
+    pub fn hours_between(self, before: Option<u64>, period: u64) -> u64 {
+        let span = before.map_or(self.length.as_ms(), |before| period.saturating_sub(before));
+        let hours = self.counted_ms(span) / u128::from(Span::hours(1).as_ms());
+        u64::try_from(hours).unwrap_or(u64::MAX).max(1)
+    }
+
     /// So much time as it counts where days are short.
     pub fn counted_ms(self, span_ms: u64) -> u128 {
         u128::from(span_ms) * u128::from(self.scale.0.max(1))
@@ -88,6 +95,7 @@ mod tests {
         let day = Periods::new(24, TimeScale(1));
         assert_eq!(day.after(six.of(at)), 24 * hour, "(B) also where the length was changed");
         let short = Periods::new(6, TimeScale(2_160));
+        assert_eq!((six.hours_between(None, 9), six.hours_between(Some(6 * hour), 30 * hour)), (6, 24));
         assert_eq!((short.of(Stamp(15_000)), short.counted_ms(10_000)), (20_000, u128::from(6 * hour)));
     }
 }

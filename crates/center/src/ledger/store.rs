@@ -2,11 +2,13 @@
 
 pub mod account;
 pub mod allowance;
+pub mod commons;
 pub mod cosign;
 pub mod day;
 pub mod hold;
 pub mod price;
 pub mod row;
+pub mod standing;
 pub mod statement;
 
 use super::Posting;

@@ -368,8 +368,7 @@ async fn read(
     let (version, is_dropped, segments, groups) = found.await?.ok_or_else(|| Refused(plain(errors::OBJECT_UNKNOWN)))?;
     let is_new = |pg: &PgRow| !known.contains(&(pg.pg, pg.generation));
     let fresh: Vec<&PgRow> = groups.iter().filter(|pg| is_new(pg)).collect();
-    let leaves: Vec<LeaveAsk> =
-        fresh.iter().map(|pg| leave_for(center, payer.pays, pg, &segments, asked)).collect();
+    let leaves: Vec<LeaveAsk> = fresh.iter().map(|pg| leave_for(center, payer.pays, pg, &segments, asked)).collect();
     let (pays, life, units) = cover(center, payer, &leaves).await?;
     let units: BTreeMap<PgId, u64> = fresh.iter().map(|pg| pg.pg).zip(units).collect();
     let group = |pg: &PgRow| {

@@ -5,7 +5,7 @@ mod allowance;
 mod budget;
 mod crash;
 mod refused;
-mod stored;
+pub mod stored;
 pub mod town;
 
 use crate::on_both;

@@ -6,6 +6,7 @@
 pub(super) mod amount;
 mod detail;
 mod export;
+mod limit;
 pub(super) mod quote;
 
 use crate::app::App;
@@ -19,7 +20,7 @@ use crate::output::Row;
 use crate::secret;
 use amount::{parse_amount, signed};
 use clap::{Args, Subcommand};
-use console::{args, text};
+use console::args;
 use model::{Code, DeviceId, Span, Stamp, TransferId, errors};
 use serde_json::{Value, json};
 use std::io::ErrorKind;
@@ -37,6 +38,7 @@ pub enum WalletVerb {
     Quote(quote::QuoteArgs),
     Export(export::ExportArgs),
     Verify(export::VerifyArgs),
+    Limit(OfArgs),
 }
 
 /// Whose account.
@@ -83,6 +85,7 @@ pub async fn run(app: &App, verb: &WalletVerb) -> Result<(), Fault> {
         WalletVerb::Quote(args) => quote::quote(app, args).await,
         WalletVerb::Export(args) => export::run(app, args).await,
         WalletVerb::Verify(args) => export::verify(app, args),
+        WalletVerb::Limit(of) => limit::limit(app, of).await,
     }
 }
 
@@ -130,10 +133,11 @@ fn show_human(app: &App, wallet: &Wallet) {
     line("wallet-of", args!["name" => wallet.name.clone(), "account" => wallet.account.to_string()]);
     line("wallet-balance", args!["amount" => wallet.balance().to_string()]);
     line("wallet-held", args!["amount" => wallet.held.to_string(), "n" => wallet.holds_count]);
-    let key = format!("wallet-why-{}", wallet.limit_why);
-    let why = if text::has(app.out.lang, &key) { app.out.text(&key, args![]) } else { wallet.limit_why.clone() };
+    let why = limit::why_text(app, &wallet.limit_why);
     line("wallet-limit", args!["amount" => wallet.limit.to_string(), "why" => why]);
     line("wallet-available", args!["amount" => wallet.available().to_string()]);
+    let state = limit::state_text(app, wallet.state, wallet.limit_why == "private");
+    line("wallet-stands", args!["state" => state]);
     for hold in &wallet.holds {
         let (code, until) = (hold.code.to_string(), hold.expires.to_string());
         line("wallet-hold", args!["amount" => hold.remaining.to_string(), "code" => code, "when" => until]);

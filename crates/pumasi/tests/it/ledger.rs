@@ -61,6 +61,29 @@ fn gifts_go_over_once_and_everybody_sees_the_same_figures() {
     assert_eq!(balance(&world, "a"), -2_499_999, "what is refused moves nothing");
 }
 
+#[test]
+fn everybody_sees_how_far_it_may_owe_and_how_it_stands() {
+    let world = two();
+    // Accounts are opened as somebody asks: the operator's first.
+    let chen = world.json("a", &["wallet", "show"])["name"].as_str().map(str::to_owned).expect("a wallet has a name");
+    let own = world.json("b", &["wallet", "limit"]);
+    assert_eq!(
+        (micro(&own["limit"]), own["why"].as_str(), own["private"].as_bool()),
+        (60_000_000, Some("private"), Some(true))
+    );
+    assert_eq!((own["state"].as_str(), own["next"].as_array().map(Vec::len)), (Some("newcomer"), Some(0)), "{own}");
+    assert_eq!(
+        world.refused("b", &["wallet", "limit", "--account", "member-1"], 0).0,
+        "E0106",
+        "that is its own affair"
+    );
+    assert_eq!(world.json("a", &["wallet", "limit", "--account", "member-2"])["account"], own["account"]);
+    world.ok("b", &["wallet", "transfer", &chen, "60", "--yes"]);
+    let told = world.ok("b", &["wallet", "limit"]);
+    assert!(told.contains("60.0 (") && told.contains("at the limit"), "{told}");
+    assert_eq!(world.json("b", &["wallet", "show"])["state"].as_str(), Some("at_limit"), "at once");
+}
+
 /// What is on the disk while a gift is under way; nothing where it was answered before anybody looked.
 fn under_way(word: &std::path::Path, sending: &mut std::process::Child) -> Option<Vec<u8>> {
     while sending.try_wait().is_ok_and(|ended| ended.is_none()) {

@@ -86,7 +86,8 @@ pub fn windows(now: Stamp, life: Span) -> u64 {
 /// What so many bytes in each of so many windows cost at most: rounded up.
 pub fn cost(bytes: u64, windows: u64, price: &Price) -> Ucredit {
     let wide = u128::from(bytes).saturating_mul(windows.into()).saturating_mul(price.consumer.0.into());
-    let up = wide.checked_add(u128::from(price.per).saturating_sub(1)).and_then(|sum| sum.checked_div(price.per.into()));
+    let up =
+        wide.checked_add(u128::from(price.per).saturating_sub(1)).and_then(|sum| sum.checked_div(price.per.into()));
     Ucredit(up.and_then(|cost| u64::try_from(cost).ok()).unwrap_or(u64::MAX).min(Ucredit::MAX.0))
 }
 
@@ -166,7 +167,7 @@ mod tests {
             // As `super::receipt` judges: issued before the window's end, not ended before its beginning.
             let around = (now / window).saturating_sub(4)..now / window + 8;
             let taken = around.filter(|at| now <= (at + 1) * window + tolerance && end + tolerance >= at * window);
-            prop_assert_eq!(taken.count() as u64, windows);
+            prop_assert_eq!(u64::try_from(taken.count()).unwrap(), windows);
         }
 
         /// (B, C) Whatever is needed, what is taken never exceeds what is held.

@@ -46,6 +46,12 @@ pub enum Purpose {
     Expire,
     /// A day's cover of permits.
     Allowance,
+    /// What was written off, paid back.
+    Repay,
+    /// A buffer given back.
+    BufferBack,
+    /// A buffer that pays for what its holder lost.
+    BufferLost,
 }
 
 impl Purpose {
@@ -66,6 +72,9 @@ impl Purpose {
             Self::BadDebt => 13,
             Self::Expire => 14,
             Self::Allowance => 15,
+            Self::Repay => 16,
+            Self::BufferBack => 17,
+            Self::BufferLost => 18,
         }
     }
 }

@@ -3,10 +3,17 @@
 //! (A) `limit = clamp(max(L0, 60 × E × audits), 0, 2,000 credits)`, E the mean of daily verified earnings that halves in 30 days. (B) Nobody
 //! begins with nothing: L0 is at least 5 credits. (C) Who vouches lends at most a fifth, and its own limit shrinks by it. (D) Nobody's data
 //! is held hostage for a small sum: at the limit rescue reads go on, up to what is stored in 90 days. (E) Data is let go of only after
-//! 30 days of grace and three notices. (F) In a circle at the limit means last in the queue, not refused.
+//! 30 days of grace and three notices, each on a day of its own. (F) In a circle at the limit means last in the queue, not refused, and
+//! nothing is let go of. (G) A debt that nobody is there to pay is written off: after [`SILENCE`] of who was let go of or was leaving,
+//! after [`DORMANT`] of who is within its limit and stores nothing. Who stores something is charged for it until it is at its limit.
+//! (H) Who was written off comes back when all of it is paid.
 
+pub mod why;
+
+use super::sweep::DORMANT;
 use crate::Refusal;
 use model::{Credits, MemberState, Span, Stamp, Ucredit, errors};
+pub use why::{Raise, Why, raises};
 
 /// Most anybody may owe.
 pub const LIMIT_MAX: Ucredit = Ucredit::whole(2_000);
@@ -30,6 +37,8 @@ pub const GRACE: Span = Span::days(30);
 pub const SILENCE: Span = Span::days(90);
 /// Notices before data is let go of.
 pub const NOTICES: u8 = 3;
+/// How long before the end of grace each of them is given.
+pub const NOTICE_BEFORE: [Span; 3] = [Span::days(14), Span::days(7), Span::days(1)];
 /// Days of use below which a member is warned.
 pub const LOW_DAYS: u64 = 7;
 
@@ -48,8 +57,8 @@ pub struct Shown {
 pub fn l0(shown: Shown) -> Ucredit {
     match () {
         () if shown.is_private => L0_PRIVATE,
-        () if shown.audited >= Span::days(7) && shown.served >= Span::hours(24) => L0_PROVEN,
-        () if shown.served >= Span::hours(24) => L0_SERVED,
+        () if shown.audited >= why::PROVEN && shown.served >= why::SERVED => L0_PROVEN,
+        () if shown.served >= why::SERVED => L0_SERVED,
         () => L0_OPENING,
     }
 }
@@ -59,6 +68,12 @@ pub fn mean(before: Ucredit, earned: Ucredit) -> Ucredit {
     let step = i128::from(earned.0).saturating_sub(before.0.into()).checked_div(EWMA_DAYS).unwrap_or(0);
     let after = i128::from(before.0).saturating_add(step);
     Ucredit(u64::try_from(after).unwrap_or(0).min(Ucredit::MAX.0))
+}
+
+/// The mean after so many days with these verified earnings together; of more than a year the last one counts.
+pub fn mean_over(before: Ucredit, earned: Ucredit, days: u64) -> Ucredit {
+    let a_day = Ucredit(earned.0.checked_div(days).unwrap_or(0));
+    (0..days.min(366)).fold(before, |mean_so_far, _| mean(mean_so_far, a_day))
 }
 
 /// What others lend a member, and it lends others.
@@ -117,6 +132,10 @@ pub struct Facts {
     pub notices: u8,
     /// When it was last heard of.
     pub heard: Stamp,
+    /// Of what was written off it has not paid so much yet.
+    pub written_off: Ucredit,
+    /// At its limit it is last in the queue, not refused. (F)
+    pub is_soft: bool,
 }
 
 /// How a member stands from now on.
@@ -126,12 +145,12 @@ pub fn next(facts: &Facts, now: Stamp) -> MemberState {
     let available = facts.available.0;
     match facts.state {
         State::Closed => State::Closed,
-        State::Leaving => {
-            // A debt blocks closing; so does what is held, and data.
-            let is_done = facts.balance.0 == 0 && !facts.has_holds && !facts.has_data;
-            if is_done { State::Closed } else { State::Leaving }
-        }
-        State::WrittenOff if facts.balance.0 >= 0 && available > 0 => State::Active,
+        // A debt blocks closing; so does what is held, and data.
+        State::Leaving if facts.balance.0 == 0 && !facts.has_holds && !facts.has_data => State::Closed,
+        State::Leaving if is_lost(facts, SILENCE, now) => State::WrittenOff,
+        State::Leaving => State::Leaving,
+        // (H)
+        State::WrittenOff if facts.balance.0 >= 0 && facts.written_off == Ucredit::ZERO => State::Active,
         State::WrittenOff => State::WrittenOff,
         // (E): from grace on only what can be spent leads out.
         State::Grace | State::Released if available > 0 => spending(facts),
@@ -139,12 +158,36 @@ pub fn next(facts: &Facts, now: Stamp) -> MemberState {
         State::Released => State::Released,
         State::Grace if for_long(GRACE) && facts.notices >= NOTICES => State::Released,
         State::Grace => State::Grace,
+        _ if is_lost(facts, DORMANT, now) => State::WrittenOff,
         State::AtLimit if available > share_of_limit(facts.limit) => spending(facts),
-        State::AtLimit if facts.has_data && for_long(GRACE) => State::Grace,
+        State::AtLimit if facts.has_data && !facts.is_soft && for_long(GRACE) => State::Grace,
         State::AtLimit => State::AtLimit,
         State::Newcomer | State::Active | State::Low if available <= 0 => State::AtLimit,
         State::Newcomer if !facts.has_served && !for_long(Span::days(30)) => State::Newcomer,
         State::Newcomer | State::Active | State::Low => spending(facts),
+    }
+}
+
+/// (G) It owes, has nothing here, and was not heard of for so long.
+fn is_lost(facts: &Facts, silence: Span, now: Stamp) -> bool {
+    facts.balance.0 < 0 && !facts.has_data && !facts.has_holds && now.since(facts.heard) >= silence
+}
+
+/// Whether a notice is due in grace, which began at `since`: the next one by its time before the end. One a day, for who asks daily.
+pub fn is_notice_due(state: MemberState, since: Stamp, notices: u8, now: Stamp) -> bool {
+    let before = NOTICE_BEFORE.get(usize::from(notices));
+    let is_time = |before: &Span| now.since(since).as_ms().saturating_add(before.as_ms()) >= GRACE.as_ms();
+    state == MemberState::Grace && before.is_some_and(is_time)
+}
+
+/// How a member stands at this moment: as it was kept once a day, and by what it can spend now. A gift leads out at once.
+pub fn live(kept: MemberState, available: Credits, limit: Ucredit) -> MemberState {
+    use MemberState as State;
+    match kept {
+        State::Newcomer | State::Active | State::Low if available.0 <= 0 => State::AtLimit,
+        State::AtLimit if available.0 > share_of_limit(limit) => State::Active,
+        State::Grace | State::Released if available.0 > 0 => State::Active,
+        _ => kept,
     }
 }
 

@@ -28,6 +28,42 @@ pub const INSURANCE_BPS: (u64, u64) = (200, 600);
 /// Target of a buffer, for a GB held.
 pub const BUFFER_PER_GB: Ucredit = Ucredit(144_000);
 
+/// What of the commons a cloud has: an operator's policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// What running the cloud costs a day, as its operator declared; 30 days of it stay with the operator.
+    pub costs_a_day: Ucredit,
+    /// Owners with a node on share alike.
+    pub has_stipend: bool,
+    /// Free verified capacity is paid for.
+    pub has_standby: bool,
+    /// What lies idle goes slowly.
+    pub has_demurrage: bool,
+    /// What is forgotten goes whole.
+    pub has_dormant: bool,
+}
+
+impl Policy {
+    /// Among strangers: all of it.
+    pub const fn public(costs_a_day: Ucredit) -> Self {
+        Self { costs_a_day, has_stipend: true, has_standby: true, has_demurrage: true, has_dormant: true }
+    }
+
+    /// In a closed group nothing is taken from who saves or is away; what the commission brings goes back to all.
+    pub const fn closed(costs_a_day: Ucredit) -> Self {
+        Self { has_demurrage: false, has_dormant: false, ..Self::public(costs_a_day) }
+    }
+}
+
+/// Days of repair a reserve keeps.
+pub const REPAIR_DAYS: u64 = 30;
+
+/// What the reserve keeps: 30 days of what prices set aside for repair or of what repair cost, whichever was more in the days that are
+/// known, which may be fewer.
+pub fn reserve_floor(repair_in: Ucredit, repair_out: Ucredit, days: u64) -> Ucredit {
+    portion(repair_in.max(repair_out), REPAIR_DAYS, days.clamp(1, REPAIR_DAYS))
+}
+
 /// Everything the operator has above 30 days of declared costs.
 pub fn operator_rest(operator: &Account, daily_costs: Ucredit) -> Ucredit {
     let keeps = Ucredit(daily_costs.0.saturating_mul(OPERATOR_DAYS));
@@ -65,17 +101,24 @@ pub struct CommonsOut {
     pub standby: Vec<Ucredit>,
 }
 
+/// (A) The commons in two: what `owners` get alike, each, and what there is for standby.
+pub fn pots(commons: &Account, owners: u64, standby_bps: u64) -> (Ucredit, Ucredit) {
+    let pot = spendable(commons);
+    let for_standby = portion(pot, standby_bps.min(STANDBY_MAX_BPS), 10_000);
+    let alike = pot.less(for_standby).min(portion(pot, STIPEND_BPS, 10_000));
+    (portion(alike, 1, owners), for_standby)
+}
+
+/// Standby pay of one of those whose weights have this sum.
+pub fn standby_part(pot: Ucredit, weight: u64, sum: u64) -> Ucredit {
+    portion(pot, weight.min(sum), sum)
+}
+
 /// (A, B) Gives out what the commons have, to `owners` alike and to standby by `weights`; `standby_bps` by [`standby_bps`].
 pub fn commons_out(commons: &Account, owners: u64, weights: &[u64], standby_bps: u64) -> CommonsOut {
-    let pot = spendable(commons);
-    let standby_bps = standby_bps.min(STANDBY_MAX_BPS);
-    let for_standby = portion(pot, standby_bps, 10_000);
-    let alike = pot.less(for_standby).min(portion(pot, STIPEND_BPS, 10_000));
+    let (stipend, for_standby) = pots(commons, owners, standby_bps);
     let sum = weights.iter().fold(0u64, |sum, weight| sum.saturating_add(*weight));
-    CommonsOut {
-        stipend: portion(alike, 1, owners),
-        standby: weights.iter().map(|weight| portion(for_standby, *weight, sum)).collect(),
-    }
+    CommonsOut { stipend, standby: weights.iter().map(|weight| standby_part(for_standby, *weight, sum)).collect() }
 }
 
 /// 40 %, rising to 60 % as what is free falls from its target to nothing.
@@ -96,6 +139,18 @@ pub fn demurrage(account: &Account, monthly_use: Ucredit, carry: u64) -> Result<
     let Carried { amount, carry } = amount(balance.less(free).0, Ucredit(DEMURRAGE_BPS), 10_000 * 30, carry)?;
     // (D): what is held is not idle.
     Ok(Carried { amount: amount.min(spendable(account)), carry })
+}
+
+/// Free space that counts for standby: what is lent, less what is held of it, × quality.
+pub fn free_weight(lent: u64, good: u64, held: u64) -> u64 {
+    let wide = u128::from(good).saturating_mul(lent.saturating_sub(held).into()).checked_div(lent.into());
+    u64::try_from(wide.unwrap_or(0)).unwrap_or(u64::MAX)
+}
+
+/// Whether a notice is due that an account will be dormant: 14, 7 and 1 days before; one a day, for who asks daily.
+pub fn is_dormant_notice_due(heard: Stamp, notices: u8, now: Stamp) -> bool {
+    let before = super::limit::NOTICE_BEFORE.get(usize::from(notices));
+    before.is_some_and(|before| now.since(heard).as_ms().saturating_add(before.as_ms()) >= DORMANT.as_ms())
 }
 
 /// What a dormant account gives to the commons; nothing where it is none.
@@ -121,6 +176,28 @@ pub fn insurance_limit(volume_90d: Ucredit) -> Ucredit {
 pub fn bad_debt(insurance: &Account, debt: Ucredit) -> (Ucredit, Ucredit) {
     let borne = debt.min(spendable(insurance));
     (borne, debt.less(borne))
+}
+
+/// The transfers that write a debt off, and how much that is; nothing of who owes nothing. What is set aside of the account stays.
+pub fn write_off(member: &Account, insurance: &Account, beyond: AccountNo, day: u32) -> Option<(Group, Ucredit)> {
+    let debt = Ucredit(member.debits.0.saturating_sub(member.credits.0));
+    let (borne, rest) = bad_debt(insurance, debt);
+    let of = |(part, debit, amount): (u32, AccountNo, Ucredit)| {
+        let id = system_id(Purpose::BadDebt, day.into(), member.no, None, part);
+        Ask { id, act: Act::Move { debit, credit: member.no, amount }, code: Code::BadDebt, reference: None }
+    };
+    let some = [(0, insurance.no, borne), (1, beyond, rest)].into_iter().filter(|(.., amount)| *amount > Ucredit::ZERO);
+    let asks: Vec<Ask> = some.map(of).collect();
+    (!asks.is_empty()).then_some((Group { starter: Starter::System, asks }, debt))
+}
+
+/// What an account pays back of what was written off: all that it has and may spend, up to that.
+pub fn pay_back(from: &Account, owes: Ucredit, to: AccountNo, day: u32) -> Option<(Group, Ucredit)> {
+    let has = Ucredit(from.credits.0.saturating_sub(from.debits.0));
+    let amount = owes.min(has).min(spendable(from));
+    let id = system_id(Purpose::Repay, day.into(), from.no, None, 0);
+    let ask = Ask { id, act: Act::Move { debit: from.no, credit: to, amount }, code: Code::Repay, reference: None };
+    (amount > Ucredit::ZERO).then(|| (Group { starter: Starter::System, asks: vec![ask] }, amount))
 }
 
 /// How good a holder is: availability × audits × latency rank, in ten thousandths, from half to whole.

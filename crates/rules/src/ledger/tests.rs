@@ -5,6 +5,7 @@
 mod bank;
 mod chained;
 mod due;
+mod pledged;
 mod prices;
 mod receipts;
 mod refused;

@@ -27,6 +27,8 @@ pub fn requests() -> Vec<(&'static str, Request)> {
         ("spend", Request::Spend(vec![5; 176])),
         ("wallet", Request::Wallet(Some(member(3)))),
         ("wallet_own", Request::Wallet(None)),
+        ("limit", Request::Limit(Some(member(3)))),
+        ("limit_own", Request::Limit(None)),
         ("payee", Request::Payee("Li".into())),
         ("statement", Request::Statement(ask)),
         ("ledger_rows", Request::LedgerRows(7)),
@@ -63,6 +65,27 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
         holds_count: 1,
         opened: NOW,
         head: (12, NOW),
+    };
+    let change = LimitLine { at: NOW, old: Ucredit::whole(5), new: Ucredit::whole(15), why: "served".into() };
+    let limit = LimitPage {
+        account: member(3),
+        name: "Li".into(),
+        state: MemberState::Grace,
+        since: NOW,
+        limit: Ucredit::whole(15),
+        why: "served".into(),
+        balance: Credits(-3),
+        available: Credits(14_999_997),
+        is_private: false,
+        mean: Ucredit(412_000),
+        daily_use: Ucredit(9),
+        audits_bps: 9_800,
+        served: Span::hours(30),
+        proven: Span::hours(24),
+        written_off: Ucredit(1),
+        notices: (2, Some(NOW)),
+        changes: vec![change],
+        worked_out: Some(NOW),
     };
     let line = StatementLine {
         seq: 8,
@@ -138,6 +161,7 @@ pub fn replies() -> Vec<(&'static str, Reply)> {
     vec![
         ("spent", Reply::Spent(Spent { seq: 7, is_again: true, at: NOW })),
         ("wallet", Reply::Wallet(Box::new(wallet))),
+        ("limit", Reply::Limit(Box::new(limit))),
         ("payee", Reply::Payee(Payee { account: member(4), member: MemberId([2; 16]), name: "Maria".into() })),
         ("statement", Reply::Statement(Box::new(page))),
         ("ledger_rows", Reply::LedgerRows(LedgerPage { rows: vec![1; 104], blocks: vec![block], head: 1 })),

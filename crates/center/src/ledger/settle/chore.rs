@@ -48,7 +48,9 @@ async fn look(center: &Center) -> Result<round::Done, StoreError> {
         let before = ledger.now() - KEPT;
         ledger.db().write(move |tx| Ok(store::forget(tx, before)?)).await?;
     }
-    let done = round::settle(ledger, periods, &round::Terms { tariff, has_dues: !is_circle, periods }).await?;
+    let has_buffers = center.settings().ledger.buffer.unwrap_or(!is_circle);
+    let terms = round::Terms { tariff, has_dues: !is_circle, has_buffers, periods };
+    let done = round::settle(ledger, periods, &terms).await?;
     crate::compute::budget::give_back(ledger, Stamp(over)).await?;
     Ok(done)
 }

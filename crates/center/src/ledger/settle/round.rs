@@ -10,14 +10,14 @@ use super::store::{self, DueRow, Side, Step, Taken};
 use super::{Periods, meter};
 use crate::compute::store as compute;
 use crate::db::{StoreError, Tx};
-use crate::ledger::seat::{self, Escrow};
 use crate::ledger::allow;
-use crate::ledger::store::{self as book, account, allowance, price};
+use crate::ledger::seat::{self, Escrow};
+use crate::ledger::store::{self as book, account, allowance, commons, hold, price};
 use crate::ledger::{Ledger, Posting};
-use model::{AccountClass, AccountNo, Resource, Span, Stamp, TransferId, Ucredit};
+use model::{AccountClass, AccountNo, Code, Resource, Span, Stamp, TransferId, Ucredit};
 use rules::ledger::settle::{Carries, Charged, Due, Earner, Factor, Payer, Round, Seats, charge, earned, pay, share};
 use rules::ledger::tariff::Tariff;
-use rules::ledger::{Account, Act, No};
+use rules::ledger::{Account, Act, No, buffer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -35,6 +35,8 @@ pub struct Terms {
     pub tariff: Arc<Tariff>,
     /// Newcomers pay dues: in a cloud of strangers.
     pub has_dues: bool,
+    /// A part of what holders earn by storage is held back: in a cloud of strangers.
+    pub has_buffers: bool,
     /// Periods: what the reserve cannot pay is due of it in the next.
     pub periods: Periods,
 }
@@ -257,9 +259,7 @@ impl Turn<'_, '_, '_> {
         });
         let has = Ucredit(u64::try_from(before.available().0).unwrap_or(0));
         match moved.map(|moved| moved.less(has)).filter(|beyond| *beyond > Ucredit::ZERO) {
-            Some(beyond) if self.at.1 == Resource::Egress => {
-                allow::note_charged(self.tx, before.no, beyond, self.now)
-            }
+            Some(beyond) if self.at.1 == Resource::Egress => allow::note_charged(self.tx, before.no, beyond, self.now),
             _ => Ok(()),
         }
     }
@@ -303,9 +303,40 @@ impl Turn<'_, '_, '_> {
             let carries: Carries = price::carries(self.tx, no, self.at.1)?;
             let arrears = owed.remove(&no).unwrap_or_default();
             let is_newcomer = self.terms.has_dues && self.now.since(opened.opened_at) < NEW_FOR;
-            out.push(Earner { account: opened.account, served, carries, arrears, buffer: None, is_newcomer });
+            let buffer = self.room(no, &served)?;
+            out.push(Earner { account: opened.account, served, carries, arrears, buffer, is_newcomer });
         }
         Ok(out)
+    }
+
+    /// MB that were held on average since the account was paid for storage last.
+    fn held_mb(&mut self, no: AccountNo, served: &[Due]) -> Result<u64, StoreError> {
+        let before = commons::held(self.tx, no)?.map(|(period, _)| period).filter(|period| *period < self.at.0);
+        let hours = self.terms.periods.hours_between(before, self.at.0);
+        let units = served.iter().fold(0u64, |sum, due| sum.saturating_add(due.units));
+        Ok(units / hours)
+    }
+
+    /// Room in a holder's buffer, and until when a part is held.
+    fn room(&mut self, no: AccountNo, served: &[Due]) -> Result<Option<(Ucredit, Stamp)>, StoreError> {
+        if !self.terms.has_buffers || self.at.1 != Resource::Storage {
+            return Ok(None);
+        }
+        let target = buffer::target(self.held_mb(no, served)?);
+        let held_back = hold::sum_of(self.tx, no, Code::Buffer)?;
+        Ok(Some((target.less(held_back), buffer::until(Stamp(self.at.0)))))
+    }
+
+    /// Keeps what was held, of those that were paid.
+    fn keep_held(&mut self, earners: &[Earner]) -> Result<(), StoreError> {
+        if self.at.1 != Resource::Storage {
+            return Ok(());
+        }
+        for earner in earners {
+            let held_mb = self.held_mb(earner.account.no, &earner.served)?;
+            commons::put_held(self.tx, earner.account.no, (self.at.0, held_mb))?;
+        }
+        Ok(())
     }
 
     /// Shares what came in, once.
@@ -364,6 +395,7 @@ impl Turn<'_, '_, '_> {
             price::put_carries(self.tx, &one.carries)?;
             store::set_arrears(self.tx, self.at.1, *no, one.arrears)?;
         }
+        self.keep_held(&earners)?;
         store::consume(self.tx, self.at, Side::Served, earners.iter().map(|earner| earner.account.no))?;
         let next = Step::Paying { after: last, there: factor.there, wanted: factor.wanted };
         Ok(store::set_step(self.tx, self.at.0, self.at.1, next)?)

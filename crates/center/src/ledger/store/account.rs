@@ -87,7 +87,8 @@ pub fn members_after(
     after: AccountNo,
     limit: u32,
 ) -> Result<Vec<(AccountNo, MemberId, Credits)>, DbError> {
-    let sql = "SELECT no, owner, credits - debits FROM ledger_account WHERE no > $1 AND class = $2 ORDER BY no LIMIT $3";
+    let sql =
+        "SELECT no, owner, credits - debits FROM ledger_account WHERE no > $1 AND class = $2 ORDER BY no LIMIT $3";
     let params = [after.into(), AccountClass::Member.number().into(), limit.min(PAGE_MAX).into()];
     q.query(sql, &params, |row| Ok((row.get(0)?, row.get(1)?, Credits(row.get(2)?))))
 }

@@ -3,7 +3,7 @@
 use super::lock;
 use crate::db::{DbError, Many, Reader, Row, Tx, Value, int_as};
 use crate::ledger::PAGE_MAX;
-use model::{AccountNo, Code, Stamp, TransferId};
+use model::{AccountNo, Code, Stamp, TransferId, Ucredit};
 use rules::ledger::Hold;
 
 const HOLD: &str = "id, debit, escrow, amount, posted, voided, expired, code, expires_at, is_contested";
@@ -37,6 +37,22 @@ pub fn of(q: &mut Reader<'_>, account: AccountNo, limit: u32) -> Result<Vec<Hold
         "SELECT {HOLD} FROM ledger_hold WHERE debit = $1 AND remaining > 0 ORDER BY debit, expires_at, id LIMIT $2"
     );
     q.query(&sql, &[account.into(), limit.min(PAGE_MAX).into()], read)
+}
+
+/// Holds of an account for one purpose with something left, those that end first in front, at most `limit` and [`PAGE_MAX`].
+pub fn of_code(q: &mut Reader<'_>, account: AccountNo, code: Code, limit: u32) -> Result<Vec<Hold>, DbError> {
+    let sql = format!(
+        "SELECT {HOLD} FROM ledger_hold WHERE debit = $1 AND remaining > 0 AND code = $2 \
+         ORDER BY debit, expires_at, id LIMIT $3"
+    );
+    q.query(&sql, &[account.into(), code.number().into(), limit.min(PAGE_MAX).into()], read)
+}
+
+/// What is left of an account's holds for one purpose.
+pub fn sum_of(q: &mut Reader<'_>, account: AccountNo, code: Code) -> Result<Ucredit, DbError> {
+    let sql = "SELECT CAST(coalesce(sum(remaining), 0) AS BIGINT) FROM ledger_hold \
+        WHERE debit = $1 AND remaining > 0 AND code = $2";
+    Ok(q.query_opt(sql, &[account.into(), code.number().into()], |row| row.get(0))?.unwrap_or(Ucredit::ZERO))
 }
 
 /// Holds whose time is over and that nobody argues about, at most `limit`.

@@ -247,7 +247,8 @@ pub fn of_owner(q: &mut Reader<'_>, owner: &MemberId) -> Result<Vec<BucketRow>, 
 
 /// Sealed bytes a member keeps, all its buckets together.
 pub fn bytes_of(q: &mut Reader<'_>, owner: &MemberId) -> Result<u64, DbError> {
-    let sql = "SELECT CAST(coalesce(sum(sealed_bytes), 0) AS BIGINT) FROM bucket WHERE owner = $1 AND removed_at IS NULL";
+    let sql =
+        "SELECT CAST(coalesce(sum(sealed_bytes), 0) AS BIGINT) FROM bucket WHERE owner = $1 AND removed_at IS NULL";
     Ok(q.query_opt(sql, &[owner.into()], |row| row.get(0))?.unwrap_or(0))
 }
 

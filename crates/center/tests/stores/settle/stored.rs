@@ -22,7 +22,7 @@ on_both!(stored_bytes_are_due_once_and_own_machines_cost_nothing, a_result_is_pa
 const MB: u64 = 1_000_000;
 
 /// A bucket of member 1, and a group of nodes of members 2, 3 and of its own.
-async fn with_segments(place: &Place, kept: [Stamp; 2]) -> Scheme {
+pub async fn with_segments(place: &Place, kept: [Stamp; 2]) -> Scheme {
     let scheme = Scheme { k: 2, m: 1, o: 0, slots: 3, n_max: 3, accept: 3 };
     write(place, move |tx| {
         (1..=4).try_for_each(|n| access::insert_member(tx, &rows::member(n)))?;

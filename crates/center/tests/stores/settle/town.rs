@@ -156,7 +156,7 @@ impl Town {
 
     pub fn terms(&self) -> round::Terms {
         let tariff = rules::ledger::tariff::Tariff::begin(book_v1()).unwrap();
-        round::Terms { tariff: Arc::new(tariff), has_dues: false, periods: *PERIODS }
+        round::Terms { tariff: Arc::new(tariff), has_dues: false, has_buffers: false, periods: *PERIODS }
     }
 
     pub async fn settle(&self) -> round::Done {

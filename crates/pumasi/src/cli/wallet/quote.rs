@@ -52,7 +52,8 @@ fn line<'p>(prices: &'p Prices, resource: Resource, variant: &str) -> Result<&'p
 /// What so many sealed bytes of a class cost for some months.
 pub(in crate::cli) fn of_store(prices: &Prices, class: Class, bytes: u64, months: u64) -> Result<Ucredit, Fault> {
     let variant = if prices.is_circle { "circle" } else { class.word() };
-    Ok(line(prices, Resource::Storage, variant)?.cost(bytes.div_ceil(MB).saturating_mul(MONTH_H).saturating_mul(months)))
+    Ok(line(prices, Resource::Storage, variant)?
+        .cost(bytes.div_ceil(MB).saturating_mul(MONTH_H).saturating_mul(months)))
 }
 
 /// What it costs to read so many bytes.
@@ -82,9 +83,7 @@ pub async fn quote(app: &App, quote: &QuoteArgs) -> Result<(), Fault> {
     let sum = Ucredit(parts.iter().fold(0u64, |sum, (.., cost)| sum.saturating_add(cost.0)));
     match app.out.form {
         Form::Json => {
-            let part = |(what, amount, cost): &(&str, String, Ucredit)| {
-                json!({"what": what.trim_start_matches("quote-"), "amount": amount, "cost": cost.0.to_string()})
-            };
+            let part = |(what, amount, cost): &(&str, String, Ucredit)| json!({"what": what.trim_start_matches("quote-"), "amount": amount, "cost": cost.0.to_string()});
             let each: Vec<_> = parts.iter().map(part).collect();
             app.out.json("quote", json!({"version": prices.version, "parts": each, "sum": sum.0.to_string()}));
         }

@@ -2,11 +2,11 @@
 
 use super::super::id::Purpose;
 use super::super::limit::{
-    self, Facts, L0_OPENING, LIMIT_MAX, May, Shown, Vouched, Want, allowance, l0, limit, may, mean, next,
+    self, Facts, L0_OPENING, LIMIT_MAX, May, Raise, Shown, Vouched, Want, Why, allowance, l0, limit, may, mean, next,
 };
 use super::super::sweep::{
-    bad_debt, buffer_room, commons_out, daily, demurrage, dormant, insurance_bps, operator_rest, quality_bps,
-    reserve_rest, standby_bps,
+    bad_debt, buffer_room, commons_out, daily, demurrage, dormant, insurance_bps, operator_rest, pay_back, quality_bps,
+    reserve_rest, standby_bps, write_off,
 };
 use super::*;
 use model::{AccountClass as Class, Credits, errors};
@@ -44,6 +44,10 @@ fn a_mean_halves_in_thirty_days() {
     let half = (0..30).fold(Ucredit::whole(10), |before, _| mean(before, Ucredit::ZERO));
     assert!((4_900_000..5_100_000).contains(&half.0), "{half}");
     assert_eq!(mean(Ucredit::MAX, Ucredit::MAX), Ucredit::MAX);
+    let days = (0..9).fold(Ucredit::whole(4), |before, _| mean(before, Ucredit(2_000_000)));
+    assert_eq!(limit::mean_over(Ucredit::whole(4), Ucredit(18_000_000), 9), days, "days nobody looked at");
+    assert_eq!(limit::mean_over(Ucredit::whole(4), Ucredit(7), 0), Ucredit::whole(4));
+    assert_eq!(limit::mean_over(Ucredit(9), Ucredit(0), u64::MAX), limit::mean_over(Ucredit(9), Ucredit(0), 366));
 }
 
 fn facts(state: MemberState) -> Facts {
@@ -59,6 +63,8 @@ fn facts(state: MemberState) -> Facts {
         has_holds: false,
         notices: 0,
         heard: NOW,
+        written_off: Ucredit::ZERO,
+        is_soft: false,
     }
 }
 
@@ -88,10 +94,19 @@ fn a_member_goes_through_its_states_as_the_table_says() {
     assert_eq!(after(99, Facts { heard: NOW + Span::days(50), ..broke(S::Released) }), S::Released);
     assert_eq!(after(0, Facts { balance: Credits(-1), ..facts(S::WrittenOff) }), S::WrittenOff);
     assert_eq!(after(0, facts(S::WrittenOff)), S::Active);
+    assert_eq!(after(0, Facts { written_off: Ucredit(1), ..facts(S::WrittenOff) }), S::WrittenOff, "(H)");
+    assert_eq!(after(0, Facts { balance: Credits(0), ..broke(S::WrittenOff) }), S::Active, "(H) with nothing left");
     let leaving = Facts { has_data: false, ..facts(S::Leaving) };
     assert_eq!(after(0, leaving), S::Closed);
+    let debtor = Facts { balance: Credits(-1), ..leaving };
+    assert_eq!(
+        (after(89, debtor), after(90, debtor)),
+        (S::Leaving, S::WrittenOff),
+        "(G) nobody is stuck on the way out"
+    );
+    assert_eq!(after(99, Facts { heard: NOW + Span::days(50), ..debtor }), S::Leaving);
     for open in [
-        Facts { balance: Credits(-1), ..leaving },
+        Facts { balance: Credits(-1), heard: NOW + Span::days(99), ..leaving },
         Facts { balance: Credits(1), ..leaving },
         Facts { has_holds: true, ..leaving },
         Facts { has_data: true, ..leaving },
@@ -99,6 +114,70 @@ fn a_member_goes_through_its_states_as_the_table_says() {
         assert_eq!(after(99, open), S::Leaving);
     }
     assert_eq!(after(0, facts(S::Closed)), S::Closed);
+}
+
+#[test]
+fn who_vanishes_within_its_limit_is_written_off_after_a_year_and_a_circle_lets_nobody_go() {
+    use MemberState as S;
+    let after = |days, facts: Facts| next(&facts, NOW + Span::days(days));
+    for state in [S::Newcomer, S::Active, S::Low, S::AtLimit] {
+        let gone = Facts { balance: Credits(-1), has_data: false, ..facts(state) };
+        assert_eq!((after(364, gone) == S::WrittenOff, after(365, gone)), (false, S::WrittenOff), "(G)");
+        for kept in [
+            Facts { balance: Credits(0), ..gone },
+            Facts { has_data: true, ..gone },
+            Facts { has_holds: true, ..gone },
+            Facts { heard: NOW + Span::days(1), ..gone },
+        ] {
+            assert_ne!(after(365, kept), S::WrittenOff, "(G) {kept:?}");
+        }
+    }
+    let soft = Facts { is_soft: true, available: Credits(0), ..facts(S::AtLimit) };
+    assert_eq!((after(365, soft), after(365, Facts { is_soft: false, ..soft })), (S::AtLimit, S::Grace), "(F)");
+}
+
+#[test]
+fn notices_come_each_on_a_day_of_its_own_before_anything_is_let_go_of() {
+    use MemberState as S;
+    // Looked at once a day, also where the first look is late: state and notices as a chore keeps them.
+    for first in [0, 16, 29, 45] {
+        let (mut notices, mut days, mut let_go) = (0, Vec::new(), None);
+        for day in first..90 {
+            let now = NOW + Span::days(day);
+            let facts = Facts { available: Credits(0), notices, ..facts(S::Grace) };
+            if next(&facts, now) == S::Released {
+                let_go = Some(day);
+                break;
+            }
+            if limit::is_notice_due(S::Grace, NOW, notices, now) {
+                notices += 1;
+                days.push(day);
+            }
+        }
+        let expected = match first {
+            0 | 16 => (vec![16, 23, 29], Some(30)),
+            29 => (vec![29, 30, 31], Some(32)),
+            _ => (vec![45, 46, 47], Some(48)),
+        };
+        assert_eq!((days, let_go), expected, "(E)");
+    }
+    assert!(!limit::is_notice_due(S::AtLimit, NOW, 0, NOW + Span::days(99)));
+}
+
+#[test]
+fn what_can_be_spent_now_leads_in_and_out_at_once() {
+    use MemberState as S;
+    let live = |kept, available| limit::live(kept, Credits(available), Ucredit::whole(30));
+    for state in [S::Newcomer, S::Active, S::Low] {
+        assert_eq!((live(state, 0), live(state, 1)), (S::AtLimit, state));
+    }
+    assert_eq!((live(S::AtLimit, 1_500_000), live(S::AtLimit, 1_500_001)), (S::AtLimit, S::Active), "5 % of the limit");
+    for state in [S::Grace, S::Released] {
+        assert_eq!((live(state, 0), live(state, 1)), (state, S::Active));
+    }
+    for state in [S::WrittenOff, S::Leaving, S::Closed] {
+        assert_eq!((live(state, 0), live(state, 99)), (state, state));
+    }
 }
 
 #[test]
@@ -224,7 +303,109 @@ fn shares_of_loss_quality_and_buffers_are_bounded() {
     assert_eq!((buffer_room(10, Ucredit(1_000_000)), buffer_room(1, Ucredit::MAX)), (Ucredit(440_000), Ucredit::ZERO));
 }
 
+#[test]
+fn why_a_limit_is_what_it_is_reads_back_and_says_what_is_next() {
+    let shown = |hours, days| Shown { served: Span::hours(hours), audited: Span::days(days), is_private: false };
+    let none = Ucredit::ZERO;
+    assert_eq!(limit::why::decide(shown(0, 0), none, 10_000), (Ucredit::whole(5), Why::Opening));
+    assert_eq!(limit::why::decide(shown(24, 0), none, 10_000), (Ucredit::whole(15), Why::Served));
+    assert_eq!(limit::why::decide(shown(170, 7), none, 10_000), (Ucredit::whole(30), Why::Proven));
+    let earned = Why::Earned { mean: Ucredit(612_000), audits_bps: 9_800 };
+    assert_eq!(limit::why::decide(shown(170, 7), Ucredit(612_000), 9_800), (Ucredit(35_985_600), earned));
+    assert_eq!(earned.to_string(), "earned 612000 9800");
+    let private = Shown { is_private: true, ..shown(0, 0) };
+    assert_eq!(limit::why::decide(private, Ucredit::whole(9), 10_000), (Ucredit::whole(60), Why::Private));
+    for why in [Why::Opening, Why::Private, Why::Served, Why::Proven, earned, Why::WrittenOff] {
+        assert_eq!(why.to_string().parse(), Ok(why), "(A)");
+    }
+    for text in ["", "earned", "earned 1", "earned x 1", "opening 1", "gift"] {
+        assert_eq!(text.parse::<Why>(), Err(()), "{text}");
+    }
+    assert_eq!(
+        limit::raises(shown(6, 0), none, 10_000),
+        [
+            Raise::Serve { more: Span::hours(18), to: Ucredit::whole(15) },
+            Raise::Prove { more: Span::days(7), to: Ucredit::whole(30) },
+            Raise::Earn { more_than: Ucredit(83_334) },
+        ]
+    );
+    assert_eq!(limit::raises(private, none, 10_000), []);
+    assert_eq!(limit::raises(shown(0, 0), Ucredit::MAX, 10_000), []);
+}
+
 proptest! {
+    #[test]
+    fn a_debt_that_is_written_off_is_borne_to_the_last_part_and_paid_back_no_more_than_once(
+        debt in 0u64..1 << 40, has in 0u64..1 << 40, lambda in 0u64..1 << 40, again in proptest::collection::vec(0u64..1 << 39, 0..6)
+    ) {
+        let mut book = Book::default();
+        let (insurance, beyond) = (seat(Class::Insurance), seat(Class::WriteOff));
+        let give = |n, debit, credit, amount| {
+            let act = Act::Move { debit, credit, amount: Ucredit(amount) };
+            by_system([Ask { id: id(n), act, code: Code::Correction, reference: None }])
+        };
+        book.open(Account::open(member(0), MemberState::Active, Ucredit(debt)));
+        book.open(Account::open(member(1), MemberState::Active, Ucredit::ZERO));
+        if debt > 0 {
+            book.must(&give(1, member(0), member(1), debt));
+        }
+        book.open(Account::open(member(2), MemberState::Active, Ucredit::whole(1 << 22)));
+        book.open(Account::open(insurance, MemberState::Active, Ucredit(lambda)));
+        book.open(Account::open(beyond, MemberState::Active, Ucredit::ZERO));
+        if has > 0 {
+            book.must(&give(2, member(2), insurance, has));
+        }
+        let at = |book: &Book, no| *book.accounts().find(|one| one.no == no).unwrap();
+        let group = write_off(&at(&book, member(0)), &at(&book, insurance), beyond, 7);
+        prop_assert_eq!(group.is_some(), debt > 0);
+        for _ in 0..2 {
+            if let Some((group, written)) = &group {
+                prop_assert_eq!(written.0, debt);
+                book.apply(group, NOW).unwrap();
+            }
+        }
+        prop_assert_eq!(book.balance(member(0)), 0, "all of it, and once");
+        let borne = debt.min(has + lambda);
+        prop_assert_eq!(book.balance(insurance), i64::try_from(has).unwrap() - i64::try_from(borne).unwrap(), "no further than it may owe");
+        prop_assert_eq!(book.balance(beyond), -i64::try_from(debt - borne).unwrap());
+        let mut owes = Ucredit(debt);
+        for (day, amount) in (10u32..).zip(&again) {
+            if *amount > 0 {
+                book.must(&give(u64::from(day), member(2), member(0), *amount));
+            }
+            if let Some((group, paid)) = pay_back(&at(&book, member(0)), owes, insurance, day) {
+                book.apply(&group, NOW).unwrap();
+                book.apply(&group, NOW).unwrap();
+                owes = owes.less(paid);
+            }
+        }
+        let given: u64 = again.iter().sum();
+        prop_assert_eq!(owes.0, debt.saturating_sub(given));
+        prop_assert_eq!(book.balance(member(0)), i64::try_from(given.saturating_sub(debt)).unwrap());
+    }
+
+    #[test]
+    fn what_is_said_to_raise_a_limit_raises_it(
+        served in 0u64..400, audited in 0u64..400, mean in 0u64..40_000_000, audits_bps in 200u64..=10_000
+    ) {
+        let shown = Shown { served: Span::hours(served), audited: Span::hours(audited.min(served)), is_private: false };
+        let of = |shown, mean| limit::why::decide(shown, Ucredit(mean), audits_bps).0;
+        let now = of(shown, mean);
+        for raise in limit::raises(shown, Ucredit(mean), audits_bps) {
+            let plus = |span: Span, more: Span| Span::ms(span.as_ms() + more.as_ms());
+            let (then, to) = match raise {
+                Raise::Serve { more, to } => (of(Shown { served: plus(shown.served, more), ..shown }, mean), Some(to)),
+                Raise::Prove { more, to } => {
+                    let (served, audited) = (plus(shown.served, more), plus(shown.audited, more));
+                    (of(Shown { served, audited, ..shown }, mean), Some(to))
+                }
+                Raise::Earn { more_than } => (of(shown, more_than.0 + 1), None),
+            };
+            prop_assert!(then > now && to.is_none_or(|to| to == then), "(B) {raise:?}: {now} {then}");
+        }
+        prop_assert!((L0_OPENING..=LIMIT_MAX).contains(&now), "(A), (B)");
+    }
+
     #[test]
     fn the_commons_never_give_more_than_they_have(
         has in 0u64..1 << 50, owners in 0u64..100, weights in proptest::collection::vec(0u64..1 << 40, 0..40), free in 0u64..99, want in 0u64..99

@@ -96,6 +96,9 @@ impl Economy {
             has_holds: account.held_debit > Ucredit::ZERO,
             notices: if in_grace >= LAST_NOTICE_DAYS { limit::NOTICES } else { 0 },
             heard,
+            // What it was let off is not kept here: any credit of its own brings it back.
+            written_off: Ucredit(u64::from(account.available().0 <= 0)),
+            is_soft: false,
         }
     }
 }
