@@ -39,6 +39,8 @@ pub(crate) struct Paying {
     now: fn() -> Stamp,
     serial: [u8; 16],
     node: NodeId,
+    /// Most the permit allows.
+    most: u64,
     /// Bytes this stream still expects.
     left: u64,
     /// Units of the newest receipt that went out on it, with their window.
@@ -49,7 +51,8 @@ impl Client {
     /// Begins to pay `node` for `len` bytes under a permit; the first receipt is [`Paying::due`] at once. None for a permit
     /// that cannot be read, which the holder will refuse.
     pub(crate) fn pay(&self, node: NodeId, permit: &[u8], len: u64) -> Option<Paying> {
-        let serial = Permit::parse(permit).ok()?.serial;
+        let permit = Permit::parse(permit).ok()?;
+        let (serial, most) = (permit.serial, permit.max_units.min(permit.max_units_node));
         let mut permits = self.permits.lock().unwrap_or_else(PoisonError::into_inner);
         let payers = &mut permits.payers;
         if payers.len() >= COUNTS_MAX && !payers.contains_key(&serial) {
@@ -60,7 +63,7 @@ impl Client {
         let count = Arc::clone(payers.entry(serial).or_insert_with(begin));
         count.asked.fetch_add(len, Relaxed);
         let endpoint = self.endpoint.clone();
-        Some(Paying { count, endpoint, now: self.device.now, serial, node, left: len, told: (0, 0) })
+        Some(Paying { count, endpoint, now: self.device.now, serial, node, most, left: len, told: (0, 0) })
     }
 }
 
@@ -80,7 +83,7 @@ impl Paying {
         let mut payer = self.count.payer.lock().unwrap_or_else(PoisonError::into_inner);
         let at = (self.now)();
         let window = Receipt::window_of(at);
-        if let Some(units) = payer.0.raise(window, self.left) {
+        if let Some(units) = payer.0.raise(window, self.left, self.most) {
             let (serial, node) = (self.serial, self.node);
             let receipt = Receipt { kind: PermitOp::Get as u8, serial, node, units, window: payer.0.signed().0, at };
             payer.1 = self.endpoint.sign_receipt(&receipt).to_vec();

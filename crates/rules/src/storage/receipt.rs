@@ -32,21 +32,22 @@ impl Payer {
     }
 
     /// Asks what to sign now, in `window`, for somebody who waits for `left` more bytes; nothing while enough is signed.
-    /// A first small read is signed exactly.
-    pub fn raise(&mut self, window: u32, left: u64) -> Option<u64> {
+    /// A first small read is signed exactly, and never more than `most`, which the permit allows.
+    pub fn raise(&mut self, window: u32, left: u64, most: u64) -> Option<u64> {
         if window > self.window {
             *self = Self { window, received: 0, signed: 0, step: self.step };
         }
         if left == 0 || self.ahead() >= left.min(self.step / 2) {
             return None;
         }
+        let before = self.signed;
         if self.signed == 0 {
-            self.signed = self.received + left.min(self.step);
+            self.signed = (self.received + left.min(self.step)).min(most);
         } else {
-            self.signed = self.signed.max(self.received) + self.step;
+            self.signed = (self.signed.max(self.received) + self.step).min(most).max(before);
             self.step = (self.step + self.step / 2).min(STEP_MAX);
         }
-        Some(self.signed)
+        (self.signed > before).then_some(self.signed)
     }
 
     fn ahead(&self) -> u64 {
@@ -118,20 +119,28 @@ mod tests {
     #[test]
     fn steps_grow_by_half_and_a_small_read_is_signed_exactly() {
         let mut payer = Payer::new(7);
-        assert_eq!(payer.raise(7, 4_096), Some(4_096));
-        assert_eq!(payer.raise(7, 4_096), None);
+        assert_eq!(payer.raise(7, 4_096, u64::MAX), Some(4_096));
+        assert_eq!(payer.raise(7, 4_096, u64::MAX), None);
         payer.got(4_096);
-        assert_eq!(payer.raise(7, 0), None);
+        assert_eq!(payer.raise(7, 0, u64::MAX), None);
         let mut steps = Vec::new();
         for _ in 0..12 {
             let before = payer.signed().1;
             payer.got(before - payer.received);
-            steps.push(payer.raise(7, 1 << 40).unwrap() - before);
+            steps.push(payer.raise(7, 1 << 40, u64::MAX).unwrap() - before);
         }
         assert_eq!(steps[..4], [256 << 10, 384 << 10, 576 << 10, 864 << 10]);
         assert_eq!(steps[11], STEP_MAX);
-        assert_eq!(payer.raise(8, 100), Some(100), "a window begins at nothing");
+        assert_eq!(payer.raise(8, 100, u64::MAX), Some(100), "a window begins at nothing");
         assert_eq!(payer.signed(), (8, 100));
+        let mut near = Payer::new(7);
+        assert_eq!(near.raise(7, 1 << 20, 300_000), Some(256 << 10));
+        near.got(200_000);
+        assert_eq!(
+            (near.raise(7, 1 << 20, 300_000), near.raise(7, 1 << 20, 300_000)),
+            (Some(300_000), None),
+            "the permit's end"
+        );
     }
 
     proptest! {
@@ -139,16 +148,18 @@ mod tests {
         /// and a stream that waits is never left waiting once all in flight has come.
         #[test]
         fn either_side_risks_one_step_and_nobody_waits_for_ever(
-            acts in prop::collection::vec((0..4_usize, 1..3_000_000_u64, 0..20_u8), 1..300),
+            acts in prop::collection::vec((0..4_usize, 1..3_000_000_u64, 0..20_u8), 1..300), most in 3_000_000..200_000_000_u64,
         ) {
             let (mut payer, mut holder) = (Payer::new(1), Served { window: 1, ..Served::default() });
             let mut streams = [0_u64; 4];
             let mut flight = [0_u64; 4];
+            let mut asked = 0;
             for (at, bytes, act) in acts {
-                if streams[at] == 0 && flight[at] == 0 {
-                    streams[at] = bytes;
+                // Nobody asks for more than its permit allows in all.
+                if streams[at] == 0 && flight[at] == 0 && asked + bytes <= most {
+                    (streams[at], asked) = (bytes, asked + bytes);
                 }
-                if let Some(units) = payer.raise(1, streams[at] + flight[at]) {
+                if let Some(units) = payer.raise(1, streams[at] + flight[at], most) {
                     let _ = holder.take(1, units);
                     prop_assert!(payer.signed <= payer.received + flight.iter().sum::<u64>() + 2 * STEP_MAX);
                 }
@@ -166,12 +177,12 @@ mod tests {
                         flight[at] = 0;
                     }
                 }
-                prop_assert!(holder.served <= holder.signed && holder.signed <= payer.signed);
+                prop_assert!(holder.served <= holder.signed && holder.signed <= payer.signed && payer.signed <= most);
                 prop_assert!(payer.received >= holder.served - flight.iter().sum::<u64>());
             }
             payer.got(flight.iter().sum());
             for left in streams.into_iter().filter(|left| *left > 0) {
-                if let Some(units) = payer.raise(1, left) {
+                if let Some(units) = payer.raise(1, left, most) {
                     let _ = holder.take(1, units);
                 }
                 let sent = holder.hand_out(left);
