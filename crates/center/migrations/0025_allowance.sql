@@ -40,9 +40,11 @@ CREATE TABLE job_hold (
     number INTEGER NOT NULL,
     account INTEGER NOT NULL,
     hold BLOB NOT NULL CHECK (length(hold) = 16),
+    is_over INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (job, number)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX job_hold_account ON job_hold (account);
+CREATE INDEX job_hold_account ON job_hold (account) WHERE is_over = 0;
+CREATE INDEX job_hold_open ON job_hold (job, number) WHERE is_over = 0;
 
 -- What was given away, for who must not look poor by it.
 CREATE INDEX ledger_transfer_gift ON ledger_transfer (made_at, debit) WHERE code = 400;

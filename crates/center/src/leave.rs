@@ -84,6 +84,9 @@ impl Center {
     pub(crate) async fn spends(&self, member: &MemberId) -> Result<Pays, Refused> {
         let account = self.account_of(member).await?;
         if let Some(opened) = self.ledger().account(account).await? {
+            if opened.account.is_frozen && self.settings().trust() == Trust::Public {
+                return Err(rules::ledger::No::AccountFrozen(account).refusal().into());
+            }
             let state = live(opened.account.state, opened.account.available(), opened.account.limit);
             may(state, Want::Spend, self.settings().trust() == Trust::Circle)?;
         }

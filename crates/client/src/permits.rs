@@ -59,10 +59,11 @@ impl Client {
         permits.groups.retain(|_, group| group.until > until);
         let is_known = |group: &Group| group.wish.is_none() && permits.has_left(group);
         let (known, others): (Vec<_>, Vec<_>) = permits.groups.iter().partition(|(_, group)| is_known(group));
-        let most = |group: &Group| group.permits.values().map(|held| held.units).max().unwrap_or(0);
-        let wish = |group: &Group| group.wish.unwrap_or(0).max(most(group).saturating_mul(GROWTH));
-        let units = others.iter().map(|(_, group)| wish(group)).max().unwrap_or(0);
-        (known.into_iter().map(|(pg, group)| (*pg, group.generation)).collect(), units)
+        let units = others.iter().filter_map(|(_, group)| group.wish).max().unwrap_or(0);
+        let known = known.into_iter().map(|(pg, group)| (*pg, group.generation)).collect();
+        // Asked for once: what else is read meanwhile shall not be covered as widely.
+        permits.groups.values_mut().filter(|group| group.wish.is_some()).for_each(|group| group.wish = Some(0));
+        (known, units)
     }
 
     /// Keeps the permits that came with groups, and takes them out: what is read is read under the newest ones.
@@ -106,7 +107,8 @@ impl Client {
             return true;
         }
         if let Some(group) = permits.groups.get_mut(&pg) {
-            group.wish = Some(group.wish.unwrap_or(0).max(bytes));
+            let most = group.permits.values().map(|held| held.units).max().unwrap_or(0);
+            group.wish = Some(bytes.max(most.saturating_mul(GROWTH)));
         }
         false
     }

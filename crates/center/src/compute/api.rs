@@ -48,6 +48,7 @@ pub async fn submit(center: &Center, caller: &Caller, ask: JobSubmit) -> Result<
     let (account, id) = (center.account_of(&member.id).await?, ask.id);
     // The same again may cost what it might the first time.
     let there = center.db().read(move |q| Ok(store::find(q, &id)?)).await?;
+    let is_there = there.is_some();
     let budget = match there {
         Some(row) => Budget { most: row.max_credits, fuel: row.facts.budget },
         None => budget::of(center, account, &ask).await?,
@@ -97,7 +98,7 @@ pub async fn submit(center: &Center, caller: &Caller, ask: JobSubmit) -> Result<
     };
     let kept = row.clone();
     let inserted = center.db().write(move |tx| {
-        if budget.most > Ucredit::ZERO {
+        if budget.most > Ucredit::ZERO && !is_there {
             let job = (kept.facts.id, kept.facts.deadline);
             if let Err(no) = budget::set_aside(tx, job, account, (0, budget.most), now)? {
                 return Ok(Err(no.refusal()));
@@ -266,6 +267,11 @@ pub async fn retry(center: &Center, caller: &Caller, id: JobId) -> Result<Reply,
         return Err(over(&row));
     }
     if row.ended_at.is_some() {
+        if row.facts.trust != Trust::Own {
+            center.spends(&member.id).await?;
+            let used = stands(center, &row).0.fuel();
+            budget::set_aside_again(center, &row, used).await?;
+        }
         let is_known = center.board().scheduler().jobs().contains(&id);
         let records = match is_known {
             true => None,

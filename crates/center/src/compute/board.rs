@@ -102,6 +102,13 @@ impl Board {
         self.granted.get(&(*job, node)).is_some_and(|(at, given)| stage < *given && now.since(*at) < GRANTED_FOR)
     }
 
+    /// Whether a node was given work lately of any job of a member.
+    pub fn works_for(&self, now: Stamp, member: &MemberId, node: Alias) -> bool {
+        let of = self.jobs.iter().filter(|(_, known)| known.row.member == *member);
+        let was = |job: &JobId| self.granted.get(&(*job, node)).is_some_and(|(at, _)| now.since(*at) < GRANTED_FOR);
+        of.into_iter().any(|(job, _)| was(job))
+    }
+
     /// Notes that a node was given work of a job.
     pub fn note_granted(&mut self, now: Stamp, (job, stage): (JobId, u8), node: Alias) {
         let given = self.granted.entry((job, node)).or_insert((now, stage));

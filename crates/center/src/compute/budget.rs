@@ -1,7 +1,7 @@
 //! What a job may cost at most: as fuel of accepted outputs for the scheduler, as credits that are set aside before anything runs.
 //!
 //! (A) The scheduler hands out nothing new that the budget would not cover; what its results come to is paid out of what was set
-//! aside. (B) What is left of it comes back once the job has ended and its last period is settled. (C) Among strangers a job that
+//! aside. (B) What is left of it comes back once the job has ended, no result of it can become final any more, and that is settled. (C) Among strangers a job that
 //! names no limit may cost half of what its member can spend; in a circle nothing limits it: its ledger orders.
 
 use super::{board, store};
@@ -15,6 +15,7 @@ use crate::{Caller, Center};
 use model::compute::{Check, Trust};
 use model::{AccountNo, Code, JobId, Resource, Span, Stamp, TransferId, Ucredit, errors};
 use rules::compute::Input;
+use rules::compute::limits::{FORGET_WITHIN, PENDING};
 use rules::fleet::tier::Trust as CloudTrust;
 use rules::ledger::tariff::{Price, Variant};
 use rules::ledger::{Act, Ask, Group, No, Starter};
@@ -97,6 +98,25 @@ pub fn set_aside(
     }
 }
 
+/// Sets aside what is left of a job's budget where nothing is any more: it ended, was settled, and is tried again.
+pub async fn set_aside_again(center: &Center, row: &store::JobRow, used: u64) -> Result<(), Refused> {
+    let left = row.max_credits.less(worth(center, row.facts.check, used).await?);
+    if row.max_credits == Ucredit::ZERO {
+        return Ok(());
+    }
+    let account = center.account_of(&row.member).await?;
+    let (id, deadline, now) = (row.facts.id, row.facts.deadline, center.now());
+    let again = center.db().write(move |tx| {
+        book::lock(tx)?;
+        if store::has_hold(tx, &id)? || left == Ucredit::ZERO {
+            return Ok(Ok(()));
+        }
+        let number = store::holds_count(tx, &id)?;
+        Ok(set_aside(tx, (id, deadline), account, (number, left), now)?.map_err(|no| no.refusal()))
+    });
+    Ok(again.await??)
+}
+
 /// Lets one of the caller's jobs cost more.
 pub async fn raise(center: &Center, caller: &Caller, id: JobId, most: Ucredit) -> Result<Reply, Refused> {
     let member = who(center, caller).await?;
@@ -114,15 +134,19 @@ pub async fn raise(center: &Center, caller: &Caller, id: JobId, most: Ucredit) -
     let account = center.account_of(&member.id).await?;
     let Some(price) = price(center, row.facts.check).await? else { return Ok(Reply::Done) };
     let (fuel, now, deadline) = (fuel_of(most, &price), center.now(), row.facts.deadline);
-    let more = most.less(row.max_credits);
     let raised = center.db().write(move |tx| {
+        book::lock(tx)?;
+        let had = store::find(tx, &id)?.map_or(most, |row| row.max_credits);
+        let more = most.less(had);
         if more > Ucredit::ZERO {
             let number = store::holds_count(tx, &id)?;
             if let Err(no) = set_aside(tx, (id, deadline), account, (number, more), now)? {
                 return Ok(Err(no.refusal()));
             }
         }
-        store::raise(tx, &id, fuel, most)?;
+        if most > had {
+            store::raise(tx, &id, fuel, most)?;
+        }
         Ok(Ok(()))
     });
     raised.await??;
@@ -130,12 +154,15 @@ pub async fn raise(center: &Center, caller: &Caller, id: JobId, most: Ucredit) -
     Ok(Reply::Done)
 }
 
-/// (B) Gives back what was set aside for jobs that ended before `settled`: everything until then is settled. How many holds.
+/// (B) Gives back what was set aside for jobs whose last result was final before `settled`: everything until then is settled. How
+/// many holds.
 ///
 /// # Errors
 /// Of the store; what was done stays done.
 pub async fn give_back(ledger: &Ledger, settled: Stamp) -> Result<u64, StoreError> {
     let now = ledger.now();
+    // What nobody checked is final a day later, and forgotten within another.
+    let settled = Stamp(settled.as_ms().saturating_sub((PENDING + FORGET_WITHIN).as_ms()));
     let write = move |tx: &mut Tx<'_>| {
         book::lock(tx)?;
         let ended = store::ended_holds(tx, settled, PART)?;
@@ -157,7 +184,7 @@ pub async fn give_back(ledger: &Ledger, settled: Stamp) -> Result<u64, StoreErro
             }
         }
         for (job, number, _) in &ended {
-            store::drop_hold(tx, job, *number)?;
+            store::end_hold(tx, job, *number)?;
         }
         Ok(ended.len() as u64)
     };

@@ -150,6 +150,11 @@ impl Kept {
         }
     }
 
+    /// Fuel of accepted outputs.
+    pub const fn fuel(&self) -> u64 {
+        self.fuel
+    }
+
     /// Nodes it names.
     pub fn named(&self) -> Vec<Alias> {
         self.liars.iter().chain(&self.differ).map(|one| one.node).collect()

@@ -128,29 +128,40 @@ pub fn put_hold(
     tx.execute(sql, &[job.as_bytes()[..].into(), number.into(), account.into(), (&hold).into()]).map(drop)
 }
 
-/// Holds made for a job.
+/// Holds made for a job, those that are over too.
 pub fn holds_count(q: &mut Reader<'_>, job: &JobId) -> Result<u32, DbError> {
     let sql = "SELECT count(*) FROM job_hold WHERE job = $1";
     Ok(q.query_opt(sql, &[job.as_bytes()[..].into()], |row| row.get(0))?.unwrap_or(0))
 }
 
-/// Holds of an account's jobs with something left, those that end first in front, at most `limit`.
-pub fn open_holds(q: &mut Reader<'_>, account: AccountNo, limit: u32) -> Result<Vec<(TransferId, Ucredit)>, DbError> {
+/// Holds of an account's jobs with something left whose time is not over, those that end first in front, at most `limit`.
+pub fn open_holds(
+    q: &mut Reader<'_>,
+    account: AccountNo,
+    now: Stamp,
+    limit: u32,
+) -> Result<Vec<(TransferId, Ucredit)>, DbError> {
     let sql = "SELECT h.id, h.remaining FROM job_hold b JOIN ledger_hold h ON h.id = b.hold \
-        WHERE b.account = $1 AND h.remaining > 0 ORDER BY h.expires_at, h.id LIMIT $2";
-    q.query(sql, &[account.into(), limit.into()], |row| Ok((row.get(0)?, row.get(1)?)))
+        WHERE b.account = $1 AND b.is_over = 0 AND h.remaining > 0 AND h.expires_at > $2 ORDER BY h.expires_at, h.id LIMIT $3";
+    q.query(sql, &[account.into(), now.into(), limit.into()], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// Whether anything is set aside for a job.
+pub fn has_hold(q: &mut Reader<'_>, job: &JobId) -> Result<bool, DbError> {
+    let sql = "SELECT number FROM job_hold WHERE job = $1 AND is_over = 0 LIMIT 1";
+    Ok(q.query_opt(sql, &[job.as_bytes()[..].into()], |row| row.get::<u32>(0))?.is_some())
 }
 
 /// Holds of jobs that ended before a moment, or are not there, at most `limit`.
 pub fn ended_holds(q: &mut Reader<'_>, before: Stamp, limit: u32) -> Result<Vec<(JobId, u32, TransferId)>, DbError> {
     let sql = "SELECT b.job, b.number, b.hold FROM job_hold b LEFT JOIN job j ON j.id = b.job \
-        WHERE j.id IS NULL OR j.ended_at < $1 ORDER BY b.job, b.number LIMIT $2";
+        WHERE b.is_over = 0 AND (j.id IS NULL OR j.ended_at < $1) ORDER BY b.job, b.number LIMIT $2";
     q.query(sql, &[before.into(), limit.into()], |row| Ok((JobId(row.get(0)?), row.get(1)?, row.get(2)?)))
 }
 
-/// A hold is given back.
-pub fn drop_hold(tx: &mut Tx<'_>, job: &JobId, number: u32) -> Result<(), DbError> {
-    let sql = "DELETE FROM job_hold WHERE job = $1 AND number = $2";
+/// A hold is given back. Its number is not used again.
+pub fn end_hold(tx: &mut Tx<'_>, job: &JobId, number: u32) -> Result<(), DbError> {
+    let sql = "UPDATE job_hold SET is_over = 1 WHERE job = $1 AND number = $2";
     tx.execute(sql, &[job.as_bytes()[..].into(), number.into()]).map(drop)
 }
 

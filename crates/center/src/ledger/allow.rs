@@ -33,6 +33,8 @@ const PART_MAX: usize = 4_096;
 const PRICE_FOR: model::Span = model::Span::secs(60);
 /// What is owed is written down for so many asks like this one at a time, where the bound allows it.
 const OWED_AHEAD: u64 = 8;
+/// Who stores less is rescued as if it stored so much: leave is given in steps.
+const RESCUE_LEAST: u64 = 64 << 20;
 /// Days whose rescue reads count together.
 const RESCUE_DAYS: u32 = 90;
 
@@ -72,8 +74,10 @@ pub struct Wanted {
 /// What may be owed beyond the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beyond {
-    /// Nothing: somebody else reads at its cost.
+    /// Nothing, and nothing of the limit: somebody else reads at its cost.
     Nothing,
+    /// Nothing beyond the limit: somebody works for it.
+    Limit,
     /// Rescue reads.
     Rescue,
     /// All of it: the circle's ledger orders, it does not deny.
@@ -107,6 +111,14 @@ impl Center {
         match self.settings().trust() {
             Trust::Circle => Beyond::All,
             Trust::Public => Beyond::Nothing,
+        }
+    }
+
+    /// What may be owed for what machines read that compute for a member.
+    pub(crate) fn workers_reads(&self) -> Beyond {
+        match self.settings().trust() {
+            Trust::Circle => Beyond::All,
+            Trust::Public => Beyond::Limit,
         }
     }
 
@@ -144,7 +156,15 @@ pub fn take(tx: &mut Tx<'_>, wanted: Wanted, now: Stamp) -> Result<Result<Ucredi
     if let Next::Hold { amount, least } = next(day, yesterday.given, wanted.cost) {
         let between = Ucredit(amount.0 / 4).max(least);
         let number = allowance::holds_count(tx, key)?;
+        let most = spendable(tx, wanted)?;
         for amount in [amount, between, least] {
+            if most.is_some_and(|most| amount > most) {
+                let account = wanted.account;
+                let (available, needed, held) =
+                    (most.unwrap_or_default().credits().unwrap_or_default(), amount, Ucredit::ZERO);
+                no = Some(No::InsufficientCredit { account, available, needed, held });
+                continue;
+            }
             match set_aside(tx, key, (number, amount), now)? {
                 Ok(()) => {
                     day.held = day.held.checked_add(amount).unwrap_or(Ucredit::MAX);
@@ -164,6 +184,17 @@ pub fn take(tx: &mut Tx<'_>, wanted: Wanted, now: Stamp) -> Result<Result<Ucredi
         (Some(no), _) => owe(tx, key, wanted, &no),
         (None, Next::Hold { .. }) => Err(StoreError::refused(errors::BUG, "a hold that covers nothing")),
     }
+}
+
+/// What the account itself has, where its limit does not count.
+fn spendable(tx: &mut Tx<'_>, wanted: Wanted) -> Result<Option<Ucredit>, StoreError> {
+    if wanted.beyond != Beyond::Nothing {
+        return Ok(None);
+    }
+    let has = account::get(tx, wanted.account)?.map_or(0, |opened| {
+        opened.account.available().0.saturating_sub(i64::try_from(opened.account.limit.0).unwrap_or(i64::MAX))
+    });
+    Ok(Some(Ucredit(u64::try_from(has).unwrap_or(0))))
 }
 
 /// A hold, or why there is none for want of credit.
@@ -192,7 +223,8 @@ fn set_aside(
 /// (C) What may be owed, written down before it is.
 fn owe(tx: &mut Tx<'_>, key: allowance::Key, wanted: Wanted, no: &No) -> Result<Result<Ucredit, Refusal>, StoreError> {
     let is_soft = wanted.beyond == Beyond::All;
-    if wanted.beyond == Beyond::Nothing {
+    let is_stopped = matches!(no, No::AccountFrozen(_)) && !is_soft;
+    if is_stopped || matches!(wanted.beyond, Beyond::Nothing | Beyond::Limit) {
         return Ok(Err(no.refusal()));
     }
     let Some(opened) = account::get(tx, wanted.account)? else { return Ok(Err(no.refusal())) };
@@ -204,7 +236,7 @@ fn owe(tx: &mut Tx<'_>, key: allowance::Key, wanted: Wanted, no: &No) -> Result<
     let from = key.2.saturating_sub(RESCUE_DAYS);
     let days = allowance::owed(tx, (key.0, key.1, from))?;
     let rescued_90d = days.iter().fold(0u64, |sum, (_, owed)| sum.saturating_add(owed.bytes));
-    let stored = bucket::bytes_of(tx, &wanted.member)?;
+    let stored = bucket::bytes_of(tx, &wanted.member)?.max(RESCUE_LEAST);
     let mut judged = Ok(());
     for ahead in [OWED_AHEAD, 1] {
         let bytes = wanted.bytes.saturating_mul(ahead);

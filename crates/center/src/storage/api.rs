@@ -9,6 +9,7 @@ use crate::access::api::who;
 use crate::access::grants::{allows, judge};
 use crate::access::store::MemberRow;
 use crate::db::{Reader, StoreError};
+use crate::fleet::api::alias_of;
 use crate::leave::{Leave, Payer, Pays};
 use crate::ledger::allow::{Beyond, Wanted};
 use crate::refuse::{Refused, bad_value, plain};
@@ -169,9 +170,12 @@ pub async fn granted(center: &Center, caller: &Caller, granted: Granted) -> Resu
         }
         GrantedAsk::Read(ask) => {
             allows(&allowed, GrantOps::GET, &ask.bucket, Some(&ask.name_sealed))?;
-            // Its giver pays, out of what it can set aside: never as debt by another's signature.
-            let payer = Reads { pays: center.read_by(&giver).await, beyond: center.others_reads() };
-            read(center, (giver, false), payer, ask).await
+            // Its giver pays, out of what it has: never as debt by another's signature. Who works for it reads as it does, as far as
+            // its limit goes; and nobody is given more leave than what is read needs.
+            let works = alias_of(center, caller).is_ok_and(|node| center.board().works_for(center.now(), &giver, node));
+            let beyond = if works { center.workers_reads() } else { center.others_reads() };
+            let payer = Reads { pays: center.read_by(&giver).await, beyond };
+            read(center, (giver, false), payer, ReadOpen { units: 0, ..ask }).await
         }
         GrantedAsk::List(ask) => {
             allows(&allowed, GrantOps::LIST, &ask.bucket, ask.name_sealed.as_deref())?;
@@ -300,11 +304,13 @@ struct Reads {
 /// What a group's permits are asked for, as the segments of a page need it.
 fn leave_for(center: &Center, pays: Pays, group: &PgRow, segments: &[SegmentRow], asked: u64) -> LeaveAsk {
     let here = segments.iter().filter(|segment| segment.pg == group.pg);
-    let needed = here.fold(0u64, |sum, segment| sum.saturating_add(group.scheme.piece_bytes(segment.sealed_bytes)));
+    let mut pieces = here.map(|segment| group.scheme.piece_bytes(segment.sealed_bytes)).peekable();
+    let first = pieces.peek().copied().unwrap_or(0);
+    let needed = pieces.fold(0u64, u64::saturating_add);
     let fleet = center.fleet();
     let owners = group.slots.iter().filter_map(|alias| Some(fleet.node(*alias)?.owner));
     let paid = owners.filter(|owner| !pays.at(owner).is_free()).count();
-    LeaveAsk { needed, asked, k: group.scheme.k, paid: u16::try_from(paid).unwrap_or(u16::MAX) }
+    LeaveAsk { needed, first, asked, k: group.scheme.k, paid: u16::try_from(paid).unwrap_or(u16::MAX) }
 }
 
 /// Bytes of leave at each holder of these groups, covered before a permit is signed; who pays then, and how long permits live.

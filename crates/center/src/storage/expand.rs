@@ -439,20 +439,22 @@ async fn work(
     // What it reads for these segments, once more for what is cut off: nobody signs away more of the reserve.
     let needed = segments.iter().map(|s| group.scheme.piece_bytes(s.segment.sealed_bytes)).sum::<u64>();
     let units = if pays == Pays::Nobody { u64::MAX } else { needed.saturating_mul(2).saturating_add(READ_SLACK) };
+    let mut is_covered = true;
     if let Pays::Member(member, account) = pays {
-        // No leave that is paid without cover.
+        // No leave that is paid without cover; a writer has its own copy to make pieces of.
         let at = |alias: &model::Alias| center.fleet().node(*alias).is_some_and(|node| node.owner != member);
         let paid = group.slots.iter().filter(|alias| at(alias)).count();
         let bytes = units.saturating_mul(paid.min(usize::from(group.scheme.k)) as u64);
         if let Some(price) = center.egress_price().await? {
             let windows = allowance::windows(now, PERMIT_LIFE);
             let cost = allowance::cost(bytes, windows, &price);
-            center.cover(Wanted { account, member, cost, bytes, beyond: center.own_reads() }).await?;
+            let wanted = Wanted { account, member, cost, bytes, beyond: center.own_reads() };
+            is_covered = center.cover(wanted).await.is_ok();
         }
     }
     let session = ask.session;
     let reads = SlotsAsk { session, op: PermitOp::Get, pays, life: PERMIT_LIFE, units };
-    let read = slots(center, &group, &reads, true);
+    let read = slots(center, &group, &reads, is_covered);
     let writes = SlotsAsk { op: PermitOp::Put, pays: Pays::Nobody, units: u64::MAX, ..reads };
     let targets =
         slots(center, &group, &writes, true).into_iter().filter(|slot| targets.contains(&slot.index)).collect();

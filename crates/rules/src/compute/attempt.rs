@@ -7,7 +7,8 @@
 use super::facts::{Lease, LeaseState, NodeFacts};
 use super::item::{Checking, Output};
 use super::limits::{
-    BUNDLE_ITEMS, CURSOR_BLOCK, LEASE, LEASE_LIFE, LIFE_SLACK, OVER_KEPT, PARK_GRACE, PILOT_FUEL, UNKNOWN_FUEL,
+    BUDGET_ROOM, BUNDLE_ITEMS, CURSOR_BLOCK, LEASE, LEASE_LIFE, LIFE_SLACK, OVER_KEPT, PARK_GRACE, PILOT_FUEL,
+    UNKNOWN_FUEL,
 };
 use super::message::Effect;
 use super::quorum::check_share;
@@ -37,6 +38,8 @@ pub(super) struct Attempt {
     pub(super) mark: Stamp,
     /// What it was expected to take; none where nothing was known.
     pub(super) expected: Option<Span>,
+    /// Most fuel of an item: more is not believed.
+    pub(super) max_fuel: u64,
     /// Items of which a result was said.
     pub(super) said: u64,
     /// … that are to be stored.
@@ -77,6 +80,12 @@ impl Attempt {
         At { key: self.key, stage: self.stage, item }
     }
 
+    /// Most fuel of what is still to come.
+    pub(super) fn reserved(&self) -> u64 {
+        let open = (self.all() & !self.settled).count_ones();
+        if self.is_over { 0 } else { self.max_fuel.saturating_mul(open.into()) }
+    }
+
     /// Until it ends, if it goes as expected.
     pub(super) fn left(&self, now: Stamp) -> Option<Span> {
         Some(Span(self.expected?.as_ms().saturating_sub(now.since(self.granted).as_ms())))
@@ -100,6 +109,7 @@ impl Scheduler {
         self.reserve(turn, at, task.count);
         self.tend_holders(turn, at.key, at.stage);
         let serial = self.fresh_serial();
+        let share = self.share_of_budget(at.key, task.count);
         let validated = self.validated_in(at.key, alias);
         let job = self.jobs.get_mut(&at.key)?;
         let (trust, account, id) = (job.facts.trust, job.facts.account, job.facts.id);
@@ -132,7 +142,9 @@ impl Scheduler {
         let expected = stage.law.takes(task.count, facts.speed_milli);
         let walls = stage.facts.wall.scaled(u64::from(task.count), 1);
         let life = LEASE_LIFE.max(walls).max(expected.unwrap_or(Span::ZERO).scaled(3, 1));
-        let max_fuel = if stage.fuel_max == 0 { PILOT_FUEL } else { stage.fuel_max };
+        let most = if stage.fuel_max == 0 { PILOT_FUEL } else { stage.fuel_max };
+        // Under a budget an item takes no more than its share of what is left; what has begun is finished in any case.
+        let max_fuel = most.min(share.max(stage.law.largest().saturating_mul(BUDGET_ROOM)).max(1));
         let served = self.served.entry(account).or_default();
         *served = served.saturating_add(charged);
         let count = u16::try_from(task.count).expect("a task has at most 64 items");
@@ -152,6 +164,7 @@ impl Scheduler {
             life_end: now + life,
             mark: now,
             expected,
+            max_fuel,
             said: 0,
             store: 0,
             settled: 0,
@@ -446,6 +459,7 @@ impl Scheduler {
             life_end: now + LEASE_LIFE.max(walls),
             mark: now,
             expected: takes,
+            max_fuel: lease.max_fuel,
             said: 0,
             store: 0,
             settled: 0,

@@ -11,9 +11,9 @@ use super::item::{Ballot, Checking, Item, Output};
 use super::job::Job;
 use super::limits::{
     ARBITER_AFTER, ARBITER_WAIT, BUNDLE_BYTES, BUNDLE_ITEMS, BUNDLE_MIN, BUNDLED_BELOW, CANARY_SHARE,
-    EQUALLY_FIT_PERCENT, GRANTS_MAX, HOST_AGAIN, JOB_SHARE, OWNER_CAP_FROM, OWNER_SHARE, PILOTS, SAME_NODE_AGAIN,
-    SLOTS_MAX, SPECIAL_LOOK, SPREAD_FROM, STEADY_AGE, TAIL_COPIES, TAIL_COPIES_INTERACTIVE, TAIL_LEAST, TAIL_LOOK,
-    TAIL_PERCENT, TASK_MAX,
+    EQUALLY_FIT_PERCENT, GRANTS_MAX, HOST_AGAIN, JOB_SHARE, OWNER_CAP_FROM, OWNER_SHARE, PILOTS, PILOTS_PAID,
+    SAME_NODE_AGAIN, SLOTS_MAX, SPECIAL_LOOK, SPREAD_FROM, STEADY_AGE, TAIL_COPIES, TAIL_COPIES_INTERACTIVE,
+    TAIL_LEAST, TAIL_LOOK, TAIL_PERCENT, TASK_MAX,
 };
 use super::message::{Effect, PayAct};
 use super::progress::WhyNot;
@@ -239,6 +239,25 @@ impl Scheduler {
         Ok(plain.or_else(risked).map(|(first, count)| Task { at: at(first), count, is_copy: false }))
     }
 
+    /// Fuel that a job's budget leaves beside what is used and what runs.
+    fn left_of_budget(&self, job: &Job) -> u64 {
+        if job.facts.budget == 0 {
+            return u64::MAX;
+        }
+        let running = job.leases.iter().filter_map(|serial| self.attempts.get(serial));
+        let reserved = running.fold(job.used(), |sum, attempt| sum.saturating_add(attempt.reserved()));
+        job.facts.budget.saturating_sub(reserved)
+    }
+
+    /// The share of each of so many items that begin now.
+    pub(super) fn share_of_budget(&self, key: Key, count: u32) -> u64 {
+        let Some(job) = self.jobs.get(&key).filter(|job| job.facts.budget > 0) else { return u64::MAX };
+        // While little is known another may begin beside it: half for each.
+        let is_known = job.stages.iter().any(|stage| stage.law.items() >= PILOTS);
+        let parts = if is_known { u64::from(count.max(1)) } else { PILOTS_PAID as u64 };
+        self.left_of_budget(job) / parts.max(u64::from(count.max(1)))
+    }
+
     /// A run of plain items, as long as its node and the other nodes allow.
     fn plain_task(&self, facts: &NodeFacts, job: &Job, at: usize) -> Option<(u32, u32)> {
         let stage = &job.stages[at];
@@ -259,7 +278,12 @@ impl Scheduler {
             let holders = job.stages[merged].holders.iter();
             holders.take(stage.again.lanes()).position(|holder| *holder == facts.alias)
         });
-        let fresh = stage.facts.items.saturating_sub(stage.cursor).min(most).min(job.affordable(stage));
+        let fresh = stage
+            .facts
+            .items
+            .saturating_sub(stage.cursor)
+            .min(most)
+            .min(job.affordable(stage, self.left_of_budget(job)));
         stage.again.run(lane, most).or((fresh > 0).then_some((stage.cursor, fresh)))
     }
 

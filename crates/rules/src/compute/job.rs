@@ -4,7 +4,7 @@
 //! (E) Nothing of a stage is handed out while one before it lacks an output.
 
 use super::facts::JobFacts;
-use super::limits::{LISTED_MAX, OTHER_INPUT_MAX, UNKNOWN_FUEL};
+use super::limits::{BUDGET_ROOM, LISTED_MAX, OTHER_INPUT_MAX, PILOTS, PILOTS_PAID, UNKNOWN_FUEL};
 use super::quorum::Demand;
 use super::record::{Evidence, Record};
 use super::stage::Stage;
@@ -178,24 +178,28 @@ impl Job {
         }
     }
 
-    /// Items of a stage that have not begun and that its budget still covers, each as the largest so far. Those that have begun are
-    /// finished in any case and count as much.
-    pub(super) fn affordable(&self, stage: &Stage) -> u32 {
+    /// Fuel of accepted outputs.
+    pub(super) fn used(&self) -> u64 {
+        self.stages.iter().fold(0u64, |sum, stage| sum.saturating_add(stage.fuel))
+    }
+
+    /// Items of a stage that have not begun and that so much fuel covers: of each twice the largest so far. While little is known of
+    /// them they begin one at a time, so that none can take what was never set aside.
+    pub(super) fn affordable(&self, stage: &Stage, left: u64) -> u32 {
         if self.facts.budget == 0 {
             return u32::MAX;
         }
-        let each = |stage: &Stage| if stage.law.items() == 0 { UNKNOWN_FUEL } else { stage.law.largest().max(1) };
-        let used = self.stages.iter().fold(0u64, |sum, stage| {
-            let begun = u64::from(stage.cursor.saturating_sub(stage.ended()));
-            sum.saturating_add(stage.fuel).saturating_add(begun.saturating_mul(each(stage)))
-        });
-        u32::try_from(self.facts.budget.saturating_sub(used) / each(stage)).unwrap_or(u32::MAX)
+        if stage.law.items() < PILOTS.min(stage.facts.items) {
+            return u32::from(left >= UNKNOWN_FUEL.min(self.facts.budget) && self.leases.len() < PILOTS_PAID);
+        }
+        u32::try_from(left / stage.law.largest().saturating_mul(BUDGET_ROOM).max(1)).unwrap_or(u32::MAX)
     }
 
     /// Whether it waits for nothing but a larger budget.
     pub(super) fn is_out_of_budget(&self) -> bool {
+        let left = self.facts.budget.saturating_sub(self.used());
         let stage = self.stages.get(self.at).filter(|stage| stage.cursor < stage.facts.items);
-        stage.is_some_and(|stage| stage.cursor <= stage.ended() && self.affordable(stage) == 0)
+        self.leases.is_empty() && stage.is_some_and(|stage| !stage.again_waits() && self.affordable(stage, left) == 0)
     }
 
     /// Whether all that is left of it runs already.

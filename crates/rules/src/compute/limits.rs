@@ -45,6 +45,10 @@ pub const BUNDLED_BELOW: Span = Span::secs(10);
 pub const BUNDLE_BYTES: u64 = 256 << 20;
 /// The first items of a stage run alone and show what the others take.
 pub const PILOTS: u32 = 8;
+/// Tasks of a job with a budget that run at a time while less is known.
+pub const PILOTS_PAID: usize = 2;
+/// Under a budget an item begins where so many times the largest so far is left, and may take that.
+pub const BUDGET_ROOM: u64 = 2;
 /// Fuel of an item where the job says none: so many times the largest of the pilots …
 pub const AUTO_FUEL_TIMES: u64 = 20;
 /// … but at least this …

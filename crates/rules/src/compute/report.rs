@@ -117,12 +117,21 @@ impl Scheduler {
         if let Some(verdict) = self.said_before(serial, at, said) {
             return verdict;
         }
+        if self.is_beyond(serial, said) {
+            self.failed(turn, (node, serial, said.item), (FailKind::Fuel, said.fuel, said.fuel));
+            return Verdict::Refused(Refused::Contradicts);
+        }
         let verdict = self.vote(turn, serial, at, said);
         if verdict == Verdict::Drop {
             self.settle_in_lease(turn.now, serial, said.item);
         }
         self.judge(turn, at);
         verdict
+    }
+
+    /// Whether a result says more fuel than its lease allowed: nobody pays for that.
+    fn is_beyond(&self, serial: u64, said: &ItemResult) -> bool {
+        self.attempts.get(&serial).is_some_and(|attempt| said.fuel > attempt.max_fuel)
     }
 
     /// (A) The answer it had before.
@@ -259,6 +268,10 @@ impl Scheduler {
         match self.said_before(serial, at, said) {
             Some(Verdict::Refused(refused)) => return Taken::Refused(refused),
             Some(_) => {}
+            None if self.is_beyond(serial, said) => {
+                self.failed(turn, (node, serial, said.item), (FailKind::Fuel, said.fuel, said.fuel));
+                return Taken::Refused(Refused::Contradicts);
+            }
             None => drop(self.vote(turn, serial, at, said)),
         }
         self.settle_in_lease(turn.now, serial, said.item);

@@ -116,6 +116,11 @@ impl Stage {
         self.facts.items.saturating_sub(self.cursor) + u32::try_from(self.again.len() + risked).unwrap_or(u32::MAX)
     }
 
+    /// Whether items that have begun wait to be handed out again.
+    pub(super) fn again_waits(&self) -> bool {
+        self.again.len() > 0 || !self.special.is_empty()
+    }
+
     /// Whether anything can be handed out now.
     pub(super) fn is_ready(&self) -> bool {
         self.plain_ready() > 0 || !self.special.is_empty()

@@ -30,6 +30,8 @@ const PORTIONS: u64 = 8;
 pub struct Leave {
     /// Bytes of pieces the segments asked for have at one holder, all together.
     pub needed: u64,
+    /// Of them: of the first segment.
+    pub first: u64,
     /// What the reader asks for at one holder; 0: what is needed.
     pub asked: u64,
     /// Data pieces of the group's code.
@@ -45,14 +47,15 @@ impl Leave {
         self.asked.max(self.needed.min(page)).clamp(NODE_UNITS_MIN, NODE_UNITS_MAX)
     }
 
-    /// The same where there is little credit: the least that serves anything.
+    /// The same where there is little credit: the least that serves anything, one segment.
     pub fn least(&self) -> u64 {
-        NODE_UNITS_MIN
+        self.first.clamp(NODE_UNITS_MIN, NODE_UNITS_MAX)
     }
 
-    /// (A) Bytes of all holders together with so many at each: a reader needs `k` of them.
+    /// (A) Bytes of all holders together with so many at each: a reader needs `k` of them, and asks some more where one is slow.
     pub fn in_all(&self, units: u64) -> u64 {
-        units.saturating_mul(self.k.min(self.paid).into())
+        let hedged = self.k.checked_div(4).unwrap_or(0).max(1);
+        units.saturating_mul(self.k.saturating_add(hedged).min(self.paid).into())
     }
 }
 
@@ -141,12 +144,16 @@ mod tests {
 
     #[test]
     fn leave_is_what_is_needed_with_a_floor_and_a_ceiling() {
-        let leave = |needed, asked| Leave { needed, asked, k: 8, paid: 26 }.units();
+        let leave = |needed, asked| Leave { needed, first: 0, asked, k: 8, paid: 26 }.units();
         assert_eq!((leave(100, 0), leave(1 << 20, 0)), (NODE_UNITS_MIN, 1 << 20));
         assert_eq!((leave(1 << 30, 0), leave(100, 4 << 20)), (PAGE_BYTES / 8, 4 << 20));
         assert_eq!(leave(100, u64::MAX), NODE_UNITS_MAX);
-        let few = Leave { needed: 1, asked: 0, k: 8, paid: 3 };
-        assert_eq!((few.in_all(10), Leave { paid: 20, ..few }.in_all(10)), (30, 80), "(A) one's own machines are free");
+        let few = Leave { needed: 1, first: 1, asked: 0, k: 8, paid: 3 };
+        assert_eq!(
+            (few.in_all(10), Leave { paid: 20, ..few }.in_all(10)),
+            (30, 100),
+            "(A) one's own machines are free"
+        );
     }
 
     #[test]

@@ -4,8 +4,10 @@
 use super::{Periods, meter, round, store, tariff};
 use crate::Center;
 use crate::db::StoreError;
+use crate::ledger::store::allowance;
 use model::{Span, Stamp};
 use rules::fleet::tier::Trust;
+use rules::ledger::row::day_of;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +15,8 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// … and where days are short.
 const LOOK_SOON: Duration = Duration::from_secs(1);
+/// Days for which it is known what covered permits.
+const ALLOWANCE_DAYS: u32 = 100;
 /// For so long it is known which batches were taken, and how rounds went.
 const KEPT: Span = Span::days(400);
 
@@ -46,7 +50,13 @@ async fn look(center: &Center) -> Result<round::Done, StoreError> {
     let terms = meter::Terms { is_circle, limit: center.first_limit() };
     if meter::count(ledger.db(), (periods, &tariff), terms, ledger.now()).await? {
         let before = ledger.now() - KEPT;
-        ledger.db().write(move |tx| Ok(store::forget(tx, before)?)).await?;
+        // Rescue reads count for 90 days.
+        let day = day_of(ledger.now()).saturating_sub(ALLOWANCE_DAYS);
+        let forget = move |tx: &mut crate::db::Tx<'_>| {
+            store::forget(tx, before)?;
+            Ok(allowance::forget(tx, day)?)
+        };
+        ledger.db().write(forget).await?;
     }
     let has_buffers = center.settings().ledger.buffer.unwrap_or(!is_circle);
     let terms = round::Terms { tariff, has_dues: !is_circle, has_buffers, periods };

@@ -14,7 +14,7 @@ use crate::ledger::allow;
 use crate::ledger::seat::{self, Escrow};
 use crate::ledger::store::{self as book, account, allowance, commons, hold, price};
 use crate::ledger::{Ledger, Posting};
-use model::{AccountClass, AccountNo, Code, Resource, Span, Stamp, TransferId, Ucredit};
+use model::{AccountClass, AccountNo, Code, MemberState, Resource, Span, Stamp, TransferId, Ucredit};
 use rules::ledger::settle::{Carries, Charged, Due, Earner, Factor, Payer, Round, Seats, charge, earned, pay, share};
 use rules::ledger::tariff::Tariff;
 use rules::ledger::{Account, Act, No, buffer};
@@ -23,6 +23,8 @@ use std::sync::Arc;
 
 /// Accounts charged or paid in one transaction.
 pub const PART: u32 = 256;
+/// Beyond so much who signed more than it had leave for starts nothing more: readers that hurry ask one holder more.
+const FREEZE_ABOVE: Ucredit = Ucredit(50_000);
 /// Holds one charge is taken out of.
 const HOLDS_MAX: u32 = 200;
 /// For so long a member is new, and gives a part of what it earns to the commons.
@@ -212,7 +214,9 @@ impl Turn<'_, '_, '_> {
                 // What it bears of the next ones it cannot bear twice.
                 insurance.debits = insurance.debits.checked_add(one.overspent).unwrap_or(Ucredit::MAX);
                 // (C) Its own signatures are the evidence.
-                account::freeze(self.tx, *no, true)?;
+                if one.overspent > FREEZE_ABOVE {
+                    account::freeze(self.tx, *no, true)?;
+                }
             }
             self.note_owed(&account, &one)?;
             if !no.is_of_people() {
@@ -224,6 +228,14 @@ impl Turn<'_, '_, '_> {
         }
         let groups = charged.iter().map(|(no, one)| (*no, one.group.clone())).collect();
         let refused = self.post(groups)?;
+        // What was refused is due again: who is owed for it waits, and nobody is let off.
+        for no in
+            refused.iter().filter(|no| accounts.get(no).is_some_and(|account| account.state != MemberState::Closed))
+        {
+            let (resource, account) = (self.at.1, *no);
+            let uses = uses.get(no).into_iter().flatten();
+            again.extend(uses.map(|due| DueRow { resource, side: Side::Used, account, due: *due }));
+        }
         for (_, one) in charged.iter().filter(|(no, _)| !refused.contains(no)) {
             price::put_carries(self.tx, &one.carries)?;
             store::add_taken(self.tx, self.at, &one.taken)?;
@@ -235,9 +247,11 @@ impl Turn<'_, '_, '_> {
 
     /// What an account has set aside for this, oldest first.
     fn set_aside(&mut self, no: AccountNo) -> Result<Vec<(TransferId, Ucredit)>, StoreError> {
+        // Time in the book may be ahead of this clock.
+        let now = self.now.max(book::head(self.tx)?.at);
         match self.at.1 {
-            Resource::Egress => Ok(allowance::open(self.tx, no, Resource::Egress, HOLDS_MAX)?),
-            Resource::Compute => Ok(compute::open_holds(self.tx, no, HOLDS_MAX)?),
+            Resource::Egress => Ok(allowance::open(self.tx, (no, Resource::Egress), now, HOLDS_MAX)?),
+            Resource::Compute => Ok(compute::open_holds(self.tx, no, now, HOLDS_MAX)?),
             _ => Ok(Vec::new()),
         }
     }
@@ -287,7 +301,7 @@ impl Turn<'_, '_, '_> {
     }
 
     /// Providers after an account with what they served and are owed, at most [`PART`].
-    fn earners(&mut self, after: AccountNo) -> Result<Vec<Earner>, StoreError> {
+    fn earners(&mut self, after: AccountNo, with_buffers: bool) -> Result<Vec<Earner>, StoreError> {
         let mut served = store::due_of(self.tx, self.at, Side::Served, after, PART)?;
         let mut owed = store::arrears(self.tx, self.at.1, after, PART)?;
         let mut numbers: Vec<AccountNo> =
@@ -303,7 +317,7 @@ impl Turn<'_, '_, '_> {
             let carries: Carries = price::carries(self.tx, no, self.at.1)?;
             let arrears = owed.remove(&no).unwrap_or_default();
             let is_newcomer = self.terms.has_dues && self.now.since(opened.opened_at) < NEW_FOR;
-            let buffer = self.room(no, &served)?;
+            let buffer = if with_buffers { self.room(no, &served)? } else { None };
             out.push(Earner { account: opened.account, served, carries, arrears, buffer, is_newcomer });
         }
         Ok(out)
@@ -343,7 +357,7 @@ impl Turn<'_, '_, '_> {
     fn share(&mut self) -> Result<(), StoreError> {
         let (mut wanted, mut after) = (Ucredit::ZERO, AccountNo(0));
         loop {
-            let part = self.earners(after)?;
+            let part = self.earners(after, false)?;
             let Some(last) = part.last() else { break };
             after = last.account.no;
             for earner in &part {
@@ -381,7 +395,7 @@ impl Turn<'_, '_, '_> {
 
     /// Pays the next providers; where there are none left, the round is over.
     fn pay(&mut self, after: AccountNo, factor: Factor) -> Result<(), StoreError> {
-        let earners = self.earners(after)?;
+        let earners = self.earners(after, true)?;
         let Some(last) = earners.last().map(|earner| earner.account.no) else {
             return Ok(store::set_step(self.tx, self.at.0, self.at.1, Step::Done)?);
         };

@@ -1,7 +1,7 @@
 //! What covers permits, by account, resource and day.
 
 use crate::db::{DbError, Reader, Tx, Value};
-use model::{AccountNo, Resource, TransferId, Ucredit};
+use model::{AccountNo, Resource, Stamp, TransferId, Ucredit};
 use rules::ledger::allowance::Day;
 
 /// Whose, of what, on which day.
@@ -37,16 +37,16 @@ pub fn put_hold(tx: &mut Tx<'_>, at: Key, number: u32, hold: TransferId) -> Resu
     tx.execute(sql, &[&key(at)[..], &[number.into(), (&hold).into()]].concat()).map(drop)
 }
 
-/// Holds of an account for a resource with something left, oldest first, at most `limit`.
+/// Holds of an account for a resource with something left whose time is not over, oldest first, at most `limit`.
 pub fn open(
     q: &mut Reader<'_>,
-    account: AccountNo,
-    resource: Resource,
+    (account, resource): (AccountNo, Resource),
+    now: Stamp,
     limit: u32,
 ) -> Result<Vec<(TransferId, Ucredit)>, DbError> {
     let sql = "SELECT h.id, h.remaining FROM allowance_hold a JOIN ledger_hold h ON h.id = a.hold \
-        WHERE a.account = $1 AND a.resource = $2 AND h.remaining > 0 ORDER BY a.day, a.number LIMIT $3";
-    let params = [account.into(), resource.number().into(), limit.into()];
+        WHERE a.account = $1 AND a.resource = $2 AND h.remaining > 0 AND h.expires_at > $3 ORDER BY a.day, a.number LIMIT $4";
+    let params = [account.into(), resource.number().into(), now.into(), limit.into()];
     q.query(sql, &params, |row| Ok((row.get(0)?, row.get(1)?)))
 }
 

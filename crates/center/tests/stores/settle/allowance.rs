@@ -7,11 +7,13 @@ use crate::on_both;
 use crate::place::Place;
 use crate::rows::member_id;
 use center::db::Tx;
+use center::ledger::Posting;
 use center::ledger::allow::{Beyond, Wanted, take};
 use center::ledger::store::allowance;
-use model::{AccountNo, BucketId, Class, Resource, Span, Ucredit, errors};
+use model::{AccountNo, BucketId, Class, Code, Resource, Span, TransferId, Ucredit, errors};
 use rules::Refusal;
 use rules::ledger::row::day_of;
+use rules::ledger::{Act, Ask, Group, Starter};
 use wire::storage::BucketMake;
 
 on_both!(
@@ -70,7 +72,7 @@ async fn no_more_is_given_out_of_a_day_than_it_holds_whoever_asks(place: &mut Pl
             // A process that ends loses what it took and did not use, and gives nothing twice.
             town = town.restart(place).await;
         }
-        match ask(&town, 1, (100_000 + n * 7_919, 1_000), Beyond::Nothing).await {
+        match ask(&town, 1, (100_000 + n * 7_919, 1_000), Beyond::Limit).await {
             Ok(taken) => given += taken.0,
             Err(refusal) => no = Some(refusal.id),
         }
@@ -83,7 +85,7 @@ async fn no_more_is_given_out_of_a_day_than_it_holds_whoever_asks(place: &mut Pl
     assert!(held(&town, 1).await <= 60_000_000 && given > 55_000_000, "{given}");
     // The holds of both processes pay in turn.
     let beside = Town::beside(place, &town).await;
-    assert_eq!(ask(&beside, 1, (10_000_000, 1), Beyond::Nothing).await.unwrap_err().id, errors::CREDITS_SHORT);
+    assert_eq!(ask(&beside, 1, (10_000_000, 1), Beyond::Limit).await.unwrap_err().id, errors::CREDITS_SHORT);
 }
 
 async fn store(town: &Town, n: u8, bytes: i64) {
@@ -133,6 +135,9 @@ async fn who_has_no_credit_reads_as_a_rescue_up_to_what_it_stores(place: &mut Pl
     assert_eq!(found.values().sum::<i64>(), 0);
     // 90 days later it may once more.
     town.later(Span::days(91).as_ms().cast_signed());
+    let stopped = ask(&town, 1, (PRICE, GB), Beyond::Rescue).await.unwrap_err();
+    assert_eq!(stopped.id, errors::MEMBER_FROZEN, "until the operator has looked");
+    town.ledger.freeze(of(1), false).await.unwrap();
     assert!(ask(&town, 1, (PRICE, GB), Beyond::Rescue).await.is_ok());
 }
 
@@ -152,7 +157,19 @@ async fn nobody_owes_by_the_hand_of_another(place: &mut Place) {
     let town = Town::start(place).await;
     store(&town, 1, 1 << 40).await;
     limit(&town, town.account(1), PRICE).await;
-    assert!(ask(&town, 1, (PRICE, GB), Beyond::Nothing).await.is_ok(), "it has that much");
-    assert_eq!(ask(&town, 1, (PRICE, GB), Beyond::Nothing).await.unwrap_err().id, errors::CREDITS_SHORT);
+    let short = |taken: Result<Ucredit, Refusal>| assert_eq!(taken.unwrap_err().id, errors::CREDITS_SHORT);
+    short(ask(&town, 1, (PRICE, GB), Beyond::Nothing).await);
+    assert!(ask(&town, 1, (PRICE, GB), Beyond::Limit).await.is_ok(), "who works for it may go to its limit");
+    short(ask(&town, 1, (PRICE, GB), Beyond::Limit).await);
+    // What it has of its own is what a link can spend.
+    let gift = |from: AccountNo, to: AccountNo| {
+        let act = Act::Move { debit: from, credit: to, amount: Ucredit(2 * PRICE) };
+        let ask = Ask { id: TransferId::hashed(&[9; 32]), act, code: Code::Gift, reference: None };
+        Posting::from(Group { starter: Starter::System, asks: vec![ask] })
+    };
+    town.ledger.post(gift(town.account(3), town.account(1))).await.unwrap();
+    assert!(ask(&town, 1, (PRICE, GB), Beyond::Nothing).await.is_ok());
+    short(ask(&town, 1, (PRICE, GB), Beyond::Nothing).await);
+    limit(&town, town.account(1), 0).await;
     assert!(ask(&town, 1, (PRICE, GB), Beyond::Rescue).await.is_ok(), "its own data stays within reach");
 }
