@@ -420,3 +420,28 @@ fn a_job_costs_no_more_than_its_budget_and_goes_on_with_a_larger_one() {
     run(&mut desk);
     assert_eq!((desk.progress(1).state, desk.progress(1).stages[0].done), (JobState::Done, 5_000));
 }
+
+#[test]
+fn more_fuel_than_a_lease_allowed_is_believed_by_nobody() {
+    let mut desk = Desk::new(12);
+    desk.put(Input::Submit(job(1, Trust::Circle, Check::Off, 1)));
+    let (liar, honest) = (node(1, 1), node(2, 2));
+    let lease = desk.ask(&liar, 1).remove(0);
+    let max = lease.max_fuel;
+    let out = desk.work_as(liar.alias, &lease, |result| ItemResult { fuel: max + 1, ..result });
+    assert!(!out.iter().any(|effect| matches!(effect, Effect::Pay(_))), "nobody pays for it");
+    assert_eq!(desk.progress(1).fuel, 0);
+    let lease = desk.ask(&honest, 1).remove(0);
+    let out = desk.work(honest.alias, &lease);
+    assert!(out.iter().any(|effect| matches!(effect, Effect::Pay(Pay { act: PayAct::Post, .. }))));
+}
+
+#[test]
+fn while_nothing_is_known_a_budget_lets_two_tasks_run_with_half_of_it_each() {
+    let mut desk = Desk::new(13);
+    let budget = 8_000_000_000;
+    desk.put(Input::Submit(JobFacts { budget, ..job(1, Trust::Circle, Check::Off, 100) }));
+    let leases: Vec<Lease> = (1..=5).flat_map(|n| desk.ask(&node(n, n as u8), 1)).collect();
+    assert_eq!(leases.len(), limits::PILOTS_PAID);
+    assert!(leases.iter().map(|lease| lease.max_fuel).sum::<u64>() <= budget, "none takes what was not set aside");
+}
