@@ -17,6 +17,7 @@ use model::{AccountNo, Code, JobId, Resource, Span, Stamp, TransferId, Ucredit, 
 use rules::compute::Input;
 use rules::compute::limits::{FORGET_WITHIN, PENDING};
 use rules::fleet::tier::Trust as CloudTrust;
+use rules::ledger::id::{job_hold_end_id, job_hold_id};
 use rules::ledger::tariff::{Price, Variant};
 use rules::ledger::{Act, Ask, Group, No, Starter};
 use wire::compute::JobSubmit;
@@ -82,9 +83,7 @@ pub fn set_aside(
     (number, amount): (u32, Ucredit),
     now: Stamp,
 ) -> Result<Result<(), No>, StoreError> {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(b"pumasi v1 job hold").update(job.as_bytes()).update(&number.to_le_bytes());
-    let id = TransferId::hashed(hasher.finalize().as_bytes());
+    let id = job_hold_id(&job, number);
     let act = Act::Hold { debit: account, escrow: Escrow::Compute.account(), amount, expires: deadline + AFTER };
     let ask = Ask { id, act, code: Code::Compute, reference: None };
     let group = Group { starter: Starter::System, asks: vec![ask] };
@@ -169,11 +168,8 @@ pub async fn give_back(ledger: &Ledger, settled: Stamp) -> Result<u64, StoreErro
         let holds: Vec<TransferId> = ended.iter().map(|(.., hold)| *hold).collect();
         let open = book::hold::load(tx, &holds)?.into_iter().filter(|hold| hold.remaining() > Ucredit::ZERO);
         let posting = |hold: rules::ledger::Hold| {
-            let mut hasher = blake3::Hasher::new();
-            hasher.update(b"pumasi v1 job hold end").update(&hold.id.0);
-            let (id, act) =
-                (TransferId::hashed(hasher.finalize().as_bytes()), Act::Void { hold: hold.id, amount: None });
-            let ask = Ask { id, act, code: Code::Compute, reference: None };
+            let act = Act::Void { hold: hold.id, amount: None };
+            let ask = Ask { id: job_hold_end_id(hold.id), act, code: Code::Compute, reference: None };
             Posting::from(Group { starter: Starter::System, asks: vec![ask] })
         };
         let postings: Vec<Posting> = open.map(posting).collect();

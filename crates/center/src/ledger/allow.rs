@@ -6,9 +6,9 @@
 //! its own data as a rescue, up to what it stores in 90 days, and in a circle without that bound: what may be owed so is written
 //! down before the permit, and no more of it is ever charged beyond a limit.
 
+use super::Posting;
 use super::seat::Escrow;
 use super::store::{self as book, account, allowance};
-use super::{Intent, Posting};
 use crate::db::{StoreError, Tx};
 use crate::refuse::Refused;
 use crate::storage::store::bucket;
@@ -209,7 +209,7 @@ fn set_aside(
     let escrow = Escrow::Allowance.account();
     let act = Act::Hold { debit: account, escrow, amount, expires: expires(day) };
     let ask = Ask { id, act, code: Code::Allowance, reference: None };
-    let posting = Posting { group: Group { starter: Starter::System, asks: vec![ask] }, intents: Vec::<Intent>::new() };
+    let posting = Posting { group: Group { starter: Starter::System, asks: vec![ask] }, intents: Vec::new() };
     match book::post_in(tx, &[posting], now)?.pop() {
         Some(Ok(_)) => {
             allowance::put_hold(tx, key, number, id)?;

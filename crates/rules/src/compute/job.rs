@@ -184,7 +184,7 @@ impl Job {
     }
 
     /// Items of a stage that have not begun and that so much fuel covers: of each twice the largest so far. While little is known of
-    /// them they begin one at a time, so that none can take what was never set aside.
+    /// them, few run at a time, each with its share of what is left, so that none can take what was never set aside.
     pub(super) fn affordable(&self, stage: &Stage, left: u64) -> u32 {
         if self.facts.budget == 0 {
             return u32::MAX;

@@ -6,7 +6,7 @@
 //! [`ID_HORIZON`] in the past.
 
 use super::No;
-use model::{AccountNo, Resource, Span, Stamp, TransferId};
+use model::{AccountNo, JobId, Resource, Span, Stamp, TransferId};
 
 /// How far in the future a member's id may be made.
 pub const ID_AHEAD: Span = Span::mins(15);
@@ -93,6 +93,20 @@ pub fn system_id(purpose: Purpose, time: u64, account: AccountNo, resource: Opti
 pub fn expire_id(hold: TransferId) -> TransferId {
     let mut hasher = blake3::Hasher::new();
     hasher.update(b"pumasi v1 ledger id").update(&[Purpose::Expire.number()]).update(&hold.0);
+    TransferId::hashed(hasher.finalize().as_bytes())
+}
+
+/// Id of what is set aside for a job: by its number, one for each time its budget grows.
+pub fn job_hold_id(job: &JobId, number: u32) -> TransferId {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"pumasi v1 job hold").update(job.as_bytes()).update(&number.to_le_bytes());
+    TransferId::hashed(hasher.finalize().as_bytes())
+}
+
+/// Id of giving back what is left of it: one for each.
+pub fn job_hold_end_id(hold: TransferId) -> TransferId {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"pumasi v1 job hold end").update(&hold.0);
     TransferId::hashed(hasher.finalize().as_bytes())
 }
 

@@ -253,8 +253,3 @@ pub fn may(state: MemberState, want: Want, is_soft: bool) -> Result<May, Refusal
 pub fn allowance(yesterday: Ucredit) -> Ucredit {
     super::amount::portion(yesterday, 125, 100).max(Ucredit(500_000))
 }
-
-/// Whether a second hold is due: 80 % is given out.
-pub fn wants_more(held: Ucredit, given_out: Ucredit) -> bool {
-    given_out >= super::amount::portion(held, 80, 100)
-}

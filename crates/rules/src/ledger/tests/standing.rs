@@ -197,7 +197,6 @@ fn at_the_limit_reads_go_on_and_a_circle_only_orders() {
     assert!(may(S::Leaving, Want::Spend, false).is_err() && may(S::Leaving, read(99), false).is_ok());
     assert!(may(S::WrittenOff, read(0), true).is_err() && may(S::Closed, read(0), true).is_err());
     assert_eq!((allowance(Ucredit::ZERO).0, allowance(Ucredit::whole(4)).0), (500_000, 5_000_000));
-    assert!(limit::wants_more(Ucredit(100), Ucredit(80)) && !limit::wants_more(Ucredit(100), Ucredit(79)));
 }
 
 fn purse(class: Class, balance: u64) -> Account {
