@@ -168,6 +168,7 @@ async fn dispatch(center: &Center, caller: &Caller, request: Request) -> Result<
         Request::Spend(word) => ledger::api::spend(center, caller, word).await,
         Request::Wallet(no) => ledger::api::wallet(center, caller, no).await,
         Request::Limit(no) => ledger::api::limit(center, caller, no).await,
+        Request::AccountThaw(no) => ledger::api::thaw(center, caller, no).await,
         Request::Payee(text) => ledger::api::payee(center, caller, text).await,
         Request::Statement(ask) => ledger::api::statement(center, caller, ask).await,
         Request::LedgerRows(after) => ledger::api::rows(center, caller, after).await,

@@ -16,7 +16,7 @@ use model::{PgId, SegmentId};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use tokio::task::JoinSet;
-use wire::storage::{PutPiece, ReadGroup, Slot, StewardAsk, StewardDone, StewardSegment, StewardWork, WrittenSegment};
+use wire::storage::{FilledSegment, PutPiece, ReadGroup, Slot, StewardAsk, StewardDone, StewardSegment, StewardWork};
 use wire::{Reply, Request};
 
 /// Bytes of made pieces in memory.
@@ -69,7 +69,7 @@ impl Client {
                     filled.pieces += receipts.len();
                     filled.bytes += bytes;
                     let s = &segment.segment;
-                    let written = WrittenSegment { id: s.id, pg: s.pg, sealed_bytes: s.sealed_bytes, receipts };
+                    let written = FilledSegment { id: s.id, receipts };
                     let kept = if keeps { vec![s.seq] } else { Vec::new() };
                     let is_over = at + 1 == last;
                     let done = StewardDone { lease: work.lease, is_over, segments: vec![written], kept, read };

@@ -87,7 +87,8 @@ impl Client {
         *receipts = flight.receipts;
         ended?;
         let receipts = receipts.clone();
-        Ok(WrittenSegment { id: coded.roots.id, pg: grant.pg, sealed_bytes: coded.layout.sealed_bytes, receipts })
+        let (roots, sealed_bytes) = (&coded.roots, coded.layout.sealed_bytes);
+        Ok(WrittenSegment { id: roots.id, pg: grant.pg, sealed_bytes, root: roots.root, receipts })
     }
 }
 

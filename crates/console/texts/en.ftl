@@ -1596,6 +1596,7 @@ ledger-roots-forget-ask = Forget the daily roots kept here, and believe whatever
 column-root = root
 ledger-adds-up = It adds up.
 ledger-broken = It does NOT add up. { $why }
+ledger-thawed = Account { $account } goes on
 ledger-exported = Transfers in { $file }: { $n }. Check them anywhere: pumasi ledger verify { $file }
 ledger-verified = Every transfer follows from those before, and all add up (transfers: { $n }, blocks: { $blocks }, daily roots: { $days }, nodes that signed the newest: { $signed }). State { $state }
 help-wallet = What you have, owe and gave
@@ -1656,6 +1657,9 @@ help-ledger-export--file = The file
 help-ledger-roots = Daily roots of the book that this machine has seen, and whether the center stands by them
 help-ledger-roots-examples = pumasi ledger roots
 help-ledger-roots--forget = Begin anew with what the center shows now, e.g. after it was rebuilt
+help-ledger-thaw = Let an account go on that was stopped because it signed for more than it could pay, for the operator
+help-ledger-thaw-examples = pumasi ledger thaw member-7
+help-ledger-thaw--account = The account
 help-ledger-verify = Add everything up again, without the center's store
 help-ledger-verify-examples =
     pumasi ledger verify

@@ -1596,6 +1596,7 @@ ledger-roots-forget-ask = 忘记本机保存的日根，改信管理中心此刻
 column-root = 根
 ledger-adds-up = 账目相符。
 ledger-broken = 账目不符！{ $why }
+ledger-thawed = 账户 { $account } 已恢复
 ledger-exported = { $n } 笔转账已写入 { $file }。可在任何地方核对：pumasi ledger verify { $file }
 ledger-verified = { $blocks } 个区块中的 { $n } 笔转账：每一笔都承接前文，合计相符；日根 { $days } 个，最新一个有 { $signed } 个节点签名。状态 { $state }
 help-wallet = 您的余额、欠款与支出
@@ -1656,6 +1657,9 @@ help-ledger-export--file = 文件
 help-ledger-roots = 本机见过的账本日根，以及管理中心所示是否与之相符
 help-ledger-roots-examples = pumasi ledger roots
 help-ledger-roots--forget = 以管理中心此刻所示重新开始，例如管理中心重建之后
+help-ledger-thaw = 恢复因签认超出其支付能力而停用的账户（供运营者）
+help-ledger-thaw-examples = pumasi ledger thaw member-7
+help-ledger-thaw--account = 账户
 help-ledger-verify = 不依赖中心的存储，重新合计一切
 help-ledger-verify-examples =
     pumasi ledger verify

@@ -9,6 +9,7 @@ pub mod settle;
 mod store;
 
 use model::{NodeId, Span, Stamp};
+use rules::ledger::receipt::in_life;
 use rules::storage::receipt::{Served, Taken};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
@@ -40,7 +41,7 @@ pub enum Bad {
     /// Another node's.
     #[error("receipt_node")]
     Node,
-    /// Its time lies too far from now, or its window is not that of its time.
+    /// Its time lies too far from now, its window is not that of its time, or the permit does not reach into it.
     #[error("receipt_window")]
     Window,
     /// More than the permit allows.
@@ -53,8 +54,8 @@ struct Count {
     served: Served,
     receipt: Vec<u8>,
     permit: Vec<u8>,
-    /// Units signed when it was written last; none where it never was.
-    written: Option<u64>,
+    /// Window and units signed when it was written last; none where it never was.
+    written: Option<(u32, u64)>,
     changed: Arc<Notify>,
 }
 
@@ -67,6 +68,11 @@ struct Row {
 }
 
 impl Count {
+    /// What is to be written says more than what was.
+    fn is_due(&self) -> bool {
+        !self.receipt.is_empty() && self.written != Some((self.served.window, self.served.signed))
+    }
+
     fn row(&self, serial: [u8; 16]) -> Row {
         Row { serial, served: self.served, receipt: self.receipt.clone(), permit: self.permit.clone() }
     }
@@ -171,11 +177,10 @@ impl Receipts {
     pub fn write(&self, now: Stamp) {
         let rows: Vec<Row> = {
             let mut counts = self.counts();
-            let changed =
-                counts.iter_mut().filter(|(_, c)| !c.receipt.is_empty() && c.written != Some(c.served.signed));
+            let changed = counts.iter_mut().filter(|(_, count)| count.is_due());
             changed
                 .map(|(serial, count)| {
-                    count.written = Some(count.served.signed);
+                    count.written = Some((count.served.window, count.served.signed));
                     count.row(*serial)
                 })
                 .collect()
@@ -221,6 +226,7 @@ impl Meter {
             (receipt.serial == permit.serial && receipt.kind == permit.op as u8, Bad::Serial),
             (receipt.node == self.all.0.node, Bad::Node),
             (apart <= CLOCK_TOLERANCE.as_ms() && receipt.window == Receipt::window_of(receipt.at), Bad::Window),
+            (in_life(&permit.serial, permit.not_after, receipt.window).is_ok(), Bad::Window),
             (receipt.units <= permit.max_units_node.min(permit.max_units), Bad::Units),
         ];
         if let Some((_, bad)) = checks.into_iter().find(|(holds, _)| !holds) {
@@ -228,10 +234,7 @@ impl Meter {
         }
         let mut counts = self.all.counts();
         let Some(count) = counts.get_mut(&self.serial) else { return Ok(()) };
-        if receipt.window > count.served.window
-            && !count.receipt.is_empty()
-            && count.written != Some(count.served.signed)
-        {
+        if receipt.window > count.served.window && count.is_due() {
             // The window that is over is kept as it ended.
             let ended = count.row(self.serial);
             drop(counts);
@@ -241,7 +244,8 @@ impl Meter {
         let Some(count) = counts.get_mut(&self.serial) else { return Ok(()) };
         if count.served.take(receipt.window, receipt.units) == Taken::Newer {
             count.receipt = bytes.to_vec();
-            if receipt.units.saturating_sub(count.written.unwrap_or(0)) >= WRITE_UNITS {
+            let written = count.written.filter(|(window, _)| *window == receipt.window).map_or(0, |(_, units)| units);
+            if receipt.units.saturating_sub(written) >= WRITE_UNITS {
                 self.all.0.due.notify_one();
             }
             count.changed.notify_waiters();
@@ -388,6 +392,41 @@ mod tests {
         drop((all, meter));
         let (_all, meter) = open(dir.path());
         assert_eq!(meter.hand_out(1, WAIT).await, 0, "a damaged file is set aside");
+    }
+
+    #[tokio::test]
+    async fn as_much_in_the_next_window_as_in_the_last_is_written_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let (all, meter) = open(dir.path());
+        let (later, window) = (NOW + Span::hours(6), Receipt::window_of(NOW));
+        for at in [NOW, later] {
+            meter.take(&permit(), &receipt(100, at).sign(&SESSION), at).unwrap();
+            all.write(at);
+        }
+        let units =
+            |window| all.of_window(window, [0; 16], 9).iter().map(|kept| kept.receipt.units).collect::<Vec<_>>();
+        assert_eq!((units(window), units(window + 1)), (vec![100], vec![100]));
+    }
+
+    /// It would void the node's whole batch of that window.
+    #[test]
+    fn a_receipt_of_a_window_its_permit_does_not_reach_is_not_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let receipts = Receipts::open(dir.path(), NODE);
+        let end = Stamp((NOW.0 / Span::hours(6).as_ms() + 1) * Span::hours(6).as_ms());
+        let permit = Permit { not_after: end - Span::mins(16), ..permit() };
+        let bytes = permit.sign(&[1; 32]);
+        let meter = receipts.meter(&permit, &bytes);
+        let late = end - Span::mins(5);
+        let ahead = receipt(1, end + Span::mins(1)).sign(&SESSION);
+        assert_eq!(meter.take(&permit, &ahead, late), Err(Bad::Window));
+        assert_eq!(meter.take(&permit, &receipt(1, late).sign(&SESSION), late), Ok(()));
+        // What was kept before this was looked at is not handed in.
+        let longer = Permit { not_after: end + Span::hours(1), ..permit };
+        assert_eq!(meter.take(&longer, &ahead, late), Ok(()));
+        receipts.write(late);
+        let batch = |at| receipts.batch(Receipt::window_of(at)).batch;
+        assert_eq!((batch(late).receipts.len(), batch(end).receipts.len()), (1, 0));
     }
 
     /// What one receipt costs the node: printed, not judged.

@@ -206,6 +206,8 @@ pub enum Request {
     RootSigned(Vec<u8>),
     /// How far a member may owe, and why; the operator also asks about others.
     Limit(Option<model::AccountNo>),
+    /// The operator looked at a frozen account, and lets it go on.
+    AccountThaw(model::AccountNo),
 }
 
 impl Request {
@@ -235,7 +237,8 @@ impl Request {
             | Self::HandOverDone(_)
             | Self::FillAsk(_)
             | Self::FillDone(_)
-            | Self::WorkAsk(_) => false,
+            | Self::WorkAsk(_)
+            | Self::AccountThaw(_) => false,
             Self::Cloud
             | Self::TicketList
             | Self::MemberList

@@ -69,7 +69,19 @@ pub struct WrittenSegment {
     pub pg: PgId,
     /// Sealed bytes.
     pub sealed_bytes: u64,
+    /// Root over the roots of all its pieces: with the layout of so many bytes it makes the commitment, so that nobody says another
+    /// size than holders saw.
+    pub root: [u8; 32],
     /// Holders' receipts, 176 bytes each.
+    pub receipts: Vec<Vec<u8>>,
+}
+
+/// A segment that a steward gave more holders.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilledSegment {
+    /// The commitment.
+    pub id: SegmentId,
+    /// Their receipts, 176 bytes each.
     pub receipts: Vec<Vec<u8>>,
 }
 
@@ -338,7 +350,7 @@ pub struct StewardDone {
     /// Nothing more comes under it.
     pub is_over: bool,
     /// Receivers' receipts by segment.
-    pub segments: Vec<WrittenSegment>,
+    pub segments: Vec<FilledSegment>,
     /// Places of segments of which pieces are kept for holders that are off: this steward sends them when they come on.
     pub kept: Vec<u64>,
     /// Indexes whose pieces were read for this, each byte of them proved.

@@ -154,10 +154,10 @@ pub fn take(tx: &mut Tx<'_>, wanted: Wanted, now: Stamp) -> Result<Result<Ucredi
     let (mut day, yesterday) = (allowance::day(tx, key)?, allowance::day(tx, (key.0, key.1, key.2.saturating_sub(1)))?);
     let mut no = None;
     if let Next::Hold { amount, least } = next(day, yesterday.given, wanted.cost) {
-        let between = Ucredit(amount.0 / 4).max(least);
+        let steps = [1, 4, 16, 64, u64::MAX].map(|part| Ucredit(amount.0 / part).max(least));
         let number = allowance::holds_count(tx, key)?;
         let most = spendable(tx, wanted)?;
-        for amount in [amount, between, least] {
+        for amount in steps {
             if most.is_some_and(|most| amount > most) {
                 let account = wanted.account;
                 let (available, needed, held) =

@@ -15,7 +15,7 @@ use model::{AccountClass, AccountNo, Credits, DeviceId, MemberId, Roles, Stamp, 
 use rules::fleet::tier::Trust;
 use rules::ledger::limit::live;
 use rules::ledger::replay::state_hash;
-use rules::ledger::{Act, Ask, Group, Outcome, Row, Starter};
+use rules::ledger::{Act, Ask, Group, No, Outcome, Row, Starter};
 use std::collections::BTreeMap;
 use wire::ledger::{
     BlockLine, DayLine, HoldLine, LedgerPage, LedgerState, LimitLine, LimitPage, Payee, PriceLine, Prices, Spent,
@@ -255,6 +255,16 @@ pub async fn statement(center: &Center, caller: &Caller, ask: StatementAsk) -> R
         Ok(StatementPage { account: no, opening, lines, closing: Credits(closing), next, at: now })
     });
     Ok(Reply::Statement(Box::new(page.await?)))
+}
+
+/// Lets a frozen account go on, when the operator has looked at it.
+pub async fn thaw(center: &Center, caller: &Caller, no: AccountNo) -> Result<Reply, Refused> {
+    let by = operator(center, caller, "change", "the ledger").await?;
+    if !center.ledger().freeze(no, false).await? {
+        return Err(No::UnknownAccount(no).refusal().into());
+    }
+    tracing::info!(account = %no, by = %by.id.short(), "an account goes on");
+    Ok(Reply::Done)
 }
 
 /// Rows of the whole book, for the operator, with the blocks that end among them.

@@ -23,7 +23,7 @@ use model::{Alias, MemberId, NodeId, NodeState, Presence, Span, Stamp, errors};
 use own::Why;
 use rand::seq::SliceRandom;
 use rules::storage::audit::{self, AuditorFacts, Due};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use wire::limits::{AUDIT_PICKS_MAX, AUDIT_WRONG_MAX, LOST_MAX, SLICE_MAX};
 use wire::signed::PermitOp;
@@ -74,8 +74,8 @@ pub struct Audits {
     leases: BTreeMap<u64, Lease>,
     /// Nodes that were asked because a reader doubted a piece of theirs, not long ago.
     doubted: BTreeMap<Alias, Stamp>,
-    /// Nodes the center asks itself now.
-    own: BTreeSet<Alias>,
+    /// Nodes the center asks itself now, and whether because of a reader's word.
+    own: BTreeMap<Alias, bool>,
     /// Reads of repairs since the last audit, as stewards of others told them.
     reads: BTreeMap<Alias, u8>,
 }
@@ -88,7 +88,7 @@ impl Audits {
 
     /// Somebody is about to ask this node, or does.
     fn is_asked(&self, node: Alias) -> bool {
-        self.own.contains(&node)
+        self.own.contains_key(&node)
             || self.offers.values().any(|(target, _)| *target == node)
             || self.leases.values().any(|lease| lease.asked.node == node)
     }
@@ -259,7 +259,8 @@ pub async fn ask(center: &Center, caller: &Caller, session: NodeId) -> Result<Re
     };
     let Some(addr) = center.fleet().addr(node) else { return Ok(Reply::AuditWork(None)) };
     let deadline = deadline(center, &asked).await?;
-    let permit = permit(center, (session, Some(auditor)), &asked);
+    let steward = center.fleet().node(auditor).map(|node| node.owner);
+    let permit = permit(center, session, Pays::of_work(center, steward), &asked);
     let until = now + deadline + TELL_TIME;
     let (challenge, layouts) = (asked.challenge.clone(), asked.layouts.clone());
     let lease = {
@@ -288,16 +289,12 @@ async fn deadline(center: &Center, asked: &Asked) -> Result<Span, Refused> {
     Ok(audit::deadline(asked.challenge.picks.len(), up, Span::ms(slowest.unwrap_or(0))))
 }
 
-/// Leave to ask a node for slices, by a steward's session or the center's own; what proves something is paid as repair is.
-fn permit(center: &Center, (session, steward): (NodeId, Option<Alias>), asked: &Asked) -> Vec<u8> {
+/// Leave to ask a node for slices, by a steward's session or the center's own.
+fn permit(center: &Center, session: NodeId, pays: Pays, asked: &Asked) -> Vec<u8> {
     let units = (asked.challenge.picks.len().min(AUDIT_PICKS_MAX) * SLICE_MAX) as u64;
     let (op, target, node) = (PermitOp::Audit, [0; 16], asked.challenge.node);
-    let (owner, steward) = {
-        let fleet = center.fleet();
-        let owner_of = |alias: Alias| fleet.node(alias).map(|node| node.owner);
-        (owner_of(asked.node), steward.and_then(owner_of))
-    };
-    let payer = owner.map_or(Payer::NOBODY, |owner| Pays::of_work(center, steward).at(&owner));
+    let owner = center.fleet().node(asked.node).map(|node| node.owner);
+    let payer = owner.map_or(Payer::NOBODY, |owner| pays.at(&owner));
     Leave { op, session, node, target, generation: 0, units, life: OFFER_LIFE, payer }.sign(center).to_vec()
 }
 

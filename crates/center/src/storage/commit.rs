@@ -13,7 +13,8 @@ use crate::access::grants::allows;
 use crate::db::{StoreError, Tx};
 use crate::refuse::{Refused, not_allowed};
 use crate::{Caller, Center};
-use model::{DeviceId, MemberId, Stamp, errors};
+use codec::Layout;
+use model::{DeviceId, MemberId, Scheme, SegmentId, Stamp, errors};
 use rules::storage::scheme::PoolKind;
 use std::collections::BTreeSet;
 use wire::limits::{
@@ -361,10 +362,14 @@ pub(super) fn name_all(tx: &mut Tx<'_>, owner: &MemberId, runs: &[SegmentRun]) -
     Ok((count, bytes))
 }
 
-/// Bitmap of the holders whose receipts hold; E0306 with fewer than the scheme accepts.
+/// Bitmap of the holders whose receipts hold; E0306 with fewer than the scheme accepts, E0310 where it is of another size than its
+/// commitment says.
 async fn check_segment(center: &Center, segment: &WrittenSegment) -> Result<Have, Refused> {
     let pg = load_pg(center, segment.pg).await?;
-    let have = have_of(center, &pg, segment)?;
+    if !is_of_size(&pg.scheme, segment) {
+        return Err(RefusalMsg::new(errors::ROOT_MISMATCH, [("segment", segment.id.short())]).into());
+    }
+    let have = have_of(center, &pg, (&segment.id, &segment.receipts))?;
     if have.vetted < usize::from(pg.scheme.accept) {
         let args = [
             ("class", pg.scheme.to_string()),
@@ -375,6 +380,12 @@ async fn check_segment(center: &Center, segment: &WrittenSegment) -> Result<Have
         return Err(RefusalMsg::new(errors::TOO_FEW_NODES, args).into());
     }
     Ok(have)
+}
+
+/// The commitment is of so many sealed bytes: what its holders saw, charge and audits go by.
+fn is_of_size(scheme: &Scheme, segment: &WrittenSegment) -> bool {
+    let layout = Layout::new(*scheme, segment.sealed_bytes);
+    layout.is_ok_and(|layout| codec::segment_id(&layout, &segment.root) == segment.id)
 }
 
 /// Who holds a segment.
@@ -390,16 +401,16 @@ pub(super) struct Have {
 }
 
 /// A segment's holders by their receipts; E0313 for a receipt that is not one of the group.
-pub(super) fn have_of(center: &Center, pg: &PgRow, segment: &WrittenSegment) -> Result<Have, Refused> {
+pub(super) fn have_of(center: &Center, pg: &PgRow, (id, receipts): (&SegmentId, &[Vec<u8>])) -> Result<Have, Refused> {
     // Where membership is the vetting, also a pool of many owners takes everybody's word.
     let ranks = PoolKind::Circle.ranks(center.settings().trust());
     let mut have = vec![0u8; pg.slots.len().div_ceil(8)];
     let (mut holders, mut vetted) = (BTreeSet::new(), 0);
-    for bytes in segment.receipts.iter().take(pg.slots.len()) {
+    for bytes in receipts.iter().take(pg.slots.len()) {
         let receipt = PieceReceipt::check(bytes).ok_or_else(|| bad_receipt("–"))?;
         let alias = pg.slots.get(usize::from(receipt.index));
         let at_slot = alias.and_then(|alias| center.fleet().node(*alias).map(|n| (n.id, n.tier)));
-        if receipt.segment != segment.id || receipt.pg != segment.pg || at_slot.map(|n| n.0) != Some(receipt.node) {
+        if receipt.segment != *id || receipt.pg != pg.pg || at_slot.map(|n| n.0) != Some(receipt.node) {
             return Err(bad_receipt(&receipt.node.short()));
         }
         have[usize::from(receipt.index / 8)] |= 1 << (receipt.index % 8);
@@ -412,4 +423,23 @@ pub(super) fn have_of(center: &Center, pg: &PgRow, segment: &WrittenSegment) -> 
 
 pub(super) fn bad_receipt(serial: &str) -> Refused {
     RefusalMsg::new(errors::BAD_RECEIPT, [("serial", serial.to_owned())]).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::PgId;
+
+    #[test]
+    fn nobody_says_another_size_than_the_commitment_has() {
+        let scheme = Scheme { k: 4, m: 6, o: 8, slots: 10, n_max: 16, accept: 5 };
+        let (root, sealed_bytes) = ([7; 32], 1 << 20);
+        let id = codec::segment_id(&Layout::new(scheme, sealed_bytes).expect("it is sound"), &root);
+        let right = WrittenSegment { id, pg: PgId(1), sealed_bytes, root, receipts: Vec::new() };
+        assert!(is_of_size(&scheme, &right));
+        for sealed_bytes in [0, 1, (1 << 20) - 1, (1 << 20) + 1, Layout::SEALED_MAX + 1, 1 << 50] {
+            assert!(!is_of_size(&scheme, &WrittenSegment { sealed_bytes, ..right.clone() }), "{sealed_bytes}");
+        }
+        assert!(!is_of_size(&scheme, &WrittenSegment { root: [8; 32], ..right }));
+    }
 }

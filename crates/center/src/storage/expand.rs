@@ -26,7 +26,8 @@ use std::time::Duration;
 use wire::limits::{GROUP_SLOTS_MAX, STAGED_RUNS_MAX, STAGED_SEGMENTS_MAX, STEWARD_SEGMENTS_MAX};
 use wire::signed::PermitOp;
 use wire::storage::{
-    ReadGroup, ReadSegment, SegmentRun, StagedState, StewardAsk, StewardDone, StewardSegment, StewardWork,
+    FilledSegment, ReadGroup, ReadSegment, SegmentRun, StagedState, StewardAsk, StewardDone, StewardSegment,
+    StewardWork,
 };
 use wire::{RefusalMsg, Reply};
 
@@ -426,11 +427,8 @@ async fn work(
         let seqs = segments.iter().map(|s| s.segment.seq).collect();
         stewards.grant(Lease { caller: caller.id, node, pg, seqs, filled: BTreeSet::new(), until })
     };
-    let owner = {
-        let fleet = center.fleet();
-        fleet.alias_of(&caller.id).and_then(|alias| Some(fleet.node(alias)?.owner))
-    };
-    // Whoever is no node's owner reads as a member does, among strangers.
+    let owner = node.and_then(|alias| center.fleet().node(alias).map(|node| node.owner));
+    // Who fills up what it wrote itself reads as a member does, among strangers.
     let pays = match (owner, center.settings().trust()) {
         (Some(owner), _) => Pays::of_work(center, Some(owner)),
         (None, Trust::Circle) => Pays::Nobody,
@@ -471,8 +469,8 @@ pub async fn done(center: &Center, caller: &Caller, done: StewardDone) -> Result
     }
     let group = load_pg(center, lease.pg).await?;
     let mut filled = Vec::with_capacity(done.segments.len());
-    for segment in done.segments.iter().filter(|s| s.pg == lease.pg) {
-        filled.push((segment.id, have_of(center, &group, segment)?.bits));
+    for FilledSegment { id, receipts } in &done.segments {
+        filled.push((*id, have_of(center, &group, (id, receipts))?.bits));
     }
     let slots = slots_now(center, &group, center.now());
     let (pg, seqs, done_before) = (lease.pg, lease.seqs, lease.filled);
@@ -485,7 +483,10 @@ pub async fn done(center: &Center, caller: &Caller, done: StewardDone) -> Result
                 if expand::is_full(&slots, &joined) {
                     thin::settle(tx, pg, *seq)?;
                 }
-                got.insert(*seq);
+                // Who says what was known has filled nothing: its lease rests.
+                if is_new || done_before.contains(seq) {
+                    got.insert(*seq);
+                }
                 break;
             }
         }

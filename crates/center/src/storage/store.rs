@@ -125,7 +125,8 @@ pub fn insert_pg(
 }
 
 /// Appends a segment to its group's log, named by no version yet; one that is there already is answered with its own
-/// place, and its holders are joined.
+/// place, and its holders are joined. Where a version names it, it counts as kept since it was first: keeping it again costs nobody
+/// what it was charged for.
 pub fn insert_segment(
     tx: &mut Tx<'_>,
     bucket: u32,
@@ -147,8 +148,9 @@ pub fn insert_segment(
             return come_back(tx, (*pg, seq), bucket, have, now);
         }
         let joined = join(&before, have);
-        let sql = "UPDATE segment SET have = $3, kept_at = $4 WHERE pg = $1 AND seq = $2";
-        tx.execute(sql, &[pg.0.into(), seq.into(), (&joined).into(), now.into()])?;
+        let sql = "UPDATE segment SET have = $3, kept_at = CASE WHEN refs = 0 AND bucket = $5 THEN $4 \
+            ELSE kept_at END WHERE pg = $1 AND seq = $2";
+        tx.execute(sql, &[pg.0.into(), seq.into(), (&joined).into(), now.into(), bucket.into()])?;
         return Ok(seq);
     }
     tx.execute("UPDATE pg SET next_seq = next_seq + 1 WHERE pg = $1", &[pg.0.into()])?;

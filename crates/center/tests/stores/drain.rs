@@ -17,7 +17,13 @@ async fn with_segments(place: &Place) -> PgRow {
     with_bucket(place).await;
     let pg = with_pg(place).await;
     for n in 1..=5u8 {
-        let segment = WrittenSegment { id: SegmentId([n; 32]), pg: pg.pg, sealed_bytes: 1_000, receipts: Vec::new() };
+        let segment = WrittenSegment {
+            id: SegmentId([n; 32]),
+            pg: pg.pg,
+            sealed_bytes: 1_000,
+            root: [0; 32],
+            receipts: Vec::new(),
+        };
         let have = if n == 3 { [0b01] } else { [0b11] };
         write(place, move |tx| storage::insert_segment(tx, 1, &segment, &have, Stamp(5)).map(drop)).await;
     }

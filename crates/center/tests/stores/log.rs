@@ -24,7 +24,7 @@ async fn changes(place: &Place, pg: PgId, after: u64) -> Vec<LogEntry> {
 }
 
 fn segment(pg: PgId, n: u8, sealed_bytes: u64) -> WrittenSegment {
-    WrittenSegment { id: SegmentId([n; 32]), pg, sealed_bytes, receipts: Vec::new() }
+    WrittenSegment { id: SegmentId([n; 32]), pg, sealed_bytes, root: [0; 32], receipts: Vec::new() }
 }
 
 /// A bucket, a group of four nodes and `n` segments of it, kept at 100.

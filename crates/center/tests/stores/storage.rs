@@ -124,7 +124,13 @@ async fn an_index_is_given_again_when_no_segment_names_it(place: &mut Place) {
     let pg = with_pg(place).await;
     write(place, |tx| fleet::insert_node(tx, &rows::node(5, 1)).map(drop)).await;
     for n in 1..=3 {
-        let segment = WrittenSegment { id: SegmentId([n; 32]), pg: pg.pg, sealed_bytes: 1_000, receipts: Vec::new() };
+        let segment = WrittenSegment {
+            id: SegmentId([n; 32]),
+            pg: pg.pg,
+            sealed_bytes: 1_000,
+            root: [0; 32],
+            receipts: Vec::new(),
+        };
         write(place, move |tx| storage::insert_segment(tx, 1, &segment, &[0b11], Stamp(5)).map(drop)).await;
     }
     let group = || place.db.read(move |q| Ok(mend::group(q, pg.pg)?));
@@ -183,7 +189,13 @@ async fn a_group_is_given_slots_once_and_its_segments_are_marked(place: &mut Pla
     let groups = || place.db.read(|q| Ok(mend::groups(q, None, 9)?));
     assert_eq!(groups().await.unwrap(), [], "without segments there is nothing to repair");
     for n in 1..=3 {
-        let segment = WrittenSegment { id: SegmentId([n; 32]), pg: pg.pg, sealed_bytes: 1_000, receipts: Vec::new() };
+        let segment = WrittenSegment {
+            id: SegmentId([n; 32]),
+            pg: pg.pg,
+            sealed_bytes: 1_000,
+            root: [0; 32],
+            receipts: Vec::new(),
+        };
         write(place, move |tx| storage::insert_segment(tx, 1, &segment, &[0b11], Stamp(5)).map(drop)).await;
     }
     let found = groups().await.unwrap();
@@ -310,8 +322,13 @@ pub async fn with_pg(place: &Place) -> PgRow {
 async fn segments_keep_their_place_and_count_who_names_them(place: &mut Place) {
     let number = with_bucket(place).await.number;
     let pg = with_pg(place).await.pg;
-    let segment =
-        move |n: u64| WrittenSegment { id: SegmentId(spread(n)), pg, sealed_bytes: 100 + n, receipts: Vec::new() };
+    let segment = move |n: u64| WrittenSegment {
+        id: SegmentId(spread(n)),
+        pg,
+        sealed_bytes: 100 + n,
+        root: [0; 32],
+        receipts: Vec::new(),
+    };
     let insert =
         move |tx: &mut Tx<'_>, n: u64, have: &[u8]| storage::insert_segment(tx, number, &segment(n), have, Stamp(n));
     let seqs = write(place, move |tx| (1..=5).map(|n| insert(tx, n, &[0b0011])).collect::<Result<Vec<_>, _>>()).await;

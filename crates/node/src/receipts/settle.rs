@@ -6,7 +6,7 @@
 
 use super::{Kept, Receipts, store};
 use model::{AccountNo, Stamp};
-use rules::ledger::receipt::resource_of;
+use rules::ledger::receipt::{in_life, resource_of};
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
 use wire::limits::SETTLE_RECEIPTS_MAX;
@@ -74,7 +74,11 @@ fn gather(window: u32, mut rows: Vec<Kept>) -> Gathered {
     let resource = |permit: &Permit| resource_of(permit.op as u8, AccountNo(permit.payer));
     // (B)
     rows.retain(|Kept { receipt, permit, .. }| {
-        permit.flags & FLAG_FREE == 0 && permit.payer != 0 && receipt.units > 0 && resource(permit).is_some()
+        permit.flags & FLAG_FREE == 0
+            && permit.payer != 0
+            && receipt.units > 0
+            && resource(permit).is_some()
+            && in_life(&permit.serial, permit.not_after, receipt.window).is_ok()
     });
     let mut left = (0, 0u64);
     if rows.len() > SETTLE_RECEIPTS_MAX {

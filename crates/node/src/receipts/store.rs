@@ -32,7 +32,7 @@ pub(super) fn load(conn: &Connection) -> Result<BTreeMap<[u8; 16], Count>, rusql
             served: Served { window: row.get(1)?, signed: units, served },
             receipt: row.get(4)?,
             permit: row.get(5)?,
-            written: Some(units),
+            written: Some((row.get(1)?, units)),
             changed: Arc::default(),
         };
         Ok((row.get(0)?, count))

@@ -118,7 +118,8 @@ async fn segments(db: &Db, rows: u32) -> Result<(), Fault> {
             let last = (first + STEP).min(rows);
             (first..last).try_for_each(|n| {
                 let id = SegmentId(spread(u64::from(n)));
-                let segment = WrittenSegment { id, pg: PgId(1), sealed_bytes: 8 << 20, receipts: Vec::new() };
+                let segment =
+                    WrittenSegment { id, pg: PgId(1), sealed_bytes: 8 << 20, root: [0; 32], receipts: Vec::new() };
                 storage::insert_segment(tx, 1, &segment, &[0xff, 3], Stamp(1_800_000_000_000)).map(drop)
             })?;
             // A version names them, as a commit does: only what nobody named waits to be collected.
@@ -226,7 +227,7 @@ async fn commit(
         return Err(Fault::bug("a receipt that was just signed does not verify"));
     }
     let has_segment = !receipts.is_empty();
-    let written = WrittenSegment { id, pg: PgId(1), sealed_bytes: 8 << 20, receipts };
+    let written = WrittenSegment { id, pg: PgId(1), sealed_bytes: 8 << 20, root: [0; 32], receipts };
     let checked = CommitRecord::check(&v.record).filter(|r| r.covers(&v.name_sealed, &v.manifest));
     let (Some(_), Ok(bytes)) = (checked, v.record.clone().try_into()) else {
         return Err(Fault::bug("a commit that was just signed does not verify"));

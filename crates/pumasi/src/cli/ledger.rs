@@ -43,6 +43,7 @@ pub enum LedgerVerb {
     Export(ExportArgs),
     Verify(VerifyArgs),
     Roots(RootsArgs),
+    Thaw(ThawArgs),
 }
 
 /// `ledger export`
@@ -59,6 +60,13 @@ pub struct VerifyArgs {
     pub file: Option<PathBuf>,
 }
 
+/// `ledger thaw`
+#[derive(Args, Debug, Clone)]
+pub struct ThawArgs {
+    #[arg(value_name = "ACCOUNT")]
+    pub account: String,
+}
+
 /// A record of the book.
 pub(super) enum Record {
     Row(Box<Row>),
@@ -73,6 +81,7 @@ pub async fn run(app: &App, verb: &LedgerVerb) -> Result<(), Fault> {
         LedgerVerb::Export(args) => export(app, args).await,
         LedgerVerb::Verify(args) => verify(app, args).await,
         LedgerVerb::Roots(args) => roots::run(app, args).await,
+        LedgerVerb::Thaw(args) => thaw(app, args).await,
     }
 }
 
@@ -231,6 +240,19 @@ async fn export(app: &App, args: &ExportArgs) -> Result<(), Fault> {
     let fields = json!({"file": path, "rows": rows, "blocks": blocks});
     app.out.done("ledger_export", fields, "ledger-exported", args!["file" => path, "n" => rows]);
     Ok(())
+}
+
+async fn thaw(app: &App, args: &ThawArgs) -> Result<(), Fault> {
+    let bad = |_| Fault::bad_value("account", &args.account, "it is written as member-7");
+    let account: AccountNo = args.account.parse().map_err(bad)?;
+    match ask_center(&app.home, Request::AccountThaw(account), app.timeout).await? {
+        Reply::Done => {
+            let fields = json!({"account": account.to_string()});
+            app.out.done("ledger_thaw", fields, "ledger-thawed", args!["account" => account.to_string()]);
+            Ok(())
+        }
+        _ => Err(Fault::bug("the center answered something else")),
+    }
 }
 
 async fn verify(app: &App, args: &VerifyArgs) -> Result<(), Fault> {

@@ -201,6 +201,19 @@ pub fn issued(serial: &[u8; 16]) -> Stamp {
     serial.first_chunk::<8>().map_or(Stamp::EPOCH, |ms| Stamp(u64::from_le_bytes(*ms)))
 }
 
+/// Whether a receipt of a window can count under a permit: it was issued, and has not ended, at some moment of the window, as clocks that
+/// are [`CLOCK_TOLERANCE`] apart tell. Who keeps receipts asks this first: one that cannot count would void its whole batch.
+///
+/// # Errors
+/// Why not.
+pub fn in_life(serial: &[u8; 16], not_after: Stamp, window: u32) -> Result<(), &'static str> {
+    let start = start_of(window);
+    if issued(serial) > later(later(start, WINDOW), CLOCK_TOLERANCE) {
+        return Err("issued_later");
+    }
+    if later(not_after, CLOCK_TOLERANCE) < start { Err("ended_before") } else { Ok(()) }
+}
+
 fn start_of(window: u32) -> Stamp {
     Stamp(u64::from(window).saturating_mul(WINDOW.as_ms()))
 }
@@ -246,15 +259,14 @@ pub fn judge(batch: &Batch, flag: Option<&Flag>, tariff: &Tariff, now: Stamp) ->
 fn one(batch: &Batch, signed: &Signed) -> Result<Option<Resource>, BadBatch> {
     let (permit, receipt) = (&signed.permit, &signed.receipt);
     let resource = resource_of(permit.op, permit.payer);
-    let start = start_of(batch.window);
+    let in_life = in_life(&permit.serial, permit.not_after, batch.window);
     let facts = [
         (permit.is_key_known, "key"),
         (permit.serial == receipt.serial, "serial"),
         (permit.op == receipt.kind && resource.is_some(), "op"),
         (receipt.node == batch.node && permit.node.is_none_or(|node| node == batch.node), "node"),
         (receipt.window == batch.window, "window"),
-        (issued(&permit.serial) <= later(later(start, WINDOW), CLOCK_TOLERANCE), "issued_later"),
-        (later(permit.not_after, CLOCK_TOLERANCE) >= start, "ended_before"),
+        (in_life.is_ok(), in_life.err().unwrap_or_default()),
         (permit.payer.is_of_people() || permit.payer.class() == Some(model::AccountClass::Repair), "payer"),
         (receipt.units > 0, "nothing"),
         // (C)

@@ -15,7 +15,7 @@ use super::id::{Purpose, system_id};
 use super::row::{Act, Ask};
 use super::tariff::{Price, Source, Tariff, Variant};
 use super::{Account, No, Starter};
-use model::{AccountNo, Code, Resource, Stamp, TransferId, Ucredit};
+use model::{AccountNo, Code, MemberState, Resource, Stamp, TransferId, Ucredit};
 use std::collections::BTreeMap;
 
 pub use share::{Factor, Shared, Taken, share};
@@ -194,11 +194,14 @@ pub fn charge(round: &Round<'_>, payer: &Payer) -> Result<Charged, No> {
     Ok(Charged { group, carries, taken, overspent })
 }
 
-/// First out of what is set aside, then out of the balance, at last from the insurance.
+/// First out of what is set aside, then out of the balance, at last from the insurance, which bears all that is due of an account that
+/// was closed meanwhile.
 fn collect(round: &Round<'_>, payer: &Payer, sum: Ucredit) -> (Vec<Ask>, Ucredit) {
     let (no, code, clearing) = (payer.account.no, round.resource.code(), round.seats.clearing);
+    let is_closed = payer.account.state == MemberState::Closed;
     let (mut asks, mut left) = (Vec::new(), sum);
-    for ((hold, remaining), part) in payer.allowances.iter().zip(0u32..).take(GROUP_MAX.saturating_sub(2)) {
+    let holds = if is_closed { &[][..] } else { &payer.allowances[..] };
+    for ((hold, remaining), part) in holds.iter().zip(0u32..).take(GROUP_MAX.saturating_sub(2)) {
         let amount = left.min(*remaining);
         if amount > Ucredit::ZERO {
             let act = Act::Post { hold: *hold, credit: clearing, amount };
@@ -209,7 +212,8 @@ fn collect(round: &Round<'_>, payer: &Payer, sum: Ucredit) -> (Vec<Ask>, Ucredit
     // Bytes that are stored already are charged whatever the limit says (B).
     let beyond = if round.resource == Resource::Storage { Ucredit::MAX } else { payer.may_owe };
     let most = if no.is_of_people() { beyond } else { Ucredit::ZERO };
-    let own = left.min(Ucredit(spendable(&payer.account).0.saturating_add(most.0)));
+    let has = if is_closed { Ucredit::ZERO } else { Ucredit(spendable(&payer.account).0.saturating_add(most.0)) };
+    let own = left.min(has);
     if own > Ucredit::ZERO {
         let act = Act::Move { debit: no, credit: clearing, amount: own };
         asks.push(round.ask(Purpose::Settle, (no, 0), act, code));
@@ -323,6 +327,29 @@ pub fn pay(round: &Round<'_>, earner: &Earner, factor: Factor) -> Result<Paid, N
     }
     out.group = Some(Group { starter: Starter::System, asks });
     Ok(out)
+}
+
+/// Fuel of a job's items that was charged, and fuel of accepted copies of their results that was paid for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Copies {
+    /// Charged: each item once.
+    pub charged: u64,
+    /// Paid.
+    pub paid: u64,
+}
+
+impl Copies {
+    /// What of `work` more is paid, when `charged` more is charged: all of it, as long as all copies of a job's items together come to
+    /// no more than the price has of copies on average. Nobody gets more out of a job than was paid for it, whoever computes it and
+    /// however often it was checked.
+    pub fn take(&mut self, charged: u64, work: u64, copies_ppm: u64) -> u64 {
+        self.charged = self.charged.saturating_add(charged);
+        let most = u128::from(self.charged).saturating_mul(copies_ppm.into()) / 1_000_000;
+        let most = u64::try_from(most).unwrap_or(u64::MAX);
+        let payable = work.min(most.saturating_sub(self.paid));
+        self.paid = self.paid.saturating_add(payable);
+        payable
+    }
 }
 
 /// Whether a shortage of the resource is borne by all its holders alike, and what is left goes to the reserve.

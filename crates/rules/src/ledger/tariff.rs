@@ -20,7 +20,8 @@ pub const NOTICE: Span = Span::days(14);
 /// Time of a settlement window.
 pub const WINDOW: Span = Span::hours(6);
 const WHOLE_BPS: u64 = 10_000;
-const WHOLE_PPM: u64 = 1_000_000;
+/// A whole, in millionths.
+pub const WHOLE_PPM: u64 = 1_000_000;
 
 /// Which of a resource's prices: the scheme of a bucket, the checks of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -204,8 +204,13 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
         secret_hash: [8; 32],
     };
     let commit = commit();
-    let written =
-        WrittenSegment { id: SegmentId([4; 32]), pg: PgId(1), sealed_bytes: 65_536, receipts: vec![vec![5; 176]] };
+    let written = WrittenSegment {
+        id: SegmentId([4; 32]),
+        pg: PgId(1),
+        sealed_bytes: 65_536,
+        root: [0; 32],
+        receipts: vec![vec![5; 176]],
+    };
     let batch =
         CommitBatch { bucket: BucketId([2; 16]), segments: vec![written.clone()], commits: vec![commit.clone()] };
     let make = BucketMake {
@@ -283,7 +288,7 @@ pub fn requests() -> Vec<(&'static str, Envelope)> {
             Request::StewardDone(Box::new(StewardDone {
                 lease: 7,
                 is_over: true,
-                segments: vec![written],
+                segments: vec![FilledSegment { id: written.id, receipts: written.receipts }],
                 kept: vec![12],
                 read: vec![0, 5],
             })),

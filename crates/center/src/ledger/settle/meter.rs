@@ -3,7 +3,8 @@
 //! One pass for all periods that are over since the last, as segments stand at its end: each counts from when it was kept, an
 //! object's versions until they are purged. (A) The pass's rows and the mark how far it came stand together, so a second one
 //! counts nothing twice. (B) Used and held are counted alike by pieces at machines of other owners: what a member's own machines
-//! hold of it is nobody's debt. (C) Bytes · ms below an MB·h are carried.
+//! hold of it is nobody's debt. (C) Bytes · ms below an MB·h are carried. (D) A segment counts as the bytes that its k pieces fill, cells
+//! of 4 KiB and more: a small one fills more than it has, and who writes it pays for what others hold of it.
 
 use super::Periods;
 use super::store::{self, DueRow, Side, stored};
@@ -18,8 +19,6 @@ use std::collections::BTreeMap;
 
 /// Bytes · ms of one MB·h.
 const MB_HOUR: u128 = 3_600_000 * 1_000_000;
-/// A segment counts for its member as so many bytes at least.
-const LEAST_BYTES: u64 = 4 << 10;
 /// Least a holder's bytes count, in ten thousandths.
 const QUALITY_LEAST: u64 = 5_000;
 /// Segments, groups or nodes read at a time.
@@ -153,19 +152,19 @@ async fn of_group(
 }
 
 impl Counted {
-    /// (B)
+    /// (B, D)
     fn add(&mut self, group: &Group, nodes: &BTreeMap<Alias, Holder>, segment: &stored::Segment, ms: u128) {
         let holds = |slot: usize| rules::storage::expand::holds(&segment.have, slot);
         let at = |slot: usize| nodes.get(&group.slots[slot]).copied();
         let (mut pieces, mut others) = (0u128, 0u128);
         let piece = u128::from(group.scheme.piece_bytes(segment.sealed_bytes)) * ms;
+        let used = piece * u128::from(group.scheme.k.max(1));
         for slot in (0..group.slots.len()).filter(|slot| holds(*slot)) {
             pieces += 1;
             let Some(holder) = at(slot).filter(|holder| holder.owner != segment.owner) else { continue };
             others += 1;
             *self.held.entry((holder.owner, group.variant, holder.quality_bps)).or_default() += piece;
         }
-        let used = u128::from(segment.sealed_bytes.max(LEAST_BYTES)) * ms;
         if let Some(used) = (used * others).checked_div(pieces).filter(|used| *used > 0) {
             *self.used.entry((segment.owner, group.variant)).or_default() += used;
         }

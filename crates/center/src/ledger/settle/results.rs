@@ -1,7 +1,8 @@
 //! Verified results of jobs as due rows: the job's member pays an item's fuel once, whoever's results of it were accepted each
 //! earn their own; a result proved wrong earns nothing.
 //!
-//! (A) A result counts once, also where it is told again. Same owner on both sides is no pay at all, as the scheduler says.
+//! (A) A result counts once, also where it is told again. Same owner on both sides is no pay at all, as the scheduler says. (B) Workers
+//! of a job together get no more than its member pays for ([`rules::ledger::settle::Copies`]); where that is less than they did, each gets its part.
 
 use super::Periods;
 use super::store::evidence::{self, Of, PartRow};
@@ -9,10 +10,11 @@ use super::store::paid::{self, By};
 use super::store::{self, DueRow, Side};
 use crate::db::{StoreError, Tx};
 use crate::ledger::store::{account, price};
-use model::{AccountClass, AccountNo, MemberId, MemberState, Resource, Stamp, Ucredit};
+use model::{AccountClass, AccountNo, JobId, MemberId, MemberState, Resource, Stamp, Ucredit};
 use rules::compute::Pay;
 use rules::ledger::settle::{Due, WHOLE_BPS};
-use rules::ledger::tariff::Variant;
+use rules::ledger::tariff::{Variant, WHOLE_PPM};
+use std::collections::BTreeMap;
 
 /// A result that is to be paid.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,28 +50,61 @@ pub fn note(tx: &mut Tx<'_>, results: &[Paid], terms: Terms) -> Result<(), Store
     let tariff = price::tariff(tx)?;
     let version = tariff.as_ref().and_then(|tariff| tariff.at(terms.now)).map_or(1, |book| book.version);
     let (mut rows, mut parts) = (Vec::with_capacity(results.len() * 2), Vec::new());
+    for (job, Told { fresh, charged, work }) in told(tx, results)? {
+        let variant = fresh.first().map_or(Variant::Plain, |(one, _)| one.variant);
+        let price = tariff.as_ref().and_then(|tariff| tariff.price(version, Resource::Compute, variant));
+        let mut copies = paid::copies(tx, &job)?;
+        // (B)
+        let payable = copies.take(charged, work, price.map_or(WHOLE_PPM, |price| price.copies_ppm));
+        paid::put_copies(tx, &job, copies)?;
+        for (one, is_first) in fresh {
+            let (resource, of) = (Resource::Compute, Of::Job(job));
+            let mut add = |side, account, units| {
+                let due = Due { variant: one.variant, version, units, quality_bps: WHOLE_BPS };
+                rows.push(DueRow { resource, side, account, due });
+                parts.push(PartRow { account, resource, side, of, units });
+            };
+            let (payer, owner) = (open(tx, &one.member, terms)?, open(tx, &one.pay.owner, terms)?);
+            if is_first {
+                add(Side::Used, payer, one.pay.fuel);
+            }
+            let part = u128::from(one.pay.fuel) * u128::from(payable) / u128::from(work.max(1));
+            if let Some(part) = u64::try_from(part).ok().filter(|part| *part > 0) {
+                add(Side::Served, owner, part);
+            }
+        }
+    }
+    let (last, period) = (store::last_begun(tx)?, terms.periods.of(terms.now));
+    let period = if last < period { period } else { terms.periods.after(last) };
+    store::add_due(tx, period, &rows)?;
+    Ok(evidence::add_parts(tx, period, &parts)?)
+}
+
+/// What was told of one job, and was not known.
+#[derive(Default)]
+struct Told<'a> {
+    /// Results, and whether each is the first of its item.
+    fresh: Vec<(&'a Paid, bool)>,
+    /// Fuel of first ones, and of all.
+    charged: u64,
+    work: u64,
+}
+
+/// (A) Notes results that were not known, by job.
+fn told<'a>(tx: &mut Tx<'_>, results: &'a [Paid]) -> Result<BTreeMap<JobId, Told<'a>>, StoreError> {
+    let mut out: BTreeMap<JobId, Told<'a>> = BTreeMap::new();
     for one in results {
         let (is_new, is_first) = (!paid::is_paid(tx, &one.pay, By::This)?, !paid::is_paid(tx, &one.pay, By::Any)?);
         if !is_new {
             continue;
         }
         paid::put(tx, &one.pay)?;
-        let due = Due { variant: one.variant, version, units: one.pay.fuel, quality_bps: WHOLE_BPS };
-        let (resource, units, of) = (Resource::Compute, one.pay.fuel, Of::Job(one.pay.item.job));
-        let mut add = |side, account| {
-            rows.push(DueRow { resource, side, account, due });
-            parts.push(PartRow { account, resource, side, of, units });
-        };
-        let (payer, owner) = (open(tx, &one.member, terms)?, open(tx, &one.pay.owner, terms)?);
-        if is_first {
-            add(Side::Used, payer);
-        }
-        add(Side::Served, owner);
+        let told = out.entry(one.pay.item.job).or_default();
+        told.work = told.work.saturating_add(one.pay.fuel);
+        told.charged = told.charged.saturating_add(if is_first { one.pay.fuel } else { 0 });
+        told.fresh.push((one, is_first));
     }
-    let (last, period) = (store::last_begun(tx)?, terms.periods.of(terms.now));
-    let period = if last < period { period } else { terms.periods.after(last) };
-    store::add_due(tx, period, &rows)?;
-    Ok(evidence::add_parts(tx, period, &parts)?)
+    Ok(out)
 }
 
 fn open(tx: &mut Tx<'_>, member: &MemberId, terms: Terms) -> Result<AccountNo, StoreError> {

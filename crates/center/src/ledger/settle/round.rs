@@ -14,7 +14,7 @@ use crate::ledger::allow;
 use crate::ledger::seat::{self, Escrow};
 use crate::ledger::store::{self as book, account, allowance, commons, hold, price};
 use crate::ledger::{Ledger, Posting};
-use model::{AccountClass, AccountNo, Code, MemberState, Resource, Span, Stamp, TransferId, Ucredit};
+use model::{AccountClass, AccountNo, Code, Resource, Span, Stamp, TransferId, Ucredit};
 use rules::ledger::settle::{Carries, Charged, Due, Earner, Factor, Payer, Round, Seats, charge, earned, pay, share};
 use rules::ledger::tariff::Tariff;
 use rules::ledger::{Account, Act, No, buffer};
@@ -194,7 +194,7 @@ impl Turn<'_, '_, '_> {
         let accounts = self.accounts(uses.keys().copied())?;
         let mut insurance = self.seat(self.round.seats.insurance)?;
         let mut charged: Vec<(AccountNo, Charged)> = Vec::with_capacity(uses.len());
-        let mut again = Vec::new();
+        let (mut again, mut freeze) = (Vec::new(), BTreeSet::new());
         for (no, uses) in &uses {
             let Some(account) = accounts.get(no).copied() else {
                 tracing::error!(account = %no, "units are due of an account that is not there; they are let go");
@@ -213,12 +213,11 @@ impl Turn<'_, '_, '_> {
                 tracing::warn!(account = %no, overspent = %one.overspent, "a payer signed more than it can pay; others bear it");
                 // What it bears of the next ones it cannot bear twice.
                 insurance.debits = insurance.debits.checked_add(one.overspent).unwrap_or(Ucredit::MAX);
-                // (C) Its own signatures are the evidence.
-                if one.overspent > FREEZE_ABOVE {
-                    account::freeze(self.tx, *no, true)?;
-                }
             }
-            self.note_owed(&account, &one)?;
+            // (C) Its own signatures are the evidence; where it has more set aside than one charge reaches, they are none.
+            if one.overspent > FREEZE_ABOVE && payer.allowances.len() < HOLDS_MAX as usize {
+                freeze.insert(*no);
+            }
             if !no.is_of_people() {
                 let (resource, account) = (self.at.1, *no);
                 let unpaid = unpaid(&self.round, &payer.uses, &one).into_iter();
@@ -229,14 +228,18 @@ impl Turn<'_, '_, '_> {
         let groups = charged.iter().map(|(no, one)| (*no, one.group.clone())).collect();
         let refused = self.post(groups)?;
         // What was refused is due again: who is owed for it waits, and nobody is let off.
-        for no in
-            refused.iter().filter(|no| accounts.get(no).is_some_and(|account| account.state != MemberState::Closed))
-        {
+        for no in &refused {
             let (resource, account) = (self.at.1, *no);
             let uses = uses.get(no).into_iter().flatten();
             again.extend(uses.map(|due| DueRow { resource, side: Side::Used, account, due: *due }));
         }
-        for (_, one) in charged.iter().filter(|(no, _)| !refused.contains(no)) {
+        for (no, one) in charged.iter().filter(|(no, _)| !refused.contains(no)) {
+            if let Some(before) = accounts.get(no) {
+                self.note_owed(before, one)?;
+            }
+            if freeze.contains(no) {
+                account::freeze(self.tx, *no, true)?;
+            }
             price::put_carries(self.tx, &one.carries)?;
             store::add_taken(self.tx, self.at, &one.taken)?;
         }

@@ -3,6 +3,7 @@
 
 use super::{Asked, challenge, deadline, every, judge, permit};
 use crate::Center;
+use crate::leave::Pays;
 use crate::refuse::Refused;
 use codec::Layout;
 use model::Alias;
@@ -15,6 +16,8 @@ use wire::storage::{AuditOpen, AuditOutcome, StreamOpen};
 
 /// Nodes the center asks at one time: it moves no data otherwise, and this much is little.
 const OWN_MAX: usize = 8;
+/// Of them, because a reader doubts a piece: whoever doubts much keeps nobody from being asked.
+const DOUBTED_MAX: usize = 2;
 /// Longest dial of a node.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -40,9 +43,13 @@ pub enum Why {
 pub fn ask(center: &Center, node: Alias, why: Why) {
     {
         let mut audits = center.audits();
-        if audits.own.len() >= OWN_MAX || !audits.own.insert(node) {
+        let is_doubt = matches!(why, Why::Doubt(_));
+        let doubted = audits.own.values().filter(|is_doubt| **is_doubt).count();
+        let is_full = audits.own.len() >= OWN_MAX || is_doubt && doubted >= DOUBTED_MAX;
+        if is_full || audits.own.contains_key(&node) {
             return;
         }
+        audits.own.insert(node, is_doubt);
     }
     let center = center.clone();
     tokio::spawn(async move {
@@ -66,14 +73,14 @@ async fn begin(center: &Center, node: Alias) -> Result<(), Refused> {
         center.audits().over(node, true, None, every(center));
         return Ok(());
     };
-    let outcome = put(center, &asked).await?;
+    let outcome = put(center, &asked, Pays::of_work(center, None)).await?;
     judge::take(center, &asked, outcome).await.map(drop)
 }
 
 /// A doubted piece. Silence says nothing here: the node is asked in its turn. Neither does a good answer: readers choose what
-/// they doubt, so it neither makes a score nor stands for an audit.
+/// they doubt, so it neither makes a score nor stands for an audit, and nobody pays for it.
 async fn look_into(center: &Center, asked: &Asked) -> Result<(), Refused> {
-    match put(center, asked).await? {
+    match put(center, asked, Pays::Nobody).await? {
         AuditOutcome::Silent(_) => Ok(()),
         AuditOutcome::Answered { slices, wrong, .. } if wrong.is_empty() && !slices.contains(&NOT_HELD) => Ok(()),
         outcome => judge::take(center, asked, outcome).await.map(drop),
@@ -83,7 +90,7 @@ async fn look_into(center: &Center, asked: &Asked) -> Result<(), Refused> {
 /// The same slices again, under a nonce of its own.
 async fn repeat(center: &Center, mut asked: Asked, repeated: Repeated) -> Result<(), Refused> {
     asked.challenge.nonce = center.random();
-    let outcome = put(center, &asked).await?;
+    let outcome = put(center, &asked, Pays::of_work(center, None)).await?;
     if let AuditOutcome::Answered { slices, wrong, .. } = &outcome
         && wrong.is_empty()
     {
@@ -98,18 +105,18 @@ async fn repeat(center: &Center, mut asked: Asked, repeated: Repeated) -> Result
 }
 
 /// Puts a challenge to a node.
-async fn put(center: &Center, asked: &Asked) -> Result<AuditOutcome, Refused> {
+async fn put(center: &Center, asked: &Asked, pays: Pays) -> Result<AuditOutcome, Refused> {
     let wait = Duration::from_millis(deadline(center, asked).await?.as_ms());
-    Ok(gather(center, asked, wait).await.unwrap_or_else(|error| AuditOutcome::Silent(error.to_string())))
+    Ok(gather(center, asked, (pays, wait)).await.unwrap_or_else(|error| AuditOutcome::Silent(error.to_string())))
 }
 
-async fn gather(center: &Center, asked: &Asked, wait: Duration) -> Result<AuditOutcome, NetError> {
+async fn gather(center: &Center, asked: &Asked, (pays, wait): (Pays, Duration)) -> Result<AuditOutcome, NetError> {
     let endpoint = center.endpoint();
     if let Some(addr) = super::addr(center, asked.node) {
         endpoint.learn(addr);
     }
     let link = endpoint.connect(asked.challenge.node, DIAL_TIMEOUT).await?;
-    let permit = permit(center, (endpoint.id(), None), asked);
+    let permit = permit(center, endpoint.id(), pays, asked);
     let open = AuditOpen { permit: permit.clone(), challenge: asked.challenge.clone() };
     let limits = CallLimits { max_reply: AUDIT_FRAME_MAX, timeout: wait };
     let open = wire::encode(&StreamOpen::Audit(Box::new(open)));

@@ -467,8 +467,50 @@ fn exactly(dues: &[Due], price: impl Fn(&Due) -> (u64, u64)) -> u64 {
     u64::try_from(exact / u128::from(dues.first().map_or(1, |due| price(due).1))).unwrap()
 }
 
+/// Its providers are paid all the same, and wait for nobody.
+#[test]
+fn what_a_closed_account_used_the_insurance_bears() {
+    let mut town = Town::new(1, false);
+    let uses = [due(Variant::Plain, 1_000_000_000)];
+    let payer = town.payer(1, &uses, &[]);
+    let account = Account { state: MemberState::Closed, ..payer.account };
+    let step = charge(
+        &Round { resource: Resource::Egress, period: 1, tariff: &town.tariff.clone(), seats: Town::seats() },
+        &Payer { account, ..payer },
+    );
+    let step = step.unwrap();
+    let (taken, bearers) =
+        (step.taken.values().map(|amount| amount.0).sum::<u64>(), [seat(Class::Insurance), seat(Class::WriteOff)]);
+    let group = step.group.unwrap();
+    let [Ask { act: Act::Move { debit, amount, .. }, code: Code::BadDebt, .. }] = &group.asks[..] else {
+        panic!("{group:?}")
+    };
+    assert!(bearers.contains(debit) && amount.0 == taken && step.overspent == *amount);
+    town.commit(Some(&group));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
+    /// However often items are checked, made again, and told in whatever parts: no job pays its workers more than its member pays.
+    #[test]
+    fn workers_of_a_job_get_no_more_than_is_charged_for_it(
+        told in proptest::collection::vec((0u64..1 << 50, 0u64..4), 1..40), copies_ppm in 1_000_000u64..2_500_000
+    ) {
+        let (mut copies, mut work) = (settle::Copies::default(), 0u128);
+        for (fuel, more) in told {
+            let before = copies.paid;
+            let payable = copies.take(fuel, fuel * (1 + more), copies_ppm);
+            work += u128::from(fuel) * u128::from(1 + more);
+            prop_assert!(payable <= fuel * (1 + more) && copies.paid == before + payable);
+            let most = u128::from(copies.charged) * u128::from(copies_ppm) / 1_000_000;
+            prop_assert!(u128::from(copies.paid) <= most);
+            prop_assert!(u128::from(copies.paid) == work || more > 0 || u128::from(copies.paid) <= most);
+        }
+        // One copy of each is always paid whole.
+        let mut single = settle::Copies::default();
+        prop_assert_eq!(single.take(copies.charged, copies.charged, copies_ppm), copies.charged);
+    }
+
 
     /// Traffic of many small pairs over many periods: everybody pays and gets the exact sum, less than a µC apart.
     #[test]

@@ -1,7 +1,9 @@
 //! Which results of jobs were paid.
 
 use crate::db::{DbError, Reader, Tx};
+use model::JobId;
 use rules::compute::Pay;
+use rules::ledger::settle::Copies;
 
 /// Whether an item was paid: by any of its attempts, or by the very one.
 pub fn is_paid(q: &mut Reader<'_>, pay: &Pay, by: By) -> Result<bool, DbError> {
@@ -34,4 +36,19 @@ pub fn put(tx: &mut Tx<'_>, pay: &Pay) -> Result<(), DbError> {
     let item = &pay.item;
     let params = [item.job.as_bytes()[..].into(), item.stage.into(), item.item.into(), pay.serial.into()];
     tx.execute(sql, &params).map(drop)
+}
+
+/// What was charged and paid of a job.
+pub fn copies(q: &mut Reader<'_>, job: &JobId) -> Result<Copies, DbError> {
+    let sql = "SELECT charged, paid FROM compute_copies WHERE job = $1";
+    let found =
+        q.query_opt(sql, &[job.as_bytes()[..].into()], |row| Ok(Copies { charged: row.get(0)?, paid: row.get(1)? }))?;
+    Ok(found.unwrap_or_default())
+}
+
+/// Keeps it.
+pub fn put_copies(tx: &mut Tx<'_>, job: &JobId, copies: Copies) -> Result<(), DbError> {
+    let sql = "INSERT INTO compute_copies (job, charged, paid) VALUES ($1, $2, $3) \
+        ON CONFLICT (job) DO UPDATE SET charged = excluded.charged, paid = excluded.paid";
+    tx.execute(sql, &[job.as_bytes()[..].into(), copies.charged.into(), copies.paid.into()]).map(drop)
 }
