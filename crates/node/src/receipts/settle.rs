@@ -109,6 +109,8 @@ mod tests {
 
     const NOW: Stamp = Stamp(1_800_000_000_000);
     const NODE: NodeId = NodeId([2; 32]);
+    /// The window of that moment.
+    const WINDOW: u32 = (NOW.0 / (6 * 3_600_000)) as u32;
     const SESSION: [u8; 32] = [4; 32];
 
     fn kept(n: u16, units: u64, flags: u16, payer: u64) -> Kept {
@@ -130,7 +132,7 @@ mod tests {
             revocation_epoch: 0,
             key_epoch: 0,
         };
-        let receipt = Receipt { kind: 1, serial: permit.serial, node: NODE, units, window: 7, at: NOW };
+        let receipt = Receipt { kind: 1, serial: permit.serial, node: NODE, units, window: WINDOW, at: NOW };
         let (bytes, permit_bytes) = (receipt.sign(&SESSION).to_vec(), permit.sign(&[1; 32]).to_vec());
         Kept { receipt, bytes, permit, permit_bytes }
     }
@@ -151,20 +153,20 @@ mod tests {
             kept(6, 50, 0, payer(2)),
             kept(7, 60, 0, reserve),
         ];
-        let made = gather(7, rows.to_vec());
+        let made = gather(WINDOW, rows.to_vec());
         let totals = made.batch.totals.iter().map(|total| (total.payer.0, total.resource, total.units));
         let expected =
             [(payer(1), Resource::Egress, 40), (payer(2), Resource::Egress, 60), (reserve, Resource::Repair, 60)];
         assert!(totals.eq(expected));
         assert_eq!((made.batch.receipts.len(), made.left), (4, (0, 0)));
-        assert_eq!(gather(7, rows.to_vec()).batch.hash(), made.batch.hash(), "(A)");
+        assert_eq!(gather(WINDOW, rows.to_vec()).batch.hash(), made.batch.hash(), "(A)");
     }
 
     #[test]
     fn of_too_many_receipts_the_largest_are_in_the_batch_and_the_rest_is_told() {
         let max = u16::try_from(SETTLE_RECEIPTS_MAX).unwrap();
         let rows: Vec<Kept> = (0..max + 2).map(|n| kept(n, if n < 2 { 1 } else { 100 }, 0, payer(1))).collect();
-        let made = gather(7, rows);
+        let made = gather(WINDOW, rows);
         assert_eq!((made.batch.receipts.len(), made.left), (SETTLE_RECEIPTS_MAX, (2, 2)));
         let request = wire::Envelope::new(wire::Request::Settle(Box::new(made.batch)));
         assert_eq!(wire::Envelope::from_bytes(&request.to_bytes()).as_ref(), Ok(&request), "it fits");
