@@ -21,6 +21,7 @@ pub mod day;
 pub mod days;
 pub(crate) mod debts;
 pub mod evidence;
+pub mod relay;
 pub mod seat;
 pub mod settle;
 pub mod standing;

@@ -247,6 +247,7 @@ impl Center {
         tasks.spawn(ledger::chore::run(center.clone()));
         tasks.spawn(ledger::debts::run(center.clone()));
         tasks.spawn(ledger::settle::chore::run(center.clone()));
+        tasks.spawn(ledger::relay::run(center.clone()));
         tasks.spawn(ledger::daily::run(center.clone()));
         drop(tasks);
         center.0.ready.store(true, Ordering::Release);

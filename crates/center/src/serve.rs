@@ -178,6 +178,8 @@ async fn dispatch(center: &Center, caller: &Caller, request: Request) -> Result<
         Request::RootSigned(word) => ledger::cosign::signed(center, caller, word).await,
         Request::StatementSeal(ask) => ledger::evidence::seal(center, caller, ask).await,
         Request::LedgerDays(after) => ledger::api::days(center, caller, after).await,
+        Request::RelayAsk(ask) => ledger::relay::ask(center, caller, ask).await,
+        Request::RelaySigned(signed) => ledger::relay::take(center, signed).await,
     }
 }
 

@@ -34,6 +34,7 @@ mod permits;
 mod piece;
 mod put;
 mod rebuild;
+mod relayed;
 pub mod roots;
 mod send;
 mod settings;
@@ -205,6 +206,8 @@ pub struct Client {
     /// Round trips to holders, measured on their links, in ms.
     rtts: Arc<Mutex<BTreeMap<NodeId, u32>>>,
     permits: Arc<Mutex<permits::Permits>>,
+    /// What goes over the relay, where it is paid for.
+    relaying: Option<Arc<relayed::Relaying>>,
     packers: Arc<Mutex<packer::Packers>>,
     /// Bytes of pieces that were given to the transport.
     sent: Arc<AtomicU64>,
@@ -267,6 +270,7 @@ impl Client {
             doubted: Arc::default(),
             rtts: Arc::default(),
             permits: Arc::default(),
+            relaying: None,
             packers: Arc::default(),
             sent: Arc::default(),
             stage: None,

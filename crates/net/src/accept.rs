@@ -46,7 +46,7 @@ async fn handshake(incoming: Incoming, gates: &Gates, tap: Option<Tap>) -> Optio
     };
     let gate = gates.of(NodeId(*conn.remote_id().as_bytes()));
     match gates.enter(&gate) {
-        Some(place) => Some(Link::new(conn, gate, Some(place), tap)),
+        Some(place) => Some(Link::new(conn, gate, Some(place), tap, None)),
         None => {
             tracing::debug!(peer = %conn.remote_id().fmt_short(), "too many links");
             conn.close(VarInt::from_u32(code::BUSY), b"too many links");

@@ -8,6 +8,7 @@ use crate::limit::{FrameLimits, Gates, PeerLimits};
 use crate::link::Link;
 use crate::pin::PinnedVerifier;
 use crate::quic::{QuicSettings, transport};
+use crate::relayed::Relayed;
 use iroh::dns::DnsResolver;
 use iroh::endpoint::{PortmapperConfig, presets};
 use iroh::{
@@ -125,6 +126,7 @@ struct Inner {
     addr: watch::Receiver<PeerAddr>,
     announced: Announced,
     tap: Option<Tap>,
+    relayed: Relayed,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -153,7 +155,8 @@ impl Endpoint {
         Ok(Self(Arc::new_cyclic(|inner| {
             tasks.push(tokio::spawn(sweep_loop(Weak::clone(inner))));
             let accepted = AsyncMutex::new(accept_recv);
-            Inner { iroh, book, dials: Dials::default(), gates, accepted, addr, announced, tap: config.tap, tasks }
+            let (dials, relayed, tap) = (Dials::default(), Relayed::default(), config.tap);
+            Inner { iroh, book, dials, gates, accepted, addr, announced, tap, relayed, tasks }
         })))
     }
 
@@ -232,7 +235,8 @@ impl Endpoint {
         let dial = async {
             let dialed = self.0.iroh.connect(self.iroh_addr(peer)?, ALPN).await;
             let conn = dialed.map_err(|e| NetError::Unreachable { cause: format!("{e:#}") })?;
-            Ok(Link::new(conn, self.0.gates.of(peer), None, self.0.tap.clone()))
+            let counted = self.0.relayed.count(&conn);
+            Ok(Link::new(conn, self.0.gates.of(peer), None, self.0.tap.clone(), Some(counted)))
         };
         timeout(wait, self.0.dials.get(peer, dial)).await.map_err(|_| NetError::TimedOut(wait))?
     }
@@ -248,6 +252,11 @@ impl Endpoint {
             return Err(NetError::Unreachable { cause: "no address of it is known".to_owned() });
         }
         Ok(EndpointAddr::from_parts(id, all))
+    }
+
+    /// Bytes that links dialed here moved over a relay so far, both ways, to peers that count; also of links that ended.
+    pub fn relayed_bytes(&self, counts: impl Fn(&NodeId) -> bool) -> u64 {
+        self.0.relayed.bytes(counts)
     }
 
     /// The next peer that dialed; nothing when the endpoint is closed.

@@ -23,6 +23,7 @@ mod pin;
 mod quic;
 mod redial;
 mod relay;
+mod relayed;
 mod stream;
 
 pub use address::LEARNED_MAX;
@@ -34,4 +35,5 @@ pub use link::{CallLimits, Link, LinkStats};
 pub use quic::{Congestion, IDLE_TIMEOUT, KEEP_ALIVE, QuicSettings};
 pub use redial::{BACKOFF_BASE, BACKOFF_CAP, Redial, RedialEvent};
 pub use relay::{Admit, Relay, RelayServerConfig};
+pub use relayed::RELAYED_PEERS_MAX;
 pub use stream::{SILENCE_MAX, Stream, StreamReader, StreamWriter};

@@ -3,6 +3,7 @@
 use crate::endpoint::Tap;
 use crate::error::{CloseReason, NetError};
 use crate::limit::{Gate, Place};
+use crate::relayed::Count;
 use crate::stream::{SILENCE_MAX, Stream};
 use iroh::TransportAddr;
 use iroh::endpoint::{Connection, VarInt};
@@ -44,6 +45,16 @@ struct Inner {
     gate: Arc<Gate>,
     tap: Option<Tap>,
     _place: Option<Place>,
+    /// What goes over a relay, where it is counted.
+    counted: Option<Arc<Count>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(counted) = &self.counted {
+            counted.look(&self.conn);
+        }
+    }
 }
 
 impl std::fmt::Debug for Link {
@@ -53,9 +64,15 @@ impl std::fmt::Debug for Link {
 }
 
 impl Link {
-    pub(crate) fn new(conn: Connection, gate: Arc<Gate>, place: Option<Place>, tap: Option<Tap>) -> Self {
+    pub(crate) fn new(
+        conn: Connection,
+        gate: Arc<Gate>,
+        place: Option<Place>,
+        tap: Option<Tap>,
+        counted: Option<Arc<Count>>,
+    ) -> Self {
         let peer = NodeId(*conn.remote_id().as_bytes());
-        Self(Arc::new(Inner { conn, peer, gate, tap, _place: place }))
+        Self(Arc::new(Inner { conn, peer, gate, tap, _place: place, counted }))
     }
 
     /// Whom it leads to; the handshake has proved the key.

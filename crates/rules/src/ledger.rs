@@ -3,9 +3,9 @@
 //! A shell loads what a group of transfers touches, asks [`apply()`], and writes the answer's rows, accounts and holds in the
 //! same transaction. [`Book`] is the same in memory, for tests, simulation and audits. [`check`] says what must hold between
 //! any two groups, [`replay`] and [`chain`] how anybody with the rows comes to the same state, hash and daily root.
-//! [`tariff`] is the price book, [`receipt`] judges what a node hands in, [`settle`] turns it into groups, [`limit`] says how far
-//! a member may owe, [`allowance`] what covers permits, [`sweep`] what goes through the commons, [`buffer`] what holders leave as a
-//! pledge, [`debt_first`] whom work goes to first.
+//! [`tariff`] is the price book, [`receipt`] judges what a node hands in, [`relay`] how relayed bytes are signed for, [`settle`] turns it
+//! into groups, [`limit`] says how far a member may owe, [`allowance`] what covers permits, [`sweep`] what goes through the commons,
+//! [`buffer`] what holders leave as a pledge, [`debt_first`] whom work goes to first.
 //!
 //! Properties of the whole, as the chapter letters them: (A) sums are zero after every group. (B) No hold and no move a member
 //! started leaves more owed and held than balance and limit. (C) A transfer id is applied once. (D) Rows never change. (E) For
@@ -37,6 +37,7 @@ pub mod id;
 pub mod limit;
 pub mod no;
 pub mod receipt;
+pub mod relay;
 pub mod replay;
 pub mod roots;
 pub mod row;

@@ -208,6 +208,10 @@ pub enum Request {
     Limit(Option<model::AccountNo>),
     /// The operator looked at a frozen account, and lets it go on.
     AccountThaw(model::AccountNo),
+    /// Leave to use the relay.
+    RelayAsk(settle::RelayAsk),
+    /// What a session signed for at the relay, with its permit.
+    RelaySigned(settle::SettleReceipt),
 }
 
 impl Request {
@@ -305,7 +309,9 @@ impl Request {
             | Self::LedgerParts(_)
             | Self::StatementSeal(_)
             | Self::RootSigned(_)
-            | Self::Limit(_) => true,
+            | Self::Limit(_)
+            | Self::RelayAsk(_)
+            | Self::RelaySigned(_) => true,
         }
     }
 }
@@ -431,6 +437,8 @@ pub enum Reply {
     StatementSeal(Vec<u8>),
     /// How far a member may owe, and why.
     Limit(Box<ledger::LimitPage>),
+    /// A permit for the relay; none where nothing is owed for it.
+    RelayPermit(Option<Vec<u8>>),
 }
 
 /// A lawful no: its registered id and the variables of its text, in the reader's language.

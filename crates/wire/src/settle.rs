@@ -1,10 +1,11 @@
-//! A node's batch: what payers signed for in one window, to be settled (`docs/design/ledger.md` §5).
+//! A node's batch: what payers signed for in one window, to be settled (`docs/design/ledger.md` §5); and what a session says to the
+//! center's relay, which keeps such receipts itself.
 //!
 //! (A) One batch for a (node, window). (B) A batch travels whole: every receipt it counts, with the permit it is under. Where more
 //! receipts were signed than [`crate::limits::SETTLE_RECEIPTS_MAX`], those with the most units are in it; a batch of which only drawn
 //! receipts are shown (the sum tree of `rules::ledger`) is not on the wire yet.
 
-use model::{AccountNo, Resource};
+use model::{AccountNo, NodeId, Resource};
 use serde::{Deserialize, Serialize};
 
 /// What a node claims for one window.
@@ -45,6 +46,15 @@ pub struct Settled {
     pub batch: u64,
     /// It counted before already.
     pub is_known: bool,
+}
+
+/// A session asks for leave to use the center's relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayAsk {
+    /// Key of the endpoint whose links go over it, and that signs for what they move.
+    pub session: NodeId,
+    /// For about so many bytes.
+    pub units: u64,
 }
 
 impl SettleBatch {

@@ -38,6 +38,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0027_commons.sql"),
     include_str!("../../migrations/0028_lighter_gifts.sql"),
     include_str!("../../migrations/0029_copies.sql"),
+    include_str!("../../migrations/0030_relay.sql"),
 ];
 
 const VERSION_TABLE: &str =

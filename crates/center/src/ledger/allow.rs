@@ -1,5 +1,5 @@
-//! Cover for permits to read: credits that are set aside before anybody may sign for them (`docs/design/ledger.md` §4, §8), as
-//! [`rules::ledger::allowance`] says.
+//! Cover for permits to read and to use the relay: credits that are set aside before anybody may sign for them
+//! (`docs/design/ledger.md` §4, §8), as [`rules::ledger::allowance`] says.
 //!
 //! (A) No cover, no paid permit. (B) What is given out of a day's holds stands in the database before a permit of it is signed: this
 //! process takes a portion and hands it out of memory, so that reads cost no transaction each. (C) Who cannot set anything aside reads
@@ -22,7 +22,7 @@ use rules::ledger::limit::{Want, may};
 use rules::ledger::row::day_of;
 use rules::ledger::tariff::{Price, Variant};
 use rules::ledger::{Act, Ask, Group, No, Starter};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 /// Accounts of one part of the memory share a lock.
@@ -38,15 +38,15 @@ const RESCUE_LEAST: u64 = 64 << 20;
 /// Days whose rescue reads count together.
 const RESCUE_DAYS: u32 = 90;
 
-/// What this process has taken and not given yet, by account.
+/// What this process has taken and not given yet, by account and resource.
 pub(crate) struct Allowances {
-    parts: Vec<tokio::sync::Mutex<HashMap<AccountNo, Left>>>,
-    price: Mutex<Option<(Stamp, Price)>>,
+    parts: Vec<tokio::sync::Mutex<HashMap<(AccountNo, Resource), Left>>>,
+    prices: Mutex<BTreeMap<Resource, (Stamp, Price)>>,
 }
 
 impl Default for Allowances {
     fn default() -> Self {
-        Self { parts: (0..PARTS).map(|_| tokio::sync::Mutex::default()).collect(), price: Mutex::default() }
+        Self { parts: (0..PARTS).map(|_| tokio::sync::Mutex::default()).collect(), prices: Mutex::default() }
     }
 }
 
@@ -63,6 +63,8 @@ pub struct Wanted {
     pub account: AccountNo,
     /// Its member.
     pub member: MemberId,
+    /// Of what.
+    pub resource: Resource,
     /// What it costs at most.
     pub cost: Ucredit,
     /// How many bytes these are.
@@ -87,14 +89,23 @@ pub enum Beyond {
 impl Center {
     /// What a byte read costs now; nothing where the book has no such price.
     pub(crate) async fn egress_price(&self) -> Result<Option<Price>, StoreError> {
-        let (now, cache) = (self.now(), &self.allowances().price);
-        let known = *cache.lock().unwrap_or_else(PoisonError::into_inner);
+        self.price_of(Resource::Egress).await
+    }
+
+    /// What a unit of a resource with one price costs now; nothing where the book has no such price.
+    pub(crate) async fn price_of(&self, resource: Resource) -> Result<Option<Price>, StoreError> {
+        let (now, cache) = (self.now(), &self.allowances().prices);
+        let known = cache.lock().unwrap_or_else(PoisonError::into_inner).get(&resource).copied();
         if let Some((_, price)) = known.filter(|(at, _)| now.since(*at) < PRICE_FOR) {
             return Ok(Some(price));
         }
         let tariff = ledger::settle::tariff(self.db(), now).await?;
-        let price = tariff.at(now).and_then(|book| book.price(Resource::Egress, Variant::Plain)).copied();
-        *cache.lock().unwrap_or_else(PoisonError::into_inner) = price.map(|price| (now, price));
+        let price = tariff.at(now).and_then(|book| book.price(resource, Variant::Plain)).copied();
+        let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+        match price {
+            Some(price) => drop(cache.insert(resource, (now, price))),
+            None => drop(cache.remove(&resource)),
+        }
         Ok(price)
     }
 
@@ -127,10 +138,11 @@ impl Center {
         let today = day_of(self.now());
         let at = usize::try_from(wanted.account.0 % PARTS as u64).unwrap_or(0);
         let mut part = self.allowances().parts[at].lock().await;
-        if part.len() >= PART_MAX && !part.contains_key(&wanted.account) {
+        let key = (wanted.account, wanted.resource);
+        if part.len() >= PART_MAX && !part.contains_key(&key) {
             part.clear();
         }
-        let left = part.entry(wanted.account).or_default();
+        let left = part.entry(key).or_default();
         if left.day != today {
             *left = Left { day: today, credit: Ucredit::ZERO };
         }
@@ -150,7 +162,7 @@ impl Center {
 /// Of the store; inside, why there is no cover.
 pub fn take(tx: &mut Tx<'_>, wanted: Wanted, now: Stamp) -> Result<Result<Ucredit, Refusal>, StoreError> {
     book::lock(tx)?;
-    let key = (wanted.account, Resource::Egress, day_of(now));
+    let key = (wanted.account, wanted.resource, day_of(now));
     let (mut day, yesterday) = (allowance::day(tx, key)?, allowance::day(tx, (key.0, key.1, key.2.saturating_sub(1)))?);
     let mut no = None;
     if let Next::Hold { amount, least } = next(day, yesterday.given, wanted.cost) {
@@ -253,12 +265,12 @@ fn owe(tx: &mut Tx<'_>, key: allowance::Key, wanted: Wanted, no: &No) -> Result<
     Ok(judged.map(|()| Ucredit::ZERO))
 }
 
-/// What an account may owe beyond its limit for what it read, until the last of it is settled.
+/// What an account may owe beyond its limit for what it read or had relayed, until the last of it is settled.
 ///
 /// # Errors
 /// Of the database.
-pub fn may_owe(tx: &mut Tx<'_>, account: AccountNo, now: Stamp) -> Result<Ucredit, StoreError> {
-    let open = open_days(tx, account, now)?;
+pub fn may_owe(tx: &mut Tx<'_>, of: (AccountNo, Resource), now: Stamp) -> Result<Ucredit, StoreError> {
+    let open = open_days(tx, of, now)?;
     Ok(open.iter().fold(Ucredit::ZERO, |sum, (_, owed)| {
         Ucredit(sum.0.saturating_add(owed.given.less(owed.charged).0).min(Ucredit::MAX.0))
     }))
@@ -268,22 +280,26 @@ pub fn may_owe(tx: &mut Tx<'_>, account: AccountNo, now: Stamp) -> Result<Ucredi
 ///
 /// # Errors
 /// Of the database.
-pub fn note_charged(tx: &mut Tx<'_>, account: AccountNo, amount: Ucredit, now: Stamp) -> Result<(), StoreError> {
+pub fn note_charged(tx: &mut Tx<'_>, of: (AccountNo, Resource), amount: Ucredit, now: Stamp) -> Result<(), StoreError> {
     let mut left = amount;
-    for (day, mut owed) in open_days(tx, account, now)? {
+    for (day, mut owed) in open_days(tx, of, now)? {
         let part = owed.given.less(owed.charged).min(left);
         if part > Ucredit::ZERO {
             owed.charged = owed.charged.checked_add(part).unwrap_or(Ucredit::MAX);
             left = left.less(part);
-            allowance::put_owed(tx, (account, Resource::Egress, day), owed)?;
+            allowance::put_owed(tx, (of.0, of.1, day), owed)?;
         }
     }
     Ok(())
 }
 
 /// Days whose permits may still be settled.
-fn open_days(tx: &mut Tx<'_>, account: AccountNo, now: Stamp) -> Result<Vec<(u32, allowance::Owed)>, StoreError> {
+fn open_days(
+    tx: &mut Tx<'_>,
+    (account, resource): (AccountNo, Resource),
+    now: Stamp,
+) -> Result<Vec<(u32, allowance::Owed)>, StoreError> {
     let today = day_of(now);
     let from = (0..=today).rev().find(|day| expires(*day) <= now).map_or(0, |day| day + 1);
-    Ok(allowance::owed(tx, (account, Resource::Egress, from))?)
+    Ok(allowance::owed(tx, (account, resource, from))?)
 }

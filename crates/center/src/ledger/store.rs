@@ -7,6 +7,7 @@ pub mod cosign;
 pub mod day;
 pub mod hold;
 pub mod price;
+pub mod relay;
 pub mod row;
 pub mod standing;
 pub mod statement;

@@ -14,7 +14,7 @@ use crate::leave::{Leave, Payer, Pays};
 use crate::ledger::allow::{Beyond, Wanted};
 use crate::refuse::{Refused, bad_value, plain};
 use crate::{Caller, Center};
-use model::{BucketId, MemberId, NodeId, PgId, Presence, Span, errors};
+use model::{BucketId, MemberId, NodeId, PgId, Presence, Resource, Span, errors};
 use rules::ledger::allowance::{self, Leave as LeaveAsk};
 use rules::ledger::tariff::Source;
 use rules::storage::group::DomainKind;
@@ -331,7 +331,7 @@ async fn cover(center: &Center, reads: Reads, groups: &[LeaveAsk]) -> Result<(Pa
         let bytes =
             groups.iter().zip(&units).fold(0u64, |sum, (group, units)| sum.saturating_add(group.in_all(*units)));
         let cost = allowance::cost(bytes, windows, &price);
-        let wanted = Wanted { account, member, cost, bytes, beyond: reads.beyond };
+        let wanted = Wanted { account, member, resource: Resource::Egress, cost, bytes, beyond: reads.beyond };
         match center.cover(wanted).await {
             Ok(()) => return Ok((reads.pays, life, units)),
             Err(Refused(no)) if matches!(no.id, errors::DB_UNWRITABLE | errors::LEDGER_STOPPED) => {

@@ -14,7 +14,7 @@ use crate::leave::Pays;
 use crate::ledger::allow::Wanted;
 use crate::refuse::Refused;
 use crate::{Caller, Center};
-use model::{Alias, Bytes, Kbps, NodeState, PgId, Presence, Span, Stamp, Tier, TimeScale, errors};
+use model::{Alias, Bytes, Kbps, NodeState, PgId, Presence, Resource, Span, Stamp, Tier, TimeScale, errors};
 use rules::fleet::tier::Trust;
 use rules::ledger::allowance;
 use rules::storage::expand::{
@@ -446,7 +446,8 @@ async fn work(
         if let Some(price) = center.egress_price().await? {
             let windows = allowance::windows(now, PERMIT_LIFE);
             let cost = allowance::cost(bytes, windows, &price);
-            let wanted = Wanted { account, member, cost, bytes, beyond: center.own_reads() };
+            let (resource, beyond) = (Resource::Egress, center.own_reads());
+            let wanted = Wanted { account, member, resource, cost, bytes, beyond };
             is_covered = center.cover(wanted).await.is_ok();
         }
     }

@@ -5,6 +5,7 @@ mod allowance;
 mod budget;
 mod crash;
 mod refused;
+mod relay;
 pub mod stored;
 pub mod town;
 

@@ -16,6 +16,7 @@ use net::Endpoint;
 use seal::{AccountRoot, BucketKeys};
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::task::JoinSet;
 use wire::Link;
 
 /// Places on this account's side are written so.
@@ -107,6 +108,8 @@ pub struct Session {
     name: String,
     endpoint: Endpoint,
     center: Arc<CenterLink>,
+    /// Pays the relay; ends with the session.
+    _paying: JoinSet<()>,
 }
 
 impl Session {
@@ -132,9 +135,20 @@ impl Session {
                 client
             }
         };
-        let client = client.with_waiting(waiting(app));
+        let client = client.with_waiting(waiting(app)).with_relay_paid(membership.center.id);
+        let mut paying = JoinSet::new();
+        let payer = client.clone();
+        paying.spawn(async move { payer.pay_relay().await });
         let (machine, name) = (key, membership.name);
-        Ok(Self { endpoint: client.endpoint().clone(), client, root: Some(root), machine, name, center })
+        Ok(Self {
+            endpoint: client.endpoint().clone(),
+            client,
+            root: Some(root),
+            machine,
+            name,
+            center,
+            _paying: paying,
+        })
     }
 
     /// A session to read a link with, of a machine that is in no cloud, or in another one.
@@ -144,8 +158,9 @@ impl Session {
         let dialed = Dialed::with_key(&key, None, address.clone(), app.timeout).await?;
         let center = Arc::new(CenterLink::over(&app.home, app.timeout, dialed));
         let client = Self::client(&address, None, key, asking(&center)).await?.with_waiting(waiting(app));
-        let (machine, name) = (key, String::new());
-        Ok(Self { endpoint: client.endpoint().clone(), client, root: None, machine, name, center })
+        // Who is no member of the cloud has no account there, and pays nothing.
+        let (machine, name, _paying) = (key, String::new(), JoinSet::new());
+        Ok(Self { endpoint: client.endpoint().clone(), client, root: None, machine, name, center, _paying })
     }
 
     /// A client with an endpoint of its own.
@@ -159,8 +174,9 @@ impl Session {
         Ok(Client::new(endpoint.map_err(|e| net_fault(&e, "bind"))?, key, clock::now, ask))
     }
 
-    /// Ends its links.
+    /// Pays the relay what is left to be paid, and ends its links.
     pub async fn close(&self) {
+        self.client.end_relay().await;
         tokio::join!(self.endpoint.close(), self.center.close());
     }
 

@@ -23,6 +23,7 @@ mod mount;
 mod mount_judge;
 #[cfg(target_os = "linux")]
 mod mount_model;
+mod relay;
 mod repair;
 mod roots;
 mod s3;

@@ -137,7 +137,7 @@ fn micro(value: &Value) -> i64 {
 fn leads_to_readings(world: &World, home: &str, side: &str) {
     let mut by_nodes = 0;
     for line in lines(world, &["wallet", "statement"], home) {
-        if !["storage", "egress"].contains(&line["code"].as_str().unwrap_or_default()) {
+        if !["storage", "egress", "relay"].contains(&line["code"].as_str().unwrap_or_default()) {
             continue;
         }
         let seq = line["seq"].to_string();
@@ -156,7 +156,8 @@ fn leads_to_readings(world: &World, home: &str, side: &str) {
             _ => sum,
         };
         assert!(!readings.is_empty() && (earned - amount).abs() <= rest, "{amount} for {detail}");
-        if line["code"] == "egress" {
+        // Parts by node: what was read, and what took the relay where that was enough to be signed for.
+        if line["code"] != "storage" {
             let units = |list: &Value, by: Option<&str>| -> i64 {
                 let of = |one: &&Value| by.is_none_or(|by| one["by"] == by);
                 list.as_array().expect("a list").iter().filter(of).map(|one| micro(&one["units"])).sum()

@@ -23,16 +23,18 @@ pub enum Starter {
     /// The cloud, by its rules. (B) holds for every hold and move. Where a subject lets a member's ids in here, it judges
     /// their time ([`super::id::judge_time`]) and the signature itself.
     System,
-    /// The cloud, for what may be owed beyond the limit: bytes that are stored already, rescue reads (§8), and, until something is
-    /// set aside before work begins, what was computed already: else its payer would be let off, and others pay. For other codes it
-    /// is [`Self::System`].
+    /// The cloud, for what may be owed beyond the limit: bytes that are stored already, rescue reads (§8), in a circle what was relayed,
+    /// and, until something is set aside before work begins, what was computed already: else its payer would be let off, and others
+    /// pay. For other codes it is [`Self::System`].
     Owed,
 }
 
 impl Starter {
     /// Whether this move may leave the account beyond its limit.
     pub fn may_owe(self, code: Code, debit: AccountNo) -> bool {
-        self == Self::Owed && matches!(code, Code::Storage | Code::Egress | Code::Compute) && debit.is_of_people()
+        self == Self::Owed
+            && matches!(code, Code::Storage | Code::Egress | Code::Compute | Code::Relay)
+            && debit.is_of_people()
     }
 }
 
@@ -47,9 +49,11 @@ const BEARS: &[AccountClass] = &[Insurance, WriteOff];
 const fn sides(code: Code) -> (&'static [AccountClass], &'static [AccountClass]) {
     match code {
         // Reserve and clearing also pay each other: what pooled holders are short of, what they leave.
-        Code::Storage | Code::Compute | Code::Repair | Code::Egress | Code::Relay | Code::Load => {
+        Code::Storage | Code::Compute | Code::Repair | Code::Egress | Code::Load => {
             (&[Member, Circle, Clearing, Repair], &[Member, Circle, Clearing, Repair])
         }
+        // A center's own relay earns for who runs it.
+        Code::Relay => (&[Member, Circle, Clearing, Repair], &[Member, Circle, Clearing, Repair, Operator]),
         Code::Allowance => (&[], &[]),
         Code::Buffer => (PEOPLE, &[Repair]),
         Code::Bounty | Code::Work | Code::Refund | Code::Bond | Code::Gift => (PEOPLE, PEOPLE),

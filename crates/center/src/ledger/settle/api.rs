@@ -144,7 +144,7 @@ fn take(
 
 /// The batch as the rules judge it, every signature checked.
 fn read(intake: &Intake, batch: &SettleBatch, hash: [u8; 32]) -> Result<Batch, BadBatch> {
-    let one = |receipt: &SettleReceipt| signed(intake, receipt);
+    let one = |receipt: &SettleReceipt| signed(intake, receipt).map(|(signed, _)| signed);
     let receipts = batch.receipts.iter().map(one).collect::<Result<Vec<_>, _>>()?;
     let total =
         |total: &wire::settle::SettleTotal| Total { payer: total.payer, resource: total.resource, units: total.units };
@@ -158,7 +158,11 @@ fn read(intake: &Intake, batch: &SettleBatch, hash: [u8; 32]) -> Result<Batch, B
     })
 }
 
-fn signed(intake: &Intake, shown: &SettleReceipt) -> Result<Signed, BadBatch> {
+/// A receipt and its permit, their signatures checked, and when it was signed.
+///
+/// # Errors
+/// The first thing that is wrong with their bytes.
+pub fn signed(intake: &Intake, shown: &SettleReceipt) -> Result<(Signed, Stamp), BadBatch> {
     // Named as far as it can be read: a permit's serial has a fixed place.
     let serial = shown.permit.get(8..24).and_then(|bytes| bytes.try_into().ok()).unwrap_or_default();
     let no = |why| BadBatch::Receipt(serial, why);
@@ -183,7 +187,7 @@ fn signed(intake: &Intake, shown: &SettleReceipt) -> Result<Signed, BadBatch> {
         not_after: permit.not_after,
         is_key_known: true,
     };
-    let Receipt { kind, serial, node, units, window, at: _ } = receipt;
+    let Receipt { kind, serial, node, units, window, at } = receipt;
     let receipt = ReceiptFacts { kind, serial, node, units, window };
-    Ok(Signed { permit: facts, receipt, hash: *blake3::hash(&shown.receipt).as_bytes() })
+    Ok((Signed { permit: facts, receipt, hash: *blake3::hash(&shown.receipt).as_bytes() }, at))
 }

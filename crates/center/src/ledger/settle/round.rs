@@ -253,7 +253,7 @@ impl Turn<'_, '_, '_> {
         // Time in the book may be ahead of this clock.
         let now = self.now.max(book::head(self.tx)?.at);
         match self.at.1 {
-            Resource::Egress => Ok(allowance::open(self.tx, (no, Resource::Egress), now, HOLDS_MAX)?),
+            Resource::Egress | Resource::Relay => Ok(allowance::open(self.tx, (no, self.at.1), now, HOLDS_MAX)?),
             Resource::Compute => Ok(compute::open_holds(self.tx, no, now, HOLDS_MAX)?),
             _ => Ok(Vec::new()),
         }
@@ -263,7 +263,7 @@ impl Turn<'_, '_, '_> {
     /// own debt: nobody else bears it.
     fn may_owe(&mut self, no: AccountNo) -> Result<Ucredit, StoreError> {
         match self.at.1 {
-            Resource::Egress => allow::may_owe(self.tx, no, self.now),
+            Resource::Egress | Resource::Relay => allow::may_owe(self.tx, (no, self.at.1), self.now),
             _ => Ok(Ucredit::MAX),
         }
     }
@@ -276,7 +276,9 @@ impl Turn<'_, '_, '_> {
         });
         let has = Ucredit(u64::try_from(before.available().0).unwrap_or(0));
         match moved.map(|moved| moved.less(has)).filter(|beyond| *beyond > Ucredit::ZERO) {
-            Some(beyond) if self.at.1 == Resource::Egress => allow::note_charged(self.tx, before.no, beyond, self.now),
+            Some(beyond) if matches!(self.at.1, Resource::Egress | Resource::Relay) => {
+                allow::note_charged(self.tx, (before.no, self.at.1), beyond, self.now)
+            }
             _ => Ok(()),
         }
     }
@@ -319,7 +321,8 @@ impl Turn<'_, '_, '_> {
             let served: Vec<Due> = served.remove(&no).unwrap_or_default();
             let carries: Carries = price::carries(self.tx, no, self.at.1)?;
             let arrears = owed.remove(&no).unwrap_or_default();
-            let is_newcomer = self.terms.has_dues && self.now.since(opened.opened_at) < NEW_FOR;
+            // The operator earns by its relay, and is never new.
+            let is_newcomer = self.terms.has_dues && no.is_of_people() && self.now.since(opened.opened_at) < NEW_FOR;
             let buffer = if with_buffers { self.room(no, &served)? } else { None };
             out.push(Earner { account: opened.account, served, carries, arrears, buffer, is_newcomer });
         }

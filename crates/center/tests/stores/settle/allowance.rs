@@ -29,7 +29,8 @@ const PRICE: u64 = 444_445;
 
 async fn ask(town: &Town, n: usize, (cost, bytes): (u64, u64), beyond: Beyond) -> Result<Ucredit, Refusal> {
     let member = member_id(u64::try_from(n).unwrap());
-    let wanted = Wanted { account: town.account(n), member, cost: Ucredit(cost), bytes, beyond };
+    let resource = Resource::Egress;
+    let wanted = Wanted { account: town.account(n), member, resource, cost: Ucredit(cost), bytes, beyond };
     let now = town.now();
     town.ledger.db().write(move |tx: &mut Tx<'_>| take(tx, wanted, now)).await.unwrap()
 }

@@ -218,7 +218,8 @@ impl Town {
             let insurance = at(book, round.seats.insurance);
             let account = at(book, no);
             // Nobody here had leave to read as a rescue.
-            let may_owe = if resource == Resource::Egress { Ucredit::ZERO } else { Ucredit::MAX };
+            let is_covered = matches!(resource, Resource::Egress | Resource::Relay);
+            let may_owe = if is_covered { Ucredit::ZERO } else { Ucredit::MAX };
             let payer = Payer { account, uses, carries: carries.clone(), allowances: Vec::new(), may_owe, insurance };
             let one = charge(&round, &payer).unwrap();
             apply(book, one.group);

@@ -80,6 +80,27 @@ fn escrow_and_genesis_take_part_in_nothing_else() {
     assert!(matches!(no, No::CodeNotAllowed { .. }));
 }
 
+/// The center's own relay is a service whose provider is the operator; no other service pays it.
+#[test]
+fn the_operator_serves_by_its_relay_alone() {
+    let (clearing, operator) = (seat(Class::Clearing), seat(Class::Operator));
+    for code in [Code::Storage, Code::Egress, Code::Repair, Code::Compute, Code::Load, Code::Relay] {
+        let mut book = super::book(1);
+        book.must(&by_system([Ask { id: id(1), act: pay(member(0), clearing), code, reference: None }]));
+        let group = by_system([Ask { id: id(2), act: pay(clearing, operator), code, reference: None }]);
+        match book.apply(&group, NOW) {
+            Ok(_) => assert_eq!((code, book.balance(operator)), (Code::Relay, 5)),
+            Err(refused) => assert!(code != Code::Relay && matches!(refused.no, No::CodeNotAllowed { .. }), "{code}"),
+        }
+        let back = Ask { id: id(3), act: pay(operator, member(0)), code, reference: None };
+        assert!(book.apply(&by_system([back]), NOW).is_err(), "it pays for nothing by that code");
+    }
+}
+
+fn pay(debit: AccountNo, credit: AccountNo) -> Act {
+    Act::Move { debit, credit, amount: Ucredit(5) }
+}
+
 #[test]
 fn a_frozen_account_starts_nothing_and_a_closed_one_takes_nothing() {
     let mut book = super::book(3);
@@ -198,7 +219,7 @@ fn only_what_was_served_already_may_be_owed_beyond_the_limit() {
         let act = Act::Move { debit: member(0), credit: clearing, amount: Ucredit::whole(31) };
         let group = Group { starter: Starter::Owed, asks: vec![Ask { id: id(1), act, code: *code, reference: None }] };
         let done = super::book(2).apply(&group, NOW);
-        let may = matches!(code, Code::Storage | Code::Egress | Code::Compute);
+        let may = matches!(code, Code::Storage | Code::Egress | Code::Compute | Code::Relay);
         assert_eq!(matches!(done, Ok(Outcome::Applied(_))), may, "(B) {code}: {done:?}");
     }
     let mut book = super::book(2);
