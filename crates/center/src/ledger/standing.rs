@@ -32,7 +32,7 @@ const VOLUME_KEPT: u32 = 400;
 const WORTH: u64 = 100;
 
 /// What is known of who was seen is so much behind.
-const SEEN_LAG: Span = Span::hours(3);
+pub(super) const SEEN_LAG: Span = Span::hours(3);
 
 /// What standing goes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

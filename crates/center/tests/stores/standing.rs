@@ -32,7 +32,7 @@ on_both!(
     data_is_let_go_of_after_grace_and_three_notices_and_among_friends_never,
 );
 
-const NOW: Stamp = Stamp(1_800_000_000_000);
+pub const NOW: Stamp = Stamp(1_800_000_000_000);
 const LIMIT: Ucredit = Ucredit::whole(5);
 
 /// A ledger whose clock is moved by hand.
