@@ -301,7 +301,7 @@ impl Turn<'_, '_, '_> {
     }
 
     /// Providers after an account with what they served and are owed, at most [`PART`].
-    fn earners(&mut self, after: AccountNo, with_buffers: bool) -> Result<Vec<Earner>, StoreError> {
+    fn earners(&mut self, after: AccountNo) -> Result<Vec<Earner>, StoreError> {
         let mut served = store::due_of(self.tx, self.at, Side::Served, after, PART)?;
         let mut owed = store::arrears(self.tx, self.at.1, after, PART)?;
         let mut numbers: Vec<AccountNo> =
@@ -317,8 +317,8 @@ impl Turn<'_, '_, '_> {
             let carries: Carries = price::carries(self.tx, no, self.at.1)?;
             let arrears = owed.remove(&no).unwrap_or_default();
             let is_newcomer = self.terms.has_dues && self.now.since(opened.opened_at) < NEW_FOR;
-            let buffer = if with_buffers { self.room(no, &served)? } else { None };
-            out.push(Earner { account: opened.account, served, carries, arrears, buffer, is_newcomer });
+            // What buffers have room for only matters to who is paid.
+            out.push(Earner { account: opened.account, served, carries, arrears, buffer: None, is_newcomer });
         }
         Ok(out)
     }
@@ -357,7 +357,7 @@ impl Turn<'_, '_, '_> {
     fn share(&mut self) -> Result<(), StoreError> {
         let (mut wanted, mut after) = (Ucredit::ZERO, AccountNo(0));
         loop {
-            let part = self.earners(after, false)?;
+            let part = self.earners(after)?;
             let Some(last) = part.last() else { break };
             after = last.account.no;
             for earner in &part {
@@ -395,12 +395,13 @@ impl Turn<'_, '_, '_> {
 
     /// Pays the next providers; where there are none left, the round is over.
     fn pay(&mut self, after: AccountNo, factor: Factor) -> Result<(), StoreError> {
-        let earners = self.earners(after, true)?;
+        let mut earners = self.earners(after)?;
         let Some(last) = earners.last().map(|earner| earner.account.no) else {
             return Ok(store::set_step(self.tx, self.at.0, self.at.1, Step::Done)?);
         };
         let mut paid = Vec::with_capacity(earners.len());
-        for earner in &earners {
+        for earner in &mut earners {
+            earner.buffer = self.room(earner.account.no, &earner.served)?;
             paid.push((earner.account.no, pay(&self.round, earner, factor).map_err(|no| broken(&no))?));
         }
         let groups = paid.iter().map(|(no, one)| (*no, one.group.clone())).collect();
