@@ -10,6 +10,7 @@ use crate::storage::write;
 use center::access::store as access;
 use center::db::Db;
 use center::fleet::store::{self as fleet, NewNode, PresenceHour, vetting};
+use center::fleet::vet;
 use center::ledger::commons::{Terms, give_out, step};
 use center::ledger::store::commons::{self as kept, Day, Step};
 use center::ledger::store::node_held;
@@ -29,6 +30,7 @@ on_both!(
     among_strangers_one_network_shares_once_and_only_vetted_nodes,
     who_says_it_lends_ten_times_what_it_proved_earns_no_more,
     where_nothing_free_is_proved_that_part_waits,
+    who_lost_pieces_has_proved_nothing_by_what_it_held,
     what_lies_idle_goes_slowly_and_what_is_forgotten_after_three_notices,
     the_reserve_keeps_its_floor_and_the_insurance_pays_others_back,
 );
@@ -258,6 +260,22 @@ async fn where_nothing_free_is_proved_that_part_waits(place: &mut Place) {
     let found = balances(&desk.ledger).await;
     let commons = found[&seat::only(AccountClass::Commons)];
     assert_eq!((found[&all[0]], found[&all[1]], commons), (3_000_000, 3_000_000, 4_000_000), "60 % of ten, alike");
+}
+
+async fn who_lost_pieces_has_proved_nothing_by_what_it_held(place: &mut Place) {
+    let desk = Desk::start(place).await;
+    let lends = [1, 2].map(|net| Lends { gb: 900, held: 900, net, hours: 24 });
+    let all = fleet(place, &desk, lends.into()).await;
+    write(place, |tx| {
+        let row = fleet::node_by_alias(tx, Alias(1))?.unwrap();
+        vet::put_back(tx, &row, 0, NOW).map(drop)
+    })
+    .await;
+    fill(&desk, AccountClass::Operator, 40_000_000).await;
+    desk.later(1);
+    give_out(&desk.ledger, desk.today() - 1, closed()).await.unwrap();
+    let found = balances(&desk.ledger).await;
+    assert_eq!((found[&all[0]], found[&all[1]]), (3_000_000, 7_000_000));
 }
 
 async fn what_lies_idle_goes_slowly_and_what_is_forgotten_after_three_notices(place: &mut Place) {
