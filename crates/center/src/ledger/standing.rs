@@ -374,6 +374,8 @@ impl Ledger {
             let part = left.split_off(left.len().saturating_sub(PART as usize));
             let members = part.clone();
             let write = move |tx: &mut Tx<'_>| {
+                // Whoever works a day out changes the same rows, in another order.
+                book::lock(tx)?;
                 members.iter().try_for_each(|member| kept::heard(tx, member, now))?;
                 Ok(())
             };
