@@ -23,9 +23,9 @@ use rules::ledger::row::day_of;
 use rules::ledger::tariff::{Price, Variant};
 use rules::ledger::{Act, Ask, Group, No, Starter};
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Accounts of one part of the memory share a lock.
+/// Accounts of one part of the memory are looked up under one lock; each waits for the database by itself.
 const PARTS: usize = 64;
 /// Accounts one part remembers; what is forgotten counts as given.
 const PART_MAX: usize = 4_096;
@@ -40,13 +40,25 @@ const RESCUE_DAYS: u32 = 90;
 
 /// What this process has taken and not given yet, by account.
 pub(crate) struct Allowances {
-    parts: Vec<tokio::sync::Mutex<HashMap<AccountNo, Left>>>,
+    parts: Vec<Mutex<HashMap<AccountNo, Arc<tokio::sync::Mutex<Left>>>>>,
     price: Mutex<Option<(Stamp, Price)>>,
 }
 
 impl Default for Allowances {
     fn default() -> Self {
-        Self { parts: (0..PARTS).map(|_| tokio::sync::Mutex::default()).collect(), price: Mutex::default() }
+        Self { parts: (0..PARTS).map(|_| Mutex::default()).collect(), price: Mutex::default() }
+    }
+}
+
+impl Allowances {
+    /// What is left of an account: its asks follow one another, and keep nobody else waiting.
+    fn of(&self, account: AccountNo) -> Arc<tokio::sync::Mutex<Left>> {
+        let at = usize::try_from(account.0 % PARTS as u64).unwrap_or(0);
+        let mut part = self.parts[at].lock().unwrap_or_else(PoisonError::into_inner);
+        if part.len() >= PART_MAX && !part.contains_key(&account) {
+            part.clear();
+        }
+        Arc::clone(part.entry(account).or_default())
     }
 }
 
@@ -125,12 +137,8 @@ impl Center {
     /// (A, B) Covers `wanted`, or says why not.
     pub(crate) async fn cover(&self, wanted: Wanted) -> Result<(), Refused> {
         let today = day_of(self.now());
-        let at = usize::try_from(wanted.account.0 % PARTS as u64).unwrap_or(0);
-        let mut part = self.allowances().parts[at].lock().await;
-        if part.len() >= PART_MAX && !part.contains_key(&wanted.account) {
-            part.clear();
-        }
-        let left = part.entry(wanted.account).or_default();
+        let left = self.allowances().of(wanted.account);
+        let mut left = left.lock().await;
         if left.day != today {
             *left = Left { day: today, credit: Ucredit::ZERO };
         }
@@ -286,4 +294,26 @@ fn open_days(tx: &mut Tx<'_>, account: AccountNo, now: Stamp) -> Result<Vec<(u32
     let today = day_of(now);
     let from = (0..=today).rev().find(|day| expires(*day) <= now).map_or(0, |day| day + 1);
     Ok(allowance::owed(tx, (account, Resource::Egress, from))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_waits_for_the_database_keeps_nobody_else_waiting() {
+        let all = Allowances::default();
+        let [one, same, other] = [1, 1, 1 + PARTS as u64].map(|n| all.of(AccountNo(n)));
+        let waits = one.lock().await;
+        assert!(same.try_lock().is_err(), "its own asks follow one another");
+        assert!(other.try_lock().is_ok(), "an account of the same part");
+        drop(waits);
+        assert!(same.try_lock().is_ok());
+        // What is forgotten is taken anew.
+        for n in 0..=PART_MAX as u64 {
+            all.of(AccountNo(1 + (n + 2) * PARTS as u64));
+        }
+        assert!(!Arc::ptr_eq(&one, &all.of(AccountNo(1))));
+        assert!(all.parts.iter().all(|part| part.lock().unwrap().len() <= PART_MAX));
+    }
 }
