@@ -40,8 +40,8 @@ pub enum Pays {
     /// A member, from its account, and nothing at its own machines.
     Member(MemberId, AccountNo),
     /// The repair reserve, for the work of a steward; nothing at machines of the steward's own owner, so that nobody draws on the
-    /// reserve by its own word.
-    Reserve(MemberId),
+    /// reserve by its own word. With no steward the center itself does it.
+    Reserve(Option<MemberId>),
 }
 
 impl Pays {
@@ -50,12 +50,14 @@ impl Pays {
         match self {
             Self::Nobody => Payer::NOBODY,
             Self::Member(member, account) => Payer { account, is_free: member == *owner },
-            Self::Reserve(steward) => Payer { account: seat::only(AccountClass::Repair), is_free: steward == *owner },
+            Self::Reserve(steward) => {
+                Payer { account: seat::only(AccountClass::Repair), is_free: steward == Some(*owner) }
+            }
         }
     }
 
-    /// Who pays for what a steward of this owner reads. (B)
-    pub fn of_steward(center: &Center, owner: MemberId) -> Self {
+    /// Who pays for what a steward of this owner reads, or the center where it is nobody's. (B)
+    pub fn of_work(center: &Center, owner: Option<MemberId>) -> Self {
         match center.settings().trust() {
             Trust::Public => Self::Reserve(owner),
             Trust::Circle => Self::Nobody,
@@ -158,8 +160,9 @@ mod tests {
         assert_eq!(pays.at(&two), Payer { account, is_free: false });
         assert_eq!(pays.at(&one), Payer { account, is_free: true }, "(A)");
         let reserve = seat::only(AccountClass::Repair);
-        assert_eq!(Pays::Reserve(one).at(&two), Payer { account: reserve, is_free: false });
-        assert!(Pays::Reserve(one).at(&one).is_free, "no steward pays its own owner");
+        assert_eq!(Pays::Reserve(Some(one)).at(&two), Payer { account: reserve, is_free: false });
+        assert!(Pays::Reserve(Some(one)).at(&one).is_free, "no steward pays its own owner");
+        assert!(!Pays::Reserve(None).at(&one).is_free, "the center is nobody's");
         assert_eq!(Pays::Nobody.at(&two), Payer::NOBODY);
     }
 }

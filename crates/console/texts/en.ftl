@@ -1007,6 +1007,7 @@ bench-transfers_per_s_store_sqlite = transfers per second into the store alone, 
 bench-transfers_per_s_store_postgres = transfers per second into the store alone, durable, on PostgreSQL
 bench-transfer_p99_ms_store = wait for a transfer into the store alone at 5,000 a second on SQLite, 99th percentile (ms)
 bench-transfer_p99_ms_store_postgres = wait for a transfer into the store alone at 2,000 a second on PostgreSQL, 99th percentile (ms)
+bench-verify_rows_per_s = rows per second that `ledger verify` reads from an exported book and adds up again
 bench-transfer_bytes = a signed transfer on disk, with its indexes, signature and share of blocks, on SQLite (bytes)
 bench-no-postgres = PostgreSQL is not installed here: its figures are left out
 bench-put_64mib_c1 = put, 64 MiB objects, one writer

@@ -1007,6 +1007,7 @@ bench-transfers_per_s_store_sqlite = SQLite 上仅存储层的每秒转账数（
 bench-transfers_per_s_store_postgres = PostgreSQL 上仅存储层的每秒转账数（已持久化）
 bench-transfer_p99_ms_store = SQLite 上仅存储层每秒 5,000 笔时转账等待，第 99 百分位（毫秒）
 bench-transfer_p99_ms_store_postgres = PostgreSQL 上仅存储层每秒 2,000 笔时转账等待，第 99 百分位（毫秒）
+bench-verify_rows_per_s = `ledger verify` 每秒从导出的账本读取并重新累加的行数
 bench-transfer_bytes = SQLite 上一笔带签名转账占用的磁盘，含索引、签名与所摊区块（字节）
 bench-no-postgres = 此处未安装 PostgreSQL：略去其数据
 bench-put_64mib_c1 = 写入 64 MiB 对象，1 个写者

@@ -128,13 +128,18 @@ impl Link {
         timeout(limits.timeout, talk).await.map_err(|_| NetError::TimedOut(limits.timeout))?
     }
 
-    /// One frame out, `count` frames back or fewer, all within the limits' time.
-    pub async fn gather(&self, request: &[u8], count: usize, limits: CallLimits) -> Result<Vec<Vec<u8>>, NetError> {
+    /// One frame out, `count` frames back or fewer, all within the limits' time; what `last` makes of them, where it makes
+    /// something, goes behind the first.
+    pub async fn gather<T>(
+        &self,
+        request: &[u8],
+        (count, limits): (usize, CallLimits),
+        last: impl FnOnce(Vec<Vec<u8>>) -> (T, Option<Vec<u8>>),
+    ) -> Result<T, NetError> {
         let talk = async {
             let mut stream = self.open().await?;
             stream.set_silence(limits.timeout);
             stream.write_frame(request).await?;
-            let _ = stream.finish();
             let mut frames = Vec::with_capacity(count);
             while frames.len() < count {
                 match stream.read_frame(limits.max_reply).await {
@@ -143,9 +148,17 @@ impl Link {
                     Err(_) => break,
                 }
             }
-            Ok(frames)
+            Ok((stream, frames))
         };
-        timeout(limits.timeout, talk).await.map_err(|_| NetError::TimedOut(limits.timeout))?
+        let told = timeout(limits.timeout, talk).await.map_err(|_| NetError::TimedOut(limits.timeout))?;
+        let (mut stream, frames) = told?;
+        let (out, word) = last(frames);
+        if let Some(word) = word {
+            // Who asked has what it wanted: that the last word is not heard changes nothing for it.
+            let _ = stream.write_frame(&word).await;
+        }
+        let _ = stream.finish();
+        Ok(out)
     }
 
     /// Opens a stream. Waits while the peer's limit of open streams is reached, at most [`SILENCE_MAX`]. The peer hears of

@@ -250,7 +250,8 @@ impl Agent {
         let scratch = Scratch::new(config.gather.clone(), owner.watch().borrow().allowance.disk, session.time_scale());
         tasks.spawn(follow_owner(owner.clone(), store.clone(), scratch.clone()));
         let client = steward::client(speaks.clone(), config.key, config.now, &session).with_scratch(scratch);
-        let auditor = Auditor { session: Arc::clone(&session), endpoint: speaks.clone(), key: config.key };
+        let auditor =
+            Auditor { session: Arc::clone(&session), endpoint: speaks.clone(), key: config.key, now: config.now };
         let hands_over = HandsOver {
             session: Arc::clone(&session),
             owner: owner.watch(),

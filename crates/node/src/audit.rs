@@ -1,20 +1,20 @@
 //! A steward audits: it puts a challenge of the center to another node, judges the slices by the segments' ids, and tells what
 //! came of it under its own signature. It is trusted with nothing: a slice that proves nothing goes to the center as it came,
-//! with the node's signature over its hash.
+//! with the node's signature over its hash. What proved something it signs a receipt for, where the cloud pays for audits.
 
 use crate::session::Session;
 use codec::Layout;
+use model::Stamp;
 use net::{CallLimits, Endpoint, NetError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use wire::limits::SLICE_MAX;
-use wire::storage::{AuditDone, AuditOpen, AuditOutcome, AuditWork, PieceAnswer, StreamOpen};
+use wire::limits::AUDIT_FRAME_MAX;
+use wire::signed::{Permit, Receipt};
+use wire::storage::{AuditDone, AuditOpen, AuditOutcome, AuditWork, StreamOpen};
 use wire::{Reply, Request};
 
 /// Longest dial of a node that is audited.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
-/// A frame is a slice and what the protocol adds.
-const ANSWER_MAX: usize = SLICE_MAX + 64;
 
 /// What an auditor needs.
 pub struct Auditor {
@@ -24,6 +24,8 @@ pub struct Auditor {
     pub endpoint: Endpoint,
     /// The node's key, which signs reports.
     pub key: [u8; 32],
+    /// Clock.
+    pub now: fn() -> Stamp,
 }
 
 impl Auditor {
@@ -46,21 +48,29 @@ impl Auditor {
     }
 
     async fn put(&self, work: &AuditWork) -> AuditOutcome {
-        match self.gather(work).await {
-            Ok(frames) => AuditOutcome::of(work.challenge.picks.len(), frames, |at, bytes| is_proved(work, at, bytes)),
-            Err(error) => AuditOutcome::Silent(error.to_string()),
-        }
+        self.gather(work).await.unwrap_or_else(|error| AuditOutcome::Silent(error.to_string()))
     }
 
-    /// The node's frames: a slice for each pick, then its signature; or a refusal alone.
-    async fn gather(&self, work: &AuditWork) -> Result<Vec<PieceAnswer>, NetError> {
+    /// Judges the node's frames: a slice for each pick, then its signature; or a refusal alone.
+    async fn gather(&self, work: &AuditWork) -> Result<AuditOutcome, NetError> {
         self.endpoint.learn(work.target.addr.clone());
         let link = self.endpoint.connect(work.target.addr.id, DIAL_TIMEOUT).await?;
         let open = AuditOpen { permit: work.target.permit.clone(), challenge: work.challenge.clone() };
         let open = wire::encode(&StreamOpen::Audit(Box::new(open)));
-        let limits = CallLimits { max_reply: ANSWER_MAX, timeout: Duration::from_millis(u64::from(work.deadline_ms)) };
-        let frames = link.gather(&open, work.challenge.picks.len() + 1, limits).await?;
-        frames.iter().map(|frame| wire::decode(frame, ANSWER_MAX).map_err(|_| NetError::Cut)).collect()
+        let limits =
+            CallLimits { max_reply: AUDIT_FRAME_MAX, timeout: Duration::from_millis(u64::from(work.deadline_ms)) };
+        let judge = |frames: Vec<Vec<u8>>| {
+            let (outcome, proved) =
+                AuditOutcome::of(work.challenge.picks.len(), &frames, |at, bytes| is_proved(work, at, bytes));
+            (outcome, self.receipt(&work.target.permit, proved))
+        };
+        link.gather(&open, (work.challenge.picks.len() + 1, limits), judge).await
+    }
+
+    /// The receipt for what proved something.
+    fn receipt(&self, permit: &[u8], proved: u64) -> Option<Vec<u8>> {
+        let receipt = Receipt::once(&Permit::parse(permit).ok()?, proved, (self.now)())?;
+        Some(self.endpoint.sign_receipt(&receipt).to_vec())
     }
 }
 

@@ -36,6 +36,8 @@ const SEND_STEP: u64 = 1 << 20;
 /// Longest wait for a receipt of a payer that is behind. A reader takes no more from a quick holder while it waits for slow
 /// ones, half a minute at most, and signs no further ahead meanwhile: this is twice that.
 const RECEIPT_WAIT: Duration = Duration::from_secs(60);
+/// Longest wait for the receipt that follows proofs.
+const PAY_WAIT: Duration = Duration::from_secs(30);
 
 /// What serving needs to know; clones share it.
 #[derive(Clone)]
@@ -424,7 +426,8 @@ impl Server {
             let args = [("what", "audit".into()), ("size", count.to_string()), ("limit", AUDIT_PICKS_MAX.to_string())];
             return Err(no(errors::TOO_LARGE, args));
         }
-        self.check(&permit, PermitOp::Audit, [0; 16], caller, (count * SLICE_MAX) as u64)?;
+        let bytes = permit;
+        let permit = self.check(&bytes, PermitOp::Audit, [0; 16], caller, (count * SLICE_MAX) as u64)?;
         let mut slices = Vec::with_capacity(count);
         for pick in &challenge.picks {
             let slice = self.slice(pick).await?;
@@ -434,7 +437,23 @@ impl Server {
         }
         let answer = AuditAnswer { challenge: challenge.hash(), slices };
         let signed = PieceAnswer::Signed(answer.sign(&self.0.key).to_vec());
-        Ok(stream.write_frame(&wire::encode(&signed)).await?)
+        stream.write_frame(&wire::encode(&signed)).await?;
+        self.take_pay(stream, &permit, &bytes).await;
+        Ok(())
+    }
+
+    /// Takes the receipt for proofs, which who asked signs when it has judged them; none comes for what proves nothing.
+    async fn take_pay(&self, stream: &mut Stream, permit: &Permit, bytes: &[u8]) {
+        if permit.flags & FLAG_FREE != 0 {
+            return;
+        }
+        let Ok(Ok(frame)) = tokio::time::timeout(PAY_WAIT, stream.read_frame(Receipt::LEN)).await else {
+            tracing::debug!("proofs were given and no receipt came for them");
+            return;
+        };
+        if let Err(bad) = self.0.receipts.meter(permit, bytes).take(permit, &frame, (self.0.now)()) {
+            tracing::info!(%bad, "the receipt for proofs does not count");
+        }
     }
 
     /// A slice with its proofs as bytes; none where the piece is not here or is damaged. A disk that fails says so.

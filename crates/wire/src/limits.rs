@@ -88,6 +88,8 @@ pub const LOCATED_MAX: u16 = 256;
 pub const AUDIT_PICKS_MAX: usize = 16;
 /// Longest slice with its proofs in bytes.
 pub const SLICE_MAX: usize = 18 << 10;
+/// Bytes of one frame of an answer to an audit: a slice and what the protocol adds.
+pub const AUDIT_FRAME_MAX: usize = SLICE_MAX + 64;
 /// Slices that prove nothing, told in one report.
 pub const AUDIT_WRONG_MAX: usize = 2;
 /// Pieces of a fill test in one lease.

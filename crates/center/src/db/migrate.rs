@@ -36,6 +36,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0025_allowance.sql"),
     include_str!("../../migrations/0026_evidence.sql"),
     include_str!("../../migrations/0027_commons.sql"),
+    include_str!("../../migrations/0028_lighter_gifts.sql"),
     include_str!("../../migrations/0029_node_held.sql"),
 ];
 

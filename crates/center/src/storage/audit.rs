@@ -15,7 +15,7 @@ use super::store::audit as store;
 use crate::access::api::who;
 use crate::fleet::api::alias_of;
 use crate::fleet::store::Standing;
-use crate::leave::{Leave, Payer};
+use crate::leave::{Leave, Payer, Pays};
 use crate::refuse::Refused;
 use crate::{Caller, Center};
 pub use challenge::Asked;
@@ -25,7 +25,7 @@ use rand::seq::SliceRandom;
 use rules::storage::audit::{self, AuditorFacts, Due};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use wire::limits::{AUDIT_PICKS_MAX, AUDIT_WRONG_MAX, LOST_MAX};
+use wire::limits::{AUDIT_PICKS_MAX, AUDIT_WRONG_MAX, LOST_MAX, SLICE_MAX};
 use wire::signed::PermitOp;
 use wire::storage::{AuditDone, AuditOutcome, AuditWork, LostPiece, Slot};
 use wire::{PeerAddr, RefusalMsg, Reply};
@@ -259,7 +259,7 @@ pub async fn ask(center: &Center, caller: &Caller, session: NodeId) -> Result<Re
     };
     let Some(addr) = center.fleet().addr(node) else { return Ok(Reply::AuditWork(None)) };
     let deadline = deadline(center, &asked).await?;
-    let permit = permit(center, session, asked.challenge.node);
+    let permit = permit(center, (session, Some(auditor)), &asked);
     let until = now + deadline + TELL_TIME;
     let (challenge, layouts) = (asked.challenge.clone(), asked.layouts.clone());
     let lease = {
@@ -288,13 +288,17 @@ async fn deadline(center: &Center, asked: &Asked) -> Result<Span, Refused> {
     Ok(audit::deadline(asked.challenge.picks.len(), up, Span::ms(slowest.unwrap_or(0))))
 }
 
-/// Leave to ask a node for slices.
-fn permit(center: &Center, session: NodeId, node: NodeId) -> Vec<u8> {
-    let units = (AUDIT_PICKS_MAX * wire::limits::SLICE_MAX) as u64;
-    let (op, target) = (PermitOp::Audit, [0; 16]);
-    Leave { op, session, node, target, generation: 0, units, life: OFFER_LIFE, payer: Payer::NOBODY }
-        .sign(center)
-        .to_vec()
+/// Leave to ask a node for slices, by a steward's session or the center's own; what proves something is paid as repair is.
+fn permit(center: &Center, (session, steward): (NodeId, Option<Alias>), asked: &Asked) -> Vec<u8> {
+    let units = (asked.challenge.picks.len().min(AUDIT_PICKS_MAX) * SLICE_MAX) as u64;
+    let (op, target, node) = (PermitOp::Audit, [0; 16], asked.challenge.node);
+    let (owner, steward) = {
+        let fleet = center.fleet();
+        let owner_of = |alias: Alias| fleet.node(alias).map(|node| node.owner);
+        (owner_of(asked.node), steward.and_then(owner_of))
+    };
+    let payer = owner.map_or(Payer::NOBODY, |owner| Pays::of_work(center, steward).at(&owner));
+    Leave { op, session, node, target, generation: 0, units, life: OFFER_LIFE, payer }.sign(center).to_vec()
 }
 
 /// Takes an auditor's report.

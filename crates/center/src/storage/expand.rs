@@ -432,7 +432,7 @@ async fn work(
     };
     // Whoever is no node's owner reads as a member does, among strangers.
     let pays = match (owner, center.settings().trust()) {
-        (Some(owner), _) => Pays::of_steward(center, owner),
+        (Some(owner), _) => Pays::of_work(center, Some(owner)),
         (None, Trust::Circle) => Pays::Nobody,
         (None, Trust::Public) => center.read_by(&who(center, caller).await?.id).await,
     };

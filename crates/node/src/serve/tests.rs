@@ -10,8 +10,10 @@ use client::compute::{SealedBlock, seal_blocks};
 use model::{Bytes, PgId, Scheme, SegmentId, Span};
 use net::{EndpointConfig, SecretKey};
 use std::net::SocketAddr;
+use wire::limits::AUDIT_FRAME_MAX;
 use wire::shuffle::{BlockHead, GetBlocks, PutBlocks};
 use wire::signed::public_of;
+use wire::storage::{AuditOutcome, Challenge};
 
 const NOW: Stamp = Stamp(1_800_000_000_000);
 const CENTER: [u8; 32] = [11; 32];
@@ -211,6 +213,46 @@ async fn a_bad_receipt_ends_the_stream_and_one_that_is_missing_is_refused() {
     let (mut stream, _) = world.ask(&free, &[]).await;
     stream.read_exact(&mut bytes).await.unwrap();
     assert!(bytes == world.data);
+}
+
+/// Puts a challenge for two slices of what is held to the node, and sends a receipt behind the answer.
+async fn audit(world: &World, permit: &Permit, receipt: Option<Vec<u8>>) {
+    let pick = |group| AuditPick { pg: PG, segment: SEGMENT, index: 0, group };
+    let challenge = Challenge { nonce: [6; 32], node: world.node.id(), picks: vec![pick(0), pick(9)] };
+    let open = AuditOpen { permit: permit.sign(&CENTER).to_vec(), challenge };
+    let open = wire::encode(&StreamOpen::Audit(Box::new(open)));
+    let link = world.caller.connect(world.node.id(), Duration::from_secs(5)).await.unwrap();
+    let limits = net::CallLimits { max_reply: AUDIT_FRAME_MAX, timeout: Duration::from_secs(5) };
+    let (outcome, proved) = link
+        .gather(&open, (3, limits), |frames| (AuditOutcome::of(2, &frames, |_, bytes| bytes.len() > 16 << 10), receipt))
+        .await
+        .unwrap();
+    assert!(matches!(outcome, AuditOutcome::Answered { .. }) && proved > 32 << 10, "{outcome:?}");
+}
+
+#[tokio::test]
+async fn the_receipt_for_proofs_is_kept_and_one_that_does_not_count_is_not() {
+    let world = World::new().await;
+    let paid = Permit { op: PermitOp::Audit, target: [0; 16], ..permit() };
+    let signed = |units, secret: &[u8; 32]| Some(Receipt::once(&paid, units, NOW).unwrap().sign(secret).to_vec());
+    let kept = || {
+        world.receipts.write(NOW);
+        world.receipts.of_window(Receipt::window_of(NOW), [0; 16], 9)
+    };
+    audit(&world, &paid, None).await;
+    audit(&world, &paid, signed(33_000, &[9; 32])).await;
+    assert!(kept().is_empty(), "nothing was signed, or by somebody else");
+    let free = Permit { flags: FLAG_FREE, serial: Permit::serial_of(NOW, [2; 8]), ..paid };
+    audit(&world, &free, signed(33_000, &SESSION)).await;
+    audit(&world, &paid, signed(33_000, &SESSION)).await;
+    for _ in 0..100 {
+        if !kept().is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let [one] = &kept()[..] else { panic!("one receipt is kept") };
+    assert_eq!((one.receipt.kind, one.receipt.units, one.permit.payer), (PermitOp::Audit as u8, 33_000, 7));
 }
 
 /// Who holds blocks: the node, and another.

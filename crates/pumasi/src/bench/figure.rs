@@ -74,6 +74,7 @@ pub const BARS: &[(&str, &str, Bar)] = &[
     ("ledger", "transfers_per_s_postgres", Bar::AtLeast(2_000.0)),
     ("ledger", "transfer_p99_ms", Bar::AtMost(100.0)),
     ("ledger", "transfer_p99_ms_postgres", Bar::AtMost(100.0)),
+    ("ledger", "verify_rows_per_s", Bar::AtLeast(200_000.0)),
     ("gateway", "s3_put_64mib_over_client", Bar::AtMost(1.15)),
     ("gateway", "s3_get_64mib_over_client", Bar::AtMost(1.15)),
     ("gateway", "s3_put_4kib_c8", Bar::AtLeast(900.0)),

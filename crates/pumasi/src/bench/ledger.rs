@@ -32,6 +32,8 @@ use tokio::task::JoinSet;
 
 /// Circumstances of figures.
 const BENCH: &str = "ledger";
+/// What is measured of the book that the store made.
+const VERIFY: &str = "verify_rows_per_s";
 /// Members that give to each other.
 const MEMBERS: u64 = 1_000;
 /// Longest wait the histogram tells apart, in µs.
@@ -142,7 +144,8 @@ async fn all(app: &App, args: &BenchLedgerArgs, dir: &Path) -> Result<bool, Faul
     let is_meant = |id: &str| args.only.as_ref().is_none_or(|only| id.contains(only.as_str()));
     let mut missed = false;
     for ask in &ASKS {
-        if ![Some(ask.per_s), Some(ask.p99), ask.bytes].into_iter().flatten().any(is_meant) {
+        let verify = ask.bytes.map(|_| VERIFY);
+        if ![Some(ask.per_s), Some(ask.p99), ask.bytes, verify].into_iter().flatten().any(is_meant) {
             continue;
         }
         let server = if ask.is_postgres && args.postgres.is_none() { Server::start().await } else { None };
@@ -189,6 +192,9 @@ async fn one(app: &App, args: &BenchLedgerArgs, ask: &Ask, (dir, url): (&Path, &
     }
     if is_meant(ask.p99) {
         print(Some(ask.pace), ask.p99, bench.paced(ask.pace).await?, "ms");
+    }
+    if let (Way::Store(store), Some(_), true) = (&bench.way, ask.bytes, is_meant(VERIFY)) {
+        print(None, VERIFY, store.verified(&dir.join("book.pml")).await?, "1/s");
     }
     let rows = match bench.way {
         Way::Api(api) => api.end().await?,

@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::cli::Form;
 use crate::fault::Fault;
 use crate::local::ask_center;
+use center::ledger::store::{StoredBlock, row};
 use clap::{Args, Subcommand};
 use console::args;
 use daily::{Seen, Whose};
@@ -24,11 +25,16 @@ use replay::{Found, Replaying};
 use roots::RootsArgs;
 pub use roots::{date, follow};
 use rules::ledger::Row;
+use rules::ledger::chain::Block;
+use rules::ledger::roots::Roots;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use wire::ledger::{BlockLine, DayLine, LedgerPage, LedgerState};
 use wire::{Reply, Request};
+
+/// Rows, and blocks, read of a store at a time.
+const BOOK_STEP: u32 = 10_000;
 
 /// `ledger`
 #[derive(Subcommand, Debug)]
@@ -183,6 +189,38 @@ pub async fn verified(app: &App) -> Result<(), Fault> {
 fn seen(app: &App) -> Seen {
     let cloud = crate::membership::Membership::load(&app.home).ok().map(|membership| membership.cloud);
     Seen { cloud, roots: roots::kept(app) }
+}
+
+/// Writes a book as a file, as `ledger export` does, out of a store that is at hand; how many rows it has.
+pub async fn write_book(db: &center::db::Db, path: &Path) -> Result<u64, Fault> {
+    let mut out = Writing::new(path)?;
+    let (mut seq, mut no) = (0, 0);
+    loop {
+        let (rows, blocks) = db
+            .read(move |q| Ok((row::after(q, seq, BOOK_STEP)?, row::blocks(q, no, BOOK_STEP)?)))
+            .await
+            .map_err(Fault::bug)?;
+        let mut blocks = blocks.into_iter().peekable();
+        for row in &rows {
+            seq = row.seq;
+            out.put(&Record::Row(Box::new(row.clone())))?;
+            while let Some(StoredBlock { block, .. }) = blocks.next_if(|stored| stored.block.last_seq <= seq) {
+                no = block.no;
+                let Block { no, first_seq: first, last_seq: last, rows_root: root, prev, hash } = block;
+                out.put(&Record::Block(BlockLine { no, first, last, root, prev, hash }))?;
+            }
+        }
+        if rows.is_empty() {
+            return out.end().map(|(rows, _)| rows);
+        }
+    }
+}
+
+/// A book's file, added up again as `ledger verify` does; how many rows it has.
+pub fn verify_book(path: &Path) -> Result<u64, Fault> {
+    let mut replay = Replaying::default();
+    Reading::new(path)?.each(|record| replay.take(record))?;
+    replay.end(Whose::File, &Seen { cloud: None, roots: Roots::default() }).map(|found| found.rows)
 }
 
 async fn export(app: &App, args: &ExportArgs) -> Result<(), Fault> {

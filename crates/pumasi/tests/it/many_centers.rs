@@ -1,8 +1,9 @@
 //! Several center processes over one PostgreSQL, killed and started again in turn under load, and the database beside them.
 //!
-//! Machines find the cloud at one address: a plain proxy there hands their datagrams to one of the centers that live (they speak QUIC,
-//! which is UDP; a proxy for TCP carries nothing of it). Between the centers and PostgreSQL stands a plain TCP proxy, which can cut all
-//! connections. Nobody but the proxies knows how many centers there are, and no center knows of another.
+//! Machines find the cloud at one address. Half of them speak QUIC: a plain proxy for UDP hands their datagrams to one of the centers
+//! that live. The other half have no UDP: all they say goes through a plain TCP proxy to the relay of one of the centers. Between the
+//! centers and PostgreSQL stands another TCP proxy. Connections of both can be cut. Nobody but the proxies knows how many centers there
+//! are, and no center knows of another.
 //!
 //! (A) What was answered with yes stands, whichever center answered and whatever died behind it, and every center shows it at once.
 //! (B) A word that is sent until it is answered is carried out once. (C) At the end the book adds up, for the store and for an independent
@@ -14,6 +15,7 @@ mod proxy;
 mod server;
 
 use crate::world::World;
+use ::wire::{PeerAddr, RelayHint};
 use center::db::Db;
 use load::{Load, Member};
 use model::AccountClass;
@@ -26,7 +28,6 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use wire::PeerAddr;
 
 /// Centers over the one database.
 const CENTERS: usize = 3;
@@ -104,10 +105,14 @@ fn clone_center(from: &Path, home: &Path) {
 struct Cloud {
     world: World,
     processes: Vec<Process>,
+    /// Before the centers: for datagrams, and for connections to their relays.
     door: Door,
+    gate: Wire,
+    /// Before the database.
     wire: Wire,
     server: Server,
-    address: PeerAddr,
+    /// Where machines find it: those with UDP, and those without.
+    addresses: [PeerAddr; 2],
 }
 
 impl Cloud {
@@ -121,7 +126,7 @@ impl Cloud {
             return None;
         };
         let port = server.url().rsplit_once(':').and_then(|(_, rest)| rest.split('/').next()?.parse().ok());
-        let wire = Wire::new(SocketAddr::from(([127, 0, 0, 1], port.expect("its address has a port")))).await;
+        let wire = Wire::to(SocketAddr::from(([127, 0, 0, 1], port.expect("its address has a port")))).await;
         let url = server.url().replace(&format!(":{}/", port.expect("checked")), &format!(":{}/", wire.port()));
         let world = World::new().with_database(&url);
         world.init(&[]);
@@ -132,21 +137,28 @@ impl Cloud {
         world.stop_center();
         let at = *address.direct.first().expect("it was bound to an address");
         let door = Door::new(UdpSocket::bind(at).expect("the center's address is free")).await;
-        let address = PeerAddr { direct: vec![at], relays: Vec::new(), ..address };
+        let gate = Wire::new().await;
+        let key = address.id;
+        let hint = RelayHint { host: "127.0.0.1".into(), port: gate.port(), quic_port: 0, key };
+        let by_tcp = PeerAddr { direct: Vec::new(), relays: vec![hint], ..address.clone() };
+        let addresses = [PeerAddr { direct: vec![at], relays: Vec::new(), ..address }, by_tcp];
         let mut processes = Vec::new();
         for n in 0..CENTERS {
             let home = world.home(&format!("center-{n}"));
             clone_center(&folder, &home);
             let mut process = Process { home, child: None };
             process.start();
-            door.set(n, Some(bound(&process.card().await)));
+            let card = process.card().await;
+            door.set(n, Some(bound(&card)));
+            gate.set(n, Some(relay(&card)));
             processes.push(process);
         }
-        Some(Self { world, processes, door, wire, server, address })
+        Some(Self { world, processes, door, gate, wire, server, addresses })
     }
 
     async fn kill(&mut self, n: usize) {
         self.door.set(n, None);
+        self.gate.set(n, None);
         self.processes[n].kill();
     }
 
@@ -154,6 +166,7 @@ impl Cloud {
         self.processes[n].start();
         let card = self.processes[n].card().await;
         self.door.set(n, Some(bound(&card)));
+        self.gate.set(n, Some(relay(&card)));
     }
 
     /// Ends the database at once, as by a loss of power to its processes; its starter begins it again.
@@ -173,6 +186,12 @@ fn bound(card: &Value) -> SocketAddr {
     *addr.direct.iter().find(|addr| addr.ip().is_loopback()).expect("it is bound to loopback")
 }
 
+/// Where its relay listens on loopback.
+fn relay(card: &Value) -> SocketAddr {
+    let addr: PeerAddr = serde_json::from_value(card["addr"].clone()).expect("a card has an address");
+    SocketAddr::from(([127, 0, 0, 1], addr.relays.first().expect("it has a relay").port))
+}
+
 /// Waits until so many more words were answered.
 async fn goes_on(load: &Load, what: &str) {
     let (begun, before) = (Instant::now(), load.answered());
@@ -187,7 +206,7 @@ async fn story(rounds: usize) {
     let db = Db::open(&cloud.server.url().parse().expect("an address")).expect("the database opens");
     let members = load::let_in(&db).await;
     let begun = Instant::now();
-    let load = Load::start(&cloud.address, &members);
+    let load = Load::start(&cloud.addresses, &members);
     for round in 0..rounds {
         goes_on(&load, "under load").await;
         let n = round % CENTERS;
@@ -196,9 +215,9 @@ async fn story(rounds: usize) {
         match round % 3 {
             0 => cloud.end_database(&db).await,
             1 => cloud.wire.cut(),
-            _ => {}
+            _ => cloud.gate.cut(),
         }
-        goes_on(&load, "after the database was away").await;
+        goes_on(&load, "after the database was away, or connections were cut").await;
         cloud.start(n).await;
     }
     goes_on(&load, "at the end").await;
@@ -206,8 +225,10 @@ async fn story(rounds: usize) {
     let given = load.end().await;
     judge(&cloud, &db, &members, &given).await;
     let words = given.len();
+    let by_tcp = given.iter().filter(|one| one.by_tcp).count();
+    assert!(by_tcp.min(words - by_tcp) > rounds, "by UDP {}, by TCP {by_tcp}", words - by_tcp);
     println!(
-        "{words} words answered with yes, {troubles} asked again, {rounds} deaths of {CENTERS} centers, {:?}",
+        "{words} words answered with yes, {by_tcp} of them by TCP, {troubles} asked again, {rounds} deaths of {CENTERS} centers, {:?}",
         begun.elapsed()
     );
     db.close().await;

@@ -89,6 +89,37 @@ fn who_stores_and_reads_at_others_machines_owes_them_and_the_sum_is_zero() {
     drop(agents);
 }
 
+/// Among strangers proofs are paid for: the bytes that proved something, out of the repair reserve, by receipts of who asked.
+#[test]
+fn who_proves_what_it_holds_is_paid_for_the_bytes_by_the_reserve() {
+    let world = World::new().with_short_days(2_160).with_strangers().with_window_ending_in(90);
+    world.init(&["--node-name", "one"]);
+    for (home, name) in [("b", "two"), ("c", "three")] {
+        let ticket = world.ok("a", &["invite", "--role", "operator", "-q"]);
+        world.ok(home, &["join", &ticket, "--yes", "--no-probe", "--name", name]);
+    }
+    world.until("three nodes are on", SOON, || world.nodes_on("a"), |on| *on == 3);
+    put(&world, "kept", &bytes(64_000_000, 1));
+    let proved =
+        || ["one", "two", "three"].map(|name| world.json("a", &["node", "show", name])["audits"]["proved"].as_u64());
+    world.until("each proves what it holds", SOON, proved, |all| all.iter().all(|n| *n >= Some(1)));
+    let look = || ["a", "b", "c"].map(|home| world.json(home, &["status"]));
+    let is_handed = |all: &[Value; 3]| all.iter().all(|status| status["settled_window"].is_u64());
+    world.until("receipts are handed in", 2 * SOON, look, is_handed);
+    let handed = look();
+    assert!(handed.iter().all(|status| status["settle_refused"].is_null()), "{handed:?}");
+    let paid = |(_, moved): &Book| moved.get(&Code::Repair.number()).is_some_and(|amount| *amount > 0);
+    world.until("proofs are paid for", SOON, || book(&world), paid);
+    let (balances, moved) = book(&world);
+    println!("proofs: {:?}; moved by code, in µcredit: {moved:?}", proved());
+    assert_eq!(balances.values().sum::<i64>(), 0);
+    let reserve = |no: &AccountNo| no.class() == Some(AccountClass::Repair);
+    assert!(
+        balances.iter().all(|(no, balance)| !reserve(no) || *balance >= 0),
+        "the reserve owes nobody: {balances:?}"
+    );
+}
+
 const LATE: i64 = 14 * HOUR_MS;
 
 fn lines(world: &World, args: &[&str], home: &str) -> Vec<Value> {

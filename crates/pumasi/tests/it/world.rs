@@ -42,6 +42,20 @@ impl World {
         self
     }
 
+    /// Every clock is ahead, so that a window of receipts, 6 h by the calendar, ends in so many seconds.
+    pub fn with_window_ending_in(self, secs: i64) -> Self {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is after 1970");
+        let now = i64::try_from(now.as_millis()).expect("milliseconds fit");
+        let left = 6 * 3_600_000 - now % (6 * 3_600_000);
+        std::fs::write(self.home("clock"), (left - secs * 1_000).to_string()).expect("a file can be written");
+        self
+    }
+
+    /// How far ahead every clock is.
+    fn ahead_ms(&self) -> i64 {
+        std::fs::read_to_string(self.home("clock")).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+
     /// The cloud that is made keeps its rows in this database.
     pub fn with_database(self, url: &str) -> Self {
         std::fs::write(self.home("database"), url).expect("a file can be written");
@@ -62,6 +76,7 @@ impl World {
         if !self.home("logs").exists() {
             command.env("PUMASI_DEV_NO_LOGS", "1");
         }
+        command.env("PUMASI_CLOCK_SKEW_MS", self.ahead_ms().to_string());
         if self.home("tap").exists() {
             command.env("PUMASI_DEV_TAP", self.home("tap"));
         }
@@ -100,7 +115,7 @@ impl World {
 
     pub fn run_at(&self, name: &str, args: &[&str], skew_ms: i64) -> Output {
         let mut command = self.command(name, args);
-        command.env("PUMASI_CLOCK_SKEW_MS", skew_ms.to_string()).stdin(std::process::Stdio::null());
+        command.env("PUMASI_CLOCK_SKEW_MS", (self.ahead_ms() + skew_ms).to_string()).stdin(std::process::Stdio::null());
         command.output().expect("the program starts")
     }
 

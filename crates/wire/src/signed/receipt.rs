@@ -1,7 +1,8 @@
 //! Receipt, 144 bytes: the payer's signed running count under one permit at one node in one window
 //! (`docs/design/security.md` §6). Each replaces the last under its (serial, node, window).
 
-use super::{Fields, SIGNATURE_LEN, sign, verify};
+use super::permit::FLAG_FREE;
+use super::{Fields, Permit, SIGNATURE_LEN, sign, verify};
 use model::{NodeId, Stamp};
 
 const LABEL: &str = "pumasi v1 receipt";
@@ -31,6 +32,15 @@ impl Receipt {
     /// The window a moment lies in.
     pub fn window_of(at: Stamp) -> u32 {
         u32::try_from(at.hour() / 6).unwrap_or(u32::MAX)
+    }
+
+    /// What a payer signs where it pays once, after the work: `units` under a permit for one node, no more than it allows. Nothing
+    /// where nothing is owed.
+    pub fn once(permit: &Permit, units: u64, at: Stamp) -> Option<Self> {
+        let units = units.min(permit.max_units).min(permit.max_units_node);
+        let is_owed = permit.flags & FLAG_FREE == 0 && units > 0;
+        let (kind, serial, node) = (permit.op as u8, permit.serial, NodeId(permit.node));
+        is_owed.then_some(Self { kind, serial, node, units, window: Self::window_of(at), at })
     }
 
     /// Signed bytes, with the permit's session key.
@@ -88,5 +98,31 @@ mod tests {
             bad[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(Receipt::check(&bad, &public_of(&secret)), None, "bit {bit}");
         }
+    }
+
+    #[test]
+    fn who_pays_once_signs_no_more_than_the_permit_allows_and_nothing_where_nothing_is_owed() {
+        let permit = Permit {
+            op: crate::signed::PermitOp::Audit,
+            flags: 0,
+            serial: [1; 16],
+            target: [0; 16],
+            node: [2; 32],
+            session: [3; 32],
+            cloud: [4; 8],
+            payer: 5,
+            max_units: 900,
+            max_units_node: 800,
+            not_after: Stamp(1),
+            generation: 0,
+            revocation_epoch: 0,
+            key_epoch: 0,
+        };
+        let at = Stamp(3 * 6 * 3_600_000 + 5);
+        let receipt = Receipt { kind: 4, serial: [1; 16], node: NodeId([2; 32]), units: 700, window: 3, at };
+        assert_eq!(Receipt::once(&permit, 700, at), Some(receipt));
+        assert_eq!(Receipt::once(&permit, 5_000, at), Some(Receipt { units: 800, ..receipt }));
+        assert_eq!(Receipt::once(&permit, 0, at), None);
+        assert_eq!(Receipt::once(&Permit { flags: FLAG_FREE, ..permit }, 700, at), None);
     }
 }

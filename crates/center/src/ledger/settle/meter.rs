@@ -3,7 +3,7 @@
 //! One pass for all periods that are over since the last, as segments stand at its end: each counts from when it was kept, an
 //! object's versions until they are purged. (A) The pass's rows and the mark how far it came stand together, so a second one
 //! counts nothing twice. (B) Used and held are counted alike by pieces at machines of other owners: what a member's own machines
-//! hold of it is nobody's debt. (C) Bytes · ms below an MB·h are carried. (D) What each node holds is kept beside it, its owner's own
+//! hold of it is nobody's debt. (C) Bytes · ms below an MB·h are carried. (E) What each node holds is kept beside it, its owner's own
 //! pieces too; of who is away, what it held before ([`rules::ledger::proved`]).
 
 use super::Periods;
@@ -192,7 +192,7 @@ impl Counted {
     }
 }
 
-/// (D) Keeps what was counted at each node. Twice, it comes to the same.
+/// (E) Keeps what was counted at each node. Twice, it comes to the same.
 async fn keep_nodes(
     db: &Db,
     periods: Periods,

@@ -8,16 +8,15 @@ use codec::Layout;
 use model::Alias;
 use net::{CallLimits, NetError};
 use std::time::Duration;
-use wire::limits::SLICE_MAX;
+use wire::limits::AUDIT_FRAME_MAX;
 use wire::signed::audit::NOT_HELD;
-use wire::storage::{AuditOpen, AuditOutcome, PieceAnswer, StreamOpen};
+use wire::signed::{Permit, Receipt};
+use wire::storage::{AuditOpen, AuditOutcome, StreamOpen};
 
 /// Nodes the center asks at one time: it moves no data otherwise, and this much is little.
 const OWN_MAX: usize = 8;
 /// Longest dial of a node.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
-/// A frame is a slice and what the protocol adds.
-const ANSWER_MAX: usize = SLICE_MAX + 64;
 
 /// What a steward called good.
 pub struct Repeated {
@@ -101,24 +100,26 @@ async fn repeat(center: &Center, mut asked: Asked, repeated: Repeated) -> Result
 /// Puts a challenge to a node.
 async fn put(center: &Center, asked: &Asked) -> Result<AuditOutcome, Refused> {
     let wait = Duration::from_millis(deadline(center, asked).await?.as_ms());
-    Ok(match gather(center, asked, wait).await {
-        Ok(frames) => AuditOutcome::of(asked.challenge.picks.len(), frames, |at, bytes| is_proved(asked, at, bytes)),
-        Err(error) => AuditOutcome::Silent(error.to_string()),
-    })
+    Ok(gather(center, asked, wait).await.unwrap_or_else(|error| AuditOutcome::Silent(error.to_string())))
 }
 
-async fn gather(center: &Center, asked: &Asked, wait: Duration) -> Result<Vec<PieceAnswer>, NetError> {
+async fn gather(center: &Center, asked: &Asked, wait: Duration) -> Result<AuditOutcome, NetError> {
     let endpoint = center.endpoint();
     if let Some(addr) = super::addr(center, asked.node) {
         endpoint.learn(addr);
     }
     let link = endpoint.connect(asked.challenge.node, DIAL_TIMEOUT).await?;
-    let permit = permit(center, endpoint.id(), asked.challenge.node);
-    let open = AuditOpen { permit, challenge: asked.challenge.clone() };
-    let limits = CallLimits { max_reply: ANSWER_MAX, timeout: wait };
+    let permit = permit(center, (endpoint.id(), None), asked);
+    let open = AuditOpen { permit: permit.clone(), challenge: asked.challenge.clone() };
+    let limits = CallLimits { max_reply: AUDIT_FRAME_MAX, timeout: wait };
     let open = wire::encode(&StreamOpen::Audit(Box::new(open)));
-    let frames = link.gather(&open, asked.challenge.picks.len() + 1, limits).await?;
-    frames.iter().map(|frame| wire::decode(frame, ANSWER_MAX).map_err(|_| NetError::Cut)).collect()
+    let judge = |frames: Vec<Vec<u8>>| {
+        let (outcome, proved) =
+            AuditOutcome::of(asked.challenge.picks.len(), &frames, |at, bytes| is_proved(asked, at, bytes));
+        let receipt = Permit::parse(&permit).ok().and_then(|permit| Receipt::once(&permit, proved, center.now()));
+        (outcome, receipt.map(|receipt| endpoint.sign_receipt(&receipt).to_vec()))
+    };
+    link.gather(&open, (asked.challenge.picks.len() + 1, limits), judge).await
 }
 
 /// True when bytes prove the pick at a place.

@@ -94,7 +94,7 @@ async fn stored_bytes_are_due_once_and_own_machines_cost_nothing(place: &mut Pla
     assert!(!town.meter().await);
 }
 
-/// (D) of metering.
+/// (E) of metering.
 async fn what_each_node_holds_is_kept_and_of_who_is_away_what_it_held(place: &mut Place) {
     let town = Town::start(place).await;
     with_segments(place, [NOW, NOW]).await;

@@ -1,13 +1,16 @@
 //! The store alone: groups to the writer a center uses.
 
 use super::{MEMBERS, id, sides};
+use crate::cli::ledger::{verify_book, write_book};
 use crate::clock::now;
 use crate::fault::Fault;
 use center::db::{Db, DbUrl, StoreError, meta};
 use center::ledger::{Intent, Ledger, Posting, store};
 use model::{AccountClass, AccountNo, Code, MemberState, Ucredit};
 use rules::ledger::{Act, Ask, Group, Outcome, Starter};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A ledger with members.
 #[derive(Clone)]
@@ -49,6 +52,17 @@ impl Store {
         let intents = vec![Intent { transfer: id, key: [1; 32], signature: [2; 64] }];
         let answer = self.ledger.post(Posting { group, intents }).await.map_err(Fault::bug)?;
         Ok(matches!(answer, Outcome::Applied(_)))
+    }
+
+    /// Rows a second of its book, exported to a file, that are read and added up again as `ledger verify` does.
+    pub async fn verified(&self, path: &Path) -> Result<f64, Fault> {
+        let rows = write_book(self.ledger.db(), path).await?;
+        let (path, begun) = (path.to_owned(), Instant::now());
+        let verified = tokio::task::spawn_blocking(move || verify_book(&path)).await.map_err(Fault::bug)??;
+        if verified != rows {
+            return Err(Fault::bug(format!("{verified} rows of {rows} were verified")));
+        }
+        Ok(rows as f64 / begun.elapsed().as_secs_f64())
     }
 
     /// Sees that the book is sound, and closes it; how many rows it has.

@@ -37,6 +37,8 @@ pub struct Given {
     pub debit: AccountNo,
     pub credit: AccountNo,
     pub amount: Ucredit,
+    /// It went through the proxy for TCP, over a relay.
+    pub by_tcp: bool,
 }
 
 fn now() -> Stamp {
@@ -94,10 +96,12 @@ impl Shared {
 }
 
 impl Load {
-    pub fn start(center: &PeerAddr, members: &[Member]) -> Self {
+    /// Members in turn find the center at each of these addresses.
+    pub fn start(centers: &[PeerAddr; 2], members: &[Member]) -> Self {
         let (shared, mut tasks) = (Arc::new(Shared::default()), JoinSet::new());
         for n in 0..members.len() {
-            let giver = Giver { n, members: members.to_vec(), center: center.clone(), shared: Arc::clone(&shared) };
+            let center = centers[n % centers.len()].clone();
+            let giver = Giver { n, members: members.to_vec(), center, shared: Arc::clone(&shared) };
             tasks.spawn(giver.run());
         }
         Self { shared, tasks }
@@ -139,8 +143,11 @@ impl Giver {
     async fn run(self) -> Vec<Given> {
         let me = self.members[self.n];
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let by_tcp = self.center.direct.is_empty();
         let config = EndpointConfig {
             bind: vec![loopback],
+            relays: self.center.relays.clone(),
+            udp: !by_tcp,
             accept: false,
             ..EndpointConfig::new(SecretKey::from_bytes(me.secret))
         };
@@ -155,7 +162,7 @@ impl Giver {
             };
             spent += word.amount.0;
             let (id, debit, credit, amount) = (word.id, word.debit, word.credit, word.amount);
-            given.push(Given { id, seq: answer.seq, debit, credit, amount });
+            given.push(Given { id, seq: answer.seq, debit, credit, amount, by_tcp });
             self.shared.answered.fetch_add(1, Relaxed);
             if (given.len() as u64).is_multiple_of(LOOK_EVERY) {
                 let Reply::Wallet(wallet) = self.insist(&endpoint, Request::Wallet(None)).await else {
