@@ -11,7 +11,7 @@ use crate::ledger::settle::{chore, results};
 use crate::refuse::Refused;
 use model::{AccountClass, AccountNo, MemberId, NodeId, Span, Ucredit};
 use rules::fleet::tier::Trust;
-use rules::ledger::limit::{Shown, Want, l0, live, may};
+use rules::ledger::limit::{Shown, l0, may_spend};
 use wire::signed::permit::FLAG_FREE;
 use wire::signed::{Permit, PermitOp};
 
@@ -86,11 +86,7 @@ impl Center {
     pub(crate) async fn spends(&self, member: &MemberId) -> Result<Pays, Refused> {
         let account = self.account_of(member).await?;
         if let Some(opened) = self.ledger().account(account).await? {
-            if opened.account.is_frozen && self.settings().trust() == Trust::Public {
-                return Err(rules::ledger::No::AccountFrozen(account).refusal().into());
-            }
-            let state = live(opened.account.state, opened.account.available(), opened.account.limit);
-            may(state, Want::Spend, self.settings().trust() == Trust::Circle)?;
+            may_spend(&opened.account, self.settings().trust() == Trust::Circle)?;
         }
         Ok(Pays::Member(*member, account))
     }

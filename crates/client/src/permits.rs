@@ -49,6 +49,18 @@ impl Permits {
     fn has_left(&self, group: &Group) -> bool {
         group.permits.values().all(|held| self.asked(&held.serial) / (PARTS - 1) <= held.units / PARTS)
     }
+
+    /// Groups whose permits hold beyond a moment, with their generations; and how much leave to ask for at each holder of others.
+    fn known(&mut self, until: model::Stamp) -> (Vec<(PgId, u64)>, u64) {
+        self.groups.retain(|_, group| group.until > until);
+        let is_known = |group: &Group| group.wish.is_none() && self.has_left(group);
+        let (known, others): (Vec<_>, Vec<_>) = self.groups.iter().partition(|(_, group)| is_known(group));
+        let units = others.iter().filter_map(|(_, group)| group.wish).max().unwrap_or(0);
+        let known = known.into_iter().map(|(pg, group)| (*pg, group.generation)).collect();
+        // Asked for once: what else is read meanwhile shall not be covered as widely.
+        self.groups.values_mut().filter(|group| group.wish.is_some()).for_each(|group| group.wish = Some(0));
+        (known, units)
+    }
 }
 
 impl Client {
@@ -56,14 +68,7 @@ impl Client {
     pub(crate) fn known_groups(&self) -> (Vec<(PgId, u64)>, u64) {
         let until = self.now() + GOOD_FOR;
         let mut permits = self.permits.lock().unwrap_or_else(PoisonError::into_inner);
-        permits.groups.retain(|_, group| group.until > until);
-        let is_known = |group: &Group| group.wish.is_none() && permits.has_left(group);
-        let (known, others): (Vec<_>, Vec<_>) = permits.groups.iter().partition(|(_, group)| is_known(group));
-        let units = others.iter().filter_map(|(_, group)| group.wish).max().unwrap_or(0);
-        let known = known.into_iter().map(|(pg, group)| (*pg, group.generation)).collect();
-        // Asked for once: what else is read meanwhile shall not be covered as widely.
-        permits.groups.values_mut().filter(|group| group.wish.is_some()).for_each(|group| group.wish = Some(0));
-        (known, units)
+        permits.known(until)
     }
 
     /// Keeps the permits that came with groups, and takes them out: what is read is read under the newest ones.
@@ -119,5 +124,26 @@ impl Client {
         if let Some(group) = permits.groups.get_mut(&pg) {
             group.wish = Some(group.wish.unwrap_or(0));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(wish: Option<u64>) -> Group {
+        Group { generation: 3, until: model::Stamp(9), permits: BTreeMap::new(), wish }
+    }
+
+    #[test]
+    fn more_leave_is_asked_for_once_and_makes_no_later_read_dear() {
+        let groups = [(1, None), (2, Some(64 << 20)), (3, Some(5))].map(|(pg, wish)| (PgId(pg), group(wish))).into();
+        let mut permits = Permits { groups, ..Permits::default() };
+        let at = model::Stamp(8);
+        assert_eq!(permits.known(at), (vec![(PgId(1), 3)], 64 << 20), "one large read");
+        assert_eq!(permits.known(at), (vec![(PgId(1), 3)], 0), "others, before its permits came");
+        permits.groups.insert(PgId(2), group(None));
+        assert_eq!(permits.known(at), (vec![(PgId(1), 3), (PgId(2), 3)], 0));
+        assert_eq!(permits.known(model::Stamp(9)), (Vec::new(), 0), "their time is over");
     }
 }

@@ -5,7 +5,7 @@
 //! any two groups, [`replay`] and [`chain`] how anybody with the rows comes to the same state, hash and daily root.
 //! [`tariff`] is the price book, [`receipt`] judges what a node hands in, [`relay`] how relayed bytes are signed for, [`settle`] turns it
 //! into groups, [`limit`] says how far a member may owe, [`allowance`] what covers permits, [`sweep`] what goes through the commons,
-//! [`buffer`] what holders leave as a pledge, [`debt_first`] whom work goes to first.
+//! [`buffer`] what holders leave as a pledge, [`proved`] which free space is paid for, [`debt_first`] whom work goes to first.
 //!
 //! Properties of the whole, as the chapter letters them: (A) sums are zero after every group. (B) No hold and no move a member
 //! started leaves more owed and held than balance and limit. (C) A transfer id is applied once. (D) Rows never change. (E) For
@@ -36,6 +36,7 @@ pub mod debt_first;
 pub mod id;
 pub mod limit;
 pub mod no;
+pub mod proved;
 pub mod receipt;
 pub mod relay;
 pub mod replay;

@@ -104,16 +104,28 @@ pub async fn set_aside_again(center: &Center, row: &store::JobRow, used: u64) ->
         return Ok(());
     }
     let account = center.account_of(&row.member).await?;
-    let (id, deadline, now) = (row.facts.id, row.facts.deadline, center.now());
-    let again = center.db().write(move |tx| {
-        book::lock(tx)?;
-        if store::has_hold(tx, &id)? || left == Ucredit::ZERO {
-            return Ok(Ok(()));
-        }
-        let number = store::holds_count(tx, &id)?;
-        Ok(set_aside(tx, (id, deadline), account, (number, left), now)?.map_err(|no| no.refusal()))
-    });
-    Ok(again.await??)
+    let (job, now) = ((row.facts.id, row.facts.deadline), center.now());
+    let again = center.db().write(move |tx| cover_again(tx, job, account, left, now));
+    Ok(again.await?.map_err(|no| no.refusal())?)
+}
+
+/// The same, of an account; nothing where something is set aside still, or nothing is left.
+///
+/// # Errors
+/// Of the store.
+pub fn cover_again(
+    tx: &mut Tx<'_>,
+    job: (JobId, Stamp),
+    account: AccountNo,
+    left: Ucredit,
+    now: Stamp,
+) -> Result<Result<(), No>, StoreError> {
+    book::lock(tx)?;
+    if store::has_hold(tx, &job.0)? || left == Ucredit::ZERO {
+        return Ok(Ok(()));
+    }
+    let number = store::holds_count(tx, &job.0)?;
+    set_aside(tx, job, account, (number, left), now)
 }
 
 /// Lets one of the caller's jobs cost more.

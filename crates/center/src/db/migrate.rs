@@ -39,6 +39,7 @@ const STEPS: &[&str] = &[
     include_str!("../../migrations/0028_lighter_gifts.sql"),
     include_str!("../../migrations/0029_copies.sql"),
     include_str!("../../migrations/0030_relay.sql"),
+    include_str!("../../migrations/0031_node_held.sql"),
 ];
 
 const VERSION_TABLE: &str =

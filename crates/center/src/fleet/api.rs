@@ -8,7 +8,7 @@ use crate::leave::{Leave, Payer};
 use crate::ledger::store::standing;
 use crate::refuse::{Refused, bad_value};
 use crate::serve::no_node;
-use crate::storage::store::{audit, drain};
+use crate::storage::store::drain;
 use crate::{Caller, Center};
 use model::{Alias, NatKind, NodeId, Presence, Span, Stamp, errors};
 use rules::fleet::presence::CheckInFacts;
@@ -322,10 +322,7 @@ pub async fn absence(center: &Center, caller: &Caller, absence: Absence) -> Resu
         if absence == Absence::Leave {
             // What it held is gone from its disk.
             store::vetting::forget_fill(tx, alias)?;
-            if audit::slots_count(tx, alias)? > 0 {
-                // It did not hand over what it held before: that is no leave in order.
-                standing::set_gone(tx, alias)?;
-            }
+            standing::leaves(tx, alias)?;
         }
         store::set_standing(tx, alias, standing, None, until)?;
         store::add_event(tx, alias, now, word, &until.map_or_else(String::new, |u| u.to_string()))

@@ -9,6 +9,7 @@ use super::store::vetting::{self, Fill, Vetting};
 use super::store::{self, NodeRow, Standing};
 use crate::access::store as access;
 use crate::db::{Reader, StoreError, Tx};
+use crate::ledger::store::node_held;
 use crate::refuse::Refused;
 use crate::settings::Settings;
 use crate::storage::store::audit as audits;
@@ -262,6 +263,7 @@ pub fn put_back(tx: &mut Tx<'_>, row: &NodeRow, passed: u64, now: Stamp) -> Resu
     let fill = Fill { whole_at: None, sent: 0, ..held.fill };
     let ranked_at = if tier == row.tier { held.ranked_at } else { now };
     vetting::forget_fill(tx, row.alias)?;
+    node_held::forget_most(tx, row.alias)?;
     vetting::put_vetting(tx, row.alias, &Vetting { ranked_at, back_at: Some(now), passed_from: passed, fill })?;
     vetting::set_rank(tx, row.alias, tier, row.vetted_at)?;
     noted(tx, row, tier, now)?;

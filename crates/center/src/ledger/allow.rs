@@ -23,9 +23,9 @@ use rules::ledger::row::day_of;
 use rules::ledger::tariff::{Price, Variant};
 use rules::ledger::{Act, Ask, Group, No, Starter};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Accounts of one part of the memory share a lock.
+/// Accounts of one part of the memory are looked up under one lock; each waits for the database by itself.
 const PARTS: usize = 64;
 /// Accounts one part remembers; what is forgotten counts as given.
 const PART_MAX: usize = 4_096;
@@ -40,13 +40,25 @@ const RESCUE_DAYS: u32 = 90;
 
 /// What this process has taken and not given yet, by account and resource.
 pub(crate) struct Allowances {
-    parts: Vec<tokio::sync::Mutex<HashMap<(AccountNo, Resource), Left>>>,
+    parts: Vec<Mutex<HashMap<(AccountNo, Resource), Arc<tokio::sync::Mutex<Left>>>>>,
     prices: Mutex<BTreeMap<Resource, (Stamp, Price)>>,
 }
 
 impl Default for Allowances {
     fn default() -> Self {
-        Self { parts: (0..PARTS).map(|_| tokio::sync::Mutex::default()).collect(), prices: Mutex::default() }
+        Self { parts: (0..PARTS).map(|_| Mutex::default()).collect(), prices: Mutex::default() }
+    }
+}
+
+impl Allowances {
+    /// What is left of an account for a resource: its asks follow one another, and keep nobody else waiting.
+    fn of(&self, account: AccountNo, resource: Resource) -> Arc<tokio::sync::Mutex<Left>> {
+        let at = usize::try_from(account.0 % PARTS as u64).unwrap_or(0);
+        let mut part = self.parts[at].lock().unwrap_or_else(PoisonError::into_inner);
+        if part.len() >= PART_MAX && !part.contains_key(&(account, resource)) {
+            part.clear();
+        }
+        Arc::clone(part.entry((account, resource)).or_default())
     }
 }
 
@@ -136,13 +148,8 @@ impl Center {
     /// (A, B) Covers `wanted`, or says why not.
     pub(crate) async fn cover(&self, wanted: Wanted) -> Result<(), Refused> {
         let today = day_of(self.now());
-        let at = usize::try_from(wanted.account.0 % PARTS as u64).unwrap_or(0);
-        let mut part = self.allowances().parts[at].lock().await;
-        let key = (wanted.account, wanted.resource);
-        if part.len() >= PART_MAX && !part.contains_key(&key) {
-            part.clear();
-        }
-        let left = part.entry(key).or_default();
+        let left = self.allowances().of(wanted.account, wanted.resource);
+        let mut left = left.lock().await;
         if left.day != today {
             *left = Left { day: today, credit: Ucredit::ZERO };
         }
@@ -302,4 +309,26 @@ fn open_days(
     let today = day_of(now);
     let from = (0..=today).rev().find(|day| expires(*day) <= now).map_or(0, |day| day + 1);
     Ok(allowance::owed(tx, (account, resource, from))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_waits_for_the_database_keeps_nobody_else_waiting() {
+        let all = Allowances::default();
+        let [one, same, other] = [1, 1, 1 + PARTS as u64].map(|n| all.of(AccountNo(n), Resource::Egress));
+        let waits = one.lock().await;
+        assert!(same.try_lock().is_err(), "its own asks follow one another");
+        assert!(other.try_lock().is_ok(), "an account of the same part");
+        drop(waits);
+        assert!(same.try_lock().is_ok());
+        // What is forgotten is taken anew.
+        for n in 0..=PART_MAX as u64 {
+            all.of(AccountNo(1 + (n + 2) * PARTS as u64), Resource::Egress);
+        }
+        assert!(!Arc::ptr_eq(&one, &all.of(AccountNo(1), Resource::Egress)));
+        assert!(all.parts.iter().all(|part| part.lock().unwrap().len() <= PART_MAX));
+    }
 }

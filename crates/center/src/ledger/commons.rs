@@ -1,5 +1,5 @@
 //! What goes through the commons once a day ([`rules::ledger::sweep`]): what operator and reserve do not need comes in, with what lies
-//! idle; owners whose nodes were on share it, and who has free space is paid for it.
+//! idle; owners whose nodes were on share it, and who has free space is paid for it, as far as it is proved ([`rules::ledger::proved`]).
 //!
 //! In steps, each one transaction with the mark how far the day is. (A) After a crash, or beside a second center process, the rest is done
 //! and nothing twice: a day that was begun is done to its end before the next begins. (B) What a day gives out is fixed in the
@@ -9,12 +9,14 @@
 use super::days::Days;
 use super::standing;
 use super::store::commons::{self as store, Day, Due, Step};
-use super::store::{self as book, account, standing as kept};
+use super::store::{self as book, account, node_held, standing as kept};
 use super::{Ledger, Posting, seat};
-use crate::db::{DbError, StoreError, Tx};
-use crate::fleet::store::{NodeRow, PRESENCE_BLOCK, PresenceHour, Standing, nodes_of_block, presence_hours};
-use model::{AccountClass, AccountNo, Code, Stamp, Tier, Ucredit};
+use crate::db::{StoreError, Tx};
+use crate::fleet::store::{NodeRow, PRESENCE_BLOCK, PresenceHour, Standing, nodes_of_block, presence_hours, vetting};
+use codec::fill::PIECE_BYTES;
+use model::{AccountClass, AccountNo, Alias, Code, Stamp, Tier, Ucredit};
 use rules::ledger::id::Purpose;
+use rules::ledger::proved::Space;
 use rules::ledger::sweep::{self, Policy};
 use rules::ledger::{Account, Group};
 
@@ -27,6 +29,7 @@ const ON_MINUTES: u64 = 30;
 /// Free space that standby pay aims at, of what is held, in percent.
 const STANDBY_TARGET: u64 = 30;
 const HOUR_MS: u64 = 3_600_000;
+const MB: u64 = 1_000_000;
 
 /// What the commons go by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +94,7 @@ struct Turn<'t, 'd> {
 }
 
 impl Turn<'_, '_> {
-    /// The next thousand nodes: what those that were on for half of the day lend is noted for their owners.
+    /// The next thousand nodes: what is free at those that were on for half of the day is noted for their owners.
     fn nodes(&mut self, at: Day) -> Result<Day, StoreError> {
         if at.after > store::last_alias(self.tx)? / u64::from(PRESENCE_BLOCK) {
             return Ok(at.at(Step::Weigh));
@@ -99,8 +102,18 @@ impl Turn<'_, '_> {
         let block = u32::try_from(at.after).unwrap_or(u32::MAX);
         let [from, to] = [at.day, at.day.saturating_add(1)].map(|day| self.terms.days.begin(day).as_ms() / HOUR_MS);
         let hours = presence_hours(self.tx, block, from, to)?;
+        let [first, last] = [block, block.saturating_add(1)].map(|block| Alias(block.saturating_mul(PRESENCE_BLOCK)));
+        let held = node_held::between(self.tx, first, last)?;
+        let fill = vetting::fill_counts(self.tx, first, last)?;
         for row in nodes_of_block(self.tx, block)? {
-            if let Some(due) = self.lends(&row, &hours, to.saturating_sub(from)) {
+            let held = held.get(&row.alias).copied().unwrap_or_default().held;
+            let space = Space {
+                lent_mb: row.node.lent.0 / MB,
+                held_mb: held.mb,
+                most_mb: held.most_mb,
+                fill_mb: fill.get(&row.alias).map_or(0, |pieces| pieces.saturating_mul(PIECE_BYTES) / MB),
+            };
+            if let Some(due) = self.counts(&row, (&hours, to.saturating_sub(from)), space) {
                 let owner = account::of(self.tx, AccountClass::Member, row.node.owner.as_bytes())?;
                 // Who has no account yet was never paid nor charged: its first day will come.
                 if let Some(owner) = owner {
@@ -112,7 +125,7 @@ impl Turn<'_, '_> {
     }
 
     /// What a node counts for: nothing where it was not on for half of the day, takes no work, or is not vetted. (C)
-    fn lends(&self, row: &NodeRow, hours: &[PresenceHour], known: u64) -> Option<Due> {
+    fn counts(&self, row: &NodeRow, (hours, known): (&[PresenceHour], u64), space: Space) -> Option<Due> {
         let is_verified = !self.terms.is_public || row.tier >= Tier::T2;
         let place = (row.alias.0 % PRESENCE_BLOCK) as usize;
         let minutes: u64 = hours.iter().filter_map(|hour| hour.minutes.get(place)).map(|on| u64::from(*on)).sum();
@@ -122,37 +135,30 @@ impl Turn<'_, '_> {
         let (alpha, beta) = (u64::from(row.node.alpha), u64::from(row.node.beta));
         let audits_bps = (alpha * 10_000).checked_div(alpha + beta).unwrap_or(0);
         let quality = sweep::quality_bps(minutes * 10_000 / (known * 60), audits_bps, 10_000);
-        let lent_mb = row.node.lent.0 / 1_000_000;
         let net = row.node.net_prefix.clone().filter(|_| self.terms.is_public);
-        Some(Due { net, lent_mb, good_mb: lent_mb.saturating_mul(quality) / 10_000, ..Due::default() })
+        let (free_mb, held_mb) = (space.free(), space.held_mb);
+        Some(Due { net, has_stipend: false, free_mb, held_mb, weight: free_mb.saturating_mul(quality) / 10_000 })
     }
 
-    /// The next owners: what is free of what they lend, and whether they share alike. (C)
+    /// The next owners: what there is at all of them, and whether they share alike. (C)
     fn weigh(&mut self, at: Day) -> Result<Day, StoreError> {
         let page = store::dues(self.tx, at.day, AccountNo(at.after), PART)?;
         let Some((last, _)) = page.last() else { return Ok(at.at(Step::Idle)) };
         let mut out = Day { after: last.0, ..at };
-        for (no, mut due) in page {
-            let held = self.held(no, at.day)?;
-            due.weight = sweep::free_weight(due.lent_mb, due.good_mb, held);
-            due.has_stipend = match &due.net {
-                Some(net) => !store::is_of_another(self.tx, at.day, no, net)?,
-                None => true,
+        for (no, due) in &page {
+            let is_second = match &due.net {
+                Some(net) => store::is_of_another(self.tx, at.day, *no, net)?,
+                None => false,
             };
-            store::weigh(self.tx, at.day, no, &due)?;
-            out.owners += u64::from(due.has_stipend);
+            if !is_second {
+                store::set_stipend(self.tx, at.day, *no)?;
+                out.owners += 1;
+            }
             out.weight = out.weight.saturating_add(due.weight);
-            out.free_mb = out.free_mb.saturating_add(due.lent_mb.saturating_sub(held));
-            out.held_mb = out.held_mb.saturating_add(held);
+            out.free_mb = out.free_mb.saturating_add(due.free_mb);
+            out.held_mb = out.held_mb.saturating_add(due.held_mb);
         }
         Ok(out)
-    }
-
-    /// MB that an owner's nodes hold for others, by the last settlement; nothing where that is more than a day ago.
-    fn held(&mut self, no: AccountNo, day: u32) -> Result<u64, DbError> {
-        let since = self.terms.days.begin(day);
-        let held = store::held(self.tx, no)?.filter(|(period, _)| Stamp(*period) >= since);
-        Ok(held.map_or(0, |(_, held_mb)| held_mb))
     }
 
     /// The next accounts: a part of what lies idle, all of what is forgotten.
@@ -218,7 +224,8 @@ impl Turn<'_, '_> {
         self.post(&groups)?;
         let Policy { has_stipend, has_standby, .. } = self.terms.policy;
         let target = at.held_mb.saturating_mul(STANDBY_TARGET) / 100;
-        let bps = if has_standby { sweep::standby_bps(at.free_mb, target) } else { 0 };
+        // Where nothing that is free is proved, that part waits for another day.
+        let bps = if has_standby && at.weight > 0 { sweep::standby_bps(at.free_mb, target) } else { 0 };
         let owners = if has_stipend { at.owners } else { 0 };
         let (stipend, standby) = sweep::pots(&self.seat(AccountClass::Commons)?, owners, bps);
         tracing::info!(day = at.day, owners, %stipend, %standby, "what the commons give out is fixed");

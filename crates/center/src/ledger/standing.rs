@@ -32,7 +32,7 @@ const VOLUME_KEPT: u32 = 400;
 const WORTH: u64 = 100;
 
 /// What is known of who was seen is so much behind.
-const SEEN_LAG: Span = Span::hours(3);
+pub(super) const SEEN_LAG: Span = Span::hours(3);
 
 /// What standing goes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -374,6 +374,8 @@ impl Ledger {
             let part = left.split_off(left.len().saturating_sub(PART as usize));
             let members = part.clone();
             let write = move |tx: &mut Tx<'_>| {
+                // Whoever works a day out changes the same rows, in another order.
+                book::lock(tx)?;
                 members.iter().try_for_each(|member| kept::heard(tx, member, now))?;
                 Ok(())
             };

@@ -6,6 +6,7 @@ pub mod commons;
 pub mod cosign;
 pub mod day;
 pub mod hold;
+pub mod node_held;
 pub mod price;
 pub mod relay;
 pub mod row;

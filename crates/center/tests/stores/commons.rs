@@ -5,16 +5,20 @@ use crate::on_both;
 use crate::place::Place;
 use crate::rows::{self, member_id};
 use crate::settle::town::balances;
-use crate::standing::Desk;
+use crate::standing::{Desk, NOW};
 use crate::storage::write;
 use center::access::store as access;
 use center::db::Db;
 use center::fleet::store::{self as fleet, NewNode, PresenceHour, vetting};
+use center::fleet::vet;
 use center::ledger::commons::{Terms, give_out, step};
 use center::ledger::store::commons::{self as kept, Day, Step};
+use center::ledger::store::node_held;
 use center::ledger::{seat, standing};
-use model::{AccountClass, AccountNo, Alias, Bytes, Code, Stamp, Tier, Ucredit};
+use codec::fill::PIECE_BYTES;
+use model::{AccountClass, AccountNo, Alias, Bytes, Code, SegmentId, Stamp, Tier, Ucredit};
 use rules::ledger::Starter;
+use rules::ledger::proved::Held;
 use rules::ledger::sweep::Policy;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +28,9 @@ on_both!(
     a_day_comes_to_the_same_over_restarts_and_beside_another_center,
     a_day_that_was_begun_is_done_before_the_next,
     among_strangers_one_network_shares_once_and_only_vetted_nodes,
+    who_says_it_lends_ten_times_what_it_proved_earns_no_more,
+    where_nothing_free_is_proved_that_part_waits,
+    who_lost_pieces_has_proved_nothing_by_what_it_held,
     what_lies_idle_goes_slowly_and_what_is_forgotten_after_three_notices,
     the_reserve_keeps_its_floor_and_the_insurance_pays_others_back,
 );
@@ -43,9 +50,11 @@ fn public() -> Terms {
     terms(Policy::public(Ucredit::ZERO), true)
 }
 
-/// Members and a node of each: it lends so many GB, its network is this, it was on for so many hours of each of the next days.
+/// Members and a node of each: it lends so many GB, of which it held as many once, its network is this, it was on for so many hours of
+/// each of the next days.
 struct Lends {
     gb: u64,
+    held: u64,
     net: u64,
     hours: u64,
 }
@@ -63,6 +72,8 @@ async fn fleet(place: &Place, desk: &Desk, all: Vec<Lends>) -> Vec<AccountNo> {
             let net_prefix = Some(format!("10.{}.{}.0/24", lends.net / 256, lends.net % 256));
             let node = NewNode { lent: Bytes(lends.gb * GB), net_prefix, ..rows::node(n, n) };
             let Alias(alias) = fleet::insert_node(tx, &node)?;
+            let held = Held { mb: 0, most_mb: lends.held * 1_000, most_at: NOW };
+            node_held::put(tx, Alias(alias), &held)?;
             for hour in (0..24 * 400).filter(|hour| hour % 24 < lends.hours) {
                 let minutes: &mut Vec<u8> = hours.entry(from + hour).or_default();
                 minutes.resize(minutes.len().max(alias as usize + 1), 0);
@@ -92,7 +103,7 @@ async fn fill(desk: &Desk, class: AccountClass, amount: u64) {
 
 async fn what_is_not_needed_is_shared_and_twice_changes_nothing(place: &mut Place) {
     let desk = Desk::start(place).await;
-    let lends = |gb, hours| Lends { gb, net: 7, hours };
+    let lends = |gb, hours| Lends { gb, held: gb, net: 7, hours };
     let all = fleet(place, &desk, vec![lends(100, 24), lends(300, 12), lends(900, 11), lends(900, 24)]).await;
     write(place, |tx| fleet::set_standing(tx, Alias(4), fleet::Standing::Distrusted, None, None)).await;
     fill(&desk, AccountClass::Operator, 40_000_000).await;
@@ -122,7 +133,7 @@ async fn what_is_not_needed_is_shared_and_twice_changes_nothing(place: &mut Plac
 /// (A), (B)
 async fn a_day_comes_to_the_same_over_restarts_and_beside_another_center(place: &mut Place) {
     let mut desk = Desk::start(place).await;
-    let lends = (1..=600).map(|n| Lends { gb: n, net: n, hours: 24 }).collect();
+    let lends = (1..=600).map(|n| Lends { gb: n, held: n, net: n, hours: 24 }).collect();
     let all = fleet(place, &desk, lends).await;
     fill(&desk, AccountClass::Operator, 91_234_567).await;
     desk.later(1);
@@ -168,7 +179,7 @@ async fn a_day_comes_to_the_same_over_restarts_and_beside_another_center(place: 
 
 async fn a_day_that_was_begun_is_done_before_the_next(place: &mut Place) {
     let desk = Desk::start(place).await;
-    let all = fleet(place, &desk, vec![Lends { gb: 1, net: 1, hours: 24 }]).await;
+    let all = fleet(place, &desk, vec![Lends { gb: 1, held: 1, net: 1, hours: 24 }]).await;
     fill(&desk, AccountClass::Operator, 10_000_000).await;
     desk.later(1);
     let (day, policy) = (desk.today() - 1, terms(Policy::closed(Ucredit::ZERO), false));
@@ -188,7 +199,7 @@ async fn a_day_that_was_begun_is_done_before_the_next(place: &mut Place) {
 /// (C)
 async fn among_strangers_one_network_shares_once_and_only_vetted_nodes(place: &mut Place) {
     let desk = Desk::start(place).await;
-    let lends = [1, 1, 2, 3].map(|net| Lends { gb: 100, net, hours: 24 });
+    let lends = [1, 1, 2, 3].map(|net| Lends { gb: 100, held: 100, net, hours: 24 });
     let all = fleet(place, &desk, lends.into()).await;
     write(place, |tx| {
         (1..=3).try_for_each(|n| vetting::set_rank(tx, Alias(n), Tier::T2, Some(Stamp(1))).map(drop))?;
@@ -203,6 +214,68 @@ async fn among_strangers_one_network_shares_once_and_only_vetted_nodes(place: &m
     let free = 4_000_000 / 3;
     let got: Vec<i64> = all.iter().map(|no| found[no]).collect();
     assert_eq!(got, [3_000_000 + free, free, 3_000_000 + free, 0]);
+}
+
+async fn who_says_it_lends_ten_times_what_it_proved_earns_no_more(place: &mut Place) {
+    let desk = Desk::start(place).await;
+    // The first four showed 60 GB at most: by data of their fill tests, by what they held once, or both; two of them say they lend
+    // ten times as much. The last two hold all that they showed.
+    let lends = [60, 600, 60, 600, 100, 1_000].map(|gb| Lends { gb, held: 0, net: gb, hours: 24 });
+    let lends = (1..).zip(lends).map(|(net, one)| Lends { net, ..one }).collect();
+    let all = fleet(place, &desk, lends).await;
+    let pieces = 60_000_000_000 / PIECE_BYTES;
+    write(place, move |tx| {
+        (1..=6).try_for_each(|n| vetting::set_rank(tx, Alias(n), Tier::T2, Some(Stamp(1))).map(drop))?;
+        for n in [1, 2] {
+            for number in 0..u32::try_from(pieces).unwrap() {
+                vetting::add_fill(tx, Alias(n), number, &SegmentId([1; 32]))?;
+            }
+        }
+        for (n, mb, most_mb) in [(3, 0, 60_000), (4, 0, 60_000), (5, 50_000, 50_000), (6, 50_000, 50_000)] {
+            node_held::put(tx, Alias(n), &Held { mb, most_mb, most_at: NOW })?;
+        }
+        Ok(())
+    })
+    .await;
+    fill(&desk, AccountClass::Operator, 100_000_000).await;
+    desk.later(1);
+    give_out(&desk.ledger, desk.today() - 1, public()).await.unwrap();
+    let found = balances(&desk.ledger).await;
+    let got: Vec<i64> = all.iter().map(|no| found[no]).collect();
+    let of_day = place.db.read(|q| Ok(kept::last(q)?)).await.unwrap().unwrap();
+    let alike = i64::try_from(of_day.stipend.0).unwrap();
+    assert!(got[0] > alike && got[2] > alike, "{got:?}");
+    assert_eq!((got[0], got[2]), (got[1], got[3]), "not one µcredit for a larger word");
+    assert_eq!(got[4..], [alike; 2], "what is full is not free");
+    assert_eq!(of_day.free_mb, 2 * (pieces * PIECE_BYTES / 1_000_000) + 2 * 60_000);
+}
+
+async fn where_nothing_free_is_proved_that_part_waits(place: &mut Place) {
+    let desk = Desk::start(place).await;
+    let lends = [1, 2].map(|net| Lends { gb: 900, held: 0, net, hours: 24 });
+    let all = fleet(place, &desk, lends.into()).await;
+    fill(&desk, AccountClass::Operator, 40_000_000).await;
+    desk.later(1);
+    give_out(&desk.ledger, desk.today() - 1, closed()).await.unwrap();
+    let found = balances(&desk.ledger).await;
+    let commons = found[&seat::only(AccountClass::Commons)];
+    assert_eq!((found[&all[0]], found[&all[1]], commons), (3_000_000, 3_000_000, 4_000_000), "60 % of ten, alike");
+}
+
+async fn who_lost_pieces_has_proved_nothing_by_what_it_held(place: &mut Place) {
+    let desk = Desk::start(place).await;
+    let lends = [1, 2].map(|net| Lends { gb: 900, held: 900, net, hours: 24 });
+    let all = fleet(place, &desk, lends.into()).await;
+    write(place, |tx| {
+        let row = fleet::node_by_alias(tx, Alias(1))?.unwrap();
+        vet::put_back(tx, &row, 0, NOW).map(drop)
+    })
+    .await;
+    fill(&desk, AccountClass::Operator, 40_000_000).await;
+    desk.later(1);
+    give_out(&desk.ledger, desk.today() - 1, closed()).await.unwrap();
+    let found = balances(&desk.ledger).await;
+    assert_eq!((found[&all[0]], found[&all[1]]), (3_000_000, 7_000_000));
 }
 
 async fn what_lies_idle_goes_slowly_and_what_is_forgotten_after_three_notices(place: &mut Place) {

@@ -11,9 +11,12 @@ pub mod town;
 
 use crate::on_both;
 use crate::place::Place;
+use crate::rows::member_id;
 use center::ledger::Posting;
-use center::ledger::settle::store as due;
-use model::{AccountClass, Code, Resource, TransferId, Ucredit};
+use center::ledger::settle::store::{self as due, DueRow, Side};
+use model::{AccountClass, AccountNo, Code, Resource, TransferId, Ucredit};
+use rules::ledger::settle::Due;
+use rules::ledger::tariff::Variant;
 use rules::ledger::{Act, Ask, Group, Starter};
 use town::{Town, balances};
 use wire::settle::{SettleBatch, SettleTotal, Settled};
@@ -23,6 +26,7 @@ on_both!(
     sent_three_times_it_counts_once,
     what_comes_late_is_due_in_the_next_period,
     every_step_alone_after_a_restart_comes_to_the_same,
+    what_many_earned_is_summed_up_in_parts,
     two_centers_at_once_settle_once,
     a_payer_that_signs_more_than_it_has_leaves_the_sum_at_zero,
     what_the_reserve_cannot_pay_it_owes_until_it_can,
@@ -115,6 +119,43 @@ async fn every_step_alone_after_a_restart_comes_to_the_same(place: &mut Place) {
     }
     assert_eq!(steps, 4, "charge, share, pay, over");
     assert_eq!(balances(&town.ledger).await, expected);
+}
+
+/// (A)
+async fn what_many_earned_is_summed_up_in_parts(place: &mut Place) {
+    let mut town = Town::start(place).await;
+    let mut all = Vec::new();
+    for n in 100..700 {
+        all.push(town.ledger.member(&member_id(n), Ucredit::ZERO).await.unwrap());
+    }
+    let units = |no: &AccountNo| no.sequence() * 1_000_000;
+    let of = |side, account, units| {
+        let due = Due { variant: Variant::Plain, version: 1, units, quality_bps: 10_000 };
+        DueRow { resource: Resource::Egress, side, account, due }
+    };
+    let mut rows: Vec<DueRow> = all.iter().map(|no| of(Side::Served, *no, units(no))).collect();
+    // Half of it was signed for: each gets half of what it earned.
+    rows.push(of(Side::Used, town.account(1), all.iter().map(units).sum::<u64>() / 2));
+    town.ledger.set_limit(town.account(1), Ucredit::whole(1_000), "test").await.unwrap();
+    let period = town::PERIODS.of(town.now());
+    place.db.write(move |tx| Ok(due::add_due(tx, period, &rows)?)).await.unwrap();
+    town.over().await;
+    let mut steps = 0;
+    loop {
+        town = town.restart(place).await;
+        let rounds = center::ledger::settle::round::begin(&town.ledger, period).await.unwrap();
+        let Some(resource) = rounds.first().copied() else { break };
+        center::ledger::settle::round::step(&town.ledger, (period, resource), &town.terms()).await.unwrap();
+        steps += 1;
+    }
+    assert_eq!(steps, 1 + 3 + 3 + 1, "charge, three parts summed up, three paid, over");
+    let found = balances(&town.ledger).await;
+    for no in &all {
+        let half = i64::try_from(units(no) * 200_000 / GB).unwrap();
+        assert!(found[no] > 0 && found[no].abs_diff(half) <= 1, "{no}: {} {half}", found[no]);
+    }
+    assert_eq!(found.values().sum::<i64>(), 0);
+    assert!(town.ledger.audit().await.unwrap().is_replayed);
 }
 
 async fn two_centers_at_once_settle_once(place: &mut Place) {

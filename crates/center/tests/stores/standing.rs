@@ -27,12 +27,13 @@ on_both!(
     what_was_served_in_a_day_raises_the_limit_and_what_is_owed_stops,
     a_day_counts_once_over_restarts_and_beside_another_center,
     days_nobody_looked_at_are_counted_together,
+    who_is_heard_of_while_a_day_is_worked_out_meets_nobody,
     audits_count_while_nodes_are_trusted,
     a_debt_nobody_pays_is_borne_and_paid_back_later,
     data_is_let_go_of_after_grace_and_three_notices_and_among_friends_never,
 );
 
-const NOW: Stamp = Stamp(1_800_000_000_000);
+pub const NOW: Stamp = Stamp(1_800_000_000_000);
 const LIMIT: Ucredit = Ucredit::whole(5);
 
 /// A ledger whose clock is moved by hand.
@@ -197,6 +198,28 @@ async fn a_day_counts_once_over_restarts_and_beside_another_center(place: &mut P
         assert_eq!(desk.kept(*no).await.mean, mean_over(expected(no), Ucredit(2_000_000), 1), "{no}");
     }
     assert!(desk.ledger.check().await.unwrap().is_replayed);
+}
+
+async fn who_is_heard_of_while_a_day_is_worked_out_meets_nobody(place: &mut Place) {
+    let desk = Desk::start(place).await;
+    for n in 1..=80 {
+        desk.member(n).await;
+    }
+    desk.later(1);
+    desk.day(terms(false)).await;
+    let other = Desk::of(Db::open(&place.url).unwrap(), Arc::clone(&desk.clock)).await;
+    let before = [&desk, &other].map(|one| one.ledger.db().stats().retries);
+    for _ in 0..5 {
+        desk.later(1);
+        for one in [&desk, &other] {
+            (1..=80).for_each(|n| one.ledger.called(&member_id(n)));
+        }
+        let (one, two, ()) =
+            tokio::join!(desk.ledger.write_called(), other.ledger.write_called(), desk.day(terms(false)));
+        one.and(two).unwrap();
+    }
+    let after = [&desk, &other].map(|one| one.ledger.db().stats().retries);
+    assert_eq!(after, before, "nobody had to begin again");
 }
 
 /// (B)

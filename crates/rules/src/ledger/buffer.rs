@@ -1,6 +1,6 @@
 //! Earnings of holders held back against silent loss, and when they are given back (`docs/design/ledger.md` §10).
 //!
-//! (A) What a node takes with it in silence is paid to the repair reserve, by its part of what its owner lends; nothing is taken twice.
+//! (A) What a node takes with it in silence is paid to the repair reserve, by its part of what its owner's nodes held; nothing is taken twice.
 //! (B) Who leaves in order gets all of it, and so does who holds less than before, once no node of the owner is away or distrusted.
 //! (C) After 12 clean months half of what is held back goes to the holder; the other half is held back anew, so that something always is.
 //! (D) Nothing else moves it, and what the parts come to is never more than is held back.
@@ -39,8 +39,8 @@ pub struct Facts<'a> {
     pub holds: &'a [Hold],
     /// MB its nodes hold for others.
     pub held_mb: u64,
-    /// What its nodes lend, those that left apart.
-    pub lent: u64,
+    /// What its nodes held when they were there last; those that left in order are not among them.
+    pub there: u64,
     /// Of it: at nodes whose silence became a loss since the day before.
     pub lost: u64,
     /// A node is away or distrusted: nothing is given back for what it holds less.
@@ -62,7 +62,7 @@ pub fn look(facts: &Facts<'_>, seats: Seats, day: u32, now: Stamp) -> Vec<Group>
     let asks = match () {
         // (A)
         () if facts.lost > 0 => {
-            let lost = portion(whole, facts.lost.min(facts.lent), facts.lent);
+            let lost = portion(whole, facts.lost.min(facts.there), facts.there);
             parts(facts, lost).map(|(n, hold, amount)| post(facts, seats, day, (n, hold, amount))).collect()
         }
         () if facts.is_unsure => Vec::new(),

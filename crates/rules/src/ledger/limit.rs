@@ -11,6 +11,7 @@
 pub mod why;
 
 use super::sweep::DORMANT;
+use super::{Account, No};
 use crate::Refusal;
 use model::{Credits, MemberState, Span, Stamp, Ucredit, errors};
 pub use why::{Raise, Why, raises};
@@ -247,6 +248,17 @@ pub fn may(state: MemberState, want: Want, is_soft: bool) -> Result<May, Refusal
             Err(Refusal::new(errors::MEMBER_FROZEN).with("who", "–").with("why", state))
         }
     }
+}
+
+/// Whether an account may spend, as it stands at this moment. Who is stopped starts nothing more; a circle only orders. (F)
+///
+/// # Errors
+/// As [`may`]; [`errors::MEMBER_FROZEN`] where it is stopped.
+pub fn may_spend(account: &Account, is_soft: bool) -> Result<May, Refusal> {
+    if account.is_frozen && !is_soft {
+        return Err(No::AccountFrozen(account.no).refusal());
+    }
+    may(live(account.state, account.available(), account.limit), Want::Spend, is_soft)
 }
 
 /// What is held for a day's permits of a resource: 1.25 × yesterday's use, at least half a credit.

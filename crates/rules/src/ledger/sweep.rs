@@ -141,12 +141,6 @@ pub fn demurrage(account: &Account, monthly_use: Ucredit, carry: u64) -> Result<
     Ok(Carried { amount: amount.min(spendable(account)), carry })
 }
 
-/// Free space that counts for standby: what is lent, less what is held of it, × quality.
-pub fn free_weight(lent: u64, good: u64, held: u64) -> u64 {
-    let wide = u128::from(good).saturating_mul(lent.saturating_sub(held).into()).checked_div(lent.into());
-    u64::try_from(wide.unwrap_or(0)).unwrap_or(u64::MAX)
-}
-
 /// Whether a notice is due that an account will be dormant: 14, 7 and 1 days before; one a day, for who asks daily.
 pub fn is_dormant_notice_due(heard: Stamp, notices: u8, now: Stamp) -> bool {
     let before = super::limit::NOTICE_BEFORE.get(usize::from(notices));

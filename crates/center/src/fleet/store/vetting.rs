@@ -2,6 +2,7 @@
 
 use crate::db::{DbError, Reader, Tx};
 use model::{Alias, SegmentId, Stamp, Tier};
+use std::collections::BTreeMap;
 
 /// How far a node is vetted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +91,12 @@ pub fn fill_count(q: &mut Reader<'_>, alias: Alias) -> Result<u32, DbError> {
     let sql = "SELECT count(*) FROM fill_piece WHERE alias = $1";
     let count = q.query_opt(sql, &[alias.into()], |row| row.get::<i64>(0))?;
     Ok(count.and_then(|count| u32::try_from(count).ok()).unwrap_or(0))
+}
+
+/// The same for all nodes from one alias on that have any, up to another, which is not among them.
+pub fn fill_counts(q: &mut Reader<'_>, from: Alias, to: Alias) -> Result<BTreeMap<Alias, u64>, DbError> {
+    let sql = "SELECT alias, count(*) FROM fill_piece WHERE alias >= $1 AND alias < $2 GROUP BY alias";
+    Ok(q.query(sql, &[from.into(), to.into()], |row| Ok((row.get(0)?, row.get(1)?)))?.into_iter().collect())
 }
 
 /// A node has a piece of its fill test.

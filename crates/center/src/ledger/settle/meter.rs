@@ -5,14 +5,18 @@
 //! counts nothing twice. (B) Used and held are counted alike by pieces at machines of other owners: what a member's own machines
 //! hold of it is nobody's debt. (C) Bytes · ms below an MB·h are carried. (D) A segment counts as the bytes that its k pieces fill, cells
 //! of 4 KiB and more: a small one fills more than it has, and who writes it pays for what others hold of it.
+//! (E) What each node holds is kept beside it, its owner's own
+//! pieces too; of who is away, what it held before ([`rules::ledger::proved`]).
 
 use super::Periods;
 use super::store::{self, DueRow, Side, stored};
 use crate::db::meta::{self, METERED};
 use crate::db::{Db, DbError, Reader, StoreError, Tx};
 use crate::fleet::store::{Standing, list_brief};
-use crate::ledger::store::account;
-use model::{AccountClass, Alias, MemberId, MemberState, PgId, Resource, Stamp, Ucredit};
+use crate::ledger::standing::SEEN_LAG;
+use crate::ledger::store::{account, node_held};
+use model::{AccountClass, Alias, MemberId, MemberState, PgId, Resource, Span, Stamp, Ucredit};
+use rules::ledger::proved;
 use rules::ledger::settle::{Due, WHOLE_BPS};
 use rules::ledger::tariff::{Tariff, Variant};
 use std::collections::BTreeMap;
@@ -23,6 +27,8 @@ const MB_HOUR: u128 = 3_600_000 * 1_000_000;
 const QUALITY_LEAST: u64 = 5_000;
 /// Segments, groups or nodes read at a time.
 const STEP: u32 = 5_000;
+/// Nodes of which it is kept in one transaction what they hold.
+const PART: usize = 1_024;
 
 /// Up to when stored bytes are counted; nothing before the first look.
 ///
@@ -42,18 +48,21 @@ pub struct Terms {
     pub limit: Ucredit,
 }
 
-/// Byte · ms by member, and by owner and quality.
+/// Byte · ms by member, and by owner and quality; bytes by node.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Counted {
     used: BTreeMap<(MemberId, Variant), u128>,
     held: BTreeMap<(MemberId, Variant, u64), u128>,
+    by_node: BTreeMap<Alias, u64>,
 }
 
 /// A node as it counts.
 #[derive(Debug, Clone, Copy)]
 struct Holder {
+    alias: Alias,
     owner: MemberId,
     quality_bps: u64,
+    seen: Stamp,
 }
 
 /// Counts what was stored in the periods that are over; true where there was something to count.
@@ -78,7 +87,9 @@ pub async fn count(
     if end <= begun {
         return Ok(false);
     }
-    let counted = pass(db, periods, (begun, end), terms.is_circle).await?;
+    let nodes = holders(db).await?;
+    let counted = pass(db, periods, (begun, end), (&nodes, terms.is_circle)).await?;
+    keep_nodes(db, periods, (begun, &nodes, &counted.by_node), now).await?;
     let version = tariff.at(Stamp(begun)).map_or(0, |book| book.version);
     let write = move |tx: &mut Tx<'_>| {
         store::lock(tx)?;
@@ -103,7 +114,8 @@ async fn holders(db: &Db) -> Result<BTreeMap<Alias, Holder>, StoreError> {
         after = Some(last.alias);
         for node in page.iter().filter(|node| !matches!(node.standing, Standing::Banned | Standing::Left)) {
             let quality_bps = u64::from(node.integrity.0 / 100).clamp(QUALITY_LEAST, WHOLE_BPS);
-            out.insert(node.alias, Holder { owner: node.owner, quality_bps });
+            let seen = Stamp(node.last_seen_hour.saturating_mul(Span::hours(1).as_ms()));
+            out.insert(node.alias, Holder { alias: node.alias, owner: node.owner, quality_bps, seen });
         }
     }
 }
@@ -116,8 +128,12 @@ struct Group {
     slots: Vec<Alias>,
 }
 
-async fn pass(db: &Db, periods: Periods, span: (u64, u64), is_circle: bool) -> Result<Counted, StoreError> {
-    let nodes = holders(db).await?;
+async fn pass(
+    db: &Db,
+    periods: Periods,
+    span: (u64, u64),
+    (nodes, is_circle): (&BTreeMap<Alias, Holder>, bool),
+) -> Result<Counted, StoreError> {
     let (mut counted, mut after) = (Counted::default(), PgId(0));
     loop {
         let groups = db.read(move |q| Ok(stored::groups(q, after, STEP)?)).await?;
@@ -127,7 +143,7 @@ async fn pass(db: &Db, periods: Periods, span: (u64, u64), is_circle: bool) -> R
             let Some(row) = db.read(move |q| Ok(crate::storage::store::pg(q, pg)?)).await? else { continue };
             let variant = if is_circle { Variant::Circle } else { Variant::Class(class) };
             let group = Group { pg, variant, scheme: row.scheme, slots: row.slots };
-            of_group(db, periods, span, (&group, &nodes), &mut counted).await?;
+            of_group(db, periods, span, (&group, nodes), &mut counted).await?;
         }
     }
 }
@@ -157,18 +173,60 @@ impl Counted {
         let holds = |slot: usize| rules::storage::expand::holds(&segment.have, slot);
         let at = |slot: usize| nodes.get(&group.slots[slot]).copied();
         let (mut pieces, mut others) = (0u128, 0u128);
-        let piece = u128::from(group.scheme.piece_bytes(segment.sealed_bytes)) * ms;
-        let used = piece * u128::from(group.scheme.k.max(1));
+        let bytes = group.scheme.piece_bytes(segment.sealed_bytes);
+        let used = u128::from(bytes) * u128::from(group.scheme.k.max(1)) * ms;
         for slot in (0..group.slots.len()).filter(|slot| holds(*slot)) {
             pieces += 1;
-            let Some(holder) = at(slot).filter(|holder| holder.owner != segment.owner) else { continue };
+            let Some(holder) = at(slot) else { continue };
+            *self.by_node.entry(holder.alias).or_default() += bytes;
+            if holder.owner == segment.owner {
+                continue;
+            }
             others += 1;
-            *self.held.entry((holder.owner, group.variant, holder.quality_bps)).or_default() += piece;
+            let key = (holder.owner, group.variant, holder.quality_bps);
+            *self.held.entry(key).or_default() += u128::from(bytes) * ms;
         }
         if let Some(used) = (used * others).checked_div(pieces).filter(|used| *used > 0) {
             *self.used.entry((segment.owner, group.variant)).or_default() += used;
         }
     }
+}
+
+/// (E) Keeps what was counted at each node. Twice, it comes to the same.
+async fn keep_nodes(
+    db: &Db,
+    periods: Periods,
+    (begun, nodes, by_node): (u64, &BTreeMap<Alias, Holder>, &BTreeMap<Alias, u64>),
+    now: Stamp,
+) -> Result<(), StoreError> {
+    // Who was not seen since is away, and so is nobody of whom it was not written yet.
+    let there_since = Stamp(begun.min(now.as_ms().saturating_sub(SEEN_LAG.as_ms())));
+    let of = |holder: &Holder| {
+        let bytes = by_node.get(&holder.alias).copied().unwrap_or(0);
+        (holder.alias, bytes / 1_000_000, holder.seen >= there_since)
+    };
+    let all: Vec<(Alias, u64, bool)> = nodes.values().map(of).collect();
+    for part in all.chunks(PART).map(<[_]>::to_vec) {
+        let write = move |tx: &mut Tx<'_>| {
+            let ends = part.first().zip(part.last()).map(|(first, last)| (first.0, Alias(last.0.0.saturating_add(1))));
+            let Some((first, last)) = ends else { return Ok(()) };
+            let known = node_held::between(tx, first, last)?;
+            for (alias, mb, is_seen) in part.iter().copied() {
+                let before = known.get(&alias).copied().unwrap_or_default();
+                let ms = periods.counted_ms(now.since(before.held.most_at).as_ms());
+                let most_for = Span::ms(u64::try_from(ms).unwrap_or(u64::MAX));
+                let is_there = is_seen && !before.is_taken;
+                let held = proved::counted(before.held, proved::Count { mb, is_there, at: now, most_for });
+                let is_nothing = [held, before.held].iter().all(|held| (held.mb, held.most_mb) == (0, 0));
+                if held != before.held && !is_nothing {
+                    node_held::put(tx, alias, &held)?;
+                }
+            }
+            Ok(())
+        };
+        db.write(write).await?;
+    }
+    Ok(())
 }
 
 /// (C) Due rows of what was counted; accounts are opened where they are needed first.

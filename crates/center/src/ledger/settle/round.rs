@@ -117,6 +117,7 @@ pub async fn step(ledger: &Ledger, at: (u64, Resource), terms: &Terms) -> Result
         match store::step(turn.tx, at.0, at.1)? {
             None | Some(Step::Done) => return Ok(false),
             Some(Step::Charging) => turn.charge()?,
+            Some(Step::Summing { after, wanted }) => turn.sum(after, wanted)?,
             Some(Step::Paying { after, there, wanted }) => turn.pay(after, Factor { there, wanted })?,
         }
         Ok(true)
@@ -161,6 +162,15 @@ fn unpaid(round: &Round<'_>, uses: &[Due], charged: &Charged) -> Vec<Due> {
     out
 }
 
+/// Providers of one step.
+struct Earners {
+    all: Vec<Earner>,
+    /// The last of them, also where its account is not there.
+    last: Option<AccountNo>,
+    /// There may be more.
+    is_full: bool,
+}
+
 /// A step under way.
 struct Turn<'t, 'd, 'r> {
     tx: &'t mut Tx<'d>,
@@ -185,11 +195,11 @@ impl Turn<'_, '_, '_> {
         found.ok_or_else(|| broken(&No::UnknownAccount(no)))
     }
 
-    /// Charges the next payers; where there are none left, shares what came in.
+    /// Charges the next payers; where there are none left, begins to sum up what providers earned.
     fn charge(&mut self) -> Result<(), StoreError> {
         let uses = store::due_of(self.tx, self.at, Side::Used, AccountNo(0), PART)?;
         if uses.is_empty() {
-            return self.share();
+            return self.sum(AccountNo(0), Ucredit::ZERO);
         }
         let accounts = self.accounts(uses.keys().copied())?;
         let mut insurance = self.seat(self.round.seats.insurance)?;
@@ -306,13 +316,14 @@ impl Turn<'_, '_, '_> {
     }
 
     /// Providers after an account with what they served and are owed, at most [`PART`].
-    fn earners(&mut self, after: AccountNo, with_buffers: bool) -> Result<Vec<Earner>, StoreError> {
+    fn earners(&mut self, after: AccountNo) -> Result<Earners, StoreError> {
         let mut served = store::due_of(self.tx, self.at, Side::Served, after, PART)?;
         let mut owed = store::arrears(self.tx, self.at.1, after, PART)?;
         let mut numbers: Vec<AccountNo> =
             served.keys().chain(owed.keys()).copied().collect::<BTreeSet<_>>().into_iter().collect();
         numbers.truncate(PART as usize);
-        let mut out = Vec::with_capacity(numbers.len());
+        let mut out =
+            Earners { last: numbers.last().copied(), is_full: numbers.len() == PART as usize, all: Vec::new() };
         for no in numbers {
             let Some(opened) = account::get(self.tx, no)? else {
                 tracing::error!(account = %no, "an account that is not there has earned; it is let go");
@@ -323,8 +334,8 @@ impl Turn<'_, '_, '_> {
             let arrears = owed.remove(&no).unwrap_or_default();
             // The operator earns by its relay, and is never new.
             let is_newcomer = self.terms.has_dues && no.is_of_people() && self.now.since(opened.opened_at) < NEW_FOR;
-            let buffer = if with_buffers { self.room(no, &served)? } else { None };
-            out.push(Earner { account: opened.account, served, carries, arrears, buffer, is_newcomer });
+            // What buffers have room for only matters to who is paid.
+            out.all.push(Earner { account: opened.account, served, carries, arrears, buffer: None, is_newcomer });
         }
         Ok(out)
     }
@@ -359,18 +370,22 @@ impl Turn<'_, '_, '_> {
         Ok(())
     }
 
-    /// Shares what came in, once.
-    fn share(&mut self) -> Result<(), StoreError> {
-        let (mut wanted, mut after) = (Ucredit::ZERO, AccountNo(0));
-        loop {
-            let part = self.earners(after, false)?;
-            let Some(last) = part.last() else { break };
-            after = last.account.no;
-            for earner in &part {
-                let (sum, _) = earned(&self.round, earner).map_err(|no| broken(&no))?;
-                wanted = wanted.checked_add(sum).ok_or_else(|| broken(&No::AmountTooLarge))?;
-            }
+    /// Adds what the next providers earned; where there are none left, shares what came in. Nothing is added to a period that was begun
+    /// and nobody is paid before, so that it does not matter how many transactions this takes.
+    fn sum(&mut self, after: AccountNo, before: Ucredit) -> Result<(), StoreError> {
+        let (part, mut wanted) = (self.earners(after)?, before);
+        for earner in &part.all {
+            let (sum, _) = earned(&self.round, earner).map_err(|no| broken(&no))?;
+            wanted = wanted.checked_add(sum).ok_or_else(|| broken(&No::AmountTooLarge))?;
         }
+        match part.last.filter(|_| part.is_full) {
+            Some(after) => Ok(store::set_step(self.tx, self.at.0, self.at.1, Step::Summing { after, wanted })?),
+            None => self.share(wanted),
+        }
+    }
+
+    /// Shares what came in, once.
+    fn share(&mut self, wanted: Ucredit) -> Result<(), StoreError> {
         let (seats, resource) = (self.round.seats, self.at.1);
         let facts = rules::ledger::settle::Taken {
             taken: self.taken()?,
@@ -401,12 +416,13 @@ impl Turn<'_, '_, '_> {
 
     /// Pays the next providers; where there are none left, the round is over.
     fn pay(&mut self, after: AccountNo, factor: Factor) -> Result<(), StoreError> {
-        let earners = self.earners(after, true)?;
-        let Some(last) = earners.last().map(|earner| earner.account.no) else {
+        let Earners { last, all: mut earners, .. } = self.earners(after)?;
+        let Some(last) = last else {
             return Ok(store::set_step(self.tx, self.at.0, self.at.1, Step::Done)?);
         };
         let mut paid = Vec::with_capacity(earners.len());
-        for earner in &earners {
+        for earner in &mut earners {
+            earner.buffer = self.room(earner.account.no, &earner.served)?;
             paid.push((earner.account.no, pay(&self.round, earner, factor).map_err(|no| broken(&no))?));
         }
         let groups = paid.iter().map(|(no, one)| (*no, one.group.clone())).collect();

@@ -44,6 +44,13 @@ pub struct DueRow {
 pub enum Step {
     /// Payers are charged.
     Charging,
+    /// All are charged; what providers up to this account have earned comes to so much.
+    Summing {
+        /// The last whose earnings are in it.
+        after: AccountNo,
+        /// What was earned.
+        wanted: Ucredit,
+    },
     /// Providers after this account are paid; there is so much, and they earned so much.
     Paying {
         /// The last that was paid.
@@ -192,9 +199,11 @@ pub fn begin(tx: &mut Tx<'_>, period: u64, resource: Resource) -> Result<(), DbE
 pub fn step(q: &mut Reader<'_>, period: u64, resource: Resource) -> Result<Option<Step>, DbError> {
     let sql = "SELECT step, after_account, there, wanted FROM settle_round WHERE period = $1 AND resource = $2";
     q.query_opt(sql, &[period.into(), resource.number().into()], |row| {
+        let (after, wanted) = (row.get(1)?, row.get(3)?);
         Ok(match row.get::<u8>(0)? {
-            1 => Step::Charging,
-            2 => Step::Paying { after: row.get(1)?, there: row.get(2)?, wanted: row.get(3)? },
+            1 if after == AccountNo(0) => Step::Charging,
+            1 => Step::Summing { after, wanted },
+            2 => Step::Paying { after, there: row.get(2)?, wanted },
             _ => Step::Done,
         })
     })
@@ -205,6 +214,10 @@ pub fn set_step(tx: &mut Tx<'_>, period: u64, resource: Resource, step: Step) ->
     let at = [period.into(), resource.number().into()];
     match step {
         Step::Charging => Ok(()),
+        Step::Summing { after, wanted } => {
+            let sql = "UPDATE settle_round SET after_account = $3, wanted = $4 WHERE period = $1 AND resource = $2";
+            tx.execute(sql, &[&at[..], &[after.into(), wanted.into()]].concat()).map(drop)
+        }
         Step::Paying { after, there, wanted } => {
             let sql = "UPDATE settle_round SET step = 2, after_account = $3, there = $4, wanted = $5 \
                 WHERE period = $1 AND resource = $2";

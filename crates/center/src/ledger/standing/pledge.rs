@@ -1,5 +1,8 @@
 //! What becomes of a holder's buffer in a day: drawn on where a node was silent for too long, given back where there is no need of it
 //! ([`rules::ledger::buffer`]).
+//!
+//! (A) A node that left with what it held, or after repair gave its places away while it was silent, is lost at once, also where it joined
+//! again since. (B) It weighs what it held when it was there last ([`rules::ledger::proved`]).
 
 use super::Turn;
 use crate::db::StoreError;
@@ -7,7 +10,7 @@ use crate::fleet::store::Standing as NodeStanding;
 use crate::ledger::Posting;
 use crate::ledger::seat::{self, Escrow};
 use crate::ledger::store::standing::{self as kept, Node};
-use crate::ledger::store::{self as book, commons, hold};
+use crate::ledger::store::{self as book, commons, hold, node_held};
 use model::{AccountClass, AccountNo, Code, Span, Stamp};
 use rules::ledger::Hold;
 use rules::ledger::buffer::{Facts, HOLDS_MAX, LOST_AFTER, Seats, look};
@@ -22,23 +25,29 @@ impl Turn<'_, '_> {
         let mut holds = hold::of_code(self.tx, no, Code::Buffer, limit)?;
         // What is over by now is given back by itself.
         holds.retain(|hold| hold.expires > self.now);
-        for node in nodes.iter().filter(|node| (node.is_lost || node.has_gone) && node.is_in()) {
-            if !self.is_silent(node, AWAY_AFTER) {
+        for node in nodes.iter().filter(|node| (node.is_lost || node.is_taken) && node.is_in()) {
+            if self.is_silent(node, AWAY_AFTER) {
+                continue;
+            }
+            if node.is_lost {
                 kept::set_lost(self.tx, node.alias, None)?;
+            }
+            if node.is_taken && !node.is_bad() {
+                node_held::set_taken(self.tx, node.alias, false)?;
             }
         }
         let lost: Vec<&Node> = nodes.iter().filter(|node| !node.is_lost && self.is_lost(node)).collect();
         for node in &lost {
             kept::set_lost(self.tx, node.alias, Some(self.end()))?;
         }
-        let lent = |node: &Node| node.lent_mb.max(1);
+        let held = |node: &Node| node.held_mb.max(1);
         let counts = |node: &&Node| !node.is_lost && (node.has_gone || node.standing != NodeStanding::Left);
         let facts = Facts {
             account: no,
             holds: &holds,
             held_mb: self.held_mb(no, nodes)?,
-            lent: nodes.iter().filter(counts).map(lent).sum(),
-            lost: lost.iter().map(|node| lent(node)).sum(),
+            there: nodes.iter().filter(counts).map(held).sum(),
+            lost: lost.iter().map(|node| held(node)).sum(),
             is_unsure: nodes.iter().any(|node| node.is_in() && (node.is_bad() || self.is_silent(node, AWAY_AFTER))),
         };
         self.move_buffer(&facts)
@@ -69,10 +78,9 @@ impl Turn<'_, '_> {
         node.standing != NodeStanding::Holiday && self.end().since(heard) >= span
     }
 
-    /// What it held is gone: it went with it, is out by proof, or was silent for too long.
+    /// What it held is gone: it went with it, is out by proof, or was silent for too long. (A)
     fn is_lost(&self, node: &Node) -> bool {
-        let has_gone = node.has_gone && node.standing == NodeStanding::Left;
-        has_gone || node.standing == NodeStanding::Banned || (node.is_in() && self.is_silent(node, LOST_AFTER))
+        node.has_gone || node.standing == NodeStanding::Banned || (node.is_in() && self.is_silent(node, LOST_AFTER))
     }
 
     /// MB it holds by the last settlement; where none was in the day, as much as may be, so that nothing is given back for it.

@@ -106,11 +106,11 @@ pub struct Due {
     pub net: Option<String>,
     /// It shares alike.
     pub has_stipend: bool,
-    /// It lends so many MB.
-    pub lent_mb: u64,
-    /// The same × quality.
-    pub good_mb: u64,
-    /// What counts for standby.
+    /// MB that are free of what is proved at its nodes.
+    pub free_mb: u64,
+    /// MB that these hold.
+    pub held_mb: u64,
+    /// What counts for standby: what is free × quality.
     pub weight: u64,
 }
 
@@ -120,22 +120,23 @@ pub fn last_alias(q: &mut Reader<'_>) -> Result<u64, DbError> {
     Ok(q.query_opt(sql, &[], |row| row.get(0))?.unwrap_or(0))
 }
 
-/// Adds a node to what its owner lends.
+/// Adds a node to what counts of its owner.
 pub fn add(tx: &mut Tx<'_>, day: u32, account: AccountNo, due: &Due) -> Result<(), DbError> {
-    let sql = "INSERT INTO commons_due (day, account, net, has_stipend, lent_mb, good_mb, weight) \
-        VALUES ($1, $2, $3, 0, $4, $5, 0) ON CONFLICT (day, account) DO UPDATE SET \
-        lent_mb = commons_due.lent_mb + excluded.lent_mb, good_mb = commons_due.good_mb + excluded.good_mb";
-    let net = due.net.as_deref().into();
-    tx.execute(sql, &[day.into(), account.into(), net, due.lent_mb.into(), due.good_mb.into()]).map(drop)
+    let sql = "INSERT INTO commons_due (day, account, net, has_stipend, free_mb, held_mb, weight) \
+        VALUES ($1, $2, $3, 0, $4, $5, $6) ON CONFLICT (day, account) DO UPDATE SET \
+        free_mb = commons_due.free_mb + excluded.free_mb, held_mb = commons_due.held_mb + excluded.held_mb, \
+        weight = commons_due.weight + excluded.weight";
+    let [free, held, weight] = [due.free_mb, due.held_mb, due.weight].map(Into::into);
+    tx.execute(sql, &[day.into(), account.into(), due.net.as_deref().into(), free, held, weight]).map(drop)
 }
 
 /// Owners of a day behind one, in order.
 pub fn dues(q: &mut Reader<'_>, day: u32, after: AccountNo, limit: u32) -> Result<Vec<(AccountNo, Due)>, DbError> {
-    let sql = "SELECT account, net, has_stipend, lent_mb, good_mb, weight FROM commons_due WHERE day = $1 AND account > $2 \
+    let sql = "SELECT account, net, has_stipend, free_mb, held_mb, weight FROM commons_due WHERE day = $1 AND account > $2 \
         ORDER BY account LIMIT $3";
     q.query(sql, &[day.into(), after.into(), limit.into()], |row| {
-        let (net, has_stipend, lent_mb) = (row.get(1)?, row.get(2)?, row.get(3)?);
-        Ok((row.get(0)?, Due { net, has_stipend, lent_mb, good_mb: row.get(4)?, weight: row.get(5)? }))
+        let (net, has_stipend, free_mb) = (row.get(1)?, row.get(2)?, row.get(3)?);
+        Ok((row.get(0)?, Due { net, has_stipend, free_mb, held_mb: row.get(4)?, weight: row.get(5)? }))
     })
 }
 
@@ -146,10 +147,10 @@ pub fn is_of_another(q: &mut Reader<'_>, day: u32, account: AccountNo, net: &str
     Ok(found.is_some())
 }
 
-/// Keeps what an owner weighs.
-pub fn weigh(tx: &mut Tx<'_>, day: u32, account: AccountNo, due: &Due) -> Result<(), DbError> {
-    let sql = "UPDATE commons_due SET has_stipend = $3, weight = $4 WHERE day = $1 AND account = $2";
-    tx.execute(sql, &[day.into(), account.into(), due.has_stipend.into(), due.weight.into()]).map(drop)
+/// An owner shares alike.
+pub fn set_stipend(tx: &mut Tx<'_>, day: u32, account: AccountNo) -> Result<(), DbError> {
+    let sql = "UPDATE commons_due SET has_stipend = 1 WHERE day = $1 AND account = $2";
+    tx.execute(sql, &[day.into(), account.into()]).map(drop)
 }
 
 /// Owners of days up to this one are done with.

@@ -1,8 +1,10 @@
 //! How members stand: what was kept of the day before, what the rows of the book, the fleet and the buckets say since.
 
+use super::node_held;
 use crate::db::{DbError, Reader, Row, Tx, Value};
 use crate::fleet::store::Standing as NodeStanding;
 use crate::ledger::seat;
+use crate::storage::store::drain;
 use model::{AccountClass, AccountNo, Alias, Code, MemberId, Span, Stamp, TransferKind, Ucredit};
 
 /// Nodes of one owner that are looked at.
@@ -146,8 +148,10 @@ pub struct Node {
     pub seen_hour: u64,
     /// It passed an audit.
     pub is_audited: bool,
-    /// MB it lends.
-    pub lent_mb: u64,
+    /// MB it held when it was there last.
+    pub held_mb: u64,
+    /// Repair gave a place of it to another while it was away.
+    pub is_taken: bool,
     /// What it held was taken for lost.
     pub is_lost: bool,
     /// It left with what it held, which was not taken for lost yet.
@@ -168,9 +172,10 @@ impl Node {
 
 /// Nodes of an owner, at most [`NODES_MAX`] of them.
 pub fn nodes(q: &mut Reader<'_>, owner: &MemberId) -> Result<Vec<Node>, DbError> {
-    let sql = "SELECT n.alias, n.standing, n.alpha, n.beta, n.last_seen_hour, coalesce(a.passed, 0), n.lent_bytes, \
-        coalesce(l.lost_at, -1) FROM node n LEFT JOIN node_audit a ON a.alias = n.alias \
-        LEFT JOIN ledger_lost l ON l.alias = n.alias WHERE n.owner = $1 ORDER BY n.alias LIMIT $2";
+    let sql = "SELECT n.alias, n.standing, n.alpha, n.beta, n.last_seen_hour, coalesce(a.passed, 0), coalesce(h.held_mb, 0), \
+        coalesce(l.lost_at, -1), coalesce(h.is_taken, 0) FROM node n LEFT JOIN node_audit a ON a.alias = n.alias \
+        LEFT JOIN ledger_lost l ON l.alias = n.alias LEFT JOIN ledger_node h ON h.alias = n.alias \
+        WHERE n.owner = $1 ORDER BY n.alias LIMIT $2";
     q.query(sql, &[owner.into(), NODES_MAX.into()], |row| {
         let (alpha, beta) = (row.get::<u64>(2)?, row.get::<u64>(3)?);
         Ok(Node {
@@ -179,11 +184,20 @@ pub fn nodes(q: &mut Reader<'_>, owner: &MemberId) -> Result<Vec<Node>, DbError>
             audits_bps: (alpha * 10_000).checked_div(alpha + beta).unwrap_or(0),
             seen_hour: row.get(4)?,
             is_audited: row.get::<u64>(5)? > 0,
-            lent_mb: row.get::<u64>(6)? / 1_000_000,
+            held_mb: row.get(6)?,
+            is_taken: row.get(8)?,
             is_lost: row.get::<i64>(7)? > 0,
             has_gone: row.get::<i64>(7)? == 0,
         })
     })
+}
+
+/// A node leaves: that is no leave in order where it did not hand over what it held before, or repair had to give it to others. Places
+/// of groups that hold nothing are nothing to hand over.
+pub fn leaves(tx: &mut Tx<'_>, alias: Alias) -> Result<(), DbError> {
+    drain::end(tx, alias)?;
+    let holds = !drain::waiting(tx, alias, 1)?.is_empty();
+    if holds || node_held::of(tx, alias)?.is_taken { set_gone(tx, alias) } else { Ok(()) }
 }
 
 /// Notes that a node left with what it held.

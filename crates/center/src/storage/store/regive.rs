@@ -7,6 +7,7 @@
 use super::drain::{self, Move};
 use super::thin;
 use crate::db::{DbError, Reader, StoreError, Tx};
+use crate::ledger::store::node_held;
 use model::{Alias, PgId};
 
 /// An index on its way to a new holder.
@@ -109,6 +110,8 @@ pub fn clear(tx: &mut Tx<'_>, one: &Regive, (standing, k): (&[u8], u16), limit: 
         return Ok(Cleared::More);
     }
     cancel(tx, one)?;
+    // What it held then is not forgotten: it may leave before its silence counts as a loss.
+    node_held::set_taken(tx, one.from, true)?;
     drain::change_hands(tx, &Move { pg: one.pg, slot: one.slot, to: one.to, next_seq: 0 })?;
     Ok(Cleared::Given)
 }

@@ -10,7 +10,7 @@ use center::db::Tx;
 use center::ledger::Posting;
 use center::ledger::allow::{Beyond, Wanted, take};
 use center::ledger::store::allowance;
-use model::{AccountNo, BucketId, Class, Code, Resource, Span, TransferId, Ucredit, errors};
+use model::{AccountNo, BucketId, Class, Code, MemberState, Resource, Span, TransferId, Ucredit, errors};
 use rules::Refusal;
 use rules::ledger::row::day_of;
 use rules::ledger::{Act, Ask, Group, Starter};
@@ -22,6 +22,10 @@ on_both!(
     who_has_no_credit_reads_as_a_rescue_up_to_what_it_stores,
     a_circle_lets_its_members_owe_what_they_read,
     nobody_owes_by_the_hand_of_another,
+    a_charge_that_meets_a_hold_whose_time_is_over_is_paid_all_the_same,
+    a_charge_that_is_refused_is_due_again,
+    a_little_more_than_was_given_leave_for_stops_nobody,
+    who_stores_little_is_rescued_too,
 );
 
 /// What a gigabyte costs to read.
@@ -173,4 +177,68 @@ async fn nobody_owes_by_the_hand_of_another(place: &mut Place) {
     short(ask(&town, 1, (PRICE, GB), Beyond::Nothing).await);
     limit(&town, town.account(1), 0).await;
     assert!(ask(&town, 1, (PRICE, GB), Beyond::Rescue).await.is_ok(), "its own data stays within reach");
+}
+
+/// A hold's time is over, nobody has noticed yet, and a batch comes late.
+async fn a_charge_that_meets_a_hold_whose_time_is_over_is_paid_all_the_same(place: &mut Place) {
+    let town = Town::start(place).await;
+    ask(&town, 1, (2 * PRICE, 2 * GB), Beyond::Rescue).await.unwrap();
+    assert_eq!(held(&town, 1).await, 2 * PRICE);
+    town.later(Span::days(8).as_ms().cast_signed());
+    town.hand_in(town.batch(&[(1, GB)])).await.unwrap();
+    town.over().await;
+    town.settle().await;
+    let found = balances(&town.ledger).await;
+    assert_eq!((found[&town.account(1)], found[&town.account(2)]), (-(PRICE as i64), 400_000));
+    assert_eq!((held(&town, 1).await, town.ledger.expire_holds().await.unwrap()), (2 * PRICE, 1));
+    assert!(town.ledger.audit().await.unwrap().is_replayed);
+}
+
+async fn a_charge_that_is_refused_is_due_again(place: &mut Place) {
+    let town = Town::start(place).await;
+    let clearing = center::ledger::seat::clearing(Resource::Egress);
+    town.ledger.set_state(clearing, MemberState::Closed).await.unwrap();
+    town.hand_in(town.batch(&[(1, GB)])).await.unwrap();
+    town.over().await;
+    town.settle().await;
+    let found = balances(&town.ledger).await;
+    assert_eq!((found[&town.account(1)], found[&town.account(2)]), (0, 0), "there is nowhere to pay to");
+    town.ledger.set_state(clearing, MemberState::Active).await.unwrap();
+    for _ in 0..2 {
+        town.over().await;
+        town.settle().await;
+    }
+    let found = balances(&town.ledger).await;
+    assert_eq!((found[&town.account(1)], found[&town.account(2)]), (-(PRICE as i64), 400_000), "once");
+    assert!(town.ledger.audit().await.unwrap().is_replayed);
+}
+
+/// Readers that hurry ask one holder more: that is no fraud.
+async fn a_little_more_than_was_given_leave_for_stops_nobody(place: &mut Place) {
+    let town = Town::start(place).await;
+    for payer in [1, 3] {
+        limit(&town, town.account(payer), 0).await;
+    }
+    town.hand_in(town.batch(&[(1, GB / 9), (3, GB / 8)])).await.unwrap();
+    town.over().await;
+    town.settle().await;
+    let frozen = async |n| town.ledger.account(town.account(n)).await.unwrap().unwrap().account.is_frozen;
+    assert_eq!((frozen(1).await, frozen(3).await), (false, true), "49,382 and 55,555 µcredits");
+    let found = balances(&town.ledger).await;
+    assert_eq!((found[&town.account(1)], found[&town.account(3)], found.values().sum::<i64>()), (0, 0, 0));
+}
+
+/// (C) Leave is given in steps: who stores less than one is rescued all the same.
+async fn who_stores_little_is_rescued_too(place: &mut Place) {
+    let town = Town::start(place).await;
+    limit(&town, town.account(1), 0).await;
+    store(&town, 1, 1).await;
+    let mut given = 0;
+    let refused = loop {
+        match ask(&town, 1, (2_000, 4 << 20), Beyond::Rescue).await {
+            Ok(taken) => given += taken.0 / 2_000 * (4 << 20),
+            Err(refusal) => break refusal,
+        }
+    };
+    assert_eq!((given, refused.id), (64 << 20, errors::AT_LIMIT));
 }

@@ -9,15 +9,20 @@ use center::access::store as access;
 use center::fleet::store as fleet;
 use center::ledger::settle::results::{self, Paid};
 use center::ledger::settle::store::{DueRow, Side};
+use center::ledger::store::node_held::{self, NodeHeld};
 use center::storage::store::{self as storage, bucket};
 use model::compute::ItemRef;
-use model::{BucketId, Class, JobId, Resource, Scheme, SegmentId, Span, Stamp};
+use model::{Alias, BucketId, Class, JobId, Resource, Scheme, SegmentId, Span, Stamp};
 use rules::compute::{Pay, PayAct};
 use rules::ledger::settle::Due;
 use rules::ledger::tariff::Variant;
 use wire::storage::{BucketMake, SegmentRun, WrittenSegment};
 
-on_both!(stored_bytes_are_due_once_and_own_machines_cost_nothing, a_result_is_paid_once_and_an_item_is_charged_once);
+on_both!(
+    stored_bytes_are_due_once_and_own_machines_cost_nothing,
+    what_each_node_holds_is_kept_and_of_who_is_away_what_it_held,
+    a_result_is_paid_once_and_an_item_is_charged_once,
+);
 
 const MB: u64 = 1_000_000;
 
@@ -92,6 +97,49 @@ async fn stored_bytes_are_due_once_and_own_machines_cost_nothing(place: &mut Pla
     assert!(rows[0].due.units.abs_diff(900 * 18 * 2 / 3) <= 1, "{rows:?}");
     town.later(-Span::hours(12).as_ms().cast_signed());
     assert!(!town.meter().await);
+}
+
+/// (E) of metering.
+async fn what_each_node_holds_is_kept_and_of_who_is_away_what_it_held(place: &mut Place) {
+    let town = Town::start(place).await;
+    with_segments(place, [NOW, NOW]).await;
+    let seen = |aliases: &'static [u32]| {
+        // Late in the period that is over next.
+        let hour = Stamp(PERIODS.over(town.now())).hour() + 5;
+        write(place, move |tx| {
+            let seen: Vec<_> = aliases.iter().map(|alias| (Alias(*alias), hour)).collect();
+            Ok(fleet::set_last_seen(tx, &seen)?)
+        })
+    };
+    let held = || async {
+        let of = |held: NodeHeld| (held.held.mb, held.held.most_mb);
+        let all = place.db.read(|q| Ok(node_held::between(q, Alias(1), Alias(4))?)).await.unwrap();
+        all.into_values().map(of).collect::<Vec<_>>()
+    };
+    seen(&[1, 2, 3]).await;
+    town.over().await;
+    assert_eq!(held().await, [(450, 450); 3], "its owner's own piece too");
+    // Two of them lose theirs; of these one is away.
+    write(place, |tx| Ok(tx.execute("UPDATE segment SET have = $1", &[[0b100u8][..].into()])?)).await;
+    for _ in 0..3 {
+        seen(&[1, 3]).await;
+        town.over().await;
+    }
+    assert_eq!(held().await, [(0, 450), (450, 450), (450, 450)]);
+    // It is back; a place of the third was given to another while that one was away.
+    write(place, |tx| {
+        node_held::set_taken(tx, Alias(3), true)?;
+        Ok(tx.execute("UPDATE segment SET have = $1", &[[0u8][..].into()])?)
+    })
+    .await;
+    seen(&[1, 2, 3]).await;
+    town.over().await;
+    assert_eq!(held().await, [(0, 450), (0, 450), (450, 450)]);
+    // After ninety days nothing is proved by it.
+    town.later(Span::days(90).as_ms().cast_signed());
+    seen(&[1, 2, 3]).await;
+    town.over().await;
+    assert_eq!(held().await, [(0, 0), (0, 0), (450, 0)]);
 }
 
 async fn a_result_is_paid_once_and_an_item_is_charged_once(place: &mut Place) {

@@ -33,7 +33,7 @@ fn holds(book: &Book) -> Vec<Hold> {
 }
 
 fn facts(holds: &[Hold]) -> Facts<'_> {
-    Facts { account: member(0), holds, held_mb: u64::MAX, lent: 0, lost: 0, is_unsure: false }
+    Facts { account: member(0), holds, held_mb: u64::MAX, there: 0, lost: 0, is_unsure: false }
 }
 
 /// Twice: the second time changes nothing.
@@ -60,7 +60,7 @@ fn silence_costs_its_part_and_order_costs_nothing() {
     let now = NOW + Span::days(20);
     let all = holds(&book);
     assert_eq!(look(&facts(&all), SEATS, 20, now), [], "(D)");
-    let lost = look(&Facts { lent: 4, lost: 2, is_unsure: true, ..facts(&all) }, SEATS, 20, now);
+    let lost = look(&Facts { there: 4, lost: 2, is_unsure: true, ..facts(&all) }, SEATS, 20, now);
     apply_twice(&mut book, &lost, now);
     assert_eq!((book.balance(SEATS.reserve), held(&book)), (300, 300), "(A) the oldest first");
     let all = holds(&book);
@@ -99,7 +99,7 @@ fn after_a_clean_year_half_is_given_back_and_half_held_anew() {
     // What was drawn on is not clean.
     let mut book = holder(&[1_000]);
     let all = holds(&book);
-    let lost = look(&Facts { lent: 10, lost: 1, ..facts(&all) }, SEATS, 30, NOW + Span::days(30));
+    let lost = look(&Facts { there: 10, lost: 1, ..facts(&all) }, SEATS, 30, NOW + Span::days(30));
     apply_twice(&mut book, &lost, NOW + Span::days(30));
     let all = holds(&book);
     assert_eq!(look(&facts(&all), SEATS, 400, NOW + Span::days(370)), []);
@@ -108,17 +108,17 @@ fn after_a_clean_year_half_is_given_back_and_half_held_anew() {
 proptest! {
     #[test]
     fn nothing_is_lost_or_taken_twice(
-        amounts in proptest::collection::vec(1u64..1 << 30, 1..400), lent in 1u64..1 << 40, part in 0u64..1 << 40,
+        amounts in proptest::collection::vec(1u64..1 << 30, 1..400), there in 1u64..1 << 40, part in 0u64..1 << 40,
         held_mb in 0u64..1 << 20, is_unsure in any::<bool>(), days in 0u64..399
     ) {
         let mut book = holder(&amounts);
         let now = NOW + Span::days(days.max(amounts.len() as u64).min(399));
-        let lost = part.min(lent);
+        let lost = part.min(there);
         let (all, before) = (holds(&book), held(&book));
-        let groups = look(&Facts { held_mb, lent, lost, is_unsure, ..facts(&all) }, SEATS, 99, now);
+        let groups = look(&Facts { held_mb, there, lost, is_unsure, ..facts(&all) }, SEATS, 99, now);
         apply_twice(&mut book, &groups, now);
         let (after, got) = (held(&book), u64::try_from(book.balance(SEATS.reserve)).unwrap());
-        let exact = u64::try_from(u128::from(before) * u128::from(lost) / u128::from(lent)).unwrap();
+        let exact = u64::try_from(u128::from(before) * u128::from(lost) / u128::from(there)).unwrap();
         prop_assert_eq!(got, exact, "(A) pro rata, and nothing where nothing is lost");
         prop_assert!(after + got <= before, "(D)");
         let kept = target(held_mb).0.min(before);

@@ -2,7 +2,8 @@
 
 use super::super::id::Purpose;
 use super::super::limit::{
-    self, Facts, L0_OPENING, LIMIT_MAX, May, Raise, Shown, Vouched, Want, Why, allowance, l0, limit, may, mean, next,
+    self, Facts, L0_OPENING, LIMIT_MAX, May, Raise, Shown, Vouched, Want, Why, allowance, l0, limit, may, may_spend,
+    mean, next,
 };
 use super::super::sweep::{
     bad_debt, buffer_room, commons_out, daily, demurrage, dormant, insurance_bps, operator_rest, pay_back, quality_bps,
@@ -66,6 +67,18 @@ fn facts(state: MemberState) -> Facts {
         written_off: Ucredit::ZERO,
         is_soft: false,
     }
+}
+
+#[test]
+fn who_is_stopped_starts_nothing_more_among_strangers() {
+    let mut account = Account { credits: Ucredit(9), ..Account::open(member(1), MemberState::Active, Ucredit(1)) };
+    assert_eq!(may_spend(&account, false), Ok(May::Plainly));
+    account.is_frozen = true;
+    assert_eq!(may_spend(&account, false).unwrap_err().id, errors::MEMBER_FROZEN);
+    assert_eq!(may_spend(&account, true), Ok(May::Plainly), "a circle only orders");
+    account = Account { is_frozen: false, debits: Ucredit(10), ..account };
+    assert_eq!(may_spend(&account, false).unwrap_err().id, errors::AT_LIMIT, "as it stands now");
+    assert_eq!(may_spend(&account, true), Ok(May::Last));
 }
 
 #[test]
