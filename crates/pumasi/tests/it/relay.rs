@@ -4,15 +4,16 @@
 use center::ledger::seat;
 use center::ledger::store::relay::{Signed, largest, window};
 use center::{Caller, Center, Founder, Settings};
-use client::{AskCenter, Client};
+use client::{AskCenter, Client, ClientError};
 use console::text::Lang;
-use model::{AccountClass, Code, DeviceId, LinkKind, NodeId, Resource, Span, Stamp};
-use net::{CallLimits, Endpoint, EndpointConfig, SecretKey};
+use model::{AccountClass, Code, DeviceId, LinkKind, NodeId, Resource, Span, Stamp, Ucredit, errors};
+use net::{CallLimits, Endpoint, EndpointConfig, NetError, SecretKey};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use wire::ledger::StatementAsk;
+use wire::settle::RelayAsk;
 use wire::signed::{Receipt, public_of};
 use wire::{Envelope, PeerAddr, RelayHint, Reply, Request};
 
@@ -30,8 +31,8 @@ fn now() -> Stamp {
     Stamp(u64::try_from(real).expect("it fits")) + Span::ms(MOVED_MS.load(Ordering::Relaxed))
 }
 
-async fn center(dir: &std::path::Path) -> Center {
-    std::fs::write(dir.join(Settings::FILE), SETTINGS).expect("a file can be written");
+async fn center(dir: &std::path::Path, more: &str) -> Center {
+    std::fs::write(dir.join(Settings::FILE), format!("{SETTINGS}{more}")).expect("a file can be written");
     let founder = Founder { device: DeviceId(public_of(&MACHINE)), name: "Li".to_owned(), member: None };
     let mut next = 1;
     let mut random = |key: &mut [u8; 32]| {
@@ -77,11 +78,19 @@ async fn ask(center: &Center, request: Request) -> Reply {
     center.call(caller, &Envelope::new(request).to_bytes()).await
 }
 
+/// Where it is set, the next receipt does not arrive.
+static IS_CUT: AtomicBool = AtomicBool::new(false);
+
 fn client(center: &Center, endpoint: &Endpoint) -> Client {
     let (asked, id) = (center.clone(), center.addr().id);
     let asking: AskCenter = Arc::new(move |request| {
         let center = asked.clone();
-        Box::pin(async move { Ok(ask(&center, request).await) })
+        Box::pin(async move {
+            if matches!(request, Request::RelaySigned(_)) && IS_CUT.swap(false, Ordering::Relaxed) {
+                return Err(ClientError::Net(NetError::TimedOut(WAIT)));
+            }
+            Ok(ask(&center, request).await)
+        })
     });
     Client::new(endpoint.clone(), MACHINE, now, asking).with_relay_paid(id)
 }
@@ -116,7 +125,7 @@ async fn echo(endpoint: &Endpoint, node: &Endpoint, mib: u32) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_session_moves_over_the_relay_is_signed_settled_and_shown() {
     let dir = tempfile::tempdir().expect("a folder");
-    let center = center(dir.path()).await;
+    let center = center(dir.path(), "").await;
     let hint = center.addr().relays.first().cloned().expect("the center has a relay");
     let node = node(&hint).await;
 
@@ -145,9 +154,12 @@ async fn what_a_session_moves_over_the_relay_is_signed_settled_and_shown() {
     let [one] = &kept(&center, at).await[..] else { panic!("one receipt") };
     assert!(one.units > 12 << 20 && one.units <= first, "{} of {first}", one.units);
     echo(&loud, &node, 2).await;
+    IS_CUT.store(true, Ordering::Relaxed);
+    session.end_relay().await;
+    assert_eq!(kept(&center, at).await, std::slice::from_ref(one), "the newest receipt was lost on its way …");
     session.end_relay().await;
     let [newest] = &kept(&center, at).await[..] else { panic!("one receipt") };
-    assert!(newest.serial == one.serial && newest.units > one.units + (4 << 20), "its count grows");
+    assert!(newest.serial == one.serial && newest.units > one.units + (4 << 20), "… and is sent again");
     let units = newest.units;
     for endpoint in [&quiet, &loud] {
         endpoint.close().await;
@@ -182,5 +194,34 @@ async fn what_a_session_moves_over_the_relay_is_signed_settled_and_shown() {
     assert_eq!((reading.units, reading.amount.0, reading.price.0), (units, price(111_112), 111_112));
     assert_eq!(settled.parts.iter().map(|part| part.units).collect::<Vec<_>>(), [units], "the relay served it");
     node.close().await;
+    center.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_no_credit_goes_on_over_the_relay_and_nothing_is_counted() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let center = center(dir.path(), "[cloud]\nkind = \"public\"\n").await;
+    let hint = center.addr().relays.first().cloned().expect("the center has a relay");
+    let (node, poor) = (node(&hint).await, endpoint(63, &hint, false).await);
+    let Reply::Wallet(wallet) = ask(&center, Request::Wallet(None)).await else { panic!("a wallet") };
+    assert!(center.ledger().set_limit(wallet.account, Ucredit::ZERO, "test").await.expect("it is set"));
+    let asked = Request::RelayAsk(RelayAsk { session: poor.id(), units: 1 });
+    let Reply::Refused(no) = ask(&center, asked).await else { panic!("among strangers nobody uses it on credit") };
+    assert_eq!(no.id, errors::AT_LIMIT);
+    let session = client(&center, &poor);
+    for _ in 0..2 {
+        echo(&poor, &node, 5).await;
+        session.end_relay().await;
+    }
+    assert!(session.relayed_bytes() > 20 << 20, "it went on");
+    assert!(kept(&center, Receipt::window_of(now())).await.is_empty());
+    // A stranger to the cloud has no account there.
+    let caller = Caller { id: NodeId([99; 32]), addr: None, alias: None };
+    let asked = Envelope::new(Request::RelayAsk(RelayAsk { session: poor.id(), units: 1 }));
+    let Reply::Refused(no) = center.call(caller, &asked.to_bytes()).await else { panic!("a stranger") };
+    assert_eq!(no.id, errors::NOT_SIGNED_IN);
+    for endpoint in [poor, node] {
+        endpoint.close().await;
+    }
     center.stop().await;
 }
