@@ -38,9 +38,12 @@ const RESCUE_LEAST: u64 = 64 << 20;
 /// Days whose rescue reads count together.
 const RESCUE_DAYS: u32 = 90;
 
+/// What is left of one account for one resource, under a lock of its own.
+type Own = Arc<tokio::sync::Mutex<Left>>;
+
 /// What this process has taken and not given yet, by account and resource.
 pub(crate) struct Allowances {
-    parts: Vec<Mutex<HashMap<(AccountNo, Resource), Arc<tokio::sync::Mutex<Left>>>>>,
+    parts: Vec<Mutex<HashMap<(AccountNo, Resource), Own>>>,
     prices: Mutex<BTreeMap<Resource, (Stamp, Price)>>,
 }
 
@@ -52,7 +55,7 @@ impl Default for Allowances {
 
 impl Allowances {
     /// What is left of an account for a resource: its asks follow one another, and keep nobody else waiting.
-    fn of(&self, account: AccountNo, resource: Resource) -> Arc<tokio::sync::Mutex<Left>> {
+    fn of(&self, account: AccountNo, resource: Resource) -> Own {
         let at = usize::try_from(account.0 % PARTS as u64).unwrap_or(0);
         let mut part = self.parts[at].lock().unwrap_or_else(PoisonError::into_inner);
         if part.len() >= PART_MAX && !part.contains_key(&(account, resource)) {

@@ -212,7 +212,7 @@ pub async fn write_book(db: &center::db::Db, path: &Path) -> Result<u64, Fault> 
         let mut blocks = blocks.into_iter().peekable();
         for row in &rows {
             seq = row.seq;
-            out.put(&Record::Row(Box::new(row.clone())))?;
+            out.put(&Record::Row(Box::new(*row)))?;
             while let Some(StoredBlock { block, .. }) = blocks.next_if(|stored| stored.block.last_seq <= seq) {
                 no = block.no;
                 let Block { no, first_seq: first, last_seq: last, rows_root: root, prev, hash } = block;

@@ -29,6 +29,7 @@ pub fn requests() -> Vec<(&'static str, Request)> {
         ("wallet_own", Request::Wallet(None)),
         ("limit", Request::Limit(Some(member(3)))),
         ("limit_own", Request::Limit(None)),
+        ("account_thaw", Request::AccountThaw(member(3))),
         ("payee", Request::Payee("Li".into())),
         ("statement", Request::Statement(ask)),
         ("ledger_rows", Request::LedgerRows(7)),
