@@ -5,3 +5,11 @@ CREATE TABLE compute_copies (
     charged INTEGER NOT NULL CHECK (charged >= 0),
     paid INTEGER NOT NULL CHECK (paid >= 0)
 ) STRICT, WITHOUT ROWID;
+
+-- Fuel of accepted copies that their workers' owners were not paid for yet.
+CREATE TABLE compute_claim (
+    job BLOB NOT NULL CHECK (length(job) = 16),
+    owner BLOB NOT NULL CHECK (length(owner) = 16),
+    fuel INTEGER NOT NULL CHECK (fuel > 0),
+    PRIMARY KEY (job, owner)
+) STRICT, WITHOUT ROWID;

@@ -38,8 +38,10 @@ const LOOKED_MAX: Span = Span::secs(60);
 const SLICE: u32 = 50_000;
 /// Nodes whose audit is begun in one look.
 const TARGETS_MAX: usize = 256;
-/// For so long an auditor may take to fetch what it was chosen for.
+/// For so long an auditor may take to fetch what it was chosen for …
 const OFFER_LIFE: Span = Span::mins(3);
+/// … and so long where days are short: it may have been ended meanwhile.
+const OFFER_LEAST: Span = Span::secs(10);
 /// Audits under way.
 const LEASES_MAX: usize = 65_536;
 /// Beside the deadline, an auditor has so long for dialing and telling.
@@ -165,20 +167,24 @@ async fn look(center: &Center) -> Result<(), Refused> {
     let trust = center.settings().trust();
     let ranks = place::kind_of(rows.iter(), trust).ranks(trust);
     let auditors = auditors(center, &rows, now);
+    let life = center.settings().time_scale.of(OFFER_LIFE).max(OFFER_LEAST);
     for (node, owner, asked_again) in targets {
-        let chosen = if audit::center_asks(asked_again) {
-            None
-        } else {
-            audit::auditor(ranks, (node, &owner), &auditors, &mut rand::rng())
+        let choose = |among: &[AuditorFacts]| audit::auditor(ranks, (node, &owner), among, &mut rand::rng());
+        let chosen = if audit::center_asks(asked_again) { None } else { choose(&auditors) };
+        let free: Vec<AuditorFacts> = {
+            let audits = center.audits();
+            auditors.iter().filter(|auditor| !audits.has_offer(auditor.node)).cloned().collect()
         };
-        match chosen {
-            // Busy for the moment: the node stays due.
-            Some(auditor) if center.audits().has_offer(auditor) => {}
-            Some(auditor) => {
+        match chosen.map(|_| choose(&free)) {
+            // All are busy for the moment: the node stays due.
+            Some(None) => {}
+            Some(Some(auditor)) => {
                 tracing::debug!(%node, %auditor, "a steward was chosen to ask a node");
-                center.audits().offers.insert(auditor, (node, now + OFFER_LIFE));
+                center.audits().offers.insert(auditor, (node, now + life));
             }
-            None => own::ask(center, node, Why::Due(asked_again)),
+            None => {
+                own::ask(center, node, Why::Due(asked_again));
+            }
         }
     }
     Ok(())
@@ -340,10 +346,10 @@ pub async fn doubted(center: &Center, caller: &Caller, pieces: Vec<LostPiece>) -
         let is_asked = {
             let mut audits = center.audits();
             audits.doubted.retain(|_, at| now.since(*at) < DOUBT_EVERY);
-            !is_on || audits.is_asked(node) || audits.doubted.insert(node, now).is_some()
+            !is_on || audits.is_asked(node) || audits.doubted.contains_key(&node)
         };
-        if !is_asked {
-            own::ask(center, node, Why::Doubt(Box::new(asked)));
+        if !is_asked && own::ask(center, node, Why::Doubt(Box::new(asked))) {
+            center.audits().doubted.insert(node, now);
         }
     }
     Ok(Reply::Done)

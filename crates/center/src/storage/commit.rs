@@ -362,7 +362,7 @@ pub(super) fn name_all(tx: &mut Tx<'_>, owner: &MemberId, runs: &[SegmentRun]) -
     Ok((count, bytes))
 }
 
-/// Bitmap of the holders whose receipts hold; E0306 with fewer than the scheme accepts, E0310 where it is of another size than its
+/// Bitmap of the holders whose receipts hold; E0306 with fewer than the scheme accepts, E0316 where it is of another size than its
 /// commitment says.
 async fn check_segment(center: &Center, segment: &WrittenSegment) -> Result<Have, Refused> {
     let pg = load_pg(center, segment.pg).await?;

@@ -21,7 +21,7 @@ const MACHINE: [u8; 32] = [7; 32];
 const WAIT: Duration = Duration::from_secs(20);
 const CALL: CallLimits = CallLimits { max_reply: wire::limits::FRAME_MAX, timeout: WAIT };
 /// Short days, so that chores look every second.
-const SETTINGS: &str = "dev = true\ntime_scale = 2\n[net]\nbind = \"127.0.0.1\"\n[http]\nlisten = \"127.0.0.1:0\"\n";
+const SETTINGS: &str = "dev = true\ntime_scale = 2\n[net]\nbind = \"127.0.0.1\"\nport = 0\nrelay_port = 0\n[http]\nlisten = \"127.0.0.1:0\"\n";
 
 /// How far the clock of center and member was moved.
 static MOVED_MS: AtomicU64 = AtomicU64::new(0);

@@ -124,8 +124,9 @@ pub fn next(day: Day, yesterday: Ucredit, need: Ucredit) -> Next {
         let part = Ucredit(day.held.0.checked_div(PORTIONS).unwrap_or(0));
         return Next::Take(need.max(part).min(left));
     }
-    // As much as the day holds already: so a day has few holds, and one charge reaches all of them.
-    Next::Hold { amount: allowance(yesterday).max(need).max(day.held), least: need }
+    // A quarter of what the day holds already: so a day has few holds, and one charge reaches all of them.
+    let more = Ucredit(day.held.0.checked_div(4).unwrap_or(0));
+    Next::Hold { amount: allowance(yesterday).max(need).max(more), least: need }
 }
 
 /// (D) When a hold for permits of a day ends: after their life, the window it ends in, the time for batches, and a settlement.

@@ -37,7 +37,8 @@ pub struct Count {
 pub fn counted(before: Held, count: Count) -> Held {
     let mb = if count.is_there { count.mb } else { before.mb.max(count.mb) };
     // Of who is away nothing is proved anew.
-    let is_more = count.is_there && count.mb > before.most_mb;
+    let is_same = count.mb == before.most_mb && count.most_for >= Span::days(1);
+    let is_more = count.is_there && (count.mb > before.most_mb || is_same);
     if is_more || count.most_for >= LASTS {
         return Held { mb, most_mb: if count.is_there { count.mb } else { 0 }, most_at: count.at };
     }

@@ -7,7 +7,7 @@
 //! [`super::receipt::judge`] will count: a receipt of the permit's session, for this relay, of the window its time lies in, up to what
 //! the permit allows.
 
-use super::receipt::{BadBatch, CLOCK_TOLERANCE, PermitFacts, ReceiptFacts, WINDOW, resource_of};
+use super::receipt::{BadBatch, CLOCK_TOLERANCE, PermitFacts, ReceiptFacts, WINDOW, in_life, resource_of};
 use model::{NodeId, Resource, Span, Stamp};
 
 /// Least bytes over the relay for which a session asks for leave: both ends of a link that becomes direct answer over the relay until
@@ -151,6 +151,7 @@ pub fn judge(
         (receipt.node == relay && permit.node == Some(relay), "node"),
         (now.distance(at) <= CLOCK_TOLERANCE && receipt.window == window_of(at), "window"),
         (at <= later(permit.not_after, CLOCK_TOLERANCE), "ended_before"),
+        (in_life(&permit.serial, permit.not_after, receipt.window).is_ok(), "life"),
         (permit.payer.is_of_people(), "payer"),
         (!permit.is_free, "free"),
         (receipt.units > 0, "nothing"),
@@ -278,9 +279,10 @@ mod tests {
 
     #[test]
     fn each_wrong_receipt_is_named() {
+        const SERIAL: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1];
         let payer = AccountNo::new(AccountClass::Member, 1);
         let permit = PermitFacts {
-            serial: [1; 16],
+            serial: SERIAL,
             op: 8,
             is_free: false,
             payer,
@@ -290,7 +292,7 @@ mod tests {
             not_after: NOW,
             is_key_known: true,
         };
-        let receipt = ReceiptFacts { kind: 8, serial: [1; 16], node: RELAY, units: 100, window: window_of(NOW) };
+        let receipt = ReceiptFacts { kind: 8, serial: SERIAL, node: RELAY, units: 100, window: window_of(NOW) };
         assert_eq!(judge(&permit, (&receipt, NOW), RELAY, NOW), Ok(()));
         let reserve = AccountNo::new(AccountClass::Repair, 1);
         let permits = [
@@ -306,8 +308,15 @@ mod tests {
             (PermitFacts { max_units_node: 99, ..permit }, "over_permit"),
         ];
         for (permit, why) in permits {
-            assert_eq!(judge(&permit, (&receipt, NOW), RELAY, NOW), Err(BadBatch::Receipt([1; 16], why)));
+            assert_eq!(judge(&permit, (&receipt, NOW), RELAY, NOW), Err(BadBatch::Receipt(SERIAL, why)));
         }
+        // Issued after the window: its hand-in would void the whole of it.
+        let mut late = SERIAL;
+        late[..8].copy_from_slice(&(NOW.0 + 2 * WINDOW.as_ms()).to_le_bytes());
+        let (permit_late, receipt_late) =
+            (PermitFacts { serial: late, ..permit }, ReceiptFacts { serial: late, ..receipt });
+        let judged = judge(&permit_late, (&receipt_late, NOW), RELAY, NOW);
+        assert_eq!(judged, Err(BadBatch::Receipt(late, "life")));
         let receipts = [
             (ReceiptFacts { serial: [3; 16], ..receipt }, NOW, "serial"),
             (ReceiptFacts { kind: 1, ..receipt }, NOW, "op"),

@@ -338,17 +338,31 @@ pub struct Copies {
     pub paid: u64,
 }
 
+/// Most fuel of a job that is counted: what stands in a row, with room above it.
+const COPIES_MAX: u64 = 1 << 60;
+
 impl Copies {
-    /// What of `work` more is paid, when `charged` more is charged: all of it, as long as all copies of a job's items together come to
-    /// no more than the price has of copies on average. Nobody gets more out of a job than was paid for it, whoever computes it and
-    /// however often it was checked.
-    pub fn take(&mut self, charged: u64, work: u64, copies_ppm: u64) -> u64 {
-        self.charged = self.charged.saturating_add(charged);
+    /// So much more is charged.
+    pub fn charge(&mut self, fuel: u64) {
+        self.charged = self.charged.saturating_add(fuel).min(COPIES_MAX);
+    }
+
+    /// What workers of the job are paid now of what each has done and was not paid for yet: all of it, as long as all copies of its
+    /// items together come to no more than the price has of copies on average, else each its part; the rest they claim again when more
+    /// was charged. Nobody gets more out of a job than was paid for it, whoever computes it and however often it was checked.
+    pub fn pay<K: Copy + Ord>(&mut self, claims: &BTreeMap<K, u64>, copies_ppm: u64) -> BTreeMap<K, u64> {
         let most = u128::from(self.charged).saturating_mul(copies_ppm.into()) / 1_000_000;
-        let most = u64::try_from(most).unwrap_or(u64::MAX);
-        let payable = work.min(most.saturating_sub(self.paid));
-        self.paid = self.paid.saturating_add(payable);
-        payable
+        let open = most.saturating_sub(self.paid.into()).min(COPIES_MAX.saturating_sub(self.paid).into());
+        let all: u128 = claims.values().map(|claim| u128::from(*claim)).sum();
+        let part = |claim: u64| match all <= open {
+            true => claim,
+            false => (u128::from(claim).saturating_mul(open).checked_div(all))
+                .and_then(|part| u64::try_from(part).ok())
+                .unwrap_or(0),
+        };
+        let paid: BTreeMap<K, u64> = claims.iter().map(|(who, claim)| (*who, part(*claim))).collect();
+        self.paid = paid.values().fold(self.paid, |sum, part| sum.saturating_add(*part));
+        paid
     }
 }
 

@@ -2,7 +2,8 @@
 //! earn their own; a result proved wrong earns nothing.
 //!
 //! (A) A result counts once, also where it is told again. Same owner on both sides is no pay at all, as the scheduler says. (B) Workers
-//! of a job together get no more than its member pays for ([`rules::ledger::settle::Copies`]); where that is less than they did, each gets its part.
+//! of a job together get no more than its member pays for ([`rules::ledger::settle::Copies`]); where that is less than they did, each
+//! gets its part, and the rest when more of the job was charged.
 
 use super::Periods;
 use super::store::evidence::{self, Of, PartRow};
@@ -50,29 +51,32 @@ pub fn note(tx: &mut Tx<'_>, results: &[Paid], terms: Terms) -> Result<(), Store
     let tariff = price::tariff(tx)?;
     let version = tariff.as_ref().and_then(|tariff| tariff.at(terms.now)).map_or(1, |book| book.version);
     let (mut rows, mut parts) = (Vec::with_capacity(results.len() * 2), Vec::new());
-    for (job, Told { fresh, charged, work }) in told(tx, results)? {
+    for (job, fresh) in told(tx, results)? {
         let variant = fresh.first().map_or(Variant::Plain, |(one, _)| one.variant);
         let price = tariff.as_ref().and_then(|tariff| tariff.price(version, Resource::Compute, variant));
-        let mut copies = paid::copies(tx, &job)?;
-        // (B)
-        let payable = copies.take(charged, work, price.map_or(WHOLE_PPM, |price| price.copies_ppm));
-        paid::put_copies(tx, &job, copies)?;
+        let (resource, of) = (Resource::Compute, Of::Job(job));
+        let mut add = |side, account, units| {
+            let due = Due { variant, version, units, quality_bps: WHOLE_BPS };
+            rows.push(DueRow { resource, side, account, due });
+            parts.push(PartRow { account, resource, side, of, units });
+        };
+        let (mut copies, mut claims) = (paid::copies(tx, &job)?, paid::claims(tx, &job)?);
         for (one, is_first) in fresh {
-            let (resource, of) = (Resource::Compute, Of::Job(job));
-            let mut add = |side, account, units| {
-                let due = Due { variant: one.variant, version, units, quality_bps: WHOLE_BPS };
-                rows.push(DueRow { resource, side, account, due });
-                parts.push(PartRow { account, resource, side, of, units });
-            };
-            let (payer, owner) = (open(tx, &one.member, terms)?, open(tx, &one.pay.owner, terms)?);
+            let claim = claims.entry(one.pay.owner).or_default();
+            *claim = claim.saturating_add(one.pay.fuel);
             if is_first {
-                add(Side::Used, payer, one.pay.fuel);
-            }
-            let part = u128::from(one.pay.fuel) * u128::from(payable) / u128::from(work.max(1));
-            if let Some(part) = u64::try_from(part).ok().filter(|part| *part > 0) {
-                add(Side::Served, owner, part);
+                copies.charge(one.pay.fuel);
+                add(Side::Used, open(tx, &one.member, terms)?, one.pay.fuel);
             }
         }
+        // (B)
+        let paid = copies.pay(&claims, price.map_or(WHOLE_PPM, |price| price.copies_ppm));
+        for (owner, units) in paid.into_iter().filter(|(_, units)| *units > 0) {
+            add(Side::Served, open(tx, &owner, terms)?, units);
+            claims.entry(owner).and_modify(|claim| *claim = claim.saturating_sub(units));
+        }
+        paid::put_copies(tx, &job, copies)?;
+        paid::put_claims(tx, &job, &claims)?;
     }
     let (last, period) = (store::last_begun(tx)?, terms.periods.of(terms.now));
     let period = if last < period { period } else { terms.periods.after(last) };
@@ -80,15 +84,8 @@ pub fn note(tx: &mut Tx<'_>, results: &[Paid], terms: Terms) -> Result<(), Store
     Ok(evidence::add_parts(tx, period, &parts)?)
 }
 
-/// What was told of one job, and was not known.
-#[derive(Default)]
-struct Told<'a> {
-    /// Results, and whether each is the first of its item.
-    fresh: Vec<(&'a Paid, bool)>,
-    /// Fuel of first ones, and of all.
-    charged: u64,
-    work: u64,
-}
+/// Results of one job, and whether each is the first of its item.
+type Told<'a> = Vec<(&'a Paid, bool)>;
 
 /// (A) Notes results that were not known, by job.
 fn told<'a>(tx: &mut Tx<'_>, results: &'a [Paid]) -> Result<BTreeMap<JobId, Told<'a>>, StoreError> {
@@ -99,10 +96,7 @@ fn told<'a>(tx: &mut Tx<'_>, results: &'a [Paid]) -> Result<BTreeMap<JobId, Told
             continue;
         }
         paid::put(tx, &one.pay)?;
-        let told = out.entry(one.pay.item.job).or_default();
-        told.work = told.work.saturating_add(one.pay.fuel);
-        told.charged = told.charged.saturating_add(if is_first { one.pay.fuel } else { 0 });
-        told.fresh.push((one, is_first));
+        out.entry(one.pay.item.job).or_default().push((one, is_first));
     }
     Ok(out)
 }

@@ -39,15 +39,15 @@ pub enum Why {
     Doubt(Box<Asked>),
 }
 
-/// Begins to ask a node; nothing happens where enough are asked already, and the node stays due.
-pub fn ask(center: &Center, node: Alias, why: Why) {
+/// Begins to ask a node; false where enough are asked already: nothing happens, and the node stays due.
+pub fn ask(center: &Center, node: Alias, why: Why) -> bool {
     {
         let mut audits = center.audits();
         let is_doubt = matches!(why, Why::Doubt(_));
         let doubted = audits.own.values().filter(|is_doubt| **is_doubt).count();
         let is_full = audits.own.len() >= OWN_MAX || is_doubt && doubted >= DOUBTED_MAX;
         if is_full || audits.own.contains_key(&node) {
-            return;
+            return false;
         }
         audits.own.insert(node, is_doubt);
     }
@@ -66,6 +66,7 @@ pub fn ask(center: &Center, node: Alias, why: Why) {
             tracing::warn!(id = %refused.0.id, %node, "a node was not audited; it stays due");
         }
     });
+    true
 }
 
 async fn begin(center: &Center, node: Alias) -> Result<(), Refused> {

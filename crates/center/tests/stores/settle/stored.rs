@@ -173,9 +173,19 @@ async fn a_result_is_paid_once_and_an_item_is_charged_once(place: &mut Place) {
     let served: Vec<u64> = rows.iter().filter(|row| row.side == Side::Served).map(|row| row.due.units).collect();
     let third = 2 * 3_600_000_000_000 * 115 / 100 / 3;
     assert_eq!((of(Side::Served, 2), of(Side::Served, 3), served), (1, 0, vec![2 * third, third]));
+    // A third item leaves something over: who was paid less before gets its part of it.
+    let more = vec![paid(3, 4, 2)];
+    place.db.write(move |tx| results::note(tx, &more, terms)).await.unwrap();
+    let rows = town.due().await;
+    let served = |n| {
+        let own = rows.iter().filter(|row| row.side == Side::Served && row.account == town.account(n));
+        own.map(|row| row.due.units).sum::<u64>()
+    };
+    let all = 3 * 3_600_000_000_000_u64 * 115 / 100;
+    assert!((served(2) + served(3)).abs_diff(all) < 5 && served(2) > 2 * third && served(3) > 2 * third, "{rows:?}");
     town.over().await;
     let expected = town.reference().await;
     town.settle().await;
     let found = balances(&town.ledger).await;
-    assert_eq!((&found, found[&town.account(1)]), (&expected, -2 * 638_889));
+    assert_eq!((&found, found[&town.account(1)]), (&expected, -3 * 638_889));
 }

@@ -10,7 +10,7 @@ use super::super::row::Act;
 use super::super::{Account, No, Starter};
 use super::Due;
 use super::{Carries, Part, Round, add, is_pooled, spendable};
-use model::{Code, Ppm, Resource, Ucredit};
+use model::{Code, Ppm, Ucredit};
 use std::collections::BTreeMap;
 
 /// What came in, after every payer was charged.
@@ -133,11 +133,9 @@ fn balance(out: &mut Shared, round: &Round<'_>, facts: &Taken) {
     let there = shared.iter().fold(spendable(&facts.clearing), |left, part| left.less(*part));
     let wanted = facts.wanted;
     if is_pooled(round.resource) {
-        // What storing is short of was held all the same; of computing no more is paid than was charged ([`super::Copies`]).
-        if round.resource == Resource::Storage {
-            let reserve = Ucredit(spendable(&facts.reserve).0.saturating_add(out.repair.0));
-            out.given = wanted.less(there).min(reserve.less(facts.floor));
-        }
+        // Of computing no more is ever paid than was charged ([`super::Copies`]): what the reserve gives for it in one period it got in another.
+        let reserve = Ucredit(spendable(&facts.reserve).0.saturating_add(out.repair.0));
+        out.given = wanted.less(there).min(reserve.less(facts.floor));
         out.left = there.less(wanted);
     }
     if wanted > Ucredit::ZERO {

@@ -1,9 +1,10 @@
 //! Which results of jobs were paid.
 
 use crate::db::{DbError, Reader, Tx};
-use model::JobId;
+use model::{JobId, MemberId};
 use rules::compute::Pay;
 use rules::ledger::settle::Copies;
+use std::collections::BTreeMap;
 
 /// Whether an item was paid: by any of its attempts, or by the very one.
 pub fn is_paid(q: &mut Reader<'_>, pay: &Pay, by: By) -> Result<bool, DbError> {
@@ -51,4 +52,22 @@ pub fn put_copies(tx: &mut Tx<'_>, job: &JobId, copies: Copies) -> Result<(), Db
     let sql = "INSERT INTO compute_copies (job, charged, paid) VALUES ($1, $2, $3) \
         ON CONFLICT (job) DO UPDATE SET charged = excluded.charged, paid = excluded.paid";
     tx.execute(sql, &[job.as_bytes()[..].into(), copies.charged.into(), copies.paid.into()]).map(drop)
+}
+
+/// Fuel that owners of workers of a job were not paid for yet.
+pub fn claims(q: &mut Reader<'_>, job: &JobId) -> Result<BTreeMap<MemberId, u64>, DbError> {
+    let sql = "SELECT owner, fuel FROM compute_claim WHERE job = $1 ORDER BY owner";
+    let rows = q.query(sql, &[job.as_bytes()[..].into()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Keeps it; who was paid for everything claims nothing.
+pub fn put_claims(tx: &mut Tx<'_>, job: &JobId, claims: &BTreeMap<MemberId, u64>) -> Result<(), DbError> {
+    tx.execute("DELETE FROM compute_claim WHERE job = $1", &[job.as_bytes()[..].into()])?;
+    for (owner, fuel) in claims.iter().filter(|(_, fuel)| **fuel > 0) {
+        let fuel = (*fuel).min(i64::MAX.unsigned_abs());
+        let sql = "INSERT INTO compute_claim (job, owner, fuel) VALUES ($1, $2, $3)";
+        tx.execute(sql, &[job.as_bytes()[..].into(), owner.into(), fuel.into()])?;
+    }
+    Ok(())
 }
