@@ -82,7 +82,9 @@ fn a_stranger_s_pc_is_vetted_before_it_counts() {
     // One vetted holder and one on probation are not two: it waits for another, or until the newcomer is vetted.
     let lone = world.run("a", &["cp", &file(&world, "lone", &late), "my:album/lone"]);
     let said = String::from_utf8_lossy(&lone.stderr).into_owned();
-    assert!(said.contains("waiting for holders: 1 of 2 on"), "{said}");
+    // On a slow machine it may have been vetted by then: that is the one other end.
+    let is_late = lone.status.success() && tier(&show(&world, "new")) == "T2";
+    assert!(said.contains("waiting for holders: 1 of 2 on") || is_late, "{said}");
     world.ok("b", &["up"]);
     world.until("it is vetted", WAIT, || show(&world, "new"), |node| tier(node) == "T2");
     let node = show(&world, "new");
