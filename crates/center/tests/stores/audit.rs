@@ -7,7 +7,7 @@ use center::fleet::store as fleet;
 use center::storage::store::audit::{self, Again, AuditCounts, HeldSlot};
 use center::storage::store::{self as storage, log};
 use model::{Alias, PgId, SegmentId, Stamp};
-use wire::storage::{AuditPick, WrittenSegment};
+use wire::storage::AuditPick;
 
 on_both!(
     what_a_node_holds_is_found_by_its_slots,
@@ -20,13 +20,7 @@ async fn what_a_node_holds_is_found_by_its_slots(place: &mut Place) {
     with_bucket(place).await;
     let pg = with_pg(place).await;
     for n in 1..=5u8 {
-        let segment = WrittenSegment {
-            id: SegmentId([n; 32]),
-            pg: pg.pg,
-            sealed_bytes: 1_000,
-            root: [0; 32],
-            receipts: Vec::new(),
-        };
+        let segment = crate::rows::segment(pg.pg, n, 1_000);
         write(place, move |tx| storage::insert_segment(tx, 1, &segment, &[0b11], Stamp(5)).map(drop)).await;
     }
     let (node, slot) = (pg.slots[1], 1);

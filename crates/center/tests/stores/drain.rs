@@ -8,7 +8,6 @@ use center::storage::store::log;
 use center::storage::store::{self as storage, PgRow};
 use model::{Alias, SegmentId, Stamp};
 use std::collections::BTreeSet;
-use wire::storage::WrittenSegment;
 
 on_both!(a_slot_changes_hands_when_all_of_it_was_taken, who_leaves_no_more_keeps_its_slots);
 
@@ -17,13 +16,7 @@ async fn with_segments(place: &Place) -> PgRow {
     with_bucket(place).await;
     let pg = with_pg(place).await;
     for n in 1..=5u8 {
-        let segment = WrittenSegment {
-            id: SegmentId([n; 32]),
-            pg: pg.pg,
-            sealed_bytes: 1_000,
-            root: [0; 32],
-            receipts: Vec::new(),
-        };
+        let segment = crate::rows::segment(pg.pg, n, 1_000);
         let have = if n == 3 { [0b01] } else { [0b11] };
         write(place, move |tx| storage::insert_segment(tx, 1, &segment, &have, Stamp(5)).map(drop)).await;
     }

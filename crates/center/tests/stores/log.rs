@@ -2,11 +2,12 @@
 
 use crate::on_both;
 use crate::place::Place;
+use crate::rows::segment;
 use crate::storage::{version, with_bucket, with_pg, write};
 use center::storage::store::bucket::{self, Kind, VersionRow};
 use center::storage::store::{self as storage, PgRow, log, thin};
 use model::{Alias, BucketId, PgId, SegmentId, Stamp};
-use wire::storage::{LogEntry, SegmentRun, WrittenSegment};
+use wire::storage::{LogEntry, SegmentRun};
 
 on_both!(
     what_nobody_names_moves_to_the_groups_next_place,
@@ -21,10 +22,6 @@ on_both!(
 
 async fn changes(place: &Place, pg: PgId, after: u64) -> Vec<LogEntry> {
     place.db.read(move |q| Ok(log::changes(q, pg, after, 100)?)).await.unwrap()
-}
-
-fn segment(pg: PgId, n: u8, sealed_bytes: u64) -> WrittenSegment {
-    WrittenSegment { id: SegmentId([n; 32]), pg, sealed_bytes, root: [0; 32], receipts: Vec::new() }
 }
 
 /// A bucket, a group of four nodes and `n` segments of it, kept at 100.

@@ -3,8 +3,10 @@
 use center::access::store::{DeviceRow, MemberRow, MemberState, TicketRow};
 use center::fleet::store::{MeasuredRow, NewNode, Rtt};
 use model::{
-    Alias, Arch, Bytes, Credits, DeviceId, Kbps, MemberId, NatKind, NodeId, Os, RegionEvidence, Roles, Stamp, TicketId,
+    Alias, Arch, Bytes, Credits, DeviceId, Kbps, MemberId, NatKind, NodeId, Os, PgId, RegionEvidence, Roles, SegmentId,
+    Stamp, TicketId,
 };
+use wire::storage::WrittenSegment;
 
 /// A member by number.
 pub fn member(n: u64) -> MemberRow {
@@ -114,4 +116,9 @@ pub fn spread<const N: usize>(n: u64) -> [u8; N] {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (z ^ (z >> 31)).to_le_bytes()[0]
     })
+}
+
+/// A segment as a writer tells of it; nobody here looks at receipts.
+pub fn segment(pg: PgId, n: u8, sealed_bytes: u64) -> WrittenSegment {
+    WrittenSegment { id: SegmentId([n; 32]), pg, sealed_bytes, root: [0; 32], receipts: Vec::new() }
 }

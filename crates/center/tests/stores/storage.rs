@@ -124,13 +124,7 @@ async fn an_index_is_given_again_when_no_segment_names_it(place: &mut Place) {
     let pg = with_pg(place).await;
     write(place, |tx| fleet::insert_node(tx, &rows::node(5, 1)).map(drop)).await;
     for n in 1..=3 {
-        let segment = WrittenSegment {
-            id: SegmentId([n; 32]),
-            pg: pg.pg,
-            sealed_bytes: 1_000,
-            root: [0; 32],
-            receipts: Vec::new(),
-        };
+        let segment = crate::rows::segment(pg.pg, n, 1_000);
         write(place, move |tx| storage::insert_segment(tx, 1, &segment, &[0b11], Stamp(5)).map(drop)).await;
     }
     let group = || place.db.read(move |q| Ok(mend::group(q, pg.pg)?));
@@ -189,13 +183,7 @@ async fn a_group_is_given_slots_once_and_its_segments_are_marked(place: &mut Pla
     let groups = || place.db.read(|q| Ok(mend::groups(q, None, 9)?));
     assert_eq!(groups().await.unwrap(), [], "without segments there is nothing to repair");
     for n in 1..=3 {
-        let segment = WrittenSegment {
-            id: SegmentId([n; 32]),
-            pg: pg.pg,
-            sealed_bytes: 1_000,
-            root: [0; 32],
-            receipts: Vec::new(),
-        };
+        let segment = crate::rows::segment(pg.pg, n, 1_000);
         write(place, move |tx| storage::insert_segment(tx, 1, &segment, &[0b11], Stamp(5)).map(drop)).await;
     }
     let found = groups().await.unwrap();

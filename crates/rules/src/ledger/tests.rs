@@ -4,6 +4,7 @@
 
 mod bank;
 mod chained;
+mod copies;
 mod due;
 mod pledged;
 mod prices;

@@ -12,11 +12,11 @@ use center::ledger::settle::store::{DueRow, Side};
 use center::ledger::store::node_held::{self, NodeHeld};
 use center::storage::store::{self as storage, bucket};
 use model::compute::ItemRef;
-use model::{Alias, BucketId, Class, JobId, Resource, Scheme, SegmentId, Span, Stamp};
+use model::{Alias, BucketId, Class, JobId, Resource, Scheme, Span, Stamp};
 use rules::compute::{Pay, PayAct};
 use rules::ledger::settle::Due;
 use rules::ledger::tariff::Variant;
-use wire::storage::{BucketMake, SegmentRun, WrittenSegment};
+use wire::storage::{BucketMake, SegmentRun};
 
 on_both!(
     stored_bytes_are_due_once_and_own_machines_cost_nothing,
@@ -45,17 +45,14 @@ pub async fn with_segments(place: &Place, kept: [Stamp; 2]) -> Scheme {
         bucket::insert(tx, &member_id(1), &make, NOW)?;
         let pg = storage::insert_pg(tx, &scheme, &aliases, Class::Standard, "", 0)?;
         for (n, at) in (1..).zip(kept) {
-            let segment = WrittenSegment {
-                id: SegmentId([n; 32]),
-                pg: pg.pg,
-                sealed_bytes: 900 * MB,
-                root: [0; 32],
-                receipts: Vec::new(),
-            };
+            let segment = crate::rows::segment(pg.pg, n, 900 * MB);
             storage::insert_segment(tx, 1, &segment, &[0b111], at)?;
         }
         // The second is named by no version yet.
-        storage::name_segments(tx, &member_id(1), &SegmentRun { pg: pg.pg, seq: 1, count: 1 }).map(drop)
+        storage::name_segments(tx, &member_id(1), &SegmentRun { pg: pg.pg, seq: 1, count: 1 })?;
+        // Kept again an hour later, the first counts all the same since it was first.
+        let again = crate::rows::segment(pg.pg, 1, 900 * MB);
+        storage::insert_segment(tx, 1, &again, &[0b111], kept[0] + Span::hours(1)).map(drop)
     })
     .await;
     scheme
